@@ -1,0 +1,83 @@
+/**
+ * Every bound the proxy holds itself to, each with its reason. A queue, a buffer, a
+ * cache, a wait or a retry that has no entry here is a bug: what has no limit in code
+ * finds one in production.
+ */
+
+/** PostgreSQL refuses larger startup packets (MAX_STARTUP_PACKET_LENGTH); so do we, before authentication. */
+export const STARTUP_PACKET_BYTES_MAX = 10_000;
+
+/** Before a client has proven who it is, its messages are passwords and SASL answers, which are short. */
+export const UNAUTHENTICATED_FRAME_BYTES_MAX = 65_536;
+
+/** A client's largest message. PostgreSQL takes 1 GB (PQ_LARGE_MESSAGE_LIMIT); statements are planned in memory here. */
+export const FRONTEND_FRAME_BYTES_MAX = 64 * 1024 * 1024;
+
+/** PostgreSQL's own largest message: MaxAllocSize, 1 GB - 1. */
+export const BACKEND_FRAME_BYTES_MAX = 0x3fffffff;
+
+/** How long a client may take from connecting to being authenticated: PostgreSQL's authentication_timeout. */
+export const AUTHENTICATION_TIMEOUT_MS = 60_000;
+
+/** Row bytes a gather may hold across all shards before it refuses to go on. */
+export const GATHER_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Unread bytes of one backend before its socket is paused: a few reads of 64 kB. */
+export const BACKEND_READ_AHEAD_BYTES = 256 * 1024;
+
+/** Unsent bytes for one client before its backends are paused. */
+export const FRONTEND_UNSENT_BYTES = 256 * 1024;
+
+/** Backends one (database, user) pool may open, unless the config says otherwise: PgBouncer's default_pool_size is 20. */
+export const POOL_SIZE_DEFAULT = 20;
+
+/** How long a statement waits for a free backend before it is refused with 53300. */
+export const POOL_WAIT_MS_DEFAULT = 15_000;
+
+/** Statements that may wait for one pool at once; the next is refused at once. */
+export const POOL_WAITERS_MAX = 10_000;
+
+/** A backend that is older is closed when it comes back, so that load balancers and memory settle: PgBouncer's server_lifetime. */
+export const BACKEND_LIFETIME_MS = 3_600_000;
+
+/** Idle backends are closed after this: PgBouncer's server_idle_timeout. */
+export const BACKEND_IDLE_MS = 600_000;
+
+/** How long opening and authenticating one backend may take. */
+export const BACKEND_CONNECT_TIMEOUT_MS = 10_000;
+
+/** Plans kept per process; about 4 kB each. */
+export const PLAN_CACHE_ENTRIES_MAX = 5_000;
+
+/** Statements one client may keep prepared; PostgreSQL has no bound but its memory. */
+export const PREPARED_STATEMENTS_PER_CLIENT_MAX = 10_000;
+
+/** Portals one client may keep open in one transaction. */
+export const PORTALS_PER_CLIENT_MAX = 1_000;
+
+/** Statements kept prepared on one backend before the oldest is closed. */
+export const PREPARED_STATEMENTS_PER_BACKEND_MAX = 500;
+
+/** Longest SQL text that is parsed. The WASM parser needs about 60 times the text's size. */
+export const SQL_TEXT_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Operands in one run without a comma, keyword or parenthesis; more overflows the parser's stack (PostgreSQL itself fails with 54001 between 3,000 and 5,000). */
+export const SQL_OPERATOR_RUN_MAX = 4_000;
+
+/** Nesting of parentheses, brackets and CASE. */
+export const SQL_NESTING_MAX = 1_000;
+
+/** Depth our own tree walkers go to. */
+export const AST_DEPTH_MAX = 5_000;
+
+/** PostgreSQL's own identifier length, NAMEDATALEN - 1, in bytes. */
+export const IDENTIFIER_BYTES_MAX = 63;
+
+/** Ids one proxy draws from a global sequence at once: each unused one is a gap after a restart. */
+export const SEQUENCE_BLOCK_SIZE = 32;
+
+/** Age of a prepared transaction of ours before a recovery pass may decide it: its own proxy would have done so. */
+export const IN_DOUBT_AGE_MS = 3_000;
+
+/** How often the recovery of in-doubt transactions looks at every database. */
+export const RECOVERY_INTERVAL_MS = 2_000;

@@ -1,0 +1,234 @@
+/**
+ * What a statement needs, before its parameters and its shards' places are known.
+ *
+ * Plans are frozen data: made once per statement text and catalog epoch, cached, printed
+ * by EXPLAIN and by the plan tests, and bound by physical-plan.ts once per execution.
+ */
+import type { DatabaseName } from "../base/ids.ts";
+import type { Colocation, MapTable } from "../shardmap/shard-map.ts";
+import type { SqlTemplate } from "./sql-template.ts";
+
+export type LogicalPlan =
+  | EmptyPlan
+  | RejectedPlan
+  | QueryPlan
+  | InsertPlan
+  | DdlPlan
+  | TransactionPlan
+  | SettingPlan
+  | SessionPlan;
+
+/** Nothing but blanks and comments: answered with EmptyQueryResponse. */
+export interface EmptyPlan {
+  readonly kind: "empty";
+}
+
+/** The grammar rejects the text: it goes to a backend as it came, so that PostgreSQL words the error. */
+export interface RejectedPlan {
+  readonly kind: "rejected";
+  readonly sql: string;
+}
+
+/** SELECT, UPDATE, DELETE, VALUES, TABLE, INSERT without sharded tables, SHOW, EXPLAIN: one text, sent where the rows are. */
+export interface QueryPlan {
+  readonly kind: "query";
+  /** `write` also where the statement locks rows or calls a function that may write. */
+  readonly access: "read" | "write";
+  /** The rule that decided; EXPLAIN and the plan tests call it by its name. */
+  readonly rule: string;
+  readonly routing: Routing;
+  /** The text for one placement. */
+  readonly template: SqlTemplate;
+  /** Another text where several placements answer and the gather needs other rows than the client (partial aggregates, hidden sort columns). */
+  readonly scatterTemplate: SqlTemplate | undefined;
+  /** How the answers of several placements become one. Never used where only one answers. */
+  readonly gather: Gather;
+  /** The statement answers with rows (a SELECT, or RETURNING). */
+  readonly returnsRows: boolean;
+}
+
+export type Routing =
+  /** One database, whatever the parameters: the catalog's, a group's. */
+  | { readonly kind: "home"; readonly database: DatabaseName; readonly because: HomeReason }
+  /** Reference tables only, or no table: any database answers alike. */
+  | { readonly kind: "anyDatabase" }
+  /** A write to reference tables: every database does it. */
+  | { readonly kind: "everyDatabase" }
+  /** Pinned: `keys` are alternatives (IN list), each a value for every key column. */
+  | { readonly kind: "shardKeys"; readonly colocation: Colocation; readonly keys: readonly KeyTuple[] }
+  /** `key = ANY($n)`: the parameter's array holds the alternatives of a single-column key. */
+  | { readonly kind: "keyArray"; readonly colocation: Colocation; readonly parameter: number }
+  /** A range function's pruned part: placements whose ranges meet the bounds. */
+  | { readonly kind: "keyRange"; readonly colocation: Colocation; readonly from: KeyTerm | undefined; readonly to: KeyTerm | undefined; readonly toInclusive: boolean }
+  /** No row can match (`key = NULL`): run on any one placement, for the columns. */
+  | { readonly kind: "noRows"; readonly colocation: Colocation }
+  | { readonly kind: "allShards"; readonly colocation: Colocation; readonly because: ScatterReason };
+
+export type HomeReason = "catalog query" | "unlisted table" | "group" | "no table" | "sequence" | "session";
+export type ScatterReason = "no shard key in predicate" | "shard key compared with a value that cannot be proven" | "range on shard key";
+
+export type KeyTuple = readonly KeyTerm[];
+
+/** A value for one key column, known now or at Bind. */
+export type KeyTerm =
+  /** Text of a literal whose type is not yet fixed (`'5'`): read by the key type's input rules. */
+  | { readonly kind: "text"; readonly text: string }
+  /** A numeric literal as written, with its sign: `5`, `-3`, `5.0`, `1e3`. */
+  | { readonly kind: "number"; readonly text: string }
+  | { readonly kind: "null" }
+  /** One-based, as `$n`. */
+  | { readonly kind: "parameter"; readonly number: number }
+  /** InsertPlan only: the n-th generated column of the row. */
+  | { readonly kind: "generated"; readonly index: number };
+
+/** How several placements' answers become one. */
+export type Gather =
+  /** Rows in any order. */
+  | { readonly kind: "concat"; readonly limit: RowLimit | undefined }
+  /**
+   * Each placement's rows come sorted; the last `hiddenColumns` columns are the proxy's own
+   * and are cut off. `sort` names columns by index in the shards' rows.
+   */
+  | { readonly kind: "merge"; readonly sort: readonly SortKey[]; readonly hiddenColumns: number; readonly limit: RowLimit | undefined }
+  /** Rows are partial: grouped again by `groupBy`, combined, sorted, cut. Also plain DISTINCT (no aggregate output). */
+  | {
+      readonly kind: "aggregate";
+      /** Columns of the shards' rows that make a group; empty for one group that always exists. */
+      readonly groupBy: readonly GroupKey[];
+      /** One for each column of the client's row. */
+      readonly outputs: readonly AggregateOutput[];
+      /** Of more outputs than the client sees, appended for sorting only. */
+      readonly sort: readonly OutputSortKey[];
+      readonly hiddenOutputs: number;
+      readonly limit: RowLimit | undefined;
+    }
+  /** UPDATE and DELETE: the row counts are added, RETURNING rows concatenated. */
+  | { readonly kind: "counts" }
+  /** Every database did the same write (reference tables): the counts must agree and one answer is given. */
+  | { readonly kind: "agree" };
+
+export interface RowLimit {
+  readonly count: LimitTerm | undefined;
+  readonly offset: LimitTerm | undefined;
+}
+
+export type LimitTerm =
+  | { readonly kind: "constant"; readonly value: bigint }
+  | { readonly kind: "parameter"; readonly number: number };
+
+/** How a text-like column sorts. Ignored by the gather for types that have no collation. */
+export type SortCollation = "byte order" | "unknown";
+
+export interface SortKey {
+  /** Zero-based, in the shards' rows. */
+  readonly column: number;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+  readonly collation: SortCollation;
+}
+
+export interface GroupKey {
+  readonly column: number;
+  readonly collation: SortCollation;
+}
+
+export interface OutputSortKey {
+  /** Zero-based, in `outputs`. */
+  readonly output: number;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+  readonly collation: SortCollation;
+}
+
+export type AggregateOutput =
+  | { readonly kind: "group"; readonly column: number }
+  | { readonly kind: "combine"; readonly combine: Combine; readonly columns: readonly number[]; readonly collation: SortCollation };
+
+/**
+ * How partial aggregates become the whole. The columns are the shards' partial values:
+ * one each, but for `average` (sum, count). Result types follow the client's columns.
+ */
+export type Combine = "count" | "sum" | "average" | "min" | "max" | "boolAnd" | "boolOr" | "bitAnd" | "bitOr" | "bitXor";
+
+/** INSERT ... VALUES into a sharded table: each row goes to its own placement. */
+export interface InsertPlan {
+  readonly kind: "insert";
+  readonly access: "write";
+  readonly rule: string;
+  readonly table: Extract<MapTable, { kind: "sharded" }>;
+  readonly rows: readonly InsertRow[];
+  /** Columns that the proxy fills; one value a row is drawn before binding. */
+  readonly generated: readonly GeneratedColumn[];
+  /** The statement's text; the VALUES list is cut and put together per placement. */
+  readonly template: InsertTemplate;
+  readonly returnsRows: boolean;
+  /** `ON CONFLICT DO NOTHING` or a trigger may drop rows, so RETURNING cannot be put back into VALUES order. */
+  readonly mayDropRows: boolean;
+}
+
+export interface InsertRow {
+  readonly key: KeyTuple;
+  /** The row's own text, parentheses included, as pieces with holes for generated values. */
+  readonly pieces: readonly InsertPiece[];
+}
+
+export type InsertPiece = { readonly kind: "text"; readonly text: string } | { readonly kind: "generated"; readonly index: number };
+
+export interface GeneratedColumn {
+  readonly column: string;
+  readonly source: { readonly kind: "sequence"; readonly schema: string; readonly sequence: string } | { readonly kind: "randomUuid" };
+}
+
+/** `head` + rows joined by ", " + `tail`. Names in head and tail are rewritten per placement. */
+export interface InsertTemplate {
+  readonly head: SqlTemplate;
+  readonly tail: SqlTemplate;
+}
+
+/** DDL and maintenance: fixed texts for fixed databases, worked out when planned. */
+export interface DdlPlan {
+  readonly kind: "ddl";
+  readonly access: "write";
+  readonly rule: string;
+  /** False for what PostgreSQL refuses in a transaction block (VACUUM): each step commits alone. */
+  readonly transactional: boolean;
+  /** In the order they run in; the catalog database's first, and its answer is the client's. */
+  readonly steps: readonly { readonly database: DatabaseName; readonly sql: string }[];
+  /** Tables, types or functions may differ afterwards: the catalog is loaded again at commit. */
+  readonly changesCatalog: boolean;
+}
+
+export interface TransactionPlan {
+  readonly kind: "transaction";
+  readonly sql: string;
+  readonly action:
+    | { readonly kind: "begin"; readonly modes: TransactionModes }
+    | { readonly kind: "commit"; readonly chain: boolean }
+    | { readonly kind: "rollback"; readonly chain: boolean }
+    | { readonly kind: "savepoint"; readonly name: string }
+    | { readonly kind: "release"; readonly name: string }
+    | { readonly kind: "rollbackTo"; readonly name: string };
+}
+
+export interface TransactionModes {
+  readonly isolation: "read uncommitted" | "read committed" | "repeatable read" | "serializable" | undefined;
+  readonly readOnly: boolean | undefined;
+  readonly deferrable: boolean | undefined;
+}
+
+/** SET, RESET and their LOCAL forms: run on a backend for the answer, then kept and replayed. */
+export interface SettingPlan {
+  readonly kind: "setting";
+  readonly sql: string;
+  /** Lower case; undefined for RESET ALL. */
+  readonly name: string | undefined;
+  readonly scope: "session" | "local";
+  readonly action: "set" | "reset";
+}
+
+/** Statements about the session's own objects. */
+export interface SessionPlan {
+  readonly kind: "session";
+  readonly sql: string;
+  readonly action: { readonly kind: "deallocate"; readonly name: string | undefined } | { readonly kind: "discardAll" } | { readonly kind: "discardPlans" };
+}

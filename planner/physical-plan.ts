@@ -1,0 +1,42 @@
+/**
+ * A logical plan with one Bind's parameters and one shard map applied: what is executed.
+ * `bindPlan` is the router: a pure function, not a component.
+ */
+import type { DatabaseName } from "../base/ids.ts";
+import type { Gather } from "./logical-plan.ts";
+import type { RenderedSql } from "./sql-template.ts";
+
+export interface PhysicalPlan {
+  /** The executor refuses a plan made from an older map: its shards may have moved. */
+  readonly mapVersion: number;
+  readonly access: "read" | "write";
+  /** At least one. Several of one database run one after the other on one backend. */
+  readonly fragments: readonly Fragment[];
+  readonly gather: BoundGather;
+  readonly returnsRows: boolean;
+}
+
+export interface Fragment {
+  readonly database: DatabaseName;
+  /** For EXPLAIN, errors and logs: `users0.public`. */
+  readonly placementId: string;
+  readonly rendered: RenderedSql;
+  /** INSERT: which of the statement's rows this fragment inserts, by index; else undefined. */
+  readonly rowIndexes: readonly number[] | undefined;
+}
+
+export type BoundGather =
+  /** One fragment: its frames are relayed as they come. */
+  | { readonly kind: "passThrough" }
+  /** Rows of an INSERT put back into the order of its VALUES, by `rowIndexes`. */
+  | { readonly kind: "insertOrder" }
+  | { readonly kind: "gather"; readonly gather: Gather; readonly count: bigint | undefined; readonly offset: bigint };
+
+/** One parameter of a Bind, as the client sent it. */
+export interface BoundParameter {
+  /** The type PostgreSQL resolved for it; 0 where unknown. */
+  readonly typeOid: number;
+  readonly format: "text" | "binary";
+  /** Null for SQL NULL. */
+  readonly value: Buffer | null;
+}

@@ -1,0 +1,41 @@
+/**
+ * What a session sees of its client, and what a frontend sees of the sessions: the seam
+ * between proxy/frontend (sockets, TLS, authentication) and proxy/session. The root wires
+ * the two together.
+ */
+import type { Frame } from "../protocol/frame-reader.ts";
+
+/** An authenticated client. The frontend has sent AuthenticationOk and nothing after it. */
+export interface Client {
+  readonly user: string;
+  /** The database name of the startup packet; the user's name where it gave none. */
+  readonly database: string;
+  /** Startup parameters in lower case but `user`, `database`, `replication` and `_pq_.*`; settings of `options` (`-c name=value`, `--name=value`) taken apart and merged in. */
+  readonly settings: ReadonlyMap<string, string>;
+  /** What BackendKeyData tells the client: made by the frontend, unique in this process. */
+  readonly processId: number;
+  readonly secretKey: Buffer;
+  /** `10.0.0.1:51234`, for logs. */
+  readonly address: string;
+  /** Aborted when the connection is lost or closed, for whatever reason. */
+  readonly gone: AbortSignal;
+
+  /** The next whole frame, in order; undefined once the client is gone. A broken frame throws ProtocolViolation. */
+  receive(): Promise<Frame | undefined>;
+  /** The n-th whole frame that has arrived and was not received yet (0 is what `receive` gives next), without waiting. */
+  peek(n: number): Frame | undefined;
+  /** Queues bytes; they are sent by the end of this event-loop turn, many calls as one write. */
+  write(bytes: Buffer): void;
+  /** Resolves once fewer than FRONTEND_UNSENT_BYTES are unsent, or the client is gone. */
+  drained(): Promise<void>;
+  /** Sends what is queued, then closes. Idempotent. */
+  end(): void;
+}
+
+/** The sessions, as the frontend calls them. */
+export interface SessionHost {
+  /** Runs the client's session to its end. Never rejects: the session reports its own errors. */
+  serve(client: Client): Promise<void>;
+  /** A CancelRequest: cancels what that client's session is running, or does nothing. */
+  cancel(processId: number, secretKey: Buffer): void;
+}
