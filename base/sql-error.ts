@@ -18,6 +18,10 @@ export const ERRORS = {
     sqlstate: "08P01",
     when: "A client's message breaks the protocol; the connection is closed.",
   },
+  invalid_byte_sequence: {
+    sqlstate: "22021",
+    when: "A string in a client's message is not valid UTF-8.",
+  },
   statement_not_supported: {
     sqlstate: "0A000",
     when: "The statement's kind is one the proxy does not carry over several databases.",
@@ -26,6 +30,73 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "An UPDATE assigns to a shard key column.",
     hint: "Delete the row, then insert it under its new shard key.",
+  },
+  backend_url_invalid: {
+    sqlstate: "F0000",
+    when: "A database's URL in the shard map cannot be read.",
+  },
+  backend_unavailable: {
+    sqlstate: "08001",
+    when: "A database of the shard map cannot be reached: refused, timed out, unknown host.",
+  },
+  backend_starting: {
+    sqlstate: "57P03",
+    when: "A database of the shard map is starting up, shutting down or recovering, and takes no connection yet.",
+    hint: "Retry the transaction.",
+  },
+  backend_rejected: {
+    sqlstate: "08004",
+    when: "A database of the shard map refuses the user, password or database name of its URL.",
+    hint: "Correct the database's URL in the shard map, or its pg_hba.conf and roles.",
+  },
+  backend_tls_failed: {
+    sqlstate: "08001",
+    when: "TLS with a database of the shard map cannot be agreed on, or its certificate is not to be trusted.",
+    hint: "Compare sslmode and sslrootcert of the database's URL with the server's certificate.",
+  },
+  backend_too_many_connections: {
+    sqlstate: "53300",
+    when: "A database of the shard map has no connection slot left.",
+    hint: "Lower the pool size of the proxies, or raise max_connections of the server.",
+  },
+  backend_protocol_violation: {
+    sqlstate: "08P01",
+    when: "A database of the shard map sent what no PostgreSQL server sends.",
+    hint: "Check that the database's URL names a PostgreSQL server.",
+  },
+  backend_lost: {
+    sqlstate: "57P01",
+    when: "The connection to a database ended while a statement was using it.",
+    hint: "Retry the transaction; whether a COMMIT in flight took effect must be looked up.",
+  },
+  pool_exhausted: {
+    sqlstate: "53300",
+    when: "No connection of a database's pool came free before the deadline, or too many statements wait for one.",
+    hint: "Raise the pool's size, or look for transactions that stay open: SHOW POOLS.",
+  },
+  pool_closed: {
+    sqlstate: "57P03",
+    when: "A database's pool is closing: the proxy is shutting down, or the shard map no longer names the database.",
+    hint: "Retry the transaction.",
+  },
+  statement_too_long: {
+    sqlstate: "54000",
+    when: "A statement's text is longer than the proxy parses.",
+    hint: "Load many rows with several statements, or bind long values as parameters.",
+  },
+  statement_too_complex: {
+    sqlstate: "54001",
+    when: "A statement's expressions are chained or nested too deep to be parsed.",
+    hint: "Split the expression, or replace a chain of comparisons by IN or = ANY.",
+  },
+  parser_restarting: {
+    sqlstate: "57P03",
+    when: "Statements that overflowed the SQL parser have used up its spare instances, and new ones are being made.",
+    hint: "Send the statement again.",
+  },
+  zero_byte_in_statement: {
+    sqlstate: "22021",
+    when: "A statement's text holds a zero byte, which PostgreSQL's text cannot.",
   },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
