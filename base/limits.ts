@@ -67,6 +67,12 @@ export const SQL_OPERATOR_RUN_MAX = 4_000;
 /** Nesting of parentheses, brackets and CASE. */
 export const SQL_NESTING_MAX = 1_000;
 
+/** Instances of the SQL parser kept ready beside the one in use; one that overflowed is thrown away. */
+export const PARSER_SPARES = 2;
+
+/** A parser whose memory grew beyond this is replaced: WASM memory never shrinks, and it starts with 128 MB. */
+export const PARSER_MEMORY_BYTES_MAX = 192 * 1024 * 1024;
+
 /** Depth our own tree walkers go to. */
 export const AST_DEPTH_MAX = 5_000;
 
@@ -81,3 +87,39 @@ export const IN_DOUBT_AGE_MS = 3_000;
 
 /** How often the recovery of in-doubt transactions looks at every database. */
 export const RECOVERY_INTERVAL_MS = 2_000;
+
+/** How long recovery waits for a coordinator that is committing just now, before it tries again in its next pass. */
+export const IN_DOUBT_LOCK_TIMEOUT_MS = 1_000;
+
+/** Commit records deleted by one statement, so that it stays short. */
+export const COMMIT_RECORDS_FORGOTTEN_AT_ONCE = 500;
+
+/** Unsent bytes for one backend before its sender waits: COPY and large parameters. */
+export const BACKEND_UNSENT_BYTES = 256 * 1024;
+
+/** How long a cancel request may take, connecting included; it is a courtesy, not a promise. */
+export const BACKEND_CANCEL_TIMEOUT_MS = 5_000;
+
+/** A backend that was asked to end and did not is cut off after this. */
+export const BACKEND_CLOSE_TIMEOUT_MS = 5_000;
+
+/** Bytes a control statement's answer may have: a catalog of 50,000 tables is about 100 MB. */
+export const CONTROL_ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+
+/** An idle backend is asked before it is used again after this long: PgBouncer's server_check_delay. */
+export const BACKEND_CHECK_AFTER_IDLE_MS = 30_000;
+
+/** How long an idle backend may take to answer that question. */
+export const BACKEND_CHECK_TIMEOUT_MS = 2_000;
+
+/** Keepalive probes start after this silence, so that a vanished server is noticed in minutes and not hours. */
+export const BACKEND_KEEPALIVE_MS = 60_000;
+
+/** First wait after a failed connect. It doubles with each failure, so that a server that comes back is not stormed. */
+export const POOL_RECONNECT_MS_MIN = 50;
+
+/** Longest wait between connects: what a returned server's first statement may wait at most. */
+export const POOL_RECONNECT_MS_MAX = 1_000;
+
+/** How often a pool looks for idle connections to close. */
+export const POOL_SWEEP_INTERVAL_MS = 15_000;

@@ -1,0 +1,277 @@
+/**
+ * From SQL text to PostgreSQL's own trees: the only importer of the SQL parser.
+ *
+ * The parser is PostgreSQL's C code compiled to WebAssembly. An input that overflows the
+ * JavaScript stack leaves its C stack pointer where it was, and after a few dozen of them
+ * every further parse fails; so an instance that threw anything is never used again, and
+ * spare instances stand ready. The package's own module-level instance is not used.
+ */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type { Node, ParseResult, RawStmt } from "@pgsql/types";
+import createParser, { type ParserModule } from "libpg-query/wasm/libpg-query.js";
+import { invariant } from "../base/invariant.ts";
+import { PARSER_MEMORY_BYTES_MAX, PARSER_SPARES } from "../base/limits.ts";
+import { SqlError } from "../base/sql-error.ts";
+import { Lexer, skipBlanksAndComments, tokenize, type Token } from "./lexer.ts";
+import { checkBounds } from "./statement-bounds.ts";
+
+export type ParseOutcome =
+  /** Nothing but blanks, comments and semicolons. */
+  | { readonly kind: "empty" }
+  | { readonly kind: "statements"; readonly statements: readonly ParsedStatement[] }
+  /** The grammar's own words; it knows no SQLSTATE, so the text goes to a backend to be refused there. */
+  | { readonly kind: "rejected"; readonly message: string; readonly position: number | undefined };
+
+/** Instances made since the process began: the first ones, and one for each that was thrown away. */
+export function parserInstancesMade(): number {
+  return instancesMade;
+}
+
+let compiled: WebAssembly.Module | undefined;
+let current: ParserModule | undefined;
+let loading: Promise<void> | undefined;
+const spares: ParserModule[] = [];
+let instancesMade = 0;
+
+/** Makes the parser and its spares; to be awaited once before the first `parseSql`. */
+export async function loadParser(): Promise<void> {
+  loading ??= replenish();
+  await loading;
+}
+
+/**
+ * Parses one query string, of one statement or several.
+ *
+ * Throws SqlError 54000, 54001 or 22021 for a text that cannot be parsed safely. A text
+ * the grammar refuses is an outcome, not an error.
+ */
+export function parseSql(text: string): ParseOutcome {
+  if (text.includes("\0")) {
+    throw new SqlError("zero_byte_in_statement", 'invalid byte sequence for encoding "UTF8": 0x00');
+  }
+  const excess = checkBounds(text);
+  if (excess !== undefined) throw excess;
+  // The parser throws for a text of no bytes, and gives no statement for one of blanks.
+  if (skipBlanksAndComments(text, 0) === text.length) return { kind: "empty" };
+
+  const answer = runParser(text);
+  if (answer.kind === "rejected") return answer;
+  const toOffset = offsetMapper(text);
+  let previousEnd = 0;
+  const statements = (answer.tree.stmts ?? []).map((raw) => {
+    const end =
+      raw.stmt_len === undefined ? text.length : toOffset((raw.stmt_location ?? 0) + raw.stmt_len);
+    const start = statementStart(text, previousEnd, toOffset(raw.stmt_location ?? 0));
+    previousEnd = end;
+    return new ParsedStatement(text, raw, start, end, toOffset);
+  });
+  return statements.length === 0 ? { kind: "empty" } : { kind: "statements", statements };
+}
+
+/** One statement of a query string: its tree and its own text, which the tree's locations are mapped to. */
+export class ParsedStatement {
+  /** `{ SelectStmt: ... }` */
+  readonly node: Node;
+  /** Without the separator and the blanks around it; comments are kept. */
+  readonly text: string;
+  /** Where `text` begins in the query string, in UTF-16 units. */
+  readonly start: number;
+  /** Just past the last token of `text`, in UTF-16 units: comments may follow. */
+  readonly tokensEnd: number;
+  readonly #whole: string;
+  readonly #toOffset: (byte: number) => number;
+  #tokens: readonly Token[] | undefined;
+
+  constructor(
+    whole: string,
+    raw: RawStmt,
+    start: number,
+    end: number,
+    toOffset: (byte: number) => number,
+  ) {
+    invariant(raw.stmt !== undefined, "a parsed statement has a tree");
+    this.node = raw.stmt;
+    this.start = blanksEnd(whole, start, end);
+    this.text = whole.slice(this.start, blanksStart(whole, this.start, end));
+    this.tokensEnd = lastTokenEnd(this.text);
+    this.#whole = whole;
+    this.#toOffset = toOffset;
+  }
+
+  /** The UTF-16 offset in `text` of a location of the tree (bytes of the query string; an absent one is 0). */
+  offsetOf(location: number | undefined): number {
+    return this.#toOffset(location ?? 0) - this.start;
+  }
+
+  /** One-based, in characters of `text`: as an error's position is given. */
+  positionOf(location: number | undefined): number {
+    return characterCount(this.text, this.offsetOf(location)) + 1;
+  }
+
+  /** How many characters of the query string stand before `text`: what an error's position is moved by. */
+  get charactersBefore(): number {
+    return characterCount(this.#whole, this.start);
+  }
+
+  /** The tokens of `text`, read when first asked for. */
+  get tokens(): readonly Token[] {
+    this.#tokens ??= tokenize(this.text);
+    return this.#tokens;
+  }
+
+  /** The index in `tokens` of the token that begins at an offset of `text`, or else the first after it. */
+  tokenIndexAt(offset: number): number {
+    let low = 0;
+    let high = this.tokens.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.tokens[middle]!.start < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/**
+ * The grammar's location of a statement is its first token. Comments before it are part of
+ * its text all the same: planner hints and trace ids travel in them.
+ */
+function statementStart(text: string, previousEnd: number, firstToken: number): number {
+  const between = tokenize(text.slice(previousEnd, firstToken));
+  return previousEnd + (between.at(-1)?.end ?? 0);
+}
+
+// PostgreSQL's blanks, not JavaScript's: a no-break space is a letter of an identifier.
+const BLANKS = " \t\n\v\f\r";
+
+function blanksEnd(text: string, from: number, to: number): number {
+  let at = from;
+  while (at < to && BLANKS.includes(text.charAt(at))) at++;
+  return at;
+}
+
+function blanksStart(text: string, from: number, to: number): number {
+  let at = to;
+  while (at > from && BLANKS.includes(text.charAt(at - 1))) at--;
+  return at;
+}
+
+function lastTokenEnd(text: string): number {
+  const lexer = new Lexer(text);
+  let end = 0;
+  while (lexer.next()) end = lexer.end;
+  return end;
+}
+
+function characterCount(text: string, unitsEnd: number): number {
+  let surrogatePairs = 0;
+  for (let at = 0; at < unitsEnd; at++)
+    if ((text.charCodeAt(at) & 0xfc00) === 0xdc00) surrogatePairs++;
+  return unitsEnd - surrogatePairs;
+}
+
+/** From byte offsets of the text's UTF-8 to its UTF-16 units. Both are the same for ASCII, which is the rule. */
+function offsetMapper(text: string): (byte: number) => number {
+  if (Buffer.byteLength(text) === text.length) return (byte) => byte;
+  let unitOfByte: Uint32Array | undefined;
+  return (byte) => {
+    unitOfByte ??= unitsByByte(text);
+    return unitOfByte[Math.min(byte, unitOfByte.length - 1)]!;
+  };
+}
+
+function unitsByByte(text: string): Uint32Array {
+  const units = new Uint32Array(Buffer.byteLength(text) + 1);
+  let byte = 0;
+  let unit = 0;
+  for (const character of text) {
+    const bytes = Buffer.byteLength(character);
+    units.fill(unit, byte, byte + bytes);
+    byte += bytes;
+    unit += character.length;
+  }
+  units[byte] = unit;
+  return units;
+}
+
+type ParserAnswer =
+  | { readonly kind: "parsed"; readonly tree: ParseResult }
+  | Extract<ParseOutcome, { kind: "rejected" }>;
+
+function runParser(text: string): ParserAnswer {
+  const parser = takeParser();
+  const exitCode = process.exitCode;
+  try {
+    const answer = parseWith(parser, text);
+    if (parser.HEAPU8.length > PARSER_MEMORY_BYTES_MAX) throwAway();
+    return answer;
+  } catch (cause) {
+    throwAway();
+    // The C side's exit() sets the process's exit code; this process goes on.
+    process.exitCode = exitCode;
+    throw new SqlError("statement_too_complex", "statement is too complex to be parsed", { cause });
+  }
+}
+
+function takeParser(): ParserModule {
+  invariant(loading !== undefined, "the SQL parser is loaded before the first statement");
+  current ??= spares.pop();
+  if (current !== undefined) return current;
+  throwAway();
+  throw new SqlError("parser_restarting", "the SQL parser is restarting");
+}
+
+function throwAway(): void {
+  current = undefined;
+  // A failure to make a new instance shows as parser_restarting, and the next statement tries again.
+  loading = (loading ?? Promise.resolve()).then(replenish).catch(() => {});
+}
+
+async function replenish(): Promise<void> {
+  compiled ??= new WebAssembly.Module(
+    readFileSync(createRequire(import.meta.url).resolve("libpg-query/wasm/libpg-query.wasm")),
+  );
+  const module = compiled;
+  while (spares.length <= PARSER_SPARES) {
+    const parser = await createParser({
+      instantiateWasm: (imports, receive) => receive(new WebAssembly.Instance(module, imports)),
+      printErr: () => {},
+    });
+    instancesMade++;
+    spares.push(parser);
+  }
+}
+
+/** Offsets in PgQueryParseResult and PgQueryError of libpg_query's pg_query.h, on 32 bits. */
+const RESULT_TREE = 0;
+const RESULT_ERROR = 8;
+const ERROR_MESSAGE = 0;
+const ERROR_CURSOR_POSITION = 16;
+
+function parseWith(parser: ParserModule, text: string): ParserAnswer {
+  const bytes = parser.lengthBytesUTF8(text) + 1;
+  const textAddress = parser._malloc(bytes);
+  if (textAddress === 0) throw new RangeError("the SQL parser has no memory for the text");
+  parser.stringToUTF8(text, textAddress, bytes);
+  const result = parser._wasm_parse_query_raw(textAddress);
+  if (result === 0) throw new RangeError("the SQL parser has no memory for the tree");
+  const answer = readResult(parser, result);
+  parser._wasm_free_parse_result(result);
+  parser._free(textAddress);
+  return answer;
+}
+
+function readResult(parser: ParserModule, result: number): ParserAnswer {
+  const error = parser.getValue(result + RESULT_ERROR, "i32");
+  if (error !== 0) {
+    const position = parser.getValue(error + ERROR_CURSOR_POSITION, "i32");
+    return {
+      kind: "rejected",
+      message: parser.UTF8ToString(parser.getValue(error + ERROR_MESSAGE, "i32")),
+      position: position > 0 ? position : undefined,
+    };
+  }
+  const tree = parser.UTF8ToString(parser.getValue(result + RESULT_TREE, "i32"));
+  return { kind: "parsed", tree: JSON.parse(tree) as ParseResult };
+}
