@@ -1,0 +1,189 @@
+/**
+ * Real PostgreSQL servers for tests: `await using server = await startPostgres(...)`.
+ *
+ * Each has its own data directory under the system's temporary directory, removed by
+ * `stop`. Several may run at once, in several processes. initdb runs once per process,
+ * and its result is copied; the copy's origin goes with the last server.
+ */
+import { randomBytes } from "node:crypto";
+import { readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import pg from "pg";
+import {
+  EMBEDDED_SUPERUSER,
+  type EmbeddedServer,
+  initializeDataDirectory,
+  startEmbeddedServer,
+} from "../../cli/dev/embedded-server.ts";
+import { findServerAccount, reachableDirectory } from "../../cli/dev/server-account.ts";
+
+export interface TestPostgresOptions {
+  /** Created beside `postgres`. */
+  readonly databases?: readonly string[];
+  /** PostgreSQL settings, for example `{ max_connections: "20" }`. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /**
+   * Lines of pg_hba.conf instead of trust. The superuser's own line comes first, so that
+   * `query` works whatever the test puts here.
+   */
+  readonly hba?: readonly string[];
+  /** PEM texts, for example of `selfsigned`. */
+  readonly tls?: { readonly certificate: string; readonly key: string };
+}
+
+export interface TestPostgres {
+  /** The same over restarts. */
+  readonly port: number;
+  readonly host: "127.0.0.1";
+  /** The superuser `postgres`; the server trusts it. */
+  url(database?: string, user?: string): string;
+  /** One statement, or several in one string without parameters, on a connection of its own. */
+  query(
+    database: string,
+    sql: string,
+    parameters?: readonly unknown[],
+  ): Promise<pg.QueryResult<Record<string, unknown>>>;
+  /** A connected client; the caller ends it. */
+  connect(database?: string, more?: pg.ClientConfig): Promise<pg.Client>;
+  /** Stops the server and removes its data. Twice is once. */
+  stop(): Promise<void>;
+  /** SIGKILL to the postmaster; the data stays for `restart`. */
+  kill9(): Promise<void>;
+  /** Starts it again on the same data and port; stops it first where it runs. */
+  restart(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+const HOST = "127.0.0.1";
+
+export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
+  const dataDirectory = temporaryDirectory();
+  const template = await Template.acquire();
+  let server: EmbeddedServer;
+  const { databases = [], hba, ...rest } = options;
+  const start = async (port?: number): Promise<EmbeddedServer> =>
+    await startEmbeddedServer({
+      dataDirectory,
+      isDurable: false,
+      template,
+      ...rest,
+      ...(port !== undefined && { port }),
+      ...(hba && { hba: [`host all ${EMBEDDED_SUPERUSER} ${HOST}/32 trust`, ...hba] }),
+    });
+  const remove = async (): Promise<void> => {
+    await rm(dataDirectory, { recursive: true, force: true });
+    await Template.release();
+  };
+  try {
+    server = await start();
+  } catch (cause) {
+    await remove();
+    throw cause;
+  }
+
+  const { port } = server;
+  let isStopped = false;
+  const connect = async (database = "postgres", more: pg.ClientConfig = {}): Promise<pg.Client> => {
+    const client = new pg.Client({ host: HOST, port, user: EMBEDDED_SUPERUSER, database, ...more });
+    // A test that kills the server must not end by an unhandled 'error' event.
+    client.on("error", () => undefined);
+    await client.connect();
+    return client;
+  };
+  const stop = async (): Promise<void> => {
+    if (isStopped) return;
+    isStopped = true;
+    await server.stop();
+    await remove();
+  };
+  const postgres: TestPostgres = {
+    port,
+    host: HOST,
+    url: (database = "postgres", user = EMBEDDED_SUPERUSER) =>
+      `postgres://${encodeURIComponent(user)}@${HOST}:${port}/${encodeURIComponent(database)}`,
+    query: async (database, sql, parameters) => {
+      const client = await connect(database);
+      try {
+        return await client.query<Record<string, unknown>>(sql, parameters && [...parameters]);
+      } finally {
+        await client.end().catch(() => undefined);
+      }
+    },
+    connect,
+    stop,
+    kill9: async () => await server.kill9(),
+    restart: async () => {
+      await server.stop();
+      server = await start(port);
+    },
+    [Symbol.asyncDispose]: stop,
+  };
+  try {
+    for (const database of databases) {
+      await postgres.query("postgres", `CREATE DATABASE ${pg.escapeIdentifier(database)}`);
+    }
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+  return postgres;
+}
+
+function temporaryDirectory(): string {
+  const name = `colonnade-test-${process.pid}-${randomBytes(6).toString("hex")}`;
+  return reachableDirectory(join(tmpdir(), name), findServerAccount());
+}
+
+/** The initialised data directory that every server of this process starts from. */
+class Template {
+  static #users = 0;
+  static #directory: Promise<string> | undefined;
+
+  static async acquire(): Promise<string> {
+    Template.#users += 1;
+    Template.#directory ??= Template.#make();
+    try {
+      return await Template.#directory;
+    } catch (cause) {
+      Template.#users -= 1;
+      Template.#directory = undefined;
+      throw cause;
+    }
+  }
+
+  static async release(): Promise<void> {
+    Template.#users -= 1;
+    if (Template.#users > 0 || Template.#directory === undefined) return;
+    const directory = await Template.#directory;
+    if (Template.#users > 0) return;
+    Template.#directory = undefined;
+    await rm(directory, { recursive: true, force: true });
+  }
+
+  static async #make(): Promise<string> {
+    await removeLeftovers();
+    const directory = temporaryDirectory();
+    await initializeDataDirectory(directory);
+    return directory;
+  }
+}
+
+/** Of test processes that were killed: their servers have stopped by themselves, their data has not gone. */
+async function removeLeftovers(): Promise<void> {
+  const parent = dirname(temporaryDirectory());
+  for (const name of await readdir(parent).catch(() => [])) {
+    const pid = /^colonnade-test-(\d+)-[0-9a-f]{12}(-[0-9a-f]{12})?$/.exec(name)?.[1];
+    if (pid === undefined || isAlive(Number(pid))) continue;
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
