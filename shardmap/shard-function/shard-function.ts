@@ -7,7 +7,11 @@ export type ShardFunction =
   /** Entry `i` holds keys from `from` (inclusive) to `to` (exclusive); undefined is unbounded. Sorted, disjoint. */
   | { readonly kind: "range"; readonly ranges: readonly KeyRange[] }
   /** Entry `i` holds the keys it names; at most one may be the default. */
-  | { readonly kind: "list"; readonly entries: readonly (readonly KeyValue[])[]; readonly defaultEntry: number | undefined };
+  | {
+      readonly kind: "list";
+      readonly entries: readonly (readonly KeyValue[])[];
+      readonly defaultEntry: number | undefined;
+    };
 
 export interface KeyRange {
   readonly from: KeyValue | undefined;
