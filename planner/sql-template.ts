@@ -19,20 +19,26 @@ export interface TemplateEdit {
 
 export type TemplateValue =
   | { readonly kind: "text"; readonly text: string }
-  /** A sharded table's name, qualified by the placement's schema where that is not what the session would find. `suffix` holds an alias where one is needed. */
-  | { readonly kind: "table"; readonly name: string; readonly suffix: string }
+  /**
+   * A sharded table's name, its schema included where one is written. `isFoundAsWritten`: the
+   * session's search_path finds the canonical schema's table by it in every database, so a
+   * placement there takes the text as it is; any other gets the name qualified.
+   */
+  | { readonly kind: "table"; readonly name: string; readonly isFoundAsWritten: boolean }
   /** The value of LIMIT a placement needs: count + offset. */
   | { readonly kind: "limit" };
 
 export interface RenderedSql {
   readonly sql: string;
+  /** The template's own text: the client's, which error positions are given in. */
+  readonly original: string;
   /** Pairs in the rendered text, for error positions. */
   readonly shifts: readonly { readonly at: number; readonly by: number }[];
 }
 
 export interface RenderContext {
   readonly placement: Placement | undefined;
-  /** The schema unqualified names find first: no qualification is needed for a placement there. */
+  /** The schema of the canonical tables. */
   readonly canonicalSchema: string;
   readonly limit: bigint | undefined;
 }
@@ -47,7 +53,7 @@ export function renderTemplate(template: SqlTemplate, context: RenderContext): R
     read = edit.end;
     shifts.push({ at: sql.length, by: read - sql.length });
   }
-  return { sql: sql + template.sql.slice(read), shifts };
+  return { sql: sql + template.sql.slice(read), original: template.sql, shifts };
 }
 
 function renderValue(value: TemplateValue, context: RenderContext, original: string): string {
@@ -55,11 +61,21 @@ function renderValue(value: TemplateValue, context: RenderContext, original: str
     case "text":
       return value.text;
     case "table":
-      if (context.placement === undefined || context.placement.schema === context.canonicalSchema) return original;
-      return `${quoteIdentifier(context.placement.schema)}.${quoteIdentifier(value.name)}${value.suffix}`;
+      return renderTable(value.name, value.isFoundAsWritten, context, original);
     case "limit":
       return context.limit === undefined ? original : String(context.limit);
   }
+}
+
+function renderTable(
+  name: string,
+  isFoundAsWritten: boolean,
+  context: RenderContext,
+  original: string,
+): string {
+  const schema = context.placement?.schema ?? context.canonicalSchema;
+  if (isFoundAsWritten && schema === context.canonicalSchema) return original;
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
 /** Where a character position (one-based) of the rendered text was in the client's text. */
