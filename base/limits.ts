@@ -16,11 +16,20 @@ export const FRONTEND_FRAME_BYTES_MAX = 64 * 1024 * 1024;
 /** PostgreSQL's own largest message: MaxAllocSize, 1 GB - 1. */
 export const BACKEND_FRAME_BYTES_MAX = 0x3fffffff;
 
+/** Hash rounds a SCRAM peer or verifier may ask for: PostgreSQL's default is 4,096; this many take about a second of one core. */
+export const SCRAM_ITERATIONS_MAX = 1_000_000;
+
 /** How long a client may take from connecting to being authenticated: PostgreSQL's authentication_timeout. */
 export const AUTHENTICATION_TIMEOUT_MS = 60_000;
 
 /** Row bytes a gather may hold across all shards before it refuses to go on. */
 export const GATHER_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Bytes of merged rows that are handed on at once: a socket write of usual size. */
+export const GATHER_RUN_BYTES = 64 * 1024;
+
+/** What a group of a gather is counted as beside its values: map entry, objects, array slots; measured at 300 to 500 bytes. */
+export const GATHER_GROUP_OVERHEAD_BYTES = 512;
 
 /** Unread bytes of one backend before its socket is paused: a few reads of 64 kB. */
 export const BACKEND_READ_AHEAD_BYTES = 256 * 1024;
@@ -123,3 +132,15 @@ export const POOL_RECONNECT_MS_MAX = 1_000;
 
 /** How often a pool looks for idle connections to close. */
 export const POOL_SWEEP_INTERVAL_MS = 15_000;
+
+/** Connected clients at once, unless the config says otherwise: each costs about 10 kB and one file descriptor. */
+export const CLIENTS_MAX_DEFAULT = 10_000;
+
+/** How long a drain lets transactions end, unless the config says otherwise: under the 90 s after which systemd kills. */
+export const DRAIN_MS_DEFAULT = 30_000;
+
+/** Statement descriptions kept per process; some hundred bytes each. */
+export const DESCRIPTION_CACHE_ENTRIES_MAX = 10_000;
+
+/** Distinct combinations of settings remembered per process; clients of one application share a few. */
+export const ENVIRONMENT_CACHE_ENTRIES_MAX = 1_000;

@@ -22,6 +22,16 @@ export const ERRORS = {
     sqlstate: "22021",
     when: "A string in a client's message is not valid UTF-8.",
   },
+  channel_binding_failed: {
+    sqlstate: "28000",
+    when: "A client's SCRAM exchange is bound to another TLS connection than its own.",
+    hint: "Something between client and proxy may be intercepting the connection.",
+  },
+  startup_option_not_supported: {
+    sqlstate: "42601",
+    when: "The startup parameter `options` holds a switch that does not set a setting.",
+    hint: "Only `-c name=value` and `--name=value` are understood.",
+  },
   statement_not_supported: {
     sqlstate: "0A000",
     when: "The statement's kind is one the proxy does not carry over several databases.",
@@ -97,6 +107,50 @@ export const ERRORS = {
   zero_byte_in_statement: {
     sqlstate: "22021",
     when: "A statement's text holds a zero byte, which PostgreSQL's text cannot.",
+  },
+  placement_columns_differ: {
+    sqlstate: "55000",
+    when: "Placements answer the same statement with columns of different types: their tables have drifted apart.",
+    hint: "Compare the tables of the placements: colonnade check --live.",
+  },
+  placement_rows_unordered: {
+    sqlstate: "XX000",
+    when: "A placement's rows come in another order than the gather knows for their types, so they cannot be merged.",
+    hint: "Compare the collations and the enum labels of the placements: colonnade check --live.",
+  },
+  placement_rows_miscounted: {
+    sqlstate: "XX000",
+    when: "A placement returns more or fewer rows than were inserted there, so they cannot be put back into the order of VALUES.",
+    hint: "Run the INSERT without RETURNING, or one row at a time.",
+  },
+  reference_copies_differ: {
+    sqlstate: "XX001",
+    when: "Databases answer a write to a reference table differently: their copies of it are not the same.",
+    hint: "Compare the copies of the reference table: colonnade check --live.",
+  },
+  gather_type_unsupported: {
+    sqlstate: "0A000",
+    when: "Rows of several placements would have to be ordered, grouped or combined by a type whose rules the proxy does not know.",
+    hint: "Pin the shard key, or order and group by a column of another type.",
+  },
+  gather_collation_unsupported: {
+    sqlstate: "0A000",
+    when: "Rows of several placements would have to be compared by text under a collation that is not known to compare bytes.",
+    hint: 'Add COLLATE "C" to the expression, or pin the shard key.',
+  },
+  gather_value_unreadable: {
+    sqlstate: "0A000",
+    when: "A value by which rows of several placements are ordered or combined is written in a style the gather does not read.",
+    hint: "SET datestyle TO ISO; SET intervalstyle TO postgres; SET extra_float_digits TO 1.",
+  },
+  gather_memory_exceeded: {
+    sqlstate: "53200",
+    when: "The groups, or the rows held back to keep an order, of one statement need more memory than it may have.",
+    hint: "Pin the shard key, narrow the WHERE clause, or group by fewer values.",
+  },
+  combined_value_out_of_range: {
+    sqlstate: "22003",
+    when: "An aggregate over several placements leaves the range of its type, as it would on one server.",
   },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
