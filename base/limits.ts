@@ -144,3 +144,27 @@ export const DESCRIPTION_CACHE_ENTRIES_MAX = 10_000;
 
 /** Distinct combinations of settings remembered per process; clients of one application share a few. */
 export const ENVIRONMENT_CACHE_ENTRIES_MAX = 1_000;
+
+/** Characters of a shard map file. One of 2^20 shards on 10,000 placements has about 1 MB; the YAML parser takes about a second for 4 MB. */
+export const MAP_FILE_CHARACTERS_MAX = 4 * 1024 * 1024;
+
+/** Levels of nesting in a shard map file: a map needs seven, and the YAML parser is recursive. */
+export const MAP_NESTING_MAX = 64;
+
+/** Uses of one YAML anchor in a shard map file, nested uses multiplied: an alias for each placement, but no bomb. */
+export const MAP_ALIASES_MAX = 10_000;
+
+/** Logical shards of one colocation: each is an entry in memory, and the hash's modulo is exact up to 2^21. */
+export const LOGICAL_SHARDS_MAX = 2 ** 20;
+
+/** A scraper's request is one short line; a peer that dawdles is cut off. */
+export const ADMIN_REQUEST_TIMEOUT_MS = 5_000;
+
+/** Request line and headers of the admin interface; Node's own default is 16 kB. */
+export const ADMIN_HEADERS_BYTES_MAX = 8_192;
+
+/** Connections to the admin interface at once: a few scrapers and people. */
+export const ADMIN_CONNECTIONS_MAX = 100;
+
+/** Repetitions of nodes by YAML aliases, so that a small file cannot become a huge one. */
+export const YAML_ALIASES_MAX = 1_000;

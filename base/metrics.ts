@@ -1,0 +1,161 @@
+/**
+ * Every metric the product exposes: the catalogue, and the typed set of instruments made
+ * from it. docs/metrics.md is generated from the catalogue.
+ *
+ * A metric's name is written once, as a key. A label's values come from closed sets in
+ * the code (kinds, states, ids), never from a client's text: what a client can choose
+ * would let it fill our memory.
+ */
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+interface MetricDefinition {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly buckets?: readonly number[];
+}
+
+/** From a cached single-shard read (about 0.2 ms) to a statement somebody waits for. */
+const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export const METRICS = {
+  colonnade_clients: {
+    type: "gauge",
+    help: "Connected clients.",
+    labels: [],
+  },
+  colonnade_clients_accepted_total: {
+    type: "counter",
+    help: "Clients that completed authentication.",
+    labels: [],
+  },
+  colonnade_clients_refused_total: {
+    type: "counter",
+    help: "Connections closed before they could run a statement, by reason.",
+    labels: ["reason"],
+  },
+  colonnade_backends: {
+    type: "gauge",
+    help: "Server connections by database and state: idle, busy or connecting.",
+    labels: ["database", "state"],
+  },
+  colonnade_pool_waiters: {
+    type: "gauge",
+    help: "Statements waiting for a free server connection, by database.",
+    labels: ["database"],
+  },
+  colonnade_statements_total: {
+    type: "counter",
+    help: "Statements run, by kind (select, insert, ...) and route (single, scatter, ...).",
+    labels: ["kind", "route"],
+  },
+  colonnade_statement_seconds: {
+    type: "histogram",
+    help: "Time from a statement's arrival to its last byte, by route.",
+    labels: ["route"],
+    buckets: SECONDS,
+  },
+  colonnade_errors_total: {
+    type: "counter",
+    help: "Errors sent to clients, by SQLSTATE class and the product's error id; the id is `relayed` for a server's own.",
+    labels: ["class", "id"],
+  },
+  colonnade_plan_cache_lookups_total: {
+    type: "counter",
+    help: "Plan cache look-ups by result: hit or miss.",
+    labels: ["result"],
+  },
+  colonnade_plan_cache_evictions_total: {
+    type: "counter",
+    help: "Plans dropped because the cache was full.",
+    labels: [],
+  },
+  colonnade_plan_cache_entries: {
+    type: "gauge",
+    help: "Plans in the cache.",
+    labels: [],
+  },
+  colonnade_parser_instances_total: {
+    type: "counter",
+    help: "Parser instances made; each after the first replaces one that a statement broke.",
+    labels: [],
+  },
+  colonnade_gather_bytes_total: {
+    type: "counter",
+    help: "Row bytes that were decoded to be merged or combined.",
+    labels: [],
+  },
+  colonnade_transactions_total: {
+    type: "counter",
+    help: "Transactions ended, by commit kind: single, two-phase or rollback.",
+    labels: ["commit"],
+  },
+  colonnade_in_doubt_resolved_total: {
+    type: "counter",
+    help: "Prepared transactions that recovery decided, by outcome: committed or rolled back.",
+    labels: ["outcome"],
+  },
+  colonnade_map_version: {
+    type: "gauge",
+    help: "Version of the shard map in use.",
+    labels: [],
+  },
+  colonnade_map_reloads_total: {
+    type: "counter",
+    help: "Reloads of the shard map, by result: applied or refused.",
+    labels: ["result"],
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
+
+export type MetricName = keyof typeof METRICS;
+
+type LabelOf<Name extends MetricName> = (typeof METRICS)[Name]["labels"][number];
+type NamesOf<Type extends MetricDefinition["type"]> = {
+  [Name in MetricName]: (typeof METRICS)[Name]["type"] extends Type ? Name : never;
+}[MetricName];
+type Labels<Name extends MetricName> = Readonly<Record<LabelOf<Name>, string>>;
+
+/** One process's instruments. Each call names a metric of the catalogue and all of its labels. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #counters = new Map<string, Counter>();
+  readonly #gauges = new Map<string, Gauge>();
+  readonly #histograms = new Map<string, Histogram>();
+
+  constructor() {
+    for (const [name, definition] of Object.entries<MetricDefinition>(METRICS)) {
+      const { help, labels, type, buckets = [] } = definition;
+      const options = { name, help, labelNames: [...labels], registers: [this.#registry] };
+      if (type === "counter") this.#counters.set(name, new Counter(options));
+      else if (type === "gauge") this.#gauges.set(name, new Gauge(options));
+      else this.#histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
+    }
+  }
+
+  increment<Name extends NamesOf<"counter">>(name: Name, labels: Labels<Name>, by = 1): void {
+    this.#counters.get(name)?.inc(labels, by);
+  }
+
+  /** Sets a gauge to what it is now. */
+  set<Name extends NamesOf<"gauge">>(name: Name, labels: Labels<Name>, value: number): void {
+    this.#gauges.get(name)?.set(labels, value);
+  }
+
+  add<Name extends NamesOf<"gauge">>(name: Name, labels: Labels<Name>, by: number): void {
+    this.#gauges.get(name)?.inc(labels, by);
+  }
+
+  /** A duration, in seconds. */
+  observe<Name extends NamesOf<"histogram">>(
+    name: Name,
+    labels: Labels<Name>,
+    seconds: number,
+  ): void {
+    this.#histograms.get(name)?.observe(labels, seconds);
+  }
+
+  /** Prometheus' text format. */
+  async render(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+}

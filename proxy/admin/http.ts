@@ -1,0 +1,104 @@
+/**
+ * The operator's HTTP interface: /metrics for Prometheus, /healthz (the process answers)
+ * and /readyz (it can serve clients).
+ *
+ * It asks for no password and is meant for the loopback interface or a private network.
+ * What being ready means is told to it; it knows neither pools nor maps.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  ADMIN_CONNECTIONS_MAX,
+  ADMIN_HEADERS_BYTES_MAX,
+  ADMIN_REQUEST_TIMEOUT_MS,
+} from "../../base/limits.ts";
+import type { Log } from "../../base/log.ts";
+import type { Metrics } from "../../base/metrics.ts";
+
+export interface AdminHttpOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly metrics: Metrics;
+  readonly isReady: () => boolean;
+  readonly log: Log;
+}
+
+export interface AdminHttp {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export async function startAdminHttp(options: AdminHttpOptions): Promise<AdminHttp> {
+  const server = createServer(
+    { maxHeaderSize: ADMIN_HEADERS_BYTES_MAX, requestTimeout: ADMIN_REQUEST_TIMEOUT_MS },
+    (request, response) => {
+      respond(options, request, response).catch((error: unknown) => {
+        options.log.error({ err: error }, "admin request failed");
+        response.destroy();
+      });
+    },
+  );
+  server.maxConnections = ADMIN_CONNECTIONS_MAX;
+  await listen(server, options);
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : options.port,
+    close: async () => await close(server),
+  };
+}
+
+async function listen(server: Server, { host, port }: AdminHttpOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+async function close(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+async function respond(
+  options: AdminHttpOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    response.writeHead(405, { allow: "GET, HEAD" }).end();
+    return;
+  }
+  const [path] = (request.url ?? "/").split("?");
+  switch (path) {
+    case "/healthz":
+      send(response, 200, "ok\n");
+      return;
+    case "/readyz":
+      if (options.isReady()) send(response, 200, "ready\n");
+      else send(response, 503, "not ready\n");
+      return;
+    case "/metrics": {
+      const { contentType, text } = await options.metrics.render();
+      send(response, 200, text, contentType);
+      return;
+    }
+    default:
+      send(response, 404, "paths are /metrics, /healthz and /readyz\n");
+  }
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  contentType = "text/plain; charset=utf-8",
+): void {
+  response.writeHead(status, { "content-type": contentType, "cache-control": "no-store" });
+  // Node leaves the body out of the answer to HEAD.
+  response.end(text);
+}

@@ -1,0 +1,185 @@
+/**
+ * The configuration of one proxy process: where it listens, whom it lets in, and the
+ * bounds it keeps. What lives where is the shard map's matter, not its.
+ *
+ * Every field has a default, so an empty file is a valid one. docs/config.md is
+ * generated from the descriptions here. It reads no file: the caller gives the text.
+ */
+import { isIP } from "node:net";
+import { z } from "zod";
+import {
+  AUTHENTICATION_TIMEOUT_MS,
+  BACKEND_CONNECT_TIMEOUT_MS,
+  BACKEND_IDLE_MS,
+  BACKEND_LIFETIME_MS,
+  CLIENTS_MAX_DEFAULT,
+  DRAIN_MS_DEFAULT,
+  POOL_SIZE_DEFAULT,
+  POOL_WAIT_MS_DEFAULT,
+} from "../../base/limits.ts";
+import { parseYaml, validateYaml, type YamlResult } from "../../base/yaml-document.ts";
+
+/** Node's timers hold 31 bits; a day is beyond any of these waits. */
+const DURATION_MS_MAX = 86_400_000;
+
+const port = z.int().min(1).max(65_535);
+const durationMs = z.int().min(1).max(DURATION_MS_MAX);
+const path = z.string().min(1);
+
+const tls = z.strictObject({
+  cert: path.describe("PEM file with the server certificate, and the chain above it."),
+  key: path.describe("PEM file with the certificate's private key."),
+  require: z
+    .boolean()
+    .default(false)
+    .describe("Refuse clients that do not ask for TLS. They get SQLSTATE 28000."),
+});
+
+const listen = z.strictObject({
+  host: z.string().min(1).default("127.0.0.1").describe("Address or host name to listen on."),
+  port: port.default(6432).describe("TCP port for clients."),
+  tls: tls.optional().describe("TLS for clients, version 1.2 or later. Off where it is absent."),
+  max_clients: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(CLIENTS_MAX_DEFAULT)
+    .describe("Connected clients at once; the next one is refused with SQLSTATE 53300."),
+});
+
+const admin = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .default("127.0.0.1")
+    .describe("Address for /metrics, /healthz and /readyz. It asks for no password."),
+  port: port.default(9632).describe("TCP port of the admin interface."),
+});
+
+const auth = z.strictObject({
+  method: z
+    .enum(["trust", "password", "md5", "scram-sha-256"])
+    .default("trust")
+    .describe(
+      "How clients prove who they are. `trust` asks for nothing and is taken on a loopback address only; `password` is taken over TLS only.",
+    ),
+  users_file: path
+    .optional()
+    .describe(
+      'File of users and passwords in PgBouncer\'s format: `"user" "password"`, where the password is plain, `md5...` or `SCRAM-SHA-256$...`.',
+    ),
+  query: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Statement run in the catalog database instead of a users file: `$1` is the user's name, and it gives one row (name, password).",
+    ),
+});
+
+const pool = z.strictObject({
+  size: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(POOL_SIZE_DEFAULT)
+    .describe("Server connections per database at most."),
+  wait_ms: durationMs
+    .default(POOL_WAIT_MS_DEFAULT)
+    .describe("How long a statement waits for a free server connection before SQLSTATE 53300."),
+  lifetime_ms: durationMs
+    .default(BACKEND_LIFETIME_MS)
+    .describe("An older server connection is closed when its transaction ends."),
+  idle_ms: durationMs
+    .default(BACKEND_IDLE_MS)
+    .describe("An unused server connection is closed after this."),
+});
+
+const timeouts = z.strictObject({
+  authentication_ms: durationMs
+    .default(AUTHENTICATION_TIMEOUT_MS)
+    .describe(
+      "From a client's connect to its being authenticated; as PostgreSQL's authentication_timeout.",
+    ),
+  connect_ms: durationMs
+    .default(BACKEND_CONNECT_TIMEOUT_MS)
+    .describe("Opening and authenticating one server connection."),
+});
+
+const log = z.strictObject({
+  level: z
+    .enum(["fatal", "error", "warn", "info", "debug", "trace"])
+    .default("info")
+    .describe(
+      "Lines below this level are not written. SQL text appears at `debug` and below only.",
+    ),
+});
+
+export const configSchema = z
+  .strictObject({
+    listen: listen.prefault({}).describe("The clients' side."),
+    admin: admin.prefault({}).describe("The operator's side: metrics and health over HTTP."),
+    auth: auth.prefault({}).describe("Authentication of clients."),
+    pool: pool.prefault({}).describe("Server connections, shared by all clients."),
+    timeouts: timeouts.prefault({}).describe("Bounds on waits."),
+    log: log.prefault({}).describe("JSON lines on standard output."),
+    drain_ms: durationMs
+      .default(DRAIN_MS_DEFAULT)
+      .describe("How long SIGTERM lets running transactions end before their clients are closed."),
+  })
+  .superRefine((config, context) => {
+    for (const { path: at, message, remedy } of contradictions(config)) {
+      context.addIssue({ code: "custom", path: [...at], message, params: { remedy } });
+    }
+  });
+
+export type Config = z.output<typeof configSchema>;
+
+/** What an empty file means. */
+export const DEFAULT_CONFIG: Config = configSchema.parse({});
+
+export function parseConfig(text: string): YamlResult<Config> {
+  const document = parseYaml(text);
+  if (document.kind === "invalid") return document;
+  return validateYaml(document.value, configSchema);
+}
+
+interface Contradiction {
+  readonly path: readonly string[];
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** Rules between fields: what would let strangers in, or could never let anybody in. */
+function* contradictions(config: {
+  readonly listen: z.output<typeof listen>;
+  readonly auth: z.output<typeof auth>;
+}): Iterable<Contradiction> {
+  const { method, users_file: usersFile, query } = config.auth;
+  if (method === "trust" && !isLoopback(config.listen.host)) {
+    yield {
+      path: ["auth", "method"],
+      message: `trust lets everybody in who can reach ${config.listen.host}`,
+      remedy: "Use scram-sha-256 with a users_file, or listen on 127.0.0.1",
+    };
+  }
+  if (method === "password" && config.listen.tls?.require !== true) {
+    yield {
+      path: ["auth", "method"],
+      message: "password sends passwords in clear text",
+      remedy: "Set listen.tls with require: true, or use scram-sha-256",
+    };
+  }
+  if (method !== "trust" && (usersFile === undefined) === (query === undefined)) {
+    yield {
+      path: ["auth"],
+      message: `${method} needs one source of passwords, and ${usersFile === undefined ? "has none" : "has two"}`,
+      remedy: "Give either users_file or query",
+    };
+  }
+}
+
+function isLoopback(host: string): boolean {
+  if (host === "localhost" || host === "::1") return true;
+  return isIP(host) === 4 && host.startsWith("127.");
+}

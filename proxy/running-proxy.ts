@@ -1,0 +1,15 @@
+/** A started proxy, as the commands that start one see it. */
+import type { ShardMap } from "../shardmap/shard-map.ts";
+
+export interface RunningProxy {
+  readonly port: number;
+  /** Absent where the admin interface is off. */
+  readonly adminPort?: number;
+  /** Statements that begin after it use the new map; a map it cannot serve is refused by throwing, and the old one stays. */
+  reload(map: ShardMap): Promise<void>;
+  /** Takes no new clients and closes each client when its transaction ends, or all after `ms`. */
+  drain(ms: number): Promise<void>;
+  /** Closes every client and server connection at once. Twice is once. */
+  close(): Promise<void>;
+  ready(): boolean;
+}

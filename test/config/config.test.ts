@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+import { formatProblem } from "../../base/yaml-document.ts";
+import { DEFAULT_CONFIG, parseConfig } from "../../proxy/config/config.ts";
+
+function problemsOf(text: string): readonly string[] {
+  const result = parseConfig(text);
+  if (result.kind === "valid") return [];
+  return result.problems.map((problem) => formatProblem("c.yaml", problem));
+}
+
+test("an empty file, a file of comments and {} are the defaults", () => {
+  for (const text of ["", "# nothing\n", "{}", "listen: {}\n"]) {
+    expect(parseConfig(text)).toEqual({ kind: "valid", value: DEFAULT_CONFIG });
+  }
+  expect(DEFAULT_CONFIG.listen).toEqual({ host: "127.0.0.1", port: 6432, max_clients: 10_000 });
+});
+
+test("each mistake is told with line, column, field, reason and remedy", () => {
+  const text = [
+    "listen:",
+    "  prot: 6432",
+    "  max_clients: many",
+    "auth:",
+    "  method: scram",
+    "pool: { size: 0 }",
+    "log: [debug]",
+    "drain_ms: 1.5",
+  ].join("\n");
+  expect(problemsOf(text)).toMatchInlineSnapshot(`
+    [
+      "c.yaml:2:3: listen.prot: unknown field. Write port, if that is meant.",
+      "c.yaml:3:16: listen.max_clients: is a text, not a number. Give it a number.",
+      "c.yaml:5:11: auth.method: "scram" is not allowed here. Use one of trust, password, md5, scram-sha-256.",
+      "c.yaml:6:15: pool.size: is less than 1. Give at least 1.",
+      "c.yaml:7:6: log: is a list, not a mapping of fields. Give it a mapping of fields.",
+      "c.yaml:8:11: drain_ms: is a number, not a whole number. Give it a whole number.",
+    ]
+  `);
+});
+
+test.each([
+  ["trust off the loopback interface", "listen: { host: 0.0.0.0 }", /2?.*trust lets everybody in/],
+  ["cleartext without TLS", "auth: { method: password, users_file: u }", /clear text/],
+  ["no source of passwords", "auth: { method: md5 }", /has none/],
+  ["two sources of passwords", "auth: { method: md5, users_file: u, query: q }", /has two/],
+  [
+    "a port out of range",
+    "listen: { port: 65536 }",
+    /c\.yaml:1:17: listen\.port: is more than 65535/,
+  ],
+  ["a list", "- a", /a list, not a mapping of fields/],
+  ["a scalar", "hello", /a string|a text/],
+])("%s is refused", (_, text, expected) => {
+  expect(problemsOf(text).join("\n")).toMatch(expected);
+});
+
+test.each([
+  ["a duplicate field", "log: {}\nlog: {}", "c.yaml:2:1: Map keys must be unique"],
+  ["broken indentation", "listen:\n  port: 1\n port: 2", "c.yaml:3"],
+  ["two documents", "log: {}\n---\nlog: {}", "c.yaml:"],
+  ["an alias bomb", bomb(), "c.yaml:1:1: Excessive alias count"],
+])("%s is a problem and not a crash", (_, text, expected) => {
+  expect(problemsOf(text)[0]).toContain(expected);
+});
+
+function bomb(): string {
+  const lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"];
+  for (let i = 1; i < 9; i += 1) {
+    lines.push(`a${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(", ")}]`);
+  }
+  return lines.join("\n");
+}
