@@ -152,6 +152,10 @@ export const ERRORS = {
     sqlstate: "22003",
     when: "An aggregate over several placements leaves the range of its type, as it would on one server.",
   },
+  control_answer_too_large: {
+    sqlstate: "54000",
+    when: "The answer to a statement the proxy runs for itself, such as loading the catalog, exceeds its bound.",
+  },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
 export type ErrorId = keyof typeof ERRORS;

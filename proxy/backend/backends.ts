@@ -1,0 +1,86 @@
+/**
+ * Every database's pool, under the database's name. A reload of the shard map replaces the
+ * pools whose address changed; what is lent from an old pool is finished there. It knows
+ * addresses, not the map: proxy/topology/backend-addresses.ts reads them from it.
+ */
+import type { DatabaseName } from "../../base/ids.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import { isDeepStrictEqual } from "node:util";
+import type { BackendAddress } from "./backend-address.ts";
+import type { BackendConnection } from "./backend-connection.ts";
+import { Pool } from "./pool.ts";
+import type { PoolOptions, PoolStats } from "./pool.ts";
+
+export interface BackendsOptions {
+  readonly pool: Partial<PoolOptions>;
+  /** How long transactions on a pool that is replaced or removed may go on. */
+  readonly drainMs: number;
+}
+
+export class Backends {
+  readonly #options: BackendsOptions;
+  readonly #pools = new Map<DatabaseName, Pool>();
+  readonly #draining = new Map<Pool, Promise<void>>();
+
+  constructor(addresses: ReadonlyMap<DatabaseName, BackendAddress>, options: BackendsOptions) {
+    this.#options = options;
+    this.update(addresses);
+  }
+
+  /** See Pool.tryAcquire; undefined also for a database without a pool. */
+  tryAcquire(database: DatabaseName): BackendConnection | undefined {
+    return this.#pools.get(database)?.tryAcquire();
+  }
+
+  /** See Pool.acquire. A database the map no longer names rejects with `pool_closed`. */
+  acquire(database: DatabaseName, signal?: AbortSignal): Promise<BackendConnection> {
+    const pool = this.#pools.get(database);
+    if (pool !== undefined) return pool.acquire(signal);
+    return Promise.reject(
+      new SqlError("pool_closed", `database "${database}" is not in the shard map`),
+    );
+  }
+
+  /** Gives a connection back to the pool it is from, which may have been replaced meanwhile. */
+  release(connection: BackendConnection): void {
+    const current = this.#pools.get(connection.database);
+    if (current?.owns(connection) === true) {
+      current.release(connection);
+      return;
+    }
+    for (const pool of this.#draining.keys()) pool.release(connection);
+  }
+
+  has(database: DatabaseName): boolean {
+    return this.#pools.has(database);
+  }
+
+  /** The address statements of `database` go to now. */
+  address(database: DatabaseName): BackendAddress | undefined {
+    return this.#pools.get(database)?.address;
+  }
+
+  /** New and changed addresses get new pools; the pools of changed and removed ones drain. */
+  update(addresses: ReadonlyMap<DatabaseName, BackendAddress>): void {
+    for (const [database, pool] of this.#pools) {
+      if (isDeepStrictEqual(addresses.get(database), pool.address)) continue;
+      this.#pools.delete(database);
+      const drained = pool.close(this.#options.drainMs).finally(() => this.#draining.delete(pool));
+      this.#draining.set(pool, drained);
+    }
+    for (const [database, address] of addresses) {
+      if (this.#pools.has(database)) continue;
+      this.#pools.set(database, new Pool(database, address, this.#options.pool));
+    }
+  }
+
+  stats(): ReadonlyMap<DatabaseName, PoolStats> {
+    return new Map([...this.#pools].map(([database, pool]) => [database, pool.stats()]));
+  }
+
+  /** Drains every pool for up to `drainMs`, then cuts off what is left. */
+  async close(): Promise<void> {
+    this.update(new Map());
+    await Promise.all(this.#draining.values());
+  }
+}
