@@ -156,6 +156,45 @@ export const ERRORS = {
     sqlstate: "54000",
     when: "The answer to a statement the proxy runs for itself, such as loading the catalog, exceeds its bound.",
   },
+  statement_too_deep: {
+    sqlstate: "54001",
+    when: "A statement is nested deeper than the proxy's own tree walks go.",
+    hint: "Split the expression, or replace a chain of comparisons by IN or = ANY.",
+  },
+  cross_database_reference: {
+    sqlstate: "0A000",
+    when: "A mapped table's name is qualified by a database's name.",
+    hint: "Leave the database's name out.",
+  },
+  rules_not_supported: {
+    sqlstate: "0A000",
+    when: "A mapped table has rewrite rules, which may read or write rows of other placements.",
+    hint: "Replace the rule by a trigger.",
+  },
+  row_security_not_supported: {
+    sqlstate: "0A000",
+    when: "A sharded table has row-level security, whose policies see the rows of one placement only.",
+    hint: "Filter by the shard key in the statement, or disable row-level security of the table.",
+  },
+  table_not_in_map: {
+    sqlstate: "0A000",
+    when: "A statement names a table that the shard map does not list, and the map says `unlisted_tables: error`.",
+    hint: "Add the table to the shard map, or set unlisted_tables to catalog.",
+  },
+  view_not_supported: {
+    sqlstate: "0A000",
+    when: "A statement names a view, which would be evaluated where the rows of mapped tables are not.",
+    hint: "Write the view's query into the statement, as a sub-select or in WITH.",
+  },
+  placement_table_named: {
+    sqlstate: "0A000",
+    when: "A statement names a mapped table in the schema of one of its placements.",
+  },
+  partition_named: {
+    sqlstate: "0A000",
+    when: "A statement names a partition or child table that the shard map does not list.",
+    hint: "Name its parent table, or list the partition in the shard map.",
+  },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
 export type ErrorId = keyof typeof ERRORS;

@@ -6,6 +6,7 @@
  */
 import type { DatabaseName } from "../base/ids.ts";
 import type { Colocation, MapTable } from "../shardmap/shard-map.ts";
+import type { Refusal } from "./refusal.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 
 export type LogicalPlan =
@@ -43,6 +44,11 @@ export interface QueryPlan {
   readonly scatterTemplate: SqlTemplate | undefined;
   /** How the answers of several placements become one. Never used where only one answers. */
   readonly gather: Gather;
+  /**
+   * Why the statement may run on one placement only; undefined where it may run on several.
+   * Binding throws it if the keys turn out to lie on more than one, or cannot be proven.
+   */
+  readonly scatterRefusal: Refusal | undefined;
   /** The statement answers with rows (a SELECT, or RETURNING). */
   readonly returnsRows: boolean;
 }
@@ -55,9 +61,15 @@ export type Routing =
   /** A write to reference tables: every database does it. */
   | { readonly kind: "everyDatabase" }
   /** Pinned: `keys` are alternatives (IN list), each a value for every key column. */
-  | { readonly kind: "shardKeys"; readonly colocation: Colocation; readonly keys: readonly KeyTuple[] }
+  | {
+      readonly kind: "shardKeys";
+      readonly colocation: Colocation;
+      readonly keys: readonly KeyTuple[];
+      /** Other tables of the statement, pinned by themselves: all must turn out to lie in one placement. */
+      readonly alsoPinned: readonly PinnedKeys[];
+    }
   /** `key = ANY($n)`: the parameter's array holds the alternatives of a single-column key. */
-  | { readonly kind: "keyArray"; readonly colocation: Colocation; readonly parameter: number }
+  | { readonly kind: "keyArray"; readonly colocation: Colocation; readonly parameter: number; readonly typeOid: number }
   /** A range function's pruned part: placements whose ranges meet the bounds. */
   | { readonly kind: "keyRange"; readonly colocation: Colocation; readonly from: KeyTerm | undefined; readonly to: KeyTerm | undefined; readonly toInclusive: boolean }
   /** No row can match (`key = NULL`): run on any one placement, for the columns. */
@@ -69,6 +81,12 @@ export type ScatterReason = "no shard key in predicate" | "shard key compared wi
 
 export type KeyTuple = readonly KeyTerm[];
 
+export interface PinnedKeys {
+  readonly colocation: Colocation;
+  /** Alternatives; at least one. */
+  readonly keys: readonly KeyTuple[];
+}
+
 /** A value for one key column, known now or at Bind. */
 export type KeyTerm =
   /** Text of a literal whose type is not yet fixed (`'5'`): read by the key type's input rules. */
@@ -76,8 +94,12 @@ export type KeyTerm =
   /** A numeric literal as written, with its sign: `5`, `-3`, `5.0`, `1e3`. */
   | { readonly kind: "number"; readonly text: string }
   | { readonly kind: "null" }
-  /** One-based, as `$n`. */
-  | { readonly kind: "parameter"; readonly number: number }
+  /**
+   * One-based, as `$n`. `typeOid` is its type as far as the plan knows (0: not), used where
+   * Bind does not know better. With `isCast` it stands under a cast to the key's type, which
+   * leaves only values of such a type as they are.
+   */
+  | { readonly kind: "parameter"; readonly number: number; readonly typeOid: number; readonly isCast: boolean }
   /** InsertPlan only: the n-th generated column of the row. */
   | { readonly kind: "generated"; readonly index: number };
 

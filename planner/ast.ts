@@ -1,0 +1,92 @@
+/**
+ * The shape of libpg-query's trees, once: how nodes are wrapped, how to walk them within
+ * a depth limit, and how to compare them. It knows nothing of what nodes mean.
+ */
+import type { Node } from "@pgsql/types";
+import { AST_DEPTH_MAX } from "../base/limits.ts";
+import { SqlError } from "../base/sql-error.ts";
+
+/** A node in its wrapper, `{ "ColumnRef": {...} }`, taken apart. */
+export interface Unwrapped {
+  readonly kind: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Wrapped nodes have one key, and it starts with a capital; the fields of a node start
+ * with a small letter. So a tree can be walked without a table of node types.
+ */
+export function unwrap(value: unknown): Unwrapped | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const keys = Object.keys(value);
+  const kind = keys[0];
+  if (keys.length !== 1 || kind === undefined || !/^[A-Z]/.test(kind)) return undefined;
+  const body = (value as Record<string, unknown>)[kind];
+  if (typeof body !== "object" || body === null) return undefined;
+  return { kind, body: body as Record<string, unknown> };
+}
+
+/**
+ * Calls `visit` with each wrapped node below `value`, outermost first; where it answers
+ * false, nothing below that node is visited.
+ */
+export function walkNodes(value: unknown, visit: (node: Unwrapped) => boolean, depth = 0): void {
+  if (typeof value !== "object" || value === null) return;
+  checkDepth(depth);
+  if (Array.isArray(value)) {
+    for (const item of value) walkNodes(item, visit, depth + 1);
+    return;
+  }
+  const node = unwrap(value);
+  if (node !== undefined && !visit(node)) return;
+  for (const child of Object.values(node?.body ?? value)) walkNodes(child, visit, depth + 1);
+}
+
+export function checkDepth(depth: number): void {
+  if (depth <= AST_DEPTH_MAX) return;
+  throw new SqlError("statement_too_deep", "stack depth limit exceeded");
+}
+
+/** Fields that say where a node stood in the text, not what it means. */
+const PLACES: ReadonlySet<string> = new Set([
+  "location",
+  "list_start",
+  "list_end",
+  "rexpr_list_start",
+  "rexpr_list_end",
+  "stmt_location",
+  "stmt_len",
+]);
+
+/** The tree without places, as text: equal for equal meaning as far as syntax tells. */
+export function fingerprint(node: unknown): string {
+  return JSON.stringify(node, (key, value: unknown) => (PLACES.has(key) ? undefined : value));
+}
+
+export function sameTree(left: unknown, right: unknown): boolean {
+  return fingerprint(left) === fingerprint(right);
+}
+
+/** A deep copy, for a tree that is about to be changed. */
+export function copyTree<T>(node: T): T {
+  return structuredClone(node);
+}
+
+/** The strings of a name list: column references, function and type names, operators. */
+export function nameParts(nodes: readonly Node[] | undefined): readonly string[] {
+  const parts: string[] = [];
+  for (const node of nodes ?? []) if ("String" in node) parts.push(node.String.sval ?? "");
+  return parts;
+}
+
+/** Where an expression begins as far as the tree tells, for an error's position. */
+export function locationOf(node: unknown): number | undefined {
+  let found: number | undefined;
+  walkNodes(node, ({ body }) => {
+    const location = body["location"];
+    if (typeof location === "number" && location >= 0 && (found === undefined || location < found))
+      found = location;
+    return true;
+  });
+  return found;
+}
