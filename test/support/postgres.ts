@@ -59,21 +59,21 @@ const HOST = "127.0.0.1";
 
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const dataDirectory = temporaryDirectory();
-  const template = await Template.acquire();
+  const origin = await template.acquire();
   let server: EmbeddedServer;
   const { databases = [], hba, ...rest } = options;
   const start = async (port?: number): Promise<EmbeddedServer> =>
     await startEmbeddedServer({
       dataDirectory,
       isDurable: false,
-      template,
+      template: origin,
       ...rest,
       ...(port !== undefined && { port }),
       ...(hba && { hba: [`host all ${EMBEDDED_SUPERUSER} ${HOST}/32 trust`, ...hba] }),
     });
   const remove = async (): Promise<void> => {
     await rm(dataDirectory, { recursive: true, force: true });
-    await Template.release();
+    await template.release();
   };
   try {
     server = await start();
@@ -137,37 +137,39 @@ function temporaryDirectory(): string {
 
 /** The initialised data directory that every server of this process starts from. */
 class Template {
-  static #users = 0;
-  static #directory: Promise<string> | undefined;
+  #users = 0;
+  #directory: Promise<string> | undefined;
 
-  static async acquire(): Promise<string> {
-    Template.#users += 1;
-    Template.#directory ??= Template.#make();
+  async acquire(): Promise<string> {
+    this.#users += 1;
+    this.#directory ??= this.#make();
     try {
-      return await Template.#directory;
+      return await this.#directory;
     } catch (cause) {
-      Template.#users -= 1;
-      Template.#directory = undefined;
+      this.#users -= 1;
+      this.#directory = undefined;
       throw cause;
     }
   }
 
-  static async release(): Promise<void> {
-    Template.#users -= 1;
-    if (Template.#users > 0 || Template.#directory === undefined) return;
-    const directory = await Template.#directory;
-    if (Template.#users > 0) return;
-    Template.#directory = undefined;
+  async release(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users > 0 || this.#directory === undefined) return;
+    const directory = await this.#directory;
+    if (this.#users > 0) return;
+    this.#directory = undefined;
     await rm(directory, { recursive: true, force: true });
   }
 
-  static async #make(): Promise<string> {
+  async #make(): Promise<string> {
     await removeLeftovers();
     const directory = temporaryDirectory();
     await initializeDataDirectory(directory);
     return directory;
   }
 }
+
+const template = new Template();
 
 /** Of test processes that were killed: their servers have stopped by themselves, their data has not gone. */
 async function removeLeftovers(): Promise<void> {
