@@ -22,6 +22,36 @@ export const ERRORS = {
     sqlstate: "22021",
     when: "A string in a client's message is not valid UTF-8.",
   },
+  protocol_version_not_supported: {
+    sqlstate: "0A000",
+    when: "A client speaks another major version of the protocol than 3.",
+  },
+  replication_not_supported: {
+    sqlstate: "0A000",
+    when: "A client asks for a replication connection.",
+    hint: "Replicate from the databases behind the proxy.",
+  },
+  startup_user_missing: {
+    sqlstate: "28000",
+    when: "A client's startup packet names no user.",
+  },
+  tls_required: {
+    sqlstate: "28000",
+    when: "A client did not ask for TLS where the configuration or the password method requires it.",
+    hint: "Connect with sslmode=require or stronger.",
+  },
+  too_many_clients: {
+    sqlstate: "53300",
+    when: "As many clients are connected as the configuration allows.",
+  },
+  authentication_timeout: {
+    sqlstate: "57014",
+    when: "A client took too long from connecting to being authenticated.",
+  },
+  password_authentication_failed: {
+    sqlstate: "28P01",
+    when: "A client's user does not exist or its password is wrong; which of the two is not said.",
+  },
   channel_binding_failed: {
     sqlstate: "28000",
     when: "A client's SCRAM exchange is bound to another TLS connection than its own.",
@@ -98,6 +128,15 @@ export const ERRORS = {
     sqlstate: "54001",
     when: "A statement's expressions are chained or nested too deep to be parsed.",
     hint: "Split the expression, or replace a chain of comparisons by IN or = ANY.",
+  },
+  setting_not_supported: {
+    sqlstate: "0A000",
+    when: "A SET would change how statements are read, or who runs them, in a way the proxy does not follow.",
+  },
+  explain_of_several_placements: {
+    sqlstate: "0A000",
+    when: "An EXPLAIN is about a statement that several placements answer.",
+    hint: "Pin the statement to one shard key, or use the command colonnade explain.",
   },
   parser_restarting: {
     sqlstate: "57P03",

@@ -225,6 +225,8 @@ export interface TransactionPlan {
   readonly sql: string;
   readonly action:
     | { readonly kind: "begin"; readonly modes: TransactionModes }
+    /** SET TRANSACTION: the modes that are given replace those of the open transaction, before its first query. */
+    | { readonly kind: "setModes"; readonly modes: TransactionModes }
     | { readonly kind: "commit"; readonly chain: boolean }
     | { readonly kind: "rollback"; readonly chain: boolean }
     | { readonly kind: "savepoint"; readonly name: string }

@@ -99,6 +99,17 @@ export class ParsedStatement {
     this.#toOffset = toOffset;
   }
 
+  /** The same text for another node of its tree: the query within an EXPLAIN. */
+  withNode(node: Node): ParsedStatement {
+    return new ParsedStatement(
+      this.#whole,
+      { stmt: node },
+      this.start,
+      this.start + this.text.length,
+      this.#toOffset,
+    );
+  }
+
   /** The UTF-16 offset in `text` of a location of the tree (bytes of the query string; an absent one is 0). */
   offsetOf(location: number | undefined): number {
     return this.#toOffset(location ?? 0) - this.start;

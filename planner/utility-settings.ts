@@ -1,0 +1,156 @@
+/**
+ * SET, RESET and SET TRANSACTION. A setting's value is the server's matter, but for the few
+ * that change how the proxy itself must read statements and values: those are refused here,
+ * and by the session where a start-up packet carries them.
+ */
+import type { Node, VariableSetStmt } from "@pgsql/types";
+import type { SettingPlan, TransactionPlan } from "./logical-plan.ts";
+import { refusal, PlanRefused, refuse, type RefusalDraft } from "./refusal.ts";
+import { transactionModes } from "./utility.ts";
+
+export function planSetting(set: VariableSetStmt, sql: string): SettingPlan | TransactionPlan {
+  const name = (set.name ?? "").toLowerCase();
+  switch (set.kind) {
+    case "VAR_RESET_ALL":
+      return { kind: "setting", sql, name: undefined, scope: "session", action: "reset" };
+    case "VAR_SET_MULTI":
+      return planTransactionModes(set, sql);
+    case "VAR_SET_CURRENT":
+      return refuse("setting_not_supported", `SET ${name} FROM CURRENT is not supported`);
+    default: {
+      const value =
+        set.kind === "VAR_SET_VALUE" ? (set.args ?? []).map(valueText).join(", ") : undefined;
+      const refused = settingRefusal(name, value);
+      if (refused !== undefined) throw new PlanRefused(refused);
+      return {
+        kind: "setting",
+        sql,
+        name,
+        scope: scopeOf(set, name),
+        action: value === undefined ? "reset" : "set",
+      };
+    }
+  }
+}
+
+/** These last until the transaction ends, with or without LOCAL. */
+const TRANSACTION_SETTINGS: ReadonlySet<string> = new Set([
+  "transaction_isolation",
+  "transaction_read_only",
+  "transaction_deferrable",
+]);
+
+function scopeOf(set: VariableSetStmt, name: string): SettingPlan["scope"] {
+  return set.is_local === true || TRANSACTION_SETTINGS.has(name) ? "local" : "session";
+}
+
+function valueText(node: Node): string {
+  // SET TIME ZONE INTERVAL '1' HOUR is a cast; no refused setting is written so.
+  if (!("A_Const" in node)) return "";
+  const { sval, ival, fval } = node.A_Const;
+  if (sval !== undefined) return sval.sval ?? "";
+  return fval?.fval ?? String(ival?.ival ?? 0);
+}
+
+function planTransactionModes(set: VariableSetStmt, sql: string): SettingPlan | TransactionPlan {
+  if (set.name === "TRANSACTION") {
+    return {
+      kind: "transaction",
+      sql,
+      action: { kind: "setModes", modes: transactionModes(set.args) },
+    };
+  }
+  const [mode, ...others] = set.args ?? [];
+  if (set.name !== "SESSION CHARACTERISTICS" || mode === undefined || !("DefElem" in mode)) {
+    return refuse("setting_not_supported", "SET TRANSACTION SNAPSHOT is not supported", {
+      detail: "A snapshot belongs to one database.",
+    });
+  }
+  if (others.length > 0) {
+    return refuse(
+      "setting_not_supported",
+      "SET SESSION CHARACTERISTICS with several modes is not supported",
+      {
+        hint: "Set each mode with a statement of its own.",
+      },
+    );
+  }
+  return {
+    kind: "setting",
+    sql,
+    name: `default_${mode.DefElem.defname}`,
+    scope: "session",
+    action: "set",
+  };
+}
+
+/** Settings with the one value under which statements and values mean what the proxy takes them to mean. */
+const REQUIRED_VALUES: ReadonlyMap<
+  string,
+  { readonly isAllowed: (value: string) => boolean; readonly because: string }
+> = new Map([
+  [
+    "standard_conforming_strings",
+    {
+      isAllowed: isOn,
+      because: "The proxy reads backslashes in string literals as the SQL standard does.",
+    },
+  ],
+  [
+    "array_nulls",
+    { isAllowed: isOn, because: "The proxy reads NULL in an array's text as a null." },
+  ],
+  [
+    "transform_null_equals",
+    { isAllowed: isOff, because: "The proxy takes a comparison with NULL as unknown." },
+  ],
+  ["client_encoding", { isAllowed: isUtf8, because: "The proxy reads statements as UTF-8." }],
+]);
+
+/** Settings that say who the session is; privileges are checked by databases that know the connection's user only. */
+const IDENTITY_SETTINGS: ReadonlySet<string> = new Set(["role", "session_authorization"]);
+
+/**
+ * Why a setting may not be made; undefined where it may. `name` in lower case; `value`
+ * undefined for a reset to the server's own default.
+ */
+export function settingRefusal(name: string, value: string | undefined): RefusalDraft | undefined {
+  if (value === undefined) return undefined;
+  if (IDENTITY_SETTINGS.has(name)) {
+    return refusal("setting_not_supported", `parameter "${name}" cannot be set`, {
+      detail: "Backends are shared by the clients of one user.",
+      hint: "Connect as the role.",
+    });
+  }
+  const required = REQUIRED_VALUES.get(name);
+  if (required === undefined || required.isAllowed(value)) return undefined;
+  return refusal("setting_not_supported", `parameter "${name}" cannot be set to "${value}"`, {
+    detail: required.because,
+  });
+}
+
+/** The words PostgreSQL's parse_bool takes, unique prefixes included. */
+function isOn(value: string): boolean {
+  const word = value.trim().toLowerCase();
+  return (
+    word === "1" ||
+    word === "on" ||
+    (word !== "" && ("true".startsWith(word) || "yes".startsWith(word)))
+  );
+}
+
+function isOff(value: string): boolean {
+  const word = value.trim().toLowerCase();
+  return (
+    word === "0" ||
+    word === "of" ||
+    (word !== "" && ("false".startsWith(word) || "no".startsWith(word))) ||
+    word === "off"
+  );
+}
+
+/** PostgreSQL's clean_encoding_name leaves letters and digits, in lower case. */
+function isUtf8(value: string): boolean {
+  const name = value.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
+  return name === "utf8" || name === "unicode";
+}

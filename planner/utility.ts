@@ -1,0 +1,206 @@
+/**
+ * Statements about the session rather than about rows: transaction control, settings,
+ * SHOW, DEALLOCATE, DISCARD; and by name the refusal of those that one session on one
+ * backend gives and a pooled session over several databases does not.
+ */
+import type { DefElem, Node, TransactionStmt } from "@pgsql/types";
+import { unwrap } from "./ast.ts";
+import type {
+  LogicalPlan,
+  QueryPlan,
+  SessionPlan,
+  TransactionModes,
+  TransactionPlan,
+} from "./logical-plan.ts";
+import type { ParsedStatement } from "./parse.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { refuse } from "./refusal.ts";
+import { planSetting } from "./utility-settings.ts";
+
+/** The plan of a statement about the session; undefined for one about rows or the schema. */
+export function planUtility(
+  statement: ParsedStatement,
+  context: PlanContext,
+): LogicalPlan | undefined {
+  const { node, text } = statement;
+  if ("TransactionStmt" in node) return planTransaction(node.TransactionStmt, text);
+  if ("VariableSetStmt" in node) return planSetting(node.VariableSetStmt, text);
+  if ("VariableShowStmt" in node) return showPlan(text, context);
+  if ("DeallocateStmt" in node) {
+    const name = node.DeallocateStmt.isall === true ? undefined : node.DeallocateStmt.name;
+    return sessionPlan(text, { kind: "deallocate", name });
+  }
+  if ("DiscardStmt" in node) {
+    switch (node.DiscardStmt.target) {
+      case "DISCARD_PLANS":
+        return sessionPlan(text, { kind: "discardPlans" });
+      case "DISCARD_TEMP":
+      case "DISCARD_SEQUENCES":
+        return refuse(
+          "statement_not_supported",
+          "DISCARD of temporary tables or sequences alone is not supported",
+          {
+            hint: "Use DISCARD ALL.",
+          },
+        );
+      default:
+        return sessionPlan(text, { kind: "discardAll" });
+    }
+  }
+  refuseSessionBound(node);
+  return undefined;
+}
+
+function sessionPlan(sql: string, action: SessionPlan["action"]): SessionPlan {
+  return { kind: "session", sql, action };
+}
+
+function showPlan(sql: string, context: PlanContext): QueryPlan {
+  return {
+    kind: "query",
+    access: "read",
+    rule: "showSetting",
+    routing: { kind: "home", database: context.map.catalog, because: "session" },
+    template: { sql, edits: [] },
+    scatterTemplate: undefined,
+    scatterRefusal: undefined,
+    gather: { kind: "concat", limit: undefined },
+    returnsRows: true,
+  };
+}
+
+function planTransaction(transaction: TransactionStmt, sql: string): TransactionPlan {
+  const chain = transaction.chain === true;
+  const name = transaction.savepoint_name ?? "";
+  const plan = (action: TransactionPlan["action"]): TransactionPlan => ({
+    kind: "transaction",
+    sql,
+    action,
+  });
+  switch (transaction.kind) {
+    case "TRANS_STMT_BEGIN":
+    case "TRANS_STMT_START":
+      return plan({ kind: "begin", modes: transactionModes(transaction.options) });
+    case "TRANS_STMT_COMMIT":
+      return plan({ kind: "commit", chain });
+    case "TRANS_STMT_ROLLBACK":
+      return plan({ kind: "rollback", chain });
+    case "TRANS_STMT_SAVEPOINT":
+      return plan({ kind: "savepoint", name });
+    case "TRANS_STMT_RELEASE":
+      return plan({ kind: "release", name });
+    case "TRANS_STMT_ROLLBACK_TO":
+      return plan({ kind: "rollbackTo", name });
+    default:
+      return refuse("statement_not_supported", "prepared transactions are not supported", {
+        detail: "The proxy prepares and commits on its databases by itself.",
+        location: location(transaction.location),
+      });
+  }
+}
+
+const ISOLATION_LEVELS = [
+  "read uncommitted",
+  "read committed",
+  "repeatable read",
+  "serializable",
+] as const;
+
+/** The modes of BEGIN and SET TRANSACTION; the last of one kind counts, as in PostgreSQL. */
+export function transactionModes(options: readonly Node[] | undefined): TransactionModes {
+  let isolation: TransactionModes["isolation"];
+  let readOnly: boolean | undefined;
+  let deferrable: boolean | undefined;
+  for (const option of options ?? []) {
+    if (!("DefElem" in option)) continue;
+    const { defname } = option.DefElem;
+    if (defname === "transaction_isolation") isolation = isolationLevel(option.DefElem);
+    else if (defname === "transaction_read_only") readOnly = isOn(option.DefElem);
+    else if (defname === "transaction_deferrable") deferrable = isOn(option.DefElem);
+  }
+  return { isolation, readOnly, deferrable };
+}
+
+function isolationLevel({ arg }: DefElem): TransactionModes["isolation"] {
+  const text = arg !== undefined && "A_Const" in arg ? arg.A_Const.sval?.sval : undefined;
+  return ISOLATION_LEVELS.find((level) => level === text);
+}
+
+function isOn({ arg }: DefElem): boolean {
+  return arg !== undefined && "A_Const" in arg && arg.A_Const.ival?.ival === 1;
+}
+
+/** -1 is the grammar's "nowhere". */
+function location(of: number | undefined): number | undefined {
+  return of === undefined || of < 0 ? undefined : of;
+}
+
+/** What would leave something on a backend that the next client of the pool must not find, or cannot be split. */
+const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: string }> = new Map([
+  [
+    "PrepareStmt",
+    {
+      command: "PREPARE",
+      hint: "Prepare the statement with the driver (the extended query protocol).",
+    },
+  ],
+  [
+    "ExecuteStmt",
+    {
+      command: "EXECUTE",
+      hint: "Prepare the statement with the driver (the extended query protocol).",
+    },
+  ],
+  [
+    "DeclareCursorStmt",
+    {
+      command: "DECLARE CURSOR",
+      hint: "Read the rows in parts with the driver (a portal with a row limit).",
+    },
+  ],
+  ["FetchStmt", { command: "FETCH and MOVE" }],
+  ["ClosePortalStmt", { command: "CLOSE" }],
+  ["ListenStmt", { command: "LISTEN", hint: "Connect to a database directly for notifications." }],
+  ["UnlistenStmt", { command: "UNLISTEN" }],
+  ["NotifyStmt", { command: "NOTIFY", hint: "Connect to a database directly for notifications." }],
+  [
+    "CopyStmt",
+    { command: "COPY", hint: "Use INSERT with several rows, or copy on the databases directly." },
+  ],
+  [
+    "DoStmt",
+    { command: "DO", hint: "Its statements cannot be seen by the proxy: send them one by one." },
+  ],
+  [
+    "CallStmt",
+    { command: "CALL", hint: "Its statements cannot be seen by the proxy: send them one by one." },
+  ],
+  ["LockStmt", { command: "LOCK TABLE", hint: "Lock rows with SELECT ... FOR UPDATE." }],
+  ["ConstraintsSetStmt", { command: "SET CONSTRAINTS" }],
+  ["CheckPointStmt", { command: "CHECKPOINT" }],
+  ["LoadStmt", { command: "LOAD" }],
+  ["AlterSystemStmt", { command: "ALTER SYSTEM" }],
+  ["CreatedbStmt", { command: "CREATE DATABASE" }],
+  ["DropdbStmt", { command: "DROP DATABASE" }],
+  ["AlterDatabaseStmt", { command: "ALTER DATABASE" }],
+  ["AlterDatabaseSetStmt", { command: "ALTER DATABASE" }],
+  ["AlterDatabaseRefreshCollStmt", { command: "ALTER DATABASE" }],
+  ["CreateTableSpaceStmt", { command: "CREATE TABLESPACE" }],
+  ["DropTableSpaceStmt", { command: "DROP TABLESPACE" }],
+  ["AlterTableSpaceOptionsStmt", { command: "ALTER TABLESPACE" }],
+  ["CreatePublicationStmt", { command: "CREATE PUBLICATION" }],
+  ["AlterPublicationStmt", { command: "ALTER PUBLICATION" }],
+  ["CreateSubscriptionStmt", { command: "CREATE SUBSCRIPTION" }],
+  ["AlterSubscriptionStmt", { command: "ALTER SUBSCRIPTION" }],
+  ["DropSubscriptionStmt", { command: "DROP SUBSCRIPTION" }],
+  ["MergeStmt", { command: "MERGE", hint: "Use INSERT ... ON CONFLICT." }],
+]);
+
+function refuseSessionBound(node: Node): void {
+  const refused = REFUSED.get(unwrap(node)?.kind ?? "");
+  if (refused !== undefined) {
+    refuse("statement_not_supported", `${refused.command} is not supported`, {
+      hint: refused.hint,
+    });
+  }
+}
