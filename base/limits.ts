@@ -34,6 +34,33 @@ export const GATHER_GROUP_OVERHEAD_BYTES = 512;
 /** Unread bytes of one backend before its socket is paused: a few reads of 64 kB. */
 export const BACKEND_READ_AHEAD_BYTES = 256 * 1024;
 
+/** Unread bytes of one client, among them a whole message, before its socket is paused. */
+export const FRONTEND_READ_AHEAD_BYTES = 256 * 1024;
+
+/** Messages for one client up to this sum are joined into one write; larger ones are written as they are. */
+export const FRONTEND_COALESCED_BYTES_MAX = 64 * 1024;
+
+/** How long a closed client may take to read its last bytes before its socket is destroyed. */
+export const FRONTEND_CLOSE_TIMEOUT_MS = 5_000;
+
+/** Connections the kernel may hold that we have not accepted yet: Node's own default, and under Linux' somaxconn. */
+export const LISTEN_BACKLOG = 511;
+
+/** Idle time after which the kernel probes whether a client is still there; its default of two hours outlasts most NATs. */
+export const FRONTEND_KEEPALIVE_MS = 60_000;
+
+/** A users file is looked at again no more often than this. */
+export const USERS_FILE_CHECK_INTERVAL_MS = 1_000;
+
+/** Size of a users file: some 100,000 users with SCRAM secrets of about 135 bytes. */
+export const USERS_FILE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Users whose secrets are kept after asking the catalog database, unknown ones included. */
+export const USER_SECRETS_MAX = 10_000;
+
+/** How long a secret is trusted before the catalog database is asked again: a changed password takes this long to hold. */
+export const USER_SECRET_TTL_MS = 5_000;
+
 /** Unsent bytes for one client before its backends are paused. */
 export const FRONTEND_UNSENT_BYTES = 256 * 1024;
 
@@ -145,8 +172,11 @@ export const DESCRIPTION_CACHE_ENTRIES_MAX = 10_000;
 /** Distinct combinations of settings remembered per process; clients of one application share a few. */
 export const ENVIRONMENT_CACHE_ENTRIES_MAX = 1_000;
 
-/** Characters of a shard map file. One of 2^20 shards on 10,000 placements has about 1 MB; the YAML parser takes about a second for 4 MB. */
-export const MAP_FILE_CHARACTERS_MAX = 4 * 1024 * 1024;
+/** Characters of a shard map file: 10,000 placements take about 600 kB, and the YAML parser a second or two for 1 MB. */
+export const MAP_FILE_CHARACTERS_MAX = 1024 * 1024;
+
+/** Problems of a shard map file that are reported; the rest are counted. */
+export const MAP_PROBLEMS_MAX = 1_000;
 
 /** Levels of nesting in a shard map file: a map needs seven, and the YAML parser is recursive. */
 export const MAP_NESTING_MAX = 64;

@@ -30,7 +30,8 @@ export function readDecimal(text: string): Decimal | "unproven" {
 
 const SIGN_POSITIVE = 0x0000;
 const SIGN_NEGATIVE = 0x4000;
-const SIGNS_NOT_FINITE: readonly number[] = [0xc000, 0xd000, 0xf000];
+/** NaN, infinity, minus infinity. */
+const SIGNS_NOT_FINITE: ReadonlySet<number> = new Set([0xc000, 0xd000, 0xf000]);
 
 /**
  * numeric_recv (utils/adt/numeric.c): four 16-bit words (digit count, weight, sign, display
@@ -43,7 +44,7 @@ export function readNumericBytes(bytes: Buffer): Decimal | "invalid" | "unproven
   const sign = bytes.readUInt16BE(4);
   const displayScale = bytes.readUInt16BE(6);
   if (bytes.length !== 8 + 2 * digitCount) return "invalid";
-  if (SIGNS_NOT_FINITE.includes(sign)) return { kind: "notFinite" };
+  if (SIGNS_NOT_FINITE.has(sign)) return { kind: "notFinite" };
   if (sign !== SIGN_POSITIVE && sign !== SIGN_NEGATIVE) return "invalid";
   if (digitCount * 4 > MAGNITUDE_MAX || Math.abs(weight) * 4 > MAGNITUDE_MAX) return "unproven";
 

@@ -1,0 +1,193 @@
+/**
+ * From the text of a map file to plain data and a way to find each field again: the only
+ * importer of the YAML parser beside edit tools. It knows nothing of shard maps.
+ *
+ * A file is a stranger's: too large, binary, nested without end, or made of aliases that
+ * multiply are problems like any other.
+ */
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+} from "yaml";
+import { MAP_ALIASES_MAX, MAP_FILE_CHARACTERS_MAX, MAP_NESTING_MAX } from "../../base/limits.ts";
+import { type FieldPath, type Position, ProblemList } from "./problems.ts";
+
+export interface MapDocument {
+  /** What the file says, as plain data; undefined where it cannot be read at all. */
+  readonly value: unknown;
+  readonly problems: ProblemList;
+}
+
+const START: Position = { line: 1, column: 1 };
+
+export function readYaml(text: string, fileName: string): MapDocument {
+  const unreadable = unreadableBecause(text);
+  if (unreadable !== undefined) {
+    const problems = new ProblemList(fileName, () => START);
+    problems.report([], unreadable.message, unreadable.remedy);
+    return { value: undefined, problems };
+  }
+
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    merge: true,
+    intAsBigInt: true,
+    prettyErrors: false,
+  });
+  const positionAt = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const problems = new ProblemList(fileName, (path, part) =>
+    positionAt(offsetOf(document, path, part)),
+  );
+
+  let canBeRead = true;
+  for (const error of document.errors) {
+    // A duplicate key leaves a readable document, so the rest is still checked.
+    canBeRead &&= error.code === "DUPLICATE_KEY";
+    const message =
+      error.code === "DUPLICATE_KEY"
+        ? "the same name stands twice in one place"
+        : yamlMessage(error.message);
+    const remedy =
+      error.code === "DUPLICATE_KEY"
+        ? "Remove one of the two."
+        : "The file must be YAML 1.2: see https://yaml.org/spec/1.2.2.";
+    problems.reportAt(positionAt(error.pos[0]), [], message, remedy);
+  }
+  if (!canBeRead) return { value: undefined, problems };
+  plainScalars(document, problems);
+  return { value: toPlain(document, problems), problems };
+}
+
+function unreadableBecause(
+  text: string,
+): { readonly message: string; readonly remedy: string } | undefined {
+  if (text.length > MAP_FILE_CHARACTERS_MAX) {
+    return {
+      message: `the file is larger than ${MAP_FILE_CHARACTERS_MAX} characters`,
+      remedy: "A shard map is small: check that this is the right file.",
+    };
+  }
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+  if (/[\u0000-\u0008\u000e-\u001f\ufffd]/.test(text)) {
+    return { message: "the file is not text", remedy: "A shard map is a YAML file in UTF-8." };
+  }
+  if (text.replace(/^\s*(?:#.*)?$/gm, "").trim() === "") {
+    return {
+      message: "the file is empty",
+      remedy: "Begin with `version: 1`; examples are in deploy/maps.",
+    };
+  }
+  if (isNestedTooDeeply(text)) {
+    return {
+      message: `the file is nested more than ${MAP_NESTING_MAX} levels deep`,
+      remedy: "A shard map needs seven: check that this is the right file.",
+    };
+  }
+  return undefined;
+}
+
+/**
+ * Guards the parser's own recursion, before it runs: open brackets outside comments, and
+ * the indentation of the deepest line. It errs towards refusing what no map has.
+ */
+function isNestedTooDeeply(text: string): boolean {
+  let depth = 0;
+  for (const [bracket] of text.replace(/(^|\s)#.*$/gm, "").matchAll(/[[\]{}]/g)) {
+    if (bracket === "[" || bracket === "{") depth++;
+    else if (depth > 0) depth--;
+    if (depth > MAP_NESTING_MAX) return true;
+  }
+  // Each block level takes a column, be it a blank or one of `- ? :` before the next on its own line.
+  return new RegExp(`^(?:[ ]|[-?:] ){${2 * MAP_NESTING_MAX}}`, "m").test(text);
+}
+
+/** The parser's words without its own position, which is given beside them. */
+function yamlMessage(message: string): string {
+  const text =
+    message
+      .split("\n", 1)[0]
+      ?.replace(/ at line \d+, column \d+:?$/, "")
+      .replace(/\.$/, "") ?? "";
+  return `this is not YAML: ${text.charAt(0).toLowerCase()}${text.slice(1, 200)}`;
+}
+
+/**
+ * Integers beyond 2^53 keep their digits, as text; all others become numbers. A name that
+ * JavaScript's objects treat as their own is refused, since it would vanish.
+ */
+function plainScalars(document: Document, problems: ProblemList): void {
+  visit(document, {
+    Scalar(key, node) {
+      if (typeof node.value === "bigint") {
+        const isExact =
+          BigInt(Number(node.value)) === node.value && Number.isSafeInteger(Number(node.value));
+        node.value = isExact ? Number(node.value) : (node.source ?? String(node.value));
+      }
+      if (key === "key" && node.value === "__proto__") {
+        problems.report([], 'the name "__proto__" cannot be used', "Choose another name.");
+      }
+    },
+  });
+}
+
+function toPlain(document: Document, problems: ProblemList): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MAP_ALIASES_MAX });
+  } catch (cause) {
+    // The parser throws for an alias without an anchor, and where aliases of aliases exceed the limit.
+    problems.report(
+      [],
+      cause instanceof Error ? yamlMessage(cause.message) : "the file cannot be read",
+      `Use fewer than ${MAP_ALIASES_MAX} aliases, each after its anchor.`,
+    );
+    return undefined;
+  }
+}
+
+/** Walks the tree by a field's path, through aliases; where a step is missing (or merged in), the last node found answers. */
+function offsetOf(document: Document, path: FieldPath, part: "name" | "value"): number {
+  let node: unknown = document.contents;
+  let offset = startOf(node) ?? 0;
+  for (const [index, step] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document);
+    const child = childOf(node, step);
+    if (child === undefined) return offset;
+    const isLast = index === path.length - 1;
+    const wanted =
+      isPair(child) && isLast && part === "name" ? child.key : isPair(child) ? child.value : child;
+    offset = startOf(wanted) ?? (isPair(child) ? startOf(child.key) : undefined) ?? offset;
+    node = isPair(child) ? child.value : child;
+  }
+  return offset;
+}
+
+function childOf(node: unknown, step: string | number): Pair | Node | undefined {
+  if (!isCollection(node)) return undefined;
+  if (isMap(node)) {
+    // Of a name that stands twice the last counts, as in the data.
+    return node.items.findLast(
+      (pair) => isScalar(pair.key) && String(pair.key.value ?? "") === String(step),
+    );
+  }
+  const item = isSeq(node) && typeof step === "number" ? node.items[step] : undefined;
+  return isNode(item) || isPair(item) ? item : undefined;
+}
+
+function startOf(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
+}

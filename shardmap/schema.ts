@@ -1,0 +1,173 @@
+/**
+ * From the text of a shard map file (YAML) to the map in memory, or to everything that is
+ * wrong with it. It reads no file and asks no server: what only a server knows (whether
+ * tables exist, what types their columns have) is `check --live`.
+ */
+import { type DatabaseName, databaseName } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import { type ColocationContext, readColocation } from "./map-file/colocation.ts";
+import { readDatabases } from "./map-file/databases.ts";
+import {
+  catalogFile,
+  groupFile,
+  mapFile,
+  unlistedTablesFile,
+  versionFile,
+} from "./map-file/format.ts";
+import { reportIssues } from "./map-file/issues.ts";
+import { checkDatabase, checkIdentifier, checkPlainName, TableRegister } from "./map-file/names.ts";
+import { type FieldPath, type MapProblem, type ProblemList, quoted } from "./map-file/problems.ts";
+import { readYaml } from "./map-file/yaml.ts";
+import type { Colocation, Group, MapTable, ShardMap } from "./shard-map.ts";
+
+/** The schema of the canonical tables, unless the map names another. */
+const CANONICAL_SCHEMA = "public";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * `fileName` is only printed. Parts that are sound are checked even where others are not,
+ * so that one look shows all problems.
+ */
+export function parseShardMap(
+  text: string,
+  fileName: string,
+): { readonly map: ShardMap } | { readonly problems: readonly MapProblem[] } {
+  const { value, problems } = readYaml(text, fileName);
+  if (value === undefined) return { problems: problems.inOrder() };
+
+  const structure = mapFile.safeParse(value);
+  if (!structure.success) reportIssues(structure.error.issues, value, problems);
+  const map = isFields(value) ? readMap(value, problems) : undefined;
+  if (!problems.isEmpty) return { problems: problems.inOrder() };
+  invariant(map !== undefined, "a map file without problems is a map");
+  return { map };
+}
+
+function readMap(file: Fields, problems: ProblemList): ShardMap | undefined {
+  const databaseFields = fieldsOf(file["databases"]);
+  const databaseNames: ReadonlySet<string> = new Set(Object.keys(databaseFields));
+  const databases = isFields(file["databases"])
+    ? readDatabases(databaseFields, problems)
+    : undefined;
+  const { catalog, canonicalSchema } = readCatalog(file["catalog"], databaseNames, problems);
+
+  const tables = new TableRegister(problems);
+  const context: ColocationContext = {
+    databases: databaseNames,
+    canonicalSchema,
+    problems,
+    tables,
+  };
+  const colocations = new Map<string, Colocation>();
+  for (const [name, fields] of Object.entries(fieldsOf(file["colocations"]))) {
+    const colocation = readColocation(name, fieldsOf(fields), context);
+    if (colocation !== undefined) colocations.set(name, colocation);
+  }
+  const groups = new Map<string, Group>();
+  for (const [name, fields] of Object.entries(fieldsOf(file["groups"]))) {
+    const group = readGroup(name, fieldsOf(fields), context);
+    if (group !== undefined) groups.set(name, group);
+  }
+  const referenceTables = new Set(
+    readTableNames(file["reference_tables"], "`reference_tables`", ["reference_tables"], tables),
+  );
+  const version = versionFile.safeParse(file["version"]);
+  if (!version.success || catalog === undefined || databases === undefined) return undefined;
+  return {
+    version: version.data,
+    catalog,
+    canonicalSchema,
+    databases,
+    colocations,
+    groups,
+    referenceTables,
+    unlistedTables: unlistedTablesFile.safeParse(file["unlisted_tables"]).data ?? "catalog",
+    tables: tablesOf(colocations, groups, referenceTables),
+  };
+}
+
+function readCatalog(
+  value: unknown,
+  databases: ReadonlySet<string>,
+  problems: ProblemList,
+): { readonly catalog: DatabaseName | undefined; readonly canonicalSchema: string } {
+  const parsed = catalogFile.safeParse(value);
+  if (!parsed.success) return { catalog: undefined, canonicalSchema: CANONICAL_SCHEMA };
+  if (typeof parsed.data === "string") {
+    checkDatabase(parsed.data, databases, ["catalog"], problems);
+    return { catalog: databaseName(parsed.data), canonicalSchema: CANONICAL_SCHEMA };
+  }
+  const { database, schema = CANONICAL_SCHEMA } = parsed.data;
+  checkDatabase(database, databases, ["catalog", "database"], problems);
+  checkIdentifier("schema", schema, ["catalog", "schema"], problems);
+  return { catalog: databaseName(database), canonicalSchema: schema };
+}
+
+function readGroup(name: string, file: Fields, context: ColocationContext): Group | undefined {
+  const path = ["groups", name];
+  const { problems, tables: register } = context;
+  checkPlainName("group", name, path, problems);
+  const tables = readTableNames(
+    file["tables"],
+    `group ${quoted(name)}`,
+    [...path, "tables"],
+    register,
+  );
+  const { database, schema } = groupFile.shape;
+  const databaseField = database.safeParse(file["database"]);
+  const schemaField = schema.safeParse(file["schema"]);
+  if (!databaseField.success || !schemaField.success) return undefined;
+  checkDatabase(databaseField.data, context.databases, [...path, "database"], problems);
+  if (schemaField.data !== undefined) {
+    checkIdentifier("schema", schemaField.data, [...path, "schema"], problems);
+  }
+  return {
+    name,
+    database: databaseName(databaseField.data),
+    schema: schemaField.data ?? context.canonicalSchema,
+    tables,
+  };
+}
+
+/** A list of tables; what is no name in it is reported with the structure. */
+function readTableNames(
+  value: unknown,
+  where: string,
+  path: FieldPath,
+  register: TableRegister,
+): readonly string[] {
+  const names: string[] = [];
+  for (const [index, name] of (Array.isArray(value) ? value : []).entries()) {
+    if (typeof name !== "string") continue;
+    register.add(name, where, [...path, index], "value");
+    names.push(name);
+  }
+  return names;
+}
+
+function tablesOf(
+  colocations: ReadonlyMap<string, Colocation>,
+  groups: ReadonlyMap<string, Group>,
+  referenceTables: ReadonlySet<string>,
+): ReadonlyMap<string, MapTable> {
+  const tables = new Map<string, MapTable>();
+  for (const colocation of colocations.values()) {
+    for (const [name, keyColumns] of colocation.tables) {
+      tables.set(name, { kind: "sharded", name, colocation, keyColumns });
+    }
+  }
+  for (const group of groups.values()) {
+    for (const name of group.tables) tables.set(name, { kind: "group", name, group });
+  }
+  for (const name of referenceTables) tables.set(name, { kind: "reference", name });
+  return tables;
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function fieldsOf(value: unknown): Fields {
+  return isFields(value) ? value : {};
+}
