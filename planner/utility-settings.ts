@@ -6,7 +6,7 @@
 import type { Node, VariableSetStmt } from "@pgsql/types";
 import type { SettingPlan, TransactionPlan } from "./logical-plan.ts";
 import { refusal, PlanRefused, refuse, type RefusalDraft } from "./refusal.ts";
-import { transactionModes } from "./utility.ts";
+import { transactionModes } from "./transaction-modes.ts";
 
 export function planSetting(set: VariableSetStmt, sql: string): SettingPlan | TransactionPlan {
   const name = (set.name ?? "").toLowerCase();

@@ -3,18 +3,13 @@
  * SHOW, DEALLOCATE, DISCARD; and by name the refusal of those that one session on one
  * backend gives and a pooled session over several databases does not.
  */
-import type { DefElem, Node, TransactionStmt } from "@pgsql/types";
+import type { Node, TransactionStmt } from "@pgsql/types";
 import { unwrap } from "./ast.ts";
-import type {
-  LogicalPlan,
-  QueryPlan,
-  SessionPlan,
-  TransactionModes,
-  TransactionPlan,
-} from "./logical-plan.ts";
+import type { LogicalPlan, QueryPlan, SessionPlan, TransactionPlan } from "./logical-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
+import { transactionModes } from "./transaction-modes.ts";
 import { planSetting } from "./utility-settings.ts";
 
 /** The plan of a statement about the session; undefined for one about rows or the schema. */
@@ -97,37 +92,6 @@ function planTransaction(transaction: TransactionStmt, sql: string): Transaction
         location: location(transaction.location),
       });
   }
-}
-
-const ISOLATION_LEVELS = [
-  "read uncommitted",
-  "read committed",
-  "repeatable read",
-  "serializable",
-] as const;
-
-/** The modes of BEGIN and SET TRANSACTION; the last of one kind counts, as in PostgreSQL. */
-export function transactionModes(options: readonly Node[] | undefined): TransactionModes {
-  let isolation: TransactionModes["isolation"];
-  let readOnly: boolean | undefined;
-  let deferrable: boolean | undefined;
-  for (const option of options ?? []) {
-    if (!("DefElem" in option)) continue;
-    const { defname } = option.DefElem;
-    if (defname === "transaction_isolation") isolation = isolationLevel(option.DefElem);
-    else if (defname === "transaction_read_only") readOnly = isOn(option.DefElem);
-    else if (defname === "transaction_deferrable") deferrable = isOn(option.DefElem);
-  }
-  return { isolation, readOnly, deferrable };
-}
-
-function isolationLevel({ arg }: DefElem): TransactionModes["isolation"] {
-  const text = arg !== undefined && "A_Const" in arg ? arg.A_Const.sval?.sval : undefined;
-  return ISOLATION_LEVELS.find((level) => level === text);
-}
-
-function isOn({ arg }: DefElem): boolean {
-  return arg !== undefined && "A_Const" in arg && arg.A_Const.ival?.ival === 1;
 }
 
 /** -1 is the grammar's "nowhere". */

@@ -1,0 +1,34 @@
+/** The modes of BEGIN, START TRANSACTION and SET TRANSACTION, out of the grammar's option lists. */
+import type { DefElem, Node } from "@pgsql/types";
+import type { TransactionModes } from "./logical-plan.ts";
+
+const ISOLATION_LEVELS = [
+  "read uncommitted",
+  "read committed",
+  "repeatable read",
+  "serializable",
+] as const;
+
+/** The modes of BEGIN and SET TRANSACTION; the last of one kind counts, as in PostgreSQL. */
+export function transactionModes(options: readonly Node[] | undefined): TransactionModes {
+  let isolation: TransactionModes["isolation"];
+  let readOnly: boolean | undefined;
+  let deferrable: boolean | undefined;
+  for (const option of options ?? []) {
+    if (!("DefElem" in option)) continue;
+    const { defname } = option.DefElem;
+    if (defname === "transaction_isolation") isolation = isolationLevel(option.DefElem);
+    else if (defname === "transaction_read_only") readOnly = isOn(option.DefElem);
+    else if (defname === "transaction_deferrable") deferrable = isOn(option.DefElem);
+  }
+  return { isolation, readOnly, deferrable };
+}
+
+function isolationLevel({ arg }: DefElem): TransactionModes["isolation"] {
+  const text = arg !== undefined && "A_Const" in arg ? arg.A_Const.sval?.sval : undefined;
+  return ISOLATION_LEVELS.find((level) => level === text);
+}
+
+function isOn({ arg }: DefElem): boolean {
+  return arg !== undefined && "A_Const" in arg && arg.A_Const.ival?.ival === 1;
+}
