@@ -198,3 +198,6 @@ export const ADMIN_CONNECTIONS_MAX = 100;
 
 /** Repetitions of nodes by YAML aliases, so that a small file cannot become a huge one. */
 export const YAML_ALIASES_MAX = 1_000;
+
+/** How long loading the catalog may take, waiting for a connection included. */
+export const CATALOG_LOAD_TIMEOUT_MS = 60_000;
