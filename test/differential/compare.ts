@@ -1,0 +1,131 @@
+/** Whether two answers to one step are the same, and if not, why. */
+import type { Item } from "./answer.ts";
+import type { Statement } from "./statement.ts";
+import { TABLES } from "./tables.ts";
+
+/**
+ * SQLSTATEs the proxy may refuse with where PostgreSQL answers. A backend's own errors
+ * carry the source file (`F`); an error without one is the proxy's.
+ */
+const REFUSAL_STATES: ReadonlySet<string> = new Set(["0A000"]);
+
+/** The first refusal of the answer, or undefined where the proxy answered. */
+export function refusalOf(items: readonly Item[]): string | undefined {
+  for (const item of items) {
+    if (item.kind !== "error" || item.fields["F"] !== undefined) continue;
+    if (REFUSAL_STATES.has(item.fields["C"] ?? "")) return refusalReason(item.fields);
+  }
+  return undefined;
+}
+
+/** The error's id where it is told, else its message without the names in it. */
+function refusalReason(fields: Readonly<Record<string, string>>): string {
+  return (fields["R"] ?? fields["M"] ?? "").replaceAll(/"[^"]*"/g, '"…"').replaceAll(/\d+/g, "N");
+}
+
+/** Undefined where the answers are the same. */
+export function differenceOf(
+  expected: readonly Item[],
+  actual: readonly Item[],
+  statements: readonly Statement[],
+): string | undefined {
+  const left = mergedRows(expected);
+  const right = mergedRows(actual);
+  const isOrdered = statements.length === 1 && statements[0]?.order === "total";
+  const leniency = leniencyOf(statements);
+  for (let index = 0; index < Math.max(left.length, right.length); index++) {
+    const [want, have] = [left[index], right[index]];
+    if (want === undefined || have === undefined)
+      return `message ${index}: ${want === undefined ? "one too many" : "missing"}`;
+    const why = itemDifference(want, have, isOrdered, leniency);
+    if (why !== undefined) return `message ${index}: ${why}`;
+  }
+  return undefined;
+}
+
+/** ParameterStatus may come anywhere before ReadyForQuery: moved to the end, sorted. */
+function mergedRows(items: readonly Item[]): Item[] {
+  const isStatus = (item: Item): boolean => item.kind === "message" && item.type === "S";
+  const statuses = items
+    .filter(isStatus)
+    .toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+  return [...items.filter((item) => !isStatus(item)), ...statuses];
+}
+
+function itemDifference(
+  want: Item,
+  have: Item,
+  isOrdered: boolean,
+  leniency: Leniency,
+): string | undefined {
+  if (want.kind !== have.kind) return `${kindOf(want)} expected, ${kindOf(have)} came`;
+  switch (want.kind) {
+    case "message": {
+      const other = have as typeof want;
+      return want.type === other.type && want.text === other.text
+        ? undefined
+        : `${want.type} "${want.text}" expected, ${other.type} "${other.text}" came`;
+    }
+    case "columns": {
+      const other = have as typeof want;
+      const at = want.columns.findIndex((column, index) => column !== other.columns[index]);
+      if (at >= 0)
+        return `column ${at}: "${want.columns[at]}" expected, "${other.columns[at]}" came`;
+      return want.columns.length === other.columns.length ? undefined : "another number of columns";
+    }
+    case "rows":
+      return rowsDifference(want.rows, (have as typeof want).rows, isOrdered);
+    case "error":
+      return errorDifference(want.fields, (have as typeof want).fields, leniency);
+  }
+}
+
+function kindOf(item: Item): string {
+  if (item.kind === "message") return `${item.type} "${item.text}"`;
+  return item.kind === "error" ? `error ${item.fields["C"]} ${item.fields["M"]}` : item.kind;
+}
+
+function rowsDifference(
+  want: readonly string[],
+  have: readonly string[],
+  isOrdered: boolean,
+): string | undefined {
+  if (want.length !== have.length) return `${want.length} rows expected, ${have.length} came`;
+  const left = isOrdered ? want : want.toSorted();
+  const right = isOrdered ? have : have.toSorted();
+  const at = left.findIndex((row, index) => row !== right[index]);
+  if (at < 0) return undefined;
+  const isOrderOnly = isOrdered && want.toSorted().join("\0") === have.toSorted().join("\0");
+  return isOrderOnly ? `rows in another order from row ${at} on` : `row ${at} differs`;
+}
+
+/** What two errors of one statement may differ in. */
+type Leniency = "any two errors" | "generated values" | "none";
+
+function leniencyOf(statements: readonly Statement[]): Leniency {
+  if (statements.some(({ mayFailTwice }) => mayFailTwice)) return "any two errors";
+  const hasGenerated = statements.some(({ sql }) => GENERATING.some((name) => sql.includes(name)));
+  return hasGenerated ? "generated values" : "none";
+}
+
+/** Tables with columns that the servers fill: a detail that prints a whole row prints those too. */
+const GENERATING = TABLES.filter(({ columns }) => columns.some(({ isOpaque }) => isOpaque)).map(
+  ({ name }) => name,
+);
+
+/** Severity, SQLSTATE, message, detail, position, and the names of what it is about. */
+const ERROR_FIELDS = ["S", "V", "C", "M", "D", "H", "P", "s", "t", "c", "d", "n"];
+
+function errorDifference(
+  want: Readonly<Record<string, string>>,
+  have: Readonly<Record<string, string>>,
+  leniency: Leniency,
+): string | undefined {
+  if (leniency === "any two errors") return undefined;
+  const isRowPrinted = want["D"]?.startsWith("Failing row contains") ?? false;
+  const ignored = leniency === "generated values" && isRowPrinted ? "D" : "";
+  const field = ERROR_FIELDS.find((name) => name !== ignored && want[name] !== have[name]);
+  if (field === undefined) return undefined;
+  const [wanted, came] = [want[field] ?? "", have[field] ?? ""];
+  return `error field ${field}: "${wanted}" expected, "${came}" came (${have["C"]} ${have["M"]})`;
+}

@@ -1,0 +1,113 @@
+/** The servers of a differential run: one plain PostgreSQL database, and the map's three. */
+import { RawClient } from "../support/raw-client.ts";
+import { startPostgres } from "../support/postgres.ts";
+import type { TestPostgres } from "../support/postgres.ts";
+import type { TypeNames } from "./answer.ts";
+import { DATABASES, identifier } from "./model.ts";
+import { TABLES } from "./tables.ts";
+import { createPlain, createSharded, mapYaml } from "./schema.ts";
+
+export interface Environment extends AsyncDisposable {
+  readonly mapYaml: string;
+  /** The catalog database's server first. */
+  readonly servers: readonly TestPostgres[];
+  /** Direct connections, by the databases' names. */
+  readonly databases: ReadonlyMap<string, RawClient>;
+  readonly plainTypeNames: TypeNames;
+  readonly twinTypeNames: TypeNames;
+  readonly catalogTypeNames: TypeNames;
+  readonly connectPlain: () => Promise<RawClient>;
+  /** A second plain database of the same contents, to prove the harness against. */
+  readonly connectTwin: () => Promise<RawClient>;
+  readonly truncateAll: () => Promise<void>;
+}
+
+const PLAIN = "plain";
+const TWIN = "twin";
+
+/**
+ * The databases' default collation is ICU's English: text sorts as no byte order does, so
+ * a merge by bytes would show.
+ */
+const CREATE_DATABASE =
+  "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'";
+
+export async function startEnvironment(): Promise<Environment> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const first = stack.use(await startPostgres());
+    const second = stack.use(await startPostgres());
+    const serverOf = new Map<string, TestPostgres>([
+      [PLAIN, first],
+      [TWIN, second],
+      ["main", first],
+      ["east", second],
+      ["west", second],
+    ]);
+    for (const [name, server] of serverOf)
+      await server.query("postgres", `CREATE DATABASE ${name} ${CREATE_DATABASE}`);
+    const connect = (name: string): Promise<RawClient> =>
+      connectTo(serverOf.get(name) as TestPostgres, name);
+
+    const databases = new Map<string, RawClient>();
+    for (const name of DATABASES) databases.set(name, closing(stack, await connect(name)));
+    const plain = closing(stack, await connect(PLAIN));
+    const twin = closing(stack, await connect(TWIN));
+    await createPlain(plain);
+    await createPlain(twin);
+    await createSharded(databases);
+
+    const urls = new Map(
+      DATABASES.map((name) => [name as string, (serverOf.get(name) as TestPostgres).url(name)]),
+    );
+    const held = stack.move();
+    return {
+      mapYaml: mapYaml(urls),
+      servers: [first, second],
+      databases,
+      plainTypeNames: await typeNames(plain),
+      twinTypeNames: await typeNames(twin),
+      catalogTypeNames: await typeNames(databases.get("main") as RawClient),
+      connectPlain: () => connect(PLAIN),
+      connectTwin: () => connect(TWIN),
+      truncateAll: async () => {
+        await truncate(plain);
+        await truncate(twin);
+        for (const client of databases.values()) await truncate(client);
+      },
+      [Symbol.asyncDispose]: () => held.disposeAsync(),
+    };
+  } catch (cause) {
+    await stack.disposeAsync();
+    throw cause;
+  }
+}
+
+function closing(stack: AsyncDisposableStack, client: RawClient): RawClient {
+  return stack.adopt(client, (open) => open.close());
+}
+
+function connectTo(server: TestPostgres, database: string): Promise<RawClient> {
+  return RawClient.connect({ host: server.host, port: server.port, user: "postgres", database });
+}
+
+async function typeNames(client: RawClient): Promise<TypeNames> {
+  const rows = await client.query("SELECT oid, typname FROM pg_type");
+  return new Map([
+    ...rows.map(([oid, name]): [number, string] => [Number(oid), name ?? ""]),
+    [0, "none"],
+  ]);
+}
+
+async function truncate(client: RawClient): Promise<void> {
+  const names = TABLES.map(({ name }) => quotedName(name)).join(", ");
+  const rows = await client.query(
+    `SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('public', 'shard_b') AND tablename IN (${names})`,
+  );
+  if (rows.length > 0)
+    await client.query(`TRUNCATE ${rows.map(([name]) => name).join(", ")} RESTART IDENTITY`);
+}
+
+function quotedName(name: string): string {
+  return `'${identifier(name).replaceAll('"', "")}'`;
+}

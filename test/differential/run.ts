@@ -1,0 +1,154 @@
+/** One seeded run: so many statements, whole tables compared every so often, and a report. */
+import type { RawClient } from "../support/raw-client.ts";
+import { checkGeneratedKeys, comparePlacements, compareThroughClient } from "./contents.ts";
+import type { Environment } from "./environment.ts";
+import { writeInitialRows, writeUnit } from "./generate.ts";
+import { Random } from "./random.ts";
+import { Runner } from "./runner.ts";
+import type { Difference, Tally } from "./runner.ts";
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly statements: number;
+  /** Connects to what is compared with the plain server. */
+  readonly connectOther: () => Promise<RawClient>;
+  /** The other side keeps its rows in the map's placements. */
+  readonly isSharded: boolean;
+  /** Stops after so many differences. */
+  readonly differencesMax?: number;
+  /** Sees every step before it is sent. */
+  readonly trace?: ((sql: string) => void) | undefined;
+}
+
+export interface Report {
+  readonly seed: number;
+  readonly statements: number;
+  readonly answered: number;
+  readonly refusals: ReadonlyMap<string, number>;
+  readonly errors: ReadonlyMap<string, number>;
+  readonly kinds: ReadonlyMap<string, Tally>;
+  readonly differences: readonly Difference[];
+  readonly tablesCompared: number;
+}
+
+const STATEMENTS_PER_COMPARISON = 1_000;
+const INITIAL_ROWS_PER_TABLE = 15;
+
+export async function runDifferential(
+  environment: Environment,
+  options: RunOptions,
+): Promise<Report> {
+  const { seed, statements, connectOther, differencesMax = 20 } = options;
+  const random = new Random(seed);
+  const runner = new Runner(
+    {
+      client: await environment.connectPlain(),
+      connect: environment.connectPlain,
+      typeNames: environment.plainTypeNames,
+    },
+    {
+      client: await connectOther(),
+      connect: connectOther,
+      typeNames: options.isSharded ? environment.catalogTypeNames : environment.twinTypeNames,
+    },
+  );
+  let tablesCompared = 0;
+  try {
+    await fill(environment, runner, random);
+    let next = STATEMENTS_PER_COMPARISON;
+    while (runner.statements < statements && runner.differences.length < differencesMax) {
+      const steps = writeUnit(random);
+      options.trace?.(JSON.stringify(steps));
+      await runner.unit(steps);
+      if (runner.isDiverged) await fill(environment, runner, random);
+      if (runner.statements < next && runner.statements < statements) continue;
+      next += STATEMENTS_PER_COMPARISON;
+      tablesCompared += 1;
+      const differences = await compareContents(environment, runner, options.isSharded);
+      for (const why of differences)
+        runner.differences.push({
+          statement: runner.statements,
+          kind: "table contents",
+          why,
+          step: "",
+          expected: "",
+          actual: "",
+        });
+      if (differences.length > 0) await fill(environment, runner, random);
+    }
+  } finally {
+    await runner.plain.client.close();
+    await runner.other.client.close();
+  }
+  return {
+    seed,
+    statements: runner.statements,
+    answered: runner.answered,
+    refusals: runner.refusals,
+    errors: runner.errors,
+    kinds: runner.kinds,
+    differences: runner.differences,
+    tablesCompared,
+  };
+}
+
+async function compareContents(
+  environment: Environment,
+  runner: Runner,
+  isSharded: boolean,
+): Promise<string[]> {
+  const { client } = runner.plain;
+  const throughClient = await compareThroughClient(client, runner.other.client);
+  if (!isSharded) return throughClient;
+  return [
+    ...throughClient,
+    ...(await comparePlacements(client, environment.databases)),
+    ...(await checkGeneratedKeys(client, environment.databases)),
+  ];
+}
+
+/** Empties both sides and fills them alike. */
+async function fill(environment: Environment, runner: Runner, random: Random): Promise<void> {
+  await environment.truncateAll();
+  runner.isDiverged = false;
+  runner.isFilling = true;
+  for (const step of writeInitialRows(random, INITIAL_ROWS_PER_TABLE)) {
+    await runner.unit([step]);
+    if (runner.isDiverged) break;
+  }
+  runner.isFilling = false;
+}
+
+export function printReport(report: Report): string {
+  const { seed, statements, answered, refusals, errors, kinds, differences, tablesCompared } =
+    report;
+  const percent = (part: number): string =>
+    `${((100 * part) / Math.max(statements, 1)).toFixed(1)} %`;
+  const refused = [...refusals.values()].reduce((sum, count) => sum + count, 0);
+  return [
+    `seed ${seed}: ${statements} statements, ${answered} answered (${percent(answered)}), ${refused} refused (${percent(refused)}), ${differences.length} different answers; all tables compared ${tablesCompared} times`,
+    "refused, by reason:",
+    ...[...refusals]
+      .toSorted(([, a], [, b]) => b - a)
+      .map(
+        ([reason, count]) =>
+          `  ${String(count).padStart(6)}  ${percent(count).padStart(7)}  ${reason}`,
+      ),
+    `errors given alike: ${[...errors]
+      .toSorted(([, a], [, b]) => b - a)
+      .map(([code, count]) => `${code} ${count}`)
+      .join(", ")}`,
+    "by kind of statement (answered / refused):",
+    ...[...kinds]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(
+        ([kind, tally]) =>
+          `  ${String(tally.answered).padStart(6)} / ${String(tally.refused).padEnd(6)} ${kind}`,
+      ),
+    ...differences.map(printDifference),
+  ].join("\n");
+}
+
+function printDifference({ statement, kind, why, step, expected, actual }: Difference): string {
+  return `\nDIFFERENCE at statement ${statement} (${kind}): ${why}\n${step}\n--- one PostgreSQL\n${expected}\n--- the other\n${actual}`;
+}

@@ -1,0 +1,212 @@
+/**
+ * Sends each step to both sides and compares the answers. The proxy goes first: what it
+ * refuses is not run on the plain server, so that both keep the same rows.
+ */
+import {
+  bindFrame,
+  closeFrame,
+  describeFrame,
+  executeFrame,
+  flushFrame,
+  parseFrame,
+  queryFrame,
+  syncFrame,
+} from "../support/raw-frames.ts";
+import { ServerError } from "../support/raw-client.ts";
+import type { Exchange, RawClient } from "../support/raw-client.ts";
+import { printItem, readAnswer } from "./answer.ts";
+import type { Item, TypeNames } from "./answer.ts";
+import { differenceOf, refusalOf } from "./compare.ts";
+import type { Call, Statement, Step } from "./statement.ts";
+
+export interface Side {
+  client: RawClient;
+  readonly connect: () => Promise<RawClient>;
+  readonly typeNames: TypeNames;
+}
+
+export interface Difference {
+  readonly statement: number;
+  readonly kind: string;
+  readonly why: string;
+  readonly step: string;
+  readonly expected: string;
+  readonly actual: string;
+}
+
+export interface Tally {
+  answered: number;
+  refused: number;
+}
+
+export class Runner {
+  readonly plain: Side;
+  readonly other: Side;
+  readonly refusals = new Map<string, number>();
+  readonly kinds = new Map<string, Tally>();
+  readonly differences: Difference[] = [];
+  /** Errors both sides gave alike, by SQLSTATE. */
+  readonly errors = new Map<string, number>();
+  statements = 0;
+  answered = 0;
+  /** What runs now only makes rows: compared, but not counted as a statement of the run. */
+  isFilling = false;
+  /** Rows may no longer be the same on both sides. */
+  isDiverged = false;
+
+  constructor(plain: Side, other: Side) {
+    this.plain = plain;
+    this.other = other;
+  }
+
+  /** Runs the steps up to the first refusal or difference; both sides are idle afterwards. */
+  async unit(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) {
+      const outcome = await this.#step(step);
+      if (outcome === "answered") continue;
+      await this.#tidy(steps);
+      return;
+    }
+  }
+
+  async #step(step: Step): Promise<"answered" | "refused" | "different"> {
+    const bytes = encodeStep(step);
+    const opaque =
+      step.statements.length === 1
+        ? (step.statements[0]?.opaqueColumns ?? [])
+        : opaqueOfAll(step.statements);
+    if (!this.isFilling) this.statements += step.statements.length;
+    const kind = step.statements[0]?.kind ?? "";
+    const answer = await attempt(this.other.client, bytes);
+    if (answer instanceof Error)
+      return this.#differs(step, kind, `the connection failed: ${answer.message}`, [], []);
+    const actual = readAnswer(answer.messages, this.other.typeNames, opaque);
+    const refusal = refusalOf(actual);
+    this.#count(kind, step.statements.length, refusal);
+    if (refusal !== undefined) return "refused";
+    const plain = await attempt(this.plain.client, bytes);
+    if (plain instanceof Error) throw plain;
+    const expected = readAnswer(plain.messages, this.plain.typeNames, opaque);
+    const why = differenceOf(expected, actual, step.statements);
+    if (why === undefined) {
+      this.#countErrors(expected);
+      return "answered";
+    }
+    return this.#differs(step, kind, why, expected, actual);
+  }
+
+  #count(kind: string, statements: number, refusal: string | undefined): void {
+    if (this.isFilling) return;
+    const tally = this.kinds.get(kind) ?? { answered: 0, refused: 0 };
+    this.kinds.set(kind, tally);
+    if (refusal === undefined) {
+      this.answered += statements;
+      tally.answered += statements;
+    } else {
+      this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + statements);
+      tally.refused += statements;
+    }
+  }
+
+  #countErrors(items: readonly Item[]): void {
+    if (this.isFilling) return;
+    for (const item of items) {
+      const code = item.kind === "error" ? item.fields["C"] : undefined;
+      if (code !== undefined) this.errors.set(code, (this.errors.get(code) ?? 0) + 1);
+    }
+  }
+
+  #differs(
+    step: Step,
+    kind: string,
+    why: string,
+    expected: readonly Item[],
+    actual: readonly Item[],
+  ): "different" {
+    this.differences.push({
+      statement: this.statements,
+      kind,
+      why,
+      step: printStep(step),
+      expected: expected.map(printItem).join("\n"),
+      actual: actual.map(printItem).join("\n"),
+    });
+    this.isDiverged = true;
+    return "different";
+  }
+
+  /** Ends what an abandoned unit left open, alike on both sides. */
+  async #tidy(steps: readonly Step[]): Promise<void> {
+    const hasSettings = steps.some((step) =>
+      step.statements.some(({ sql }) => sql.startsWith("SET ")),
+    );
+    for (const side of [this.plain, this.other]) {
+      if (side.client.isLost) {
+        side.client = await side.connect();
+        this.isDiverged = true;
+        continue;
+      }
+      const closes = ["named", "s1", "S 2"].map((name) => closeFrame("S", name));
+      const answers = [await attempt(side.client, Buffer.concat([...closes, syncFrame()]))];
+      answers.push(
+        await attempt(side.client, queryFrame(hasSettings ? "ROLLBACK; RESET ALL" : "ROLLBACK")),
+      );
+      if (answers.some((answer) => answer instanceof Error || answer.status !== "I")) {
+        side.client.destroy();
+        side.client = await side.connect();
+        this.isDiverged = true;
+      }
+    }
+  }
+}
+
+async function attempt(client: RawClient, bytes: Buffer): Promise<Exchange | Error> {
+  try {
+    return await client.exchange(bytes);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return error instanceof ServerError ? new Error(JSON.stringify(error.fields)) : error;
+  }
+}
+
+/** Several statements in one step: the union, since rows cannot be told apart by statement. */
+function opaqueOfAll(statements: readonly Statement[]): number[] {
+  return [...new Set(statements.flatMap(({ opaqueColumns }) => opaqueColumns))];
+}
+
+export function encodeStep(step: Step): Buffer {
+  if (step.kind === "simple") return queryFrame(step.sql);
+  return Buffer.concat([...step.calls.map(encodeCall), syncFrame()]);
+}
+
+function encodeCall(call: Call): Buffer {
+  switch (call.kind) {
+    case "parse":
+      return parseFrame(call.name, call.sql, call.typeOids);
+    case "bind":
+      return bindFrame(call.portal, call.statement, call.parameters, call.resultFormats);
+    case "describe":
+      return describeFrame(call.target, call.name);
+    case "execute":
+      return executeFrame(call.portal, call.rowsMax);
+    case "close":
+      return closeFrame(call.target, call.name);
+    case "flush":
+      return flushFrame();
+  }
+}
+
+function printStep(step: Step): string {
+  if (step.kind === "simple") return `simple: ${step.sql}`;
+  return step.calls
+    .map((call) => {
+      if (call.kind === "parse")
+        return `parse ${call.name}: ${call.sql} [${call.typeOids.join(", ")}]`;
+      if (call.kind !== "bind") return JSON.stringify(call);
+      const values = call.parameters.map(({ value, format }) =>
+        value === null ? "NULL" : format === 1 ? `x${value.toString("hex")}` : value.toString(),
+      );
+      return `bind ${call.statement} -> ${call.portal} (${values.join(", ")}) formats [${call.resultFormats.join(", ")}]`;
+    })
+    .join("\n");
+}
