@@ -12,7 +12,7 @@
  * It knows nothing of shard maps, schemas or the proxy.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { chmod, chown, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
@@ -52,8 +52,8 @@ export interface EmbeddedServer {
   readonly dataDirectory: string;
   /** Fulfilled when the process has ended, by whatever cause. */
   readonly exited: Promise<ServerExit>;
-  /** Disconnects every client, writes a checkpoint and ends. Twice is once. */
-  stop(): Promise<void>;
+  /** `fast` disconnects every client and writes a checkpoint; `immediate` leaves that to the next start. Twice is once. */
+  stop(mode?: "fast" | "immediate"): Promise<void>;
   /** SIGKILL, as a crash: the next start replays the WAL. */
   kill9(): Promise<void>;
 }
@@ -114,10 +114,7 @@ async function prepareDataDirectory(
   const { dataDirectory, template } = options;
   if (!(await isInitialized(dataDirectory))) {
     if (template === undefined) await initialize(dataDirectory, binaries, account);
-    else {
-      await makeOwned(dataDirectory, account);
-      await run("cp", ["-R", `${template}/.`, dataDirectory], asAccount(account));
-    }
+    else await copyTemplate(template, dataDirectory, account);
   }
   options.signal?.throwIfAborted();
   const lines = options.hba ?? [
@@ -131,9 +128,8 @@ async function prepareDataDirectory(
   }
 }
 
-/** PG_VERSION is among the first files of initdb, so its last step is what counts. */
 async function isInitialized(directory: string): Promise<boolean> {
-  return await stat(join(directory, "global", "pg_control")).then(
+  return await stat(join(directory, "PG_VERSION")).then(
     () => true,
     () => false,
   );
@@ -144,19 +140,48 @@ async function initialize(
   binaries: PostgresBinaries,
   account: ServerAccount,
 ): Promise<void> {
-  await makeOwned(directory, account);
-  const flags = [
-    `--pgdata=${directory}`,
-    `--username=${EMBEDDED_SUPERUSER}`,
-    "--auth=trust",
-    "--encoding=UTF8",
-    "--locale=C",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    "--no-sync",
-    "--no-instructions",
-  ];
-  await run(binaries.initdb, flags, asAccount(account));
+  await fillAtOnce(directory, account, async (unfinished) => {
+    const flags = [
+      `--pgdata=${unfinished}`,
+      `--username=${EMBEDDED_SUPERUSER}`,
+      "--auth=trust",
+      "--encoding=UTF8",
+      "--locale=C",
+      "--locale-provider=builtin",
+      "--builtin-locale=C.UTF-8",
+      "--no-sync",
+      "--no-instructions",
+    ];
+    await run(binaries.initdb, flags, asAccount(account));
+  });
+}
+
+async function copyTemplate(
+  template: string,
+  directory: string,
+  account: ServerAccount,
+): Promise<void> {
+  await fillAtOnce(directory, account, async (unfinished) => {
+    await run("cp", ["-R", `${template}/.`, unfinished], asAccount(account));
+  });
+}
+
+/** Renamed when it is whole: a start that is killed half way leaves no directory that looks usable. */
+async function fillAtOnce(
+  directory: string,
+  account: ServerAccount,
+  fill: (unfinished: string) => Promise<void>,
+): Promise<void> {
+  const unfinished = `${directory}.unfinished`;
+  await rm(unfinished, { recursive: true, force: true });
+  try {
+    await makeOwned(unfinished, account);
+    await fill(unfinished);
+    await rm(directory, { recursive: true, force: true });
+    await rename(unfinished, directory);
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
 }
 
 async function makeOwned(directory: string, account: ServerAccount): Promise<void> {
@@ -206,7 +231,7 @@ async function launch(
     pid,
     dataDirectory,
     exited,
-    stop: async () => await stopProcess(child, exited),
+    stop: async (mode = "fast") => await stopProcess(child, exited, mode),
     kill9: async () => {
       child.kill("SIGKILL");
       await exited;
@@ -293,21 +318,25 @@ async function lastLines(logPath: string): Promise<string> {
   return text.trimEnd().split("\n").slice(-10).join("\n");
 }
 
-async function stopProcess(child: ChildProcess, exited: Promise<ServerExit>): Promise<void> {
+async function stopProcess(
+  child: ChildProcess,
+  exited: Promise<ServerExit>,
+  mode: "fast" | "immediate",
+): Promise<void> {
   const steps = [
     ["SIGINT", STOP_FAST_MS],
     ["SIGQUIT", STOP_IMMEDIATE_MS],
     ["SIGKILL", STOP_IMMEDIATE_MS],
   ] as const;
-  for (const [signal, waitMs] of steps) {
+  for (const [signal, waitMs] of mode === "fast" ? steps : steps.slice(1)) {
     if (child.exitCode !== null || child.signalCode !== null) break;
     child.kill(signal);
-    using timer = deadline(waitMs);
+    using timer = timeout(waitMs);
     await Promise.race([exited, timer.reached]);
   }
 }
 
-function deadline(ms: number): Disposable & { readonly reached: Promise<void> } {
+function timeout(ms: number): Disposable & { readonly reached: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
   return { reached: promise, [Symbol.dispose]: () => clearTimeout(timer) };

@@ -1,0 +1,40 @@
+/**
+ * How a command ends when it cannot do what was asked: one line for a person, and an
+ * exit code for a script.
+ *
+ *     0   done
+ *     1   done, and the answer is no: the map has errors, the statement is refused
+ *     2   not done: a wrong flag, a missing file, a taken port, a server that is away
+ */
+export class CommandFailure extends Error {
+  override readonly name = "CommandFailure";
+  readonly exitCode: 1 | 2;
+
+  /** The message is whole sentences or one clause; it may hold several lines where several things are wrong. */
+  constructor(message: string, exitCode: 1 | 2 = 2, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}
+
+/** What went wrong with a file or a port, in words instead of Node's codes. */
+export function reasonOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  switch (code) {
+    case "ENOENT":
+      return "there is no such file";
+    case "EISDIR":
+      return "it is a directory";
+    case "ENOTDIR":
+      return "a part of its path is not a directory";
+    case "EACCES":
+    case "EPERM":
+      return "permission denied";
+    case "EROFS":
+      return "the file system is read-only";
+    case "ENOSPC":
+      return "the disk is full";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}

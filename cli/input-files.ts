@@ -1,0 +1,49 @@
+/** The files that commands are given: the shard map, the configuration, SQL. Each failure is one that a person can act on. */
+import { readFileSync } from "node:fs";
+import { formatProblem } from "../base/yaml-document.ts";
+import { type Config, DEFAULT_CONFIG, parseConfig } from "../proxy/config/config.ts";
+import { type MapProblem, printProblem } from "../shardmap/map-file/problems.ts";
+import { parseShardMap } from "../shardmap/schema.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { CommandFailure, reasonOf } from "./failure.ts";
+
+/** `what` names the file's role: `map`, `config`. */
+export function readInput(path: string, what: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (cause) {
+    throw new CommandFailure(`cannot read ${what} ${path}: ${reasonOf(cause)}`, 2, { cause });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new CommandFailure(`cannot read ${what} ${path}: it is not UTF-8 text`, 2, { cause });
+  }
+}
+
+export type MapFile =
+  | { readonly kind: "valid"; readonly map: ShardMap }
+  | { readonly kind: "invalid"; readonly problems: readonly MapProblem[] };
+
+export function readMap(path: string): MapFile {
+  const result = parseShardMap(readInput(path, "map"), path);
+  if ("map" in result) return { kind: "valid", map: result.map };
+  return { kind: "invalid", problems: result.problems };
+}
+
+/** For the commands that cannot go on with a map that has problems. */
+export function requireMap(path: string): ShardMap {
+  const file = readMap(path);
+  if (file.kind === "valid") return file.map;
+  throw new CommandFailure(file.problems.map(printProblem).join("\n"));
+}
+
+export function requireConfig(path: string | undefined): Config {
+  if (path === undefined) return DEFAULT_CONFIG;
+  const result = parseConfig(readInput(path, "config"));
+  if (result.kind === "valid") return result.value;
+  throw new CommandFailure(
+    result.problems.map((problem) => formatProblem(path, problem)).join("\n"),
+  );
+}

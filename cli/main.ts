@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+/**
+ * The command line: which commands and flags there are. What each does is in its own
+ * file, loaded when it is called, so that `--help` needs no parser and no database.
+ */
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { CommandFailure } from "./failure.ts";
+import { packageVersion } from "./package-root.ts";
+
+const EXIT_CODES = `
+Exit codes:
+  0  done
+  1  done, and the answer is no: the map has errors, the statement is refused
+  2  not done: a wrong flag, a missing file, a taken port, a server that is away`;
+
+function port(text: string): number {
+  const number = Number(text);
+  if (/^\d{1,5}$/.test(text) && number >= 1 && number <= 65_535) return number;
+  throw new InvalidArgumentError("a port is a number from 1 to 65535");
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+function commandLine(): Command {
+  const program = new Command("colonnade")
+    .description("A sharding proxy for PostgreSQL")
+    .version(packageVersion(), "--version", "print the version")
+    .helpOption("-h, --help", "show what there is")
+    .showHelpAfterError("(try --help)")
+    .addHelpText("after", EXIT_CODES)
+    .exitOverride();
+  addDev(program);
+  addServe(program);
+  addCheck(program);
+  addExplain(program);
+  return program;
+}
+
+function addDev(program: Command): void {
+  program
+    .command("dev")
+    .description(
+      "start PostgreSQL servers, a sample schema with data, and the proxy, on this machine",
+    )
+    .option("--map <file>", "a shard map of your own; its databases may be `embedded: true`")
+    .option("--sql <file>", "SQL to run through the proxy on the first start")
+    .option("--data <directory>", "where the embedded servers keep their data", ".colonnade")
+    .option("--port <number>", "port for clients", port, 6432)
+    .option("--admin-port <number>", "port for /metrics, /healthz and /readyz", port, 9632)
+    .option("--reset", "throw the data away and begin anew")
+    .action(async (flags) => await (await import("./dev/dev.ts")).dev(flags));
+}
+
+function addServe(program: Command): void {
+  program
+    .command("serve")
+    .description("serve the databases of a shard map")
+    .requiredOption("--map <file>", "the shard map; read again on SIGHUP")
+    .option("--config <file>", "the configuration (docs/config.md)")
+    .action(async (flags) => await (await import("./serve.ts")).serve(flags));
+}
+
+function addCheck(program: Command): void {
+  program
+    .command("check")
+    .description("check a shard map: every error with its line, field, reason and remedy")
+    .argument("<map>", "the shard map")
+    .option("--live", "also connect to its databases and compare their tables with it")
+    .option("--json", "print one JSON document")
+    .action(async (map, flags) => await (await import("./check.ts")).check(map, flags));
+}
+
+function addExplain(program: Command): void {
+  program
+    .command("explain")
+    .description("print how a statement would be run, without running it")
+    .argument("<sql>", "one statement")
+    .requiredOption("--map <file>", "the shard map")
+    .option("--schema <file>", "CREATE TABLE statements; else the catalog database is asked")
+    .addOption(
+      new Option("--param <value>", "a parameter's value as text, for $1, $2, ... in turn")
+        .argParser(collect)
+        .default([], "none"),
+    )
+    .option("--json", "print one JSON document")
+    .action(async (sql, flags) => await (await import("./explain.ts")).explain(sql, flags));
+}
+
+async function main(): Promise<number> {
+  try {
+    await commandLine().parseAsync();
+    return 0;
+  } catch (error) {
+    // Commander has printed its own message; help and version are its errors with code 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CommandFailure) {
+      process.stderr.write(`colonnade: ${error.message}\n`);
+      return error.exitCode;
+    }
+    throw error;
+  }
+}
+
+process.exitCode = await main();
