@@ -201,3 +201,6 @@ export const YAML_ALIASES_MAX = 1_000;
 
 /** How long loading the catalog may take, waiting for a connection included. */
 export const CATALOG_LOAD_TIMEOUT_MS = 60_000;
+
+/** Columns of a composite shard key: the CHECK that guards a placement trebles with each (PostgreSQL's partition keys have 32). */
+export const KEY_COLUMNS_MAX = 4;

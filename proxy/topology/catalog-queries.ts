@@ -1,0 +1,158 @@
+/**
+ * What is asked of a database's system catalogs, one query an aspect, and the shape of its
+ * rows. The texts run unchanged on PostgreSQL 15 to 18: where a column was renamed between
+ * them (colliculocale became colllocale, daticulocale datlocale) it is read through JSON.
+ *
+ * They expect the settings of SNAPSHOT_SETTINGS: with an empty search_path the server prints
+ * every name outside pg_catalog with its schema, so its texts mean the same in any session.
+ */
+
+/** One snapshot, and constants printed in forms that every session reads alike. */
+export const SNAPSHOT_SETTINGS = `
+  BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+  SET LOCAL search_path = '';
+  SET LOCAL datestyle = 'ISO, YMD';
+  SET LOCAL intervalstyle = 'iso_8601';
+  SET LOCAL timezone = 'UTC';
+  SET LOCAL bytea_output = 'hex';
+  SET LOCAL extra_float_digits = 1;
+  SET LOCAL quote_all_identifiers = off;
+  SET LOCAL row_security = off;
+  SET LOCAL lock_timeout = '10s'`;
+
+/** Schemas of users: PostgreSQL keeps the prefix pg_ to itself. */
+const IS_USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`;
+
+const RELATION_KINDS = `('r', 'p', 'v', 'm', 'f', 'S', 'c')`;
+
+/** server_version_num, encoding, and the default collation: provider, name, locale, deterministic. */
+export const DATABASE_QUERY = `
+  SELECT current_setting('server_version_num'), pg_encoding_to_char(d.encoding),
+         d.datlocprovider, d.datcollate,
+         coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+         d.datcollversion, pg_database_collation_actual_version(d.oid),
+         current_setting('max_prepared_transactions')
+    FROM pg_database d
+   WHERE d.datname = current_database()`;
+
+export const SCHEMAS_QUERY = `
+  SELECT n.nspname FROM pg_namespace n WHERE ${IS_USER_SCHEMA}`;
+
+/** oid, schema, name, relkind, has rules, has row security, is inherited. */
+export const RELATIONS_QUERY = `
+  SELECT c.oid, n.nspname, c.relname, c.relkind,
+         EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
+         c.relrowsecurity,
+         EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ${RELATION_KINDS} AND ${IS_USER_SCHEMA}
+   ORDER BY c.oid`;
+
+/**
+ * relation, name, number, type, typmod, collation, not null, identity, generated, default,
+ * the type's name, the type's own default, whether an extension's random uuid is the default.
+ */
+export const COLUMNS_QUERY = `
+  SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull,
+         a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid),
+         format_type(a.atttypid, NULL), coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)),
+         EXISTS (SELECT FROM pg_depend p
+                   JOIN pg_proc f ON p.refclassid = 'pg_proc'::regclass AND f.oid = p.refobjid
+                   JOIN pg_language l ON l.oid = f.prolang AND l.lanname = 'c'
+                  WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+                    AND f.prosrc IN ('uuid_generate_v4', 'pg_random_uuid'))
+    FROM pg_attribute a
+    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ${RELATION_KINDS}
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+   WHERE a.attnum > 0 AND NOT a.attisdropped AND ${IS_USER_SCHEMA}
+   ORDER BY a.attrelid, a.attnum`;
+
+/**
+ * relation, column number, schema, sequence: of identity columns, whose sequence depends on
+ * the column, and of defaults, which depend on their sequence.
+ */
+export const SEQUENCES_QUERY = `
+  SELECT p.refobjid, p.refobjsubid, n.nspname, s.relname
+    FROM pg_depend p
+    JOIN pg_class s ON p.classid = 'pg_class'::regclass AND s.oid = p.objid AND s.relkind = 'S'
+    JOIN pg_namespace n ON n.oid = s.relnamespace
+   WHERE p.refclassid = 'pg_class'::regclass AND p.deptype = 'i'
+  UNION ALL
+  SELECT d.adrelid, d.adnum, n.nspname, s.relname
+    FROM pg_attrdef d
+    JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+    JOIN pg_class s ON p.refclassid = 'pg_class'::regclass AND s.oid = p.refobjid AND s.relkind = 'S'
+    JOIN pg_namespace n ON n.oid = s.relnamespace`;
+
+/** relation, index, is primary, is plain (no expression, predicate or exclusion), key columns as JSON. */
+export const UNIQUE_KEYS_QUERY = `
+  SELECT i.indrelid, x.relname, i.indisprimary,
+         i.indpred IS NULL AND i.indexprs IS NULL AND NOT i.indisexclusion,
+         (SELECT json_agg(a.attname ORDER BY k.place)
+            FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
+            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+           WHERE k.place <= i.indnkeyatts)
+    FROM pg_index i
+    JOIN pg_class x ON x.oid = i.indexrelid
+    JOIN pg_namespace n ON n.oid = x.relnamespace
+   WHERE i.indisunique AND i.indisvalid AND ${IS_USER_SCHEMA}
+   ORDER BY i.indrelid, x.relname`;
+
+/** relation, name, columns as JSON, referenced schema, referenced table, referenced columns as JSON. */
+export const FOREIGN_KEYS_QUERY = `
+  SELECT f.conrelid, f.conname, own.names, rn.nspname, r.relname, referenced.names
+    FROM pg_constraint f
+    JOIN pg_class r ON r.oid = f.confrelid
+    JOIN pg_namespace rn ON rn.oid = r.relnamespace
+    JOIN pg_namespace n ON n.oid = f.connamespace
+   CROSS JOIN LATERAL (
+         SELECT json_agg(a.attname ORDER BY k.place) AS names
+           FROM unnest(f.conkey) WITH ORDINALITY AS k(number, place)
+           JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.number) own
+   CROSS JOIN LATERAL (
+         SELECT json_agg(a.attname ORDER BY k.place) AS names
+           FROM unnest(f.confkey) WITH ORDINALITY AS k(number, place)
+           JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.number) referenced
+   WHERE f.contype = 'f' AND ${IS_USER_SCHEMA}
+   ORDER BY f.conrelid, f.conname`;
+
+/** relation, name. */
+export const TRIGGERS_QUERY = `
+  SELECT g.tgrelid, g.tgname FROM pg_trigger g WHERE NOT g.tgisinternal ORDER BY g.tgrelid, g.tgname`;
+
+/** relation, name, definition of CHECK constraints. */
+export const CHECKS_QUERY = `
+  SELECT k.conrelid, k.conname, pg_get_constraintdef(k.oid), k.convalidated
+    FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+   WHERE k.contype = 'c' AND k.conrelid <> 0 AND ${IS_USER_SCHEMA}
+   ORDER BY k.conrelid, k.conname`;
+
+/** oid, schema, name, typtype, category, element, base, collation, labels as JSON. */
+export const TYPES_QUERY = `
+  SELECT t.oid, n.nspname, t.typname, t.typtype, t.typcategory,
+         CASE WHEN t.typsubscript = 'array_subscript_handler'::regproc THEN t.typelem ELSE 0 END,
+         t.typbasetype, t.typcollation,
+         CASE WHEN t.typtype = 'e' THEN
+           (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)
+         END
+    FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+   WHERE n.nspname !~ '^pg_(toast|temp)'`;
+
+/** schema, name, prokind, volatility, language: outside pg_catalog all, of it those that are not immutable. */
+export const FUNCTIONS_QUERY = `
+  SELECT n.nspname, f.proname, f.prokind, f.provolatile, l.lanname
+    FROM pg_proc f
+    JOIN pg_namespace n ON n.oid = f.pronamespace
+    JOIN pg_language l ON l.oid = f.prolang
+   WHERE n.nspname !~ '^pg_(toast|temp)' AND (n.nspname <> 'pg_catalog' OR f.provolatile <> 'i')
+   ORDER BY f.proname, f.oid`;
+
+/** oid, schema, name, deterministic, provider, collate, locale: those usable in this database's encoding. */
+export const COLLATIONS_QUERY = `
+  SELECT c.oid, n.nspname, c.collname, c.collisdeterministic, c.collprovider, c.collcollate,
+         coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale')
+    FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+   WHERE c.collprovider <> 'd'
+     AND c.collencoding IN (-1, (SELECT d.encoding FROM pg_database d WHERE d.datname = current_database()))`;

@@ -1,0 +1,110 @@
+/**
+ * Loads the catalog snapshot that statements are planned with, in one transaction of the
+ * catalog database. When to load again is the caller's to know.
+ */
+import type { DatabaseName } from "../../base/ids.ts";
+import { CATALOG_LOAD_TIMEOUT_MS } from "../../base/limits.ts";
+import type { Catalog } from "../../shardmap/catalog.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import * as queries from "./catalog-queries.ts";
+import { buildCatalog } from "./catalog-build.ts";
+import type { CatalogRows } from "./catalog-build.ts";
+
+/** Rejects with BackendError or a connection's error; the connection is outside a transaction afterwards, or broken. */
+export async function loadCatalog(
+  connection: BackendConnection,
+  epoch: number,
+  signal?: AbortSignal,
+): Promise<Catalog> {
+  const rows = await inSnapshot(connection, signal, (ask) => readCatalogRows(ask));
+  return buildCatalog(rows, epoch);
+}
+
+export type Ask = (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
+
+/** Runs queries in one REPEATABLE READ transaction with the settings the catalog queries expect. */
+export async function inSnapshot<T>(
+  connection: BackendConnection,
+  signal: AbortSignal | undefined,
+  read: (ask: Ask) => Promise<T>,
+): Promise<T> {
+  try {
+    await connection.query(queries.SNAPSHOT_SETTINGS, signal);
+    const result = await read(async (sql) => (await connection.query(sql, signal)).rows);
+    await connection.query("COMMIT", signal);
+    return result;
+  } catch (error) {
+    // A connection that cannot roll back is closed, which rolls back too.
+    await connection.query("ROLLBACK", signal).catch(() => connection.destroy());
+    throw error;
+  }
+}
+
+export async function readCatalogRows(ask: Ask): Promise<CatalogRows> {
+  return {
+    database: await ask(queries.DATABASE_QUERY),
+    schemas: await ask(queries.SCHEMAS_QUERY),
+    relations: await ask(queries.RELATIONS_QUERY),
+    columns: await ask(queries.COLUMNS_QUERY),
+    sequences: await ask(queries.SEQUENCES_QUERY),
+    uniqueKeys: await ask(queries.UNIQUE_KEYS_QUERY),
+    foreignKeys: await ask(queries.FOREIGN_KEYS_QUERY),
+    triggers: await ask(queries.TRIGGERS_QUERY),
+    types: await ask(queries.TYPES_QUERY),
+    functions: await ask(queries.FUNCTIONS_QUERY),
+    collations: await ask(queries.COLLATIONS_QUERY),
+  };
+}
+
+/** The pools, as far as loading needs them. */
+export interface CatalogBackends {
+  acquire(database: DatabaseName, signal?: AbortSignal): Promise<BackendConnection>;
+  release(connection: BackendConnection): void;
+}
+
+export class CatalogSource {
+  readonly #backends: CatalogBackends;
+  #epoch = 0;
+  #running: Promise<Catalog> | undefined;
+  #following: Promise<Catalog> | undefined;
+
+  constructor(backends: CatalogBackends) {
+    this.#backends = backends;
+  }
+
+  /**
+   * A catalog that shows everything committed before the call. Calls share a load that has
+   * not begun; one that has begun may have its snapshot already and serves no newcomer.
+   */
+  load(database: DatabaseName): Promise<Catalog> {
+    if (this.#following !== undefined) return this.#following;
+    const previous = this.#running;
+    if (previous === undefined) return this.#start(database);
+    this.#following = previous
+      .catch(() => undefined)
+      .then(() => {
+        this.#following = undefined;
+        return this.#start(database);
+      });
+    return this.#following;
+  }
+
+  #start(database: DatabaseName): Promise<Catalog> {
+    this.#epoch += 1;
+    const running = this.#loadOnce(database, this.#epoch).finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+
+  async #loadOnce(database: DatabaseName, epoch: number): Promise<Catalog> {
+    const signal = AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS);
+    const connection = await this.#backends.acquire(database, signal);
+    try {
+      return await loadCatalog(connection, epoch, signal);
+    } finally {
+      this.#backends.release(connection);
+    }
+  }
+}
