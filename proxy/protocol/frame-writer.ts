@@ -26,8 +26,7 @@ export class FrameWriter {
   /** Opens a frame: see message-type.ts for the types. */
   begin(type: number): this {
     this.#open();
-    this.#arena[this.#reserve(1)] = type;
-    return this.#placeLength();
+    return this.byte(type).#placeLength();
   }
 
   /** Opens a packet of the start-up phase, which has a length and no type. */
@@ -37,7 +36,8 @@ export class FrameWriter {
   }
 
   byte(value: number): this {
-    this.#arena[this.#reserve(1)] = value;
+    const at = this.#reserve(1);
+    this.#arena[at] = value;
     return this;
   }
 
@@ -72,7 +72,8 @@ export class FrameWriter {
   }
 
   bytes(bytes: Buffer): this {
-    bytes.copy(this.#arena, this.#reserve(bytes.length));
+    const at = this.#reserve(bytes.length);
+    bytes.copy(this.#arena, at);
     return this;
   }
 
@@ -106,6 +107,7 @@ export class FrameWriter {
     return this;
   }
 
+  /** Where the next bytes go. It may replace the arena, so that is read only after. */
   #reserve(count: number): number {
     const at = this.#offset;
     if (at + count > this.#arena.length) return this.#renew(count);
