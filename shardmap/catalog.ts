@@ -24,13 +24,23 @@ export interface CatalogRelation {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
-  readonly kind: "table" | "partitioned table" | "view" | "materialized view" | "foreign table" | "sequence" | "other";
+  readonly kind:
+    | "table"
+    | "partitioned table"
+    | "view"
+    | "materialized view"
+    | "foreign table"
+    | "sequence"
+    | "other";
   /** In attribute order, dropped ones left out. */
   readonly columns: readonly CatalogColumn[];
   /** Column names of the primary key, in key order; empty without one. */
   readonly primaryKey: readonly string[];
   /** Column names of every unique index and constraint, the primary key included. Expression or partial indexes: `columns` undefined. */
-  readonly uniqueKeys: readonly { readonly name: string; readonly columns: readonly string[] | undefined }[];
+  readonly uniqueKeys: readonly {
+    readonly name: string;
+    readonly columns: readonly string[] | undefined;
+  }[];
   readonly foreignKeys: readonly {
     readonly name: string;
     readonly columns: readonly string[];
@@ -63,7 +73,12 @@ export type ColumnFill =
   | { readonly kind: "null" }
   /** `nextval()` of a sequence: serial, or written by hand. */
   | { readonly kind: "sequence"; readonly schema: string; readonly sequence: string }
-  | { readonly kind: "identity"; readonly always: boolean; readonly schema: string; readonly sequence: string }
+  | {
+      readonly kind: "identity";
+      readonly always: boolean;
+      readonly schema: string;
+      readonly sequence: string;
+    }
   | { readonly kind: "randomUuid" }
   /** A constant: its text, cast by the server to the column's type. */
   | { readonly kind: "constant"; readonly text: string }

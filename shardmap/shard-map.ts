@@ -29,7 +29,12 @@ export interface DatabaseEntry {
 }
 
 export type MapTable =
-  | { readonly kind: "sharded"; readonly name: string; readonly colocation: Colocation; readonly keyColumns: readonly string[] }
+  | {
+      readonly kind: "sharded";
+      readonly name: string;
+      readonly colocation: Colocation;
+      readonly keyColumns: readonly string[];
+    }
   | { readonly kind: "group"; readonly name: string; readonly group: Group }
   | { readonly kind: "reference"; readonly name: string };
 

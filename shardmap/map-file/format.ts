@@ -4,7 +4,7 @@
  * mean together (coverage, names used twice) is checked by the readers beside it.
  */
 import { z } from "zod";
-import { LOGICAL_SHARDS_MAX } from "../../base/limits.ts";
+import { KEY_COLUMNS_MAX, LOGICAL_SHARDS_MAX } from "../../base/limits.ts";
 import { KEY_TYPES } from "../shard-key.ts";
 
 /**
@@ -70,7 +70,7 @@ export const placementFile = fields({
 
 export const keyColumnsFile = z.union([name, z.array(name).min(1)]);
 
-export const shardKeyFile = z.union([keyType, z.array(keyType).min(1)]);
+export const shardKeyFile = z.union([keyType, z.array(keyType).min(1).max(KEY_COLUMNS_MAX)]);
 
 export const functionFile = z.enum(["hash", "range", "list"]);
 

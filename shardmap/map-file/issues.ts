@@ -101,7 +101,7 @@ function explain(
         : { message: "must not be empty", remedy: "Fill it in, or remove the field." };
     case "too_big":
       return {
-        message: `${String(found)} is too large`,
+        message: isNumber(found) ? `${found} is too large` : "there are too many",
         remedy: `The most is ${String(issue.maximum)}.`,
       };
     case "invalid_key":

@@ -15,13 +15,15 @@
 import { unreachable } from "../../base/invariant.ts";
 import type { KeyValue } from "../shard-key.ts";
 
-/** HASH_PARTITION_SEED 0x7A5B22367996DCFD (partitioning/partbounds.h), in halves. */
-const SEED_HIGH = 0x7a5b2236;
-const SEED_LOW = 0x7996dcfd;
+/** HASH_PARTITION_SEED (partitioning/partbounds.h): 8816678312871386365. */
+export const HASH_PARTITION_SEED = 0x7a5b22367996dcfdn;
+const SEED_HIGH = Number(HASH_PARTITION_SEED >> 32n) | 0;
+const SEED_LOW = Number(HASH_PARTITION_SEED & 0xffffffffn) | 0;
 
-/** The constant of hash_combine64, 0x49a0f4dd15e5a8e3, in halves. */
-const COMBINE_HIGH = 0x49a0f4dd;
-const COMBINE_LOW = 0x15e5a8e3;
+/** The constant of hash_combine64. */
+export const HASH_COMBINE_CONSTANT = 0x49a0f4dd15e5a8e3n;
+const COMBINE_HIGH = Number(HASH_COMBINE_CONSTANT >> 32n);
+const COMBINE_LOW = Number(HASH_COMBINE_CONSTANT & 0xffffffffn);
 
 /** 0x9e3779b9 + 3923095, to which lookup3 adds the length in bytes. */
 const INITIAL = 0x9e3779b9 + 3923095;

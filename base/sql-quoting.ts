@@ -1,0 +1,12 @@
+/** Names and texts as SQL of our own making spells them. What a client wrote is spliced, never quoted again. */
+
+/** In double quotes always: whether a bare name is a keyword depends on the server's version. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** E'' where there is a backslash: it then means the same under either standard_conforming_strings. */
+export function quoteLiteral(text: string): string {
+  const quoted = text.replaceAll("'", "''");
+  return quoted.includes("\\") ? `E'${quoted.replaceAll("\\", "\\\\")}'` : `'${quoted}'`;
+}
