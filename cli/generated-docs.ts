@@ -1,0 +1,103 @@
+/**
+ * The documents that are generated: one row for each thing a catalogue in the code
+ * names, so that neither can drift from the other. Pure text; generate-docs.ts writes it.
+ */
+import { z } from "zod";
+import { METRICS } from "../base/metrics.ts";
+import { ERRORS, type ErrorDefinition } from "../base/sql-error.ts";
+import { configSchema } from "../proxy/config/config.ts";
+
+/** Path in the repository to the text that must stand there. */
+export function generatedDocuments(): ReadonlyMap<string, string> {
+  return new Map([
+    ["docs/errors.md", errorsDocument()],
+    ["docs/metrics.md", metricsDocument()],
+    ["docs/config.md", configDocument()],
+  ]);
+}
+
+function heading(title: string, source: string): string {
+  return `# ${title}\n\n<!-- Generated from ${source} by \`npm run docs\`; not to be edited. -->\n\n`;
+}
+
+function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
+  return line(columns) + line(columns.map(() => "---")) + rows.map(line).join("");
+}
+
+function errorsDocument(): string {
+  const definitions = Object.entries<ErrorDefinition>(ERRORS);
+  const rows = definitions
+    .toSorted(([a, left], [b, right]) => byText(left.sqlstate, right.sqlstate) || byText(a, b))
+    .map(([id, { sqlstate, when, hint = "" }]) => [`\`${sqlstate}\``, `\`${id}\``, when, hint]);
+  return `${heading("Errors", "base/sql-error.ts")}Errors that Colonnade itself raises. PostgreSQL's own errors are relayed as they come and are not
+listed here. Clients branch on the SQLSTATE; the id is in logs and in the label \`id\` of \`colonnade_errors_total\`.
+
+${table(["SQLSTATE", "id", "when", "hint"], rows)}`;
+}
+
+function metricsDocument(): string {
+  const rows = Object.entries(METRICS)
+    .toSorted(([a], [b]) => byText(a, b))
+    .map(([name, { type, labels, help }]) => [
+      `\`${name}\``,
+      type,
+      labels.map((label) => `\`${label}\``).join(", "),
+      help,
+    ]);
+  return `${heading("Metrics", "base/metrics.ts")}Served at \`/metrics\` on the admin port, in Prometheus' text format. Every label takes its values from a fixed
+set or from the shard map, never from a client's text.
+
+${table(["name", "type", "labels", "what it tells"], rows)}`;
+}
+
+/** The parts of JSON Schema that the configuration's own schema uses. */
+interface FieldSchema {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly properties?: Readonly<Record<string, FieldSchema>>;
+  readonly required?: readonly string[];
+}
+
+function configDocument(): string {
+  const schema = z.toJSONSchema(configSchema, { io: "input" }) as FieldSchema;
+  const rows = [...fields(schema, "")];
+  return `${heading("Configuration", "proxy/config/config.ts")}\`colonnade serve --config FILE\` reads one YAML file. Every field has a default, so an empty file, or none, is a
+valid configuration. Unknown fields are errors. Fields that end in \`_ms\` are milliseconds.
+
+${table(["field", "takes", "default", "what it does"], rows)}`;
+}
+
+function* fields(schema: FieldSchema, prefix: string): Iterable<readonly string[]> {
+  for (const [name, field] of Object.entries(schema.properties ?? {})) {
+    const path = `${prefix}${name}`;
+    if (field.properties === undefined) {
+      const isRequired = schema.required?.includes(name) === true;
+      yield [`\`${path}\``, takes(field), defaultOf(field, isRequired), field.description ?? ""];
+    } else {
+      yield [`**\`${path}\`**`, "", "", field.description ?? ""];
+      yield* fields(field, `${path}.`);
+    }
+  }
+}
+
+function takes({ enum: values, type, minimum, maximum }: FieldSchema): string {
+  if (values !== undefined) return values.map((value) => `\`${String(value)}\``).join(", ");
+  if (type === "boolean") return "`true`, `false`";
+  if (type === "integer") return `${minimum} to ${maximum}`;
+  return "text";
+}
+
+function defaultOf(field: FieldSchema, isRequired: boolean): string {
+  if (field.default !== undefined) return `\`${String(field.default)}\``;
+  return isRequired ? "required" : "none";
+}
+
+function byText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}
