@@ -13,6 +13,7 @@ import pg from "pg";
 import {
   EMBEDDED_SUPERUSER,
   type EmbeddedServer,
+  type EmbeddedServerOptions,
   initializeDataDirectory,
   startEmbeddedServer,
 } from "../../cli/dev/embedded-server.ts";
@@ -60,74 +61,91 @@ const HOST = "127.0.0.1";
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const dataDirectory = temporaryDirectory();
   const origin = await template.acquire();
-  let server: EmbeddedServer;
-  const { databases = [], hba, ...rest } = options;
-  const start = async (port?: number): Promise<EmbeddedServer> =>
-    await startEmbeddedServer({
+  let postgres: StartedPostgres | undefined;
+  try {
+    const { hba, databases = [], ...rest } = options;
+    const serverOptions: EmbeddedServerOptions = {
       dataDirectory,
       isDurable: false,
       template: origin,
       ...rest,
-      ...(port !== undefined && { port }),
       ...(hba && { hba: [`host all ${EMBEDDED_SUPERUSER} ${HOST}/32 trust`, ...hba] }),
-    });
-  const remove = async (): Promise<void> => {
-    await rm(dataDirectory, { recursive: true, force: true });
-    await template.release();
-  };
-  try {
-    server = await start();
+    };
+    postgres = new StartedPostgres(serverOptions, await startEmbeddedServer(serverOptions));
+    for (const database of databases) {
+      await postgres.query("postgres", `CREATE DATABASE ${pg.escapeIdentifier(database)}`);
+    }
+    return postgres;
   } catch (cause) {
-    await remove();
+    await (postgres?.stop() ?? removeData(dataDirectory));
     throw cause;
   }
+}
 
-  const { port } = server;
-  let isStopped = false;
-  const connect = async (database = "postgres", more: pg.ClientConfig = {}): Promise<pg.Client> => {
+class StartedPostgres implements TestPostgres {
+  readonly host = HOST;
+  readonly port: number;
+  readonly #options: EmbeddedServerOptions;
+  #server: EmbeddedServer;
+  #isStopped = false;
+
+  constructor(options: EmbeddedServerOptions, server: EmbeddedServer) {
+    this.#options = options;
+    this.#server = server;
+    this.port = server.port;
+  }
+
+  url(database = "postgres", user = EMBEDDED_SUPERUSER): string {
+    const name = encodeURIComponent(database);
+    return `postgres://${encodeURIComponent(user)}@${HOST}:${this.port}/${name}`;
+  }
+
+  async connect(database = "postgres", more: pg.ClientConfig = {}): Promise<pg.Client> {
+    const { port } = this;
     const client = new pg.Client({ host: HOST, port, user: EMBEDDED_SUPERUSER, database, ...more });
     // A test that kills the server must not end by an unhandled 'error' event.
     client.on("error", () => undefined);
     await client.connect();
     return client;
-  };
-  const stop = async (): Promise<void> => {
-    if (isStopped) return;
-    isStopped = true;
-    await server.stop();
-    await remove();
-  };
-  const postgres: TestPostgres = {
-    port,
-    host: HOST,
-    url: (database = "postgres", user = EMBEDDED_SUPERUSER) =>
-      `postgres://${encodeURIComponent(user)}@${HOST}:${port}/${encodeURIComponent(database)}`,
-    query: async (database, sql, parameters) => {
-      const client = await connect(database);
-      try {
-        return await client.query<Record<string, unknown>>(sql, parameters && [...parameters]);
-      } finally {
-        await client.end().catch(() => undefined);
-      }
-    },
-    connect,
-    stop,
-    kill9: async () => await server.kill9(),
-    restart: async () => {
-      await server.stop();
-      server = await start(port);
-    },
-    [Symbol.asyncDispose]: stop,
-  };
-  try {
-    for (const database of databases) {
-      await postgres.query("postgres", `CREATE DATABASE ${pg.escapeIdentifier(database)}`);
-    }
-  } catch (cause) {
-    await stop();
-    throw cause;
   }
-  return postgres;
+
+  async query(
+    database: string,
+    sql: string,
+    parameters?: readonly unknown[],
+  ): Promise<pg.QueryResult<Record<string, unknown>>> {
+    const client = await this.connect(database);
+    try {
+      return await client.query<Record<string, unknown>>(sql, parameters && [...parameters]);
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    await this.#server.stop();
+    await removeData(this.#options.dataDirectory);
+  }
+
+  async kill9(): Promise<void> {
+    await this.#server.kill9();
+  }
+
+  async restart(): Promise<void> {
+    await this.#server.stop();
+    this.#server = await startEmbeddedServer({ ...this.#options, port: this.port });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+async function removeData(dataDirectory: string): Promise<void> {
+  await rm(dataDirectory, { recursive: true, force: true });
+  await template.release();
 }
 
 function temporaryDirectory(): string {
