@@ -204,3 +204,24 @@ export const CATALOG_LOAD_TIMEOUT_MS = 60_000;
 
 /** Columns of a composite shard key: the CHECK that guards a placement trebles with each (PostgreSQL's partition keys have 32). */
 export const KEY_COLUMNS_MAX = 4;
+
+/** Query levels (sub-selects, WITH queries, arms of UNION) of one statement; generated SQL of ORMs stays below a hundred. */
+export const ANALYSIS_LEVELS_MAX = 2_000;
+
+/** Visits of query levels while one statement's levels are tied to placements; a chain of WITH queries may need several of each. */
+export const ANALYSIS_VISITS_MAX = 20_000;
+
+/** Alternatives a composite key may be pinned to by IN lists on its columns; more are sent to every placement. */
+export const PINNED_KEYS_MAX = 1_000;
+
+/** How long one recovery pass may take for one database before it is left to the next. */
+export const RECOVERY_PASS_TIMEOUT_MS = 10_000;
+
+/** How often the catalog database is asked whether somebody else changed its tables. */
+export const CATALOG_POLL_INTERVAL_MS = 5_000;
+
+/** How often the gauges of pools are read: a scrape interval is rarely shorter than 5 s. */
+export const GAUGE_INTERVAL_MS = 1_000;
+
+/** How often a draining proxy looks whether its sessions have ended. */
+export const DRAIN_POLL_MS = 20;

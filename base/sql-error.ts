@@ -138,6 +138,32 @@ export const ERRORS = {
     when: "An EXPLAIN is about a statement that several placements answer.",
     hint: "Pin the statement to one shard key, or use the command colonnade explain.",
   },
+  insert_expression_not_supported: {
+    sqlstate: "0A000",
+    when: "A value of an INSERT reads tables, keeps state in a session, or means something else in each database.",
+  },
+  reference_value_differs: {
+    sqlstate: "0A000",
+    when: "An INSERT into a reference table holds a value or default that every database would compute differently.",
+  },
+  unique_key_without_shard_key: {
+    sqlstate: "0A000",
+    when: "A unique key of a sharded table does not contain the shard key, so that no database can enforce it.",
+  },
+  conflict_target_without_shard_key: {
+    sqlstate: "0A000",
+    when: "An ON CONFLICT target does not contain the shard key, so that a conflicting row may be on another placement.",
+    hint: "Name a unique key that contains the shard key.",
+  },
+  shard_key_not_constant: {
+    sqlstate: "0A000",
+    when: "An INSERT gives a shard key column a value that only the server can compute.",
+    hint: "Compute the value first, then send it as a parameter.",
+  },
+  shard_key_null: {
+    sqlstate: "23502",
+    when: "A row's shard key is NULL, so that it has no placement.",
+  },
   parser_restarting: {
     sqlstate: "57P03",
     when: "Statements that overflowed the SQL parser have used up its spare instances, and new ones are being made.",
@@ -233,6 +259,105 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "A statement names a partition or child table that the shard map does not list.",
     hint: "Name its parent table, or list the partition in the shard map.",
+  },
+
+  // Transactions, the session and execution.
+  statement_stopped: {
+    sqlstate: "57014",
+    when: "One placement of a statement failed or has given enough, so the others were stopped. Never seen by a client.",
+  },
+  gather_too_large: {
+    sqlstate: "53200",
+    when: "The rows that must be held to put several placements' answers together exceed their limit.",
+    hint: "Read less at once, or pin the statement to one shard key.",
+  },
+  transaction_in_doubt: {
+    sqlstate: "08007",
+    when: "The answer to COMMIT was lost: the transaction may have committed or not.",
+    hint: "Read back what the transaction wrote before doing it again.",
+  },
+  transaction_aborted: {
+    sqlstate: "40000",
+    when: "A database had rolled back its part of the transaction before COMMIT reached it.",
+    hint: "Retry the transaction.",
+  },
+  snapshot_over_databases: {
+    sqlstate: "0A000",
+    when: "A transaction at REPEATABLE READ or SERIALIZABLE uses a second database, which has a snapshot of its own.",
+    hint: "Use READ COMMITTED, or keep the transaction to rows of one shard key.",
+  },
+  savepoint_unknown: {
+    sqlstate: "3B001",
+    when: "RELEASE or ROLLBACK TO names a savepoint that is not there.",
+  },
+  no_transaction: {
+    sqlstate: "25P01",
+    when: "A statement that needs a transaction block was sent outside of one.",
+  },
+  not_in_transaction_block: {
+    sqlstate: "25001",
+    when: "A statement that commits by itself was sent inside a transaction block.",
+  },
+  transaction_failed: {
+    sqlstate: "25P02",
+    when: "The transaction has failed; only ROLLBACK is possible.",
+  },
+  prepared_transactions_disabled: {
+    sqlstate: "55000",
+    when: "A transaction wrote to several databases and one of them cannot prepare transactions.",
+    hint: "Set max_prepared_transactions to at least max_connections on every server, and restart it.",
+  },
+  client_encoding_not_supported: {
+    sqlstate: "0A000",
+    when: "The client asks for a client_encoding other than UTF8 or SQL_ASCII.",
+    hint: "Set client_encoding to UTF8.",
+  },
+  escaping_strings_not_supported: {
+    sqlstate: "0A000",
+    when: "The client turns standard_conforming_strings off, which changes how literals are read.",
+    hint: "Write E'...' where a backslash is an escape.",
+  },
+  several_statements_prepared: {
+    sqlstate: "42601",
+    when: "A Parse message holds several statements.",
+  },
+  bind_mismatch: {
+    sqlstate: "08P01",
+    when: "A Bind message's parameters or formats do not fit its statement.",
+  },
+  portal_not_runnable: {
+    sqlstate: "55000",
+    when: "A portal that has run to its end is executed again.",
+  },
+  portal_exists: { sqlstate: "42P03", when: "A Bind message names a portal that is open." },
+  portal_unknown: { sqlstate: "34000", when: "A message names a portal that is not there." },
+  too_many_portals: { sqlstate: "54000", when: "One transaction holds too many portals." },
+  portal_too_large: {
+    sqlstate: "53200",
+    when: "The rows that wait in a portal with a row limit exceed their limit.",
+    hint: "Read the rows without a row limit (fetch size), or fewer of them.",
+  },
+  prepared_statement_exists: {
+    sqlstate: "42P05",
+    when: "A Parse message names a prepared statement that is there.",
+  },
+  prepared_statement_unknown: {
+    sqlstate: "26000",
+    when: "A message names a prepared statement that is not there.",
+  },
+  too_many_prepared_statements: {
+    sqlstate: "54000",
+    when: "One connection holds too many prepared statements.",
+    hint: "Close statements that are not used any more.",
+  },
+  query_canceled: {
+    sqlstate: "57014",
+    when: "The client canceled a statement while it waited for a backend.",
+  },
+  proxy_shutdown: { sqlstate: "57P01", when: "The proxy is stopping." },
+  grammar_disagrees: {
+    sqlstate: "0A000",
+    when: "The proxy's grammar, PostgreSQL 18's, rejects a statement that the server accepts.",
   },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 

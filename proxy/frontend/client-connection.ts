@@ -1,0 +1,215 @@
+/**
+ * An authenticated client's socket as proxy/session sees it: whole frames in, bytes out.
+ *
+ * Reading stops while a whole frame and FRONTEND_READ_AHEAD_BYTES are unread; a frame that
+ * is larger goes on arriving. What is written in one turn of the event loop leaves as one
+ * write. It knows no messages but what frames look like.
+ */
+import type { Socket } from "node:net";
+import { invariant } from "../../base/invariant.ts";
+import {
+  FRONTEND_CLOSE_TIMEOUT_MS,
+  FRONTEND_COALESCED_BYTES_MAX,
+  FRONTEND_FRAME_BYTES_MAX,
+  FRONTEND_READ_AHEAD_BYTES,
+  FRONTEND_UNSENT_BYTES,
+} from "../../base/limits.ts";
+import { ProtocolViolation } from "../../base/sql-error.ts";
+import { FRAME_HEADER_BYTES, FrameReader } from "../protocol/frame-reader.ts";
+import type { Frame } from "../protocol/frame-reader.ts";
+import type { Client } from "../session/client.ts";
+
+export type ClientIdentity = Pick<
+  Client,
+  "user" | "database" | "settings" | "processId" | "secretKey" | "address"
+>;
+
+export class ClientConnection implements Client {
+  readonly user: string;
+  readonly database: string;
+  readonly settings: ReadonlyMap<string, string>;
+  readonly processId: number;
+  readonly secretKey: Buffer;
+  readonly address: string;
+
+  readonly #socket: Socket;
+  readonly #gone = new AbortController();
+  readonly #reader = new FrameReader(FRONTEND_FRAME_BYTES_MAX);
+  /** Frames cut and not received yet: one after each arrival, more only where `peek` asked. */
+  readonly #frames: Frame[] = [];
+  #frameBytes = 0;
+  /** Met behind the frames that are still to be received. */
+  #violation: ProtocolViolation | undefined;
+  /** The peer sends no more. */
+  #isEnded = false;
+  #wakeReceiver: (() => void) | undefined;
+
+  #outgoing: Buffer[] = [];
+  #outgoingBytes = 0;
+  #flush: NodeJS.Immediate | undefined;
+  #drainWaiters: (() => void)[] = [];
+  #isClosing = false;
+
+  /** Takes the socket over, with what it holds unread. */
+  constructor(socket: Socket, identity: ClientIdentity) {
+    this.user = identity.user;
+    this.database = identity.database;
+    this.settings = identity.settings;
+    this.processId = identity.processId;
+    this.secretKey = identity.secretKey;
+    this.address = identity.address;
+    this.#socket = socket;
+    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
+    socket.on("end", () => this.#onEnd());
+    socket.on("close", () => this.#onClose());
+    socket.on("drain", () => this.#onSent());
+    // Paused sockets do not begin to flow by a listener alone.
+    socket.resume();
+    if (socket.destroyed) this.#onClose();
+  }
+
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  async receive(): Promise<Frame | undefined> {
+    for (;;) {
+      if (this.#isClosing) return undefined;
+      const frame = this.peek(0);
+      if (frame !== undefined) {
+        this.#frames.shift();
+        this.#frameBytes -= FRAME_HEADER_BYTES + frame.body.length;
+        this.#regulate();
+        return frame;
+      }
+      if (this.#violation !== undefined) throw this.#violation;
+      if (this.#isEnded) return undefined;
+      invariant(this.#wakeReceiver === undefined, "one receive waits at a time");
+      await new Promise<void>((resolve) => {
+        this.#wakeReceiver = resolve;
+      });
+    }
+  }
+
+  peek(n: number): Frame | undefined {
+    while (this.#frames.length <= n && this.#violation === undefined) {
+      const frame = this.#cut();
+      if (frame === undefined) break;
+      this.#frames.push(frame);
+      this.#frameBytes += FRAME_HEADER_BYTES + frame.body.length;
+    }
+    return this.#frames[n];
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#isClosing || this.#socket.destroyed) return;
+    this.#outgoing.push(bytes);
+    this.#outgoingBytes += bytes.length;
+    this.#flush ??= setImmediate(() => this.#send());
+  }
+
+  drained(): Promise<void> {
+    if (this.#isDrained()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#drainWaiters.push(resolve);
+    });
+  }
+
+  end(): void {
+    if (this.#isClosing) return;
+    this.#send();
+    this.#isClosing = true;
+    this.#wake();
+    // The peer's unread bytes are taken in and dropped: closing over them would reset the
+    // connection, and the last message might never be read.
+    this.#socket.resume();
+    this.#socket.end();
+    const timer = setTimeout(() => this.#socket.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
+    this.#socket.once("close", () => clearTimeout(timer));
+    this.#gone.abort();
+    this.#onSent();
+  }
+
+  #cut(): Frame | undefined {
+    try {
+      return this.#reader.next();
+    } catch (error) {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      this.#violation = error;
+      return undefined;
+    }
+  }
+
+  #onData(chunk: Buffer): void {
+    // Nothing is read behind a violation: where the next frame would begin is not known.
+    if (this.#isClosing || this.#violation !== undefined) return;
+    this.#reader.append(chunk);
+    this.peek(0);
+    this.#regulate();
+    this.#wake();
+  }
+
+  #regulate(): void {
+    const unreadBytes = this.#reader.bufferedBytes + this.#frameBytes;
+    const isFull = unreadBytes > FRONTEND_READ_AHEAD_BYTES && this.peek(0) !== undefined;
+    if (isFull) this.#socket.pause();
+    else if (this.#socket.isPaused()) this.#socket.resume();
+    // A client that has closed and left nothing to do is gone, whatever still runs for it.
+    if (this.#isEnded && this.peek(0) === undefined) this.#gone.abort();
+  }
+
+  #onEnd(): void {
+    this.#isEnded = true;
+    this.#regulate();
+    this.#wake();
+  }
+
+  #onClose(): void {
+    this.#isEnded = true;
+    this.#isClosing = true;
+    this.#outgoing = [];
+    this.#outgoingBytes = 0;
+    clearImmediate(this.#flush);
+    this.#gone.abort();
+    this.#wake();
+    this.#onSent();
+  }
+
+  #wake(): void {
+    this.#wakeReceiver?.();
+    this.#wakeReceiver = undefined;
+  }
+
+  #send(): void {
+    clearImmediate(this.#flush);
+    this.#flush = undefined;
+    const outgoing = this.#outgoing;
+    const bytes = this.#outgoingBytes;
+    if (outgoing.length === 0) return;
+    this.#outgoing = [];
+    this.#outgoingBytes = 0;
+    const sent = (): void => this.#onSent();
+    if (bytes <= FRONTEND_COALESCED_BYTES_MAX) {
+      this.#socket.write(
+        outgoing.length === 1 ? (outgoing[0] ?? "") : Buffer.concat(outgoing),
+        sent,
+      );
+      return;
+    }
+    this.#socket.cork();
+    for (const each of outgoing) this.#socket.write(each, sent);
+    this.#socket.uncork();
+  }
+
+  #isDrained(): boolean {
+    if (this.#isClosing || this.#gone.signal.aborted) return true;
+    return this.#outgoingBytes + this.#socket.writableLength < FRONTEND_UNSENT_BYTES;
+  }
+
+  #onSent(): void {
+    if (this.#drainWaiters.length === 0 || !this.#isDrained()) return;
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * Accepts clients and brings each to its session: start-up, TLS, authentication, the bound
+ * on their number. What a session is it does not know: it hands a Client to the SessionHost.
+ *
+ * Nothing a stranger sends costs more than its own connection, for as long as the
+ * authentication deadline: packets are bounded, read by need, and answered by one FATAL.
+ */
+import { randomBytes, randomInt } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
+import {
+  AUTHENTICATION_TIMEOUT_MS,
+  CLIENTS_MAX_DEFAULT,
+  FRONTEND_CLOSE_TIMEOUT_MS,
+  FRONTEND_KEEPALIVE_MS,
+  LISTEN_BACKLOG,
+} from "../../base/limits.ts";
+import type { Log } from "../../base/log.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import { encodeAuthentication } from "../protocol/backend/authentication.ts";
+import { encodeErrorResponse } from "../protocol/backend/error-response.ts";
+import { encodeNegotiateProtocolVersion } from "../protocol/backend/negotiate-protocol-version.ts";
+import { encodeToBuffer } from "../protocol/frame-writer.ts";
+import { negotiateProtocolVersion, startupSettings } from "../protocol/startup.ts";
+import type { Startup } from "../protocol/startup.ts";
+import { parseStartupOptions } from "../protocol/startup-options.ts";
+import type { SessionHost } from "../session/client.ts";
+import { errorFields } from "../session/error-fields.ts";
+import { Authenticator } from "./authentication.ts";
+import type { AuthenticationPolicy } from "./authentication.ts";
+import { ClientConnection } from "./client-connection.ts";
+import { PullSocket } from "./pull-socket.ts";
+import { readOpening } from "./start-up.ts";
+import type { Opening } from "./start-up.ts";
+import { FrontendTls } from "./tls.ts";
+import type { FrontendTlsOptions } from "./tls.ts";
+
+export interface ListenerOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly authentication: AuthenticationPolicy;
+  readonly sessions: SessionHost;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly tls?: FrontendTlsOptions | undefined;
+  readonly clientsMax?: number | undefined;
+  readonly authenticationTimeoutMs?: number | undefined;
+}
+
+/** Process ids in BackendKeyData are positive int32. */
+const PROCESS_ID_MAX = 2 ** 31 - 1;
+
+/** Bytes of a cancel key: all that protocol 3.0 has room for, and what PostgreSQL gives in 3.2. */
+const SECRET_KEY_BYTES = 4;
+const SECRET_KEY_BYTES_3_2 = 32;
+
+/** Connections for each client allowed: those in start-up, and cancel requests, must find room beside full sessions. */
+const CONNECTIONS_PER_CLIENT = 2;
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #server: Server;
+  readonly #tls: FrontendTls | undefined;
+  readonly #authenticator: Authenticator;
+  readonly #clientsMax: number;
+  /** Every connection, in start-up or in session. */
+  readonly #sockets = new Set<Socket>();
+  /** Clients past start-up by their process id, which is what makes it unique. */
+  readonly #processIds = new Set<number>();
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#tls = options.tls && new FrontendTls(options.tls);
+    this.#authenticator = new Authenticator(options.authentication);
+    this.#clientsMax = options.clientsMax ?? CLIENTS_MAX_DEFAULT;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
+    this.#server.maxConnections = CONNECTIONS_PER_CLIENT * this.#clientsMax;
+    this.#server.on("connection", (socket) => void this.#accept(socket));
+  }
+
+  /** Rejects where the address cannot be listened on, or certificate and key do not fit. */
+  static async listen(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options);
+    listener.#server.listen({ host: options.host, port: options.port, backlog: LISTEN_BACKLOG });
+    await once(listener.#server, "listening");
+    return listener;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Clients past start-up, those being authenticated included. */
+  get clientCount(): number {
+    return this.#processIds.size;
+  }
+
+  /** Takes no further connection. Those there are go on. */
+  stopAccepting(): void {
+    this.#server.close();
+  }
+
+  /** Stops accepting and cuts every connection. */
+  async close(): Promise<void> {
+    const closed = this.#server.listening ? once(this.#server, "close") : Promise.resolve();
+    this.stopAccepting();
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** One connection from accept to close. Never rejects. */
+  async #accept(raw: Socket): Promise<void> {
+    raw.setKeepAlive(true, FRONTEND_KEEPALIVE_MS);
+    // A socket's failure is followed by its close, which is all that anybody acts on.
+    raw.on("error", ignore);
+    this.#sockets.add(raw);
+    raw.once("close", () => this.#sockets.delete(raw));
+
+    const deadline = new AbortController();
+    const timer = setTimeout(
+      () => deadline.abort(authenticationTimeout()),
+      this.#options.authenticationTimeoutMs ?? AUTHENTICATION_TIMEOUT_MS,
+    );
+    let current = new PullSocket(raw, deadline.signal);
+    const onSocket = (socket: PullSocket): void => {
+      socket.socket.on("error", ignore);
+      current = socket;
+    };
+    try {
+      const opening = await readOpening(raw, { tls: this.#tls, signal: deadline.signal, onSocket });
+      await this.#open(opening, raw, () => clearTimeout(timer));
+    } catch (error) {
+      this.#refuse(current.socket, raw, error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #open(opening: Opening, raw: Socket, authenticated: () => void): Promise<void> {
+    switch (opening.kind) {
+      case "gone":
+        raw.destroy();
+        return;
+      case "cancel":
+        this.#options.sessions.cancel(opening.request.processId, opening.request.secretKey);
+        raw.destroy();
+        return;
+      case "startup":
+        await this.#serve(opening, raw, authenticated);
+    }
+  }
+
+  async #serve(
+    { startup, socket, isTls }: Opening & { kind: "startup" },
+    raw: Socket,
+    authenticated: () => void,
+  ): Promise<void> {
+    const negotiation = negotiateProtocolVersion(startup);
+    if (negotiation !== undefined) {
+      socket.write(encodeToBuffer(encodeNegotiateProtocolVersion, negotiation));
+    }
+    const { user, database } = readIdentity(startup);
+    const settings = readSettings(startup);
+    if (this.#tls?.isRequired === true && !isTls) {
+      throw new SqlError("tls_required", `connection of user "${user}" requires TLS`);
+    }
+    const processId = this.#takeProcessId();
+    try {
+      const certificateHash = isTls ? this.#tls?.certificateHash : undefined;
+      const channel = { socket, isTls, certificateHash };
+      if (!(await this.#authenticator.authenticate(user, channel))) {
+        raw.destroy();
+        return;
+      }
+      authenticated();
+      const client = new ClientConnection(socket.socket, {
+        user,
+        database,
+        settings,
+        processId,
+        secretKey: randomBytes(startup.minor >= 2 ? SECRET_KEY_BYTES_3_2 : SECRET_KEY_BYTES),
+        address: `${raw.remoteAddress}:${raw.remotePort}`,
+      });
+      await this.#runSession(client, raw);
+    } finally {
+      this.#processIds.delete(processId);
+    }
+  }
+
+  /** The client keeps its place until its socket is closed, so that closing clients are counted, too. */
+  async #runSession(client: ClientConnection, raw: Socket): Promise<void> {
+    const { sessions, metrics } = this.#options;
+    const closed = raw.closed ? Promise.resolve() : once(raw, "close");
+    metrics.increment("colonnade_clients_accepted_total", {});
+    metrics.add("colonnade_clients", {}, 1);
+    try {
+      client.write(encodeToBuffer(encodeAuthentication, { kind: "authenticationOk" }));
+      await sessions.serve(client);
+      client.end();
+      await closed;
+    } finally {
+      metrics.add("colonnade_clients", {}, -1);
+    }
+  }
+
+  /** Takes a place among the clients, and a process id no other client has. */
+  #takeProcessId(): number {
+    if (this.#processIds.size >= this.#clientsMax) {
+      throw new SqlError("too_many_clients", "sorry, too many clients already");
+    }
+    for (;;) {
+      const processId = randomInt(1, PROCESS_ID_MAX);
+      if (this.#processIds.has(processId)) continue;
+      this.#processIds.add(processId);
+      return processId;
+    }
+  }
+
+  /** Says why, then closes. */
+  #refuse(socket: Socket, raw: Socket, error: unknown): void {
+    const { log, metrics } = this.#options;
+    const reason = error instanceof SqlError ? error.id : "protocol_violation";
+    const isExpected = error instanceof SqlError || error instanceof ProtocolViolation;
+    metrics.increment("colonnade_clients_refused_total", {
+      reason: isExpected ? reason : "internal_error",
+    });
+    const event = { client: `${raw.remoteAddress}:${raw.remotePort}`, err: error };
+    if (isExpected) log.info(event, "client refused");
+    else log.error(event, "client refused");
+    if (raw.destroyed) return;
+
+    const fields = errorFields(error, "FATAL");
+    const timer = setTimeout(() => raw.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
+    raw.once("close", () => clearTimeout(timer));
+    // What the peer still sends is read and dropped, or closing would reset the connection
+    // and the message might never be read.
+    socket.on("data", ignore).resume();
+    socket.end(encodeToBuffer(encodeErrorResponse, { kind: "errorResponse", fields }));
+  }
+}
+
+function readIdentity(startup: Startup): { readonly user: string; readonly database: string } {
+  const user = startup.parameters.get("user") ?? "";
+  if (user === "") {
+    throw new SqlError(
+      "startup_user_missing",
+      "no PostgreSQL user name specified in startup packet",
+    );
+  }
+  const replication = startup.parameters.get("replication");
+  if (replication !== undefined && !/^(0|off?|f(a(l(se?)?)?)?|no?)$/i.test(replication)) {
+    throw new SqlError("replication_not_supported", "replication connections are not supported");
+  }
+  const database = startup.parameters.get("database") ?? "";
+  return { user, database: database === "" ? user : database };
+}
+
+/** Settings of their own parameters win over those in `options`, as in process_startup_options. */
+function readSettings(startup: Startup): ReadonlyMap<string, string> {
+  const settings = new Map<string, string>();
+  for (const { name, value } of parseStartupOptions(startup.parameters.get("options") ?? "")) {
+    settings.set(name, value);
+  }
+  for (const [name, value] of startupSettings(startup)) settings.set(name, value);
+  return settings;
+}
+
+function authenticationTimeout(): SqlError {
+  return new SqlError("authentication_timeout", "canceling authentication due to timeout");
+}
+
+function ignore(): void {}
