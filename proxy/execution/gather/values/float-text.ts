@@ -61,25 +61,49 @@ function nextFloat8(value: number, isUp: boolean): number {
   return BITS.getFloat64(0);
 }
 
+/** Exact: a double's shortest decimal says nothing about a float of four bytes. */
 function shortestFloat4(value: number): string {
   const size = Math.abs(value);
   BITS.setFloat32(0, size);
-  const bits = BITS.getInt32(0);
-  const lowerBound = (size + float4OfBits(bits - 1)) / 2;
-  const upperBound = (size + float4OfBits(bits + 1)) / 2;
-  for (let digits = 1; digits < 9; digits++) {
-    const candidate = size.toExponential(digits - 1);
-    const read = Number(candidate);
-    if (read > lowerBound && read < upperBound) return value < 0 ? `-${candidate}` : candidate;
+  const bits = BITS.getUint32(0);
+  const fraction = bits & 0x7f_ffff;
+  const biasedExponent = bits >>> 23;
+  const mantissa = BigInt(biasedExponent === 0 ? fraction : fraction | 0x80_0000);
+  const interval = {
+    // In quarters of the last binary digit; below a power of two the spacing halves.
+    lower: 4n * mantissa - (fraction === 0 && biasedExponent > 1 ? 1n : 2n),
+    value: 4n * mantissa,
+    upper: 4n * mantissa + 2n,
+    binaryExponent: Math.max(biasedExponent, 1) - 152,
+  };
+  const decimalExponent = Number(size.toExponential().split("e")[1]);
+  const sign = value < 0 ? "-" : "";
+  for (let digits = 1; ; digits++) {
+    const lastPlace = decimalExponent - digits + 1;
+    const nearest = nearestInside(interval, lastPlace);
+    if (nearest === undefined) continue;
+    const written = String(nearest);
+    return `${sign}${written[0]}.${written.slice(1)}e${lastPlace + written.length - 1}`;
   }
-  return value.toExponential(8);
 }
 
-function float4OfBits(bits: number): number {
-  // Past the largest value the spacing goes on as if there were another one.
-  if (bits === 0x7f80_0000) return 2 ** 128;
-  BITS.setInt32(0, bits);
-  return BITS.getFloat32(0);
+/** The multiple of 10^lastPlace that is nearest to the value, even on ties; undefined where none is inside. */
+function nearestInside(
+  interval: { lower: bigint; value: bigint; upper: bigint; binaryExponent: number },
+  lastPlace: number,
+): bigint | undefined {
+  const power = (base: bigint, exponent: number): bigint => base ** BigInt(Math.max(exponent, 0));
+  const perMultiple = power(10n, lastPlace) * power(2n, -interval.binaryExponent);
+  const perQuarter = power(10n, -lastPlace) * power(2n, interval.binaryExponent);
+  const isInside = (multiple: bigint): boolean =>
+    multiple * perMultiple > interval.lower * perQuarter &&
+    multiple * perMultiple < interval.upper * perQuarter;
+  const exact = interval.value * perQuarter;
+  const below = exact / perMultiple;
+  const twiceRest = 2n * (exact - below * perMultiple);
+  const isBelowNearer = twiceRest < perMultiple || (twiceRest === perMultiple && below % 2n === 0n);
+  const inOrder = isBelowNearer ? [below, below + 1n] : [below + 1n, below];
+  return inOrder.find(isInside);
 }
 
 function significantDigits(decimal: string): number {

@@ -100,7 +100,8 @@ function leadingDigit(unscaled: bigint, scale: number): { weight: number; digit:
 export function encodeNumeric(value: Numeric): Buffer {
   if (value.kind === "NaN") return numericHeader(0, 0, 0xc000, 0);
   if (value.kind === "infinite") {
-    return numericHeader(0, 0, value.isNegative ? 0xf000 : 0xd000, 0);
+    // The scale is read out of a header that has none, and is sent all the same.
+    return numericHeader(0, 0, value.isNegative ? 0xf000 : 0xd000, 0x20);
   }
   const fractionWidth = Math.ceil(value.scale / DIGIT_WIDTH) * DIGIT_WIDTH;
   const digits = rescale(absolute(value.unscaled), fractionWidth - value.scale).toString();

@@ -1,0 +1,388 @@
+/**
+ * Every type that the gather orders, against a server: thousands of values, in text and in
+ * binary, must compare, be told apart and be re-encoded as PostgreSQL does it.
+ */
+import fc from "fast-check";
+import type pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { formatFloat4, formatFloat8 } from "../../../proxy/execution/gather/values/float-text.ts";
+import { formatInterval, parseInterval } from "../../../proxy/execution/gather/values/interval.ts";
+import {
+  addNumeric,
+  divideNumeric,
+  formatNumeric,
+  parseNumeric,
+} from "../../../proxy/execution/gather/values/numeric.ts";
+import { valueTypeOf } from "../../../proxy/execution/gather/values/type-lookup.ts";
+import type { CatalogType } from "../../../shardmap/catalog.ts";
+import { startPostgres } from "../../support/postgres.ts";
+import type { TestPostgres } from "../../support/postgres.ts";
+import { column } from "./shards-by-hand.ts";
+
+let server: TestPostgres;
+let client: pg.Client;
+let byOid: ReadonlyMap<number, CatalogType>;
+
+const RAW = { getTypeParser: () => (value: string) => value };
+/** Fixed, so that a failure is the same again. */
+const SEED = 20_260_722;
+
+beforeAll(async () => {
+  server = await startPostgres();
+  client = await server.connect();
+  await client.query(`
+    CREATE TYPE mood AS ENUM ('sad', 'ok', 'Über', 'happy');
+    ALTER TYPE mood ADD VALUE 'meh' BEFORE 'ok';
+    SET timezone = 'Europe/Amsterdam'`);
+  byOid = await readTypes();
+});
+
+afterAll(async () => {
+  await client?.end();
+  await server?.stop();
+});
+
+async function readTypes(): Promise<ReadonlyMap<number, CatalogType>> {
+  const { rows } = await client.query<{ oid: number } & Record<string, string>>(`
+    SELECT t.oid::int, typname, typtype, typcategory, typelem::int AS element,
+      (SELECT string_agg(enumlabel, ',' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = t.oid) AS labels
+    FROM pg_type t WHERE typcategory = 'A' OR typtype = 'e'`);
+  const kind = (letter: string | undefined) => (letter === "e" ? "enum" : "base");
+  return new Map(
+    rows.map((row) => [
+      row.oid,
+      {
+        oid: row.oid,
+        schema: "pg_catalog",
+        name: row["typname"] ?? "",
+        kind: kind(row["typtype"]),
+        category: row["typcategory"] ?? "",
+        elementOid: Number(row["element"]),
+        baseOid: 0,
+        labels: row["labels"]?.split(",") ?? [],
+        collationOid: 0,
+      },
+    ]),
+  );
+}
+
+const int = (min: bigint, max: bigint) => fc.bigInt({ min, max }).map(String);
+const digits = (max: number) => fc.stringMatching(new RegExp(`^[0-9]{1,${max}}$`));
+const pad = (value: number, width: number) => String(value).padStart(width, "0");
+const nat = (min: number, max: number) => fc.integer({ min, max });
+
+const numeric = fc.oneof(
+  fc.tuple(fc.constantFrom("", "-"), digits(30), digits(30)).map(([s, a, b]) => `${s}${a}.${b}`),
+  fc
+    .tuple(fc.constantFrom("", "-"), digits(3), fc.constantFrom("", ".0", ".00", ".50", ".5"))
+    .map((p) => p.join("")),
+  fc.tuple(digits(2), nat(-40, 40)).map(([d, e]) => `${d}e${e}`),
+  fc.constantFrom("NaN", "Infinity", "-Infinity", "0", "0.000", "1e1000", "-1e1000", "1e-1000"),
+);
+const float = fc.oneof(
+  fc.double({ noNaN: true }).map((value) => (Object.is(value, -0) ? "-0" : String(value))),
+  fc.constantFrom("NaN", "Infinity", "-Infinity", "-0", "0", "1", "1.5"),
+);
+const float4 = fc.oneof(
+  fc.float({ noNaN: true }).map((value) => (Object.is(value, -0) ? "-0" : String(value))),
+  fc.constantFrom("NaN", "Infinity", "-Infinity", "-0", "0", "0.1"),
+);
+const date = fc.oneof(
+  fc
+    .tuple(nat(1, 9999), nat(1, 12), nat(1, 28))
+    .map(([y, m, d]) => `${pad(y, 4)}-${pad(m, 2)}-${pad(d, 2)}`),
+  fc
+    .tuple(nat(1, 4713), nat(1, 12), nat(1, 28))
+    .map(([y, m, d]) => `${pad(y, 4)}-${pad(m, 2)}-${pad(d, 2)} BC`),
+  fc.tuple(nat(10_000, 294_000), nat(1, 12)).map(([y, m]) => `${y}-${pad(m, 2)}-01`),
+  fc.constantFrom(
+    "infinity",
+    "-infinity",
+    "2000-02-29",
+    "1900-02-28",
+    "2000-01-01",
+    "4713-11-24 BC",
+    "0001-01-01",
+  ),
+);
+const time = fc.oneof(
+  fc
+    .tuple(nat(0, 23), nat(0, 59), nat(0, 59), nat(0, 999_999))
+    .map(([h, m, s, f]) => `${pad(h, 2)}:${pad(m, 2)}:${pad(s, 2)}.${pad(f, 6)}`),
+  fc.constantFrom("00:00", "24:00", "12:00:00.5", "12:00:00.45", "12:00"),
+);
+const zone = fc.constantFrom("+00", "+05:30", "-03:30", "+13", "-12", "+00:19:32", "-00:00:30");
+const moment = fc.tuple(date, time).map(([day, clock]) => {
+  if (day.includes("infinity")) return day;
+  return day.endsWith(" BC") ? `${day.slice(0, -3)} ${clock} BC` : `${day} ${clock}`;
+});
+const interval = fc.oneof(
+  fc
+    .tuple(nat(-30, 30), nat(-70, 70), nat(-90, 90), nat(-100_000, 100_000), nat(0, 999_999))
+    .map(([y, m, d, s, f]) => `${y} years ${m} mons ${d} days ${s}.${pad(f, 6)} seconds`),
+  fc.constantFrom(
+    "0",
+    "1 mon",
+    "30 days",
+    "720:00",
+    "-1 day +24:00",
+    "1 day",
+    "24:00",
+    "infinity",
+    "-infinity",
+  ),
+  fc.constantFrom("178000000 years", "-178000000 years", "2147483647 days", "2562047788:00:54"),
+);
+const word = fc.oneof(
+  fc.stringMatching(/^[ a-cA-C_-]{0,6}$/),
+  fc
+    .string({ unit: "grapheme", maxLength: 6 })
+    .filter((value) => !value.includes("\0") && value.isWellFormed()),
+);
+const bits = fc.stringMatching(/^[01]{0,20}$/);
+const hex = fc
+  .uint8Array({ maxLength: 4 })
+  .map((bytes) => `\\x${Buffer.from(bytes).toString("hex")}`);
+
+function arrayOf(element: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  const quoted = fc.oneof(
+    { weight: 5, arbitrary: element.map((value) => `"${value.replaceAll(/["\\]/g, "\\$&")}"`) },
+    { weight: 1, arbitrary: fc.constant("NULL") },
+  );
+  const flat = fc.array(quoted, { maxLength: 4 }).map((elements) => `{${elements.join(",")}}`);
+  const square = fc
+    .tuple(quoted, quoted, quoted, quoted)
+    .map(([a, b, c, d]) => `{{${a},${b}},{${c},${d}}}`);
+  return fc.oneof({ weight: 4, arbitrary: flat }, { weight: 1, arbitrary: square });
+}
+
+/** Type, its send function, values; text-like ones are compared under "C". */
+const TYPES: readonly (readonly [string, string, fc.Arbitrary<string>])[] = [
+  ["int2", "int2send", int(-32_768n, 32_767n)],
+  ["int4", "int4send", int(-2_147_483_648n, 2_147_483_647n)],
+  [
+    "int8",
+    "int8send",
+    fc.oneof(int(-(2n ** 63n), 2n ** 63n - 1n), int(2n ** 53n - 9n, 2n ** 53n + 9n), int(-9n, 9n)),
+  ],
+  ["oid", "oidsend", int(0n, 4_294_967_295n)],
+  ["bool", "boolsend", fc.constantFrom("t", "f")],
+  ["numeric", "numeric_send", numeric],
+  ["float8", "float8send", float],
+  ["float4", "float4send", float4],
+  ["text", "textsend", word],
+  ["varchar", "varcharsend", word],
+  ["name", "namesend", word],
+  ["bpchar", "bpcharsend", word],
+  ["char(4)", "bpcharsend", fc.stringMatching(/^[ab ]{0,4}$/)],
+  [
+    '"char"',
+    "charsend",
+    fc.oneof(
+      fc.stringMatching(/^[ -~]?$/),
+      nat(128, 255).map((code) => `\\${code.toString(8)}`),
+    ),
+  ],
+  ["bytea", "byteasend", hex],
+  ["uuid", "uuid_send", fc.uuid()],
+  ["date", "date_send", date],
+  ["time", "time_send", time],
+  ["timetz", "timetz_send", fc.tuple(time, zone).map((parts) => parts.join(""))],
+  ["timestamp", "timestamp_send", moment],
+  ["timestamptz", "timestamptz_send", moment],
+  ["interval", "interval_send", interval],
+  ["bit varying", "varbit_send", bits],
+  ["bit(3)", "bit_send", fc.stringMatching(/^[01]{3}$/)],
+  [
+    "pg_lsn",
+    "pg_lsn_send",
+    fc.tuple(nat(0, 300), nat(0, 2 ** 31 - 1)).map((p) => p.map((n) => n.toString(16)).join("/")),
+  ],
+  [
+    "macaddr",
+    "macaddr_send",
+    fc.uint8Array({ minLength: 6, maxLength: 6 }).map((b) => Buffer.from(b).toString("hex")),
+  ],
+  [
+    "macaddr8",
+    "macaddr8_send",
+    fc.uint8Array({ minLength: 8, maxLength: 8 }).map((b) => Buffer.from(b).toString("hex")),
+  ],
+  ["mood", "enum_send", fc.constantFrom("sad", "meh", "ok", "Über", "happy")],
+  ["int4[]", "array_send", arrayOf(int(-3n, 3n))],
+  ["text[]", "array_send", arrayOf(fc.stringMatching(/^[ab"\\,{} ]{0,3}$|^NULL$/))],
+  ["numeric[]", "array_send", arrayOf(fc.constantFrom("1", "1.0", "NaN", "-2"))],
+  [
+    "uuid[]",
+    "array_send",
+    arrayOf(
+      fc.constantFrom(
+        "00000000-0000-0000-0000-000000000001",
+        "f0000000-0000-0000-0000-000000000001",
+      ),
+    ),
+  ],
+  ["mood[]", "array_send", arrayOf(fc.constantFrom("sad", "meh", "ok"))],
+];
+
+const COLLATED = new Set(["text", "varchar", "name", "bpchar", "char(4)", "text[]"]);
+
+async function rankedValues(type: string, send: string, texts: readonly string[]) {
+  const result = await client.query<[string, string, string]>({
+    text: `SELECT v, encode(${send}(v), 'hex'), dense_rank() OVER (ORDER BY v ${COLLATED.has(type) ? 'COLLATE "C"' : ""})
+           FROM (SELECT x::${type} AS v FROM unnest($1::text[]) x) values`,
+    values: [texts],
+    rowMode: "array",
+    types: RAW as never,
+  });
+  const values = result.rows.map(([text, binary, rank]) => ({
+    text: Buffer.from(text),
+    binary: Buffer.from(binary, "hex"),
+    rank: Number(rank),
+  }));
+  return { values, typeOid: result.fields[0]?.dataTypeID ?? 0 };
+}
+
+test.each(TYPES)("%s compares as the server does", async (type, send, arbitrary) => {
+  const samples = fc.sample(arbitrary, { seed: SEED, numRuns: 3000 });
+  const { values, typeOid } = await rankedValues(type, send, samples);
+  for (const format of ["text", "binary"] as const) {
+    const rules = valueTypeOf(column("v", typeOid, format), "byte order", {
+      byOid,
+      extraFloatDigits: 1,
+    });
+    const decoded = values.map((value) => {
+      // Among other bytes, as in a row.
+      const bytes = Buffer.concat([Buffer.from("0x"), value[format], Buffer.from("9a")]);
+      const read = format === "text" ? rules.readText : rules.readBinary;
+      const key = read(bytes, 2, bytes.length - 2);
+      return { value, key, identity: rules.identity(key) };
+    });
+    // Neighbours in the server's order, and pairs far apart.
+    const sorted = decoded.toSorted((a, b) => a.value.rank - b.value.rank);
+    const wrong: string[] = [];
+    for (const [index, one] of sorted.entries()) {
+      for (const step of [1, 0, 977]) {
+        const other = sorted[(index + step) % sorted.length] as (typeof sorted)[number];
+        const order = Math.sign(one.value.rank - other.value.rank);
+        const isRight =
+          Math.sign(rules.compare(one.key, other.key)) === order &&
+          Math.sign(rules.compare(other.key, one.key)) === -order + 0 &&
+          (one.identity === other.identity) === (order === 0);
+        if (!isRight) wrong.push(`${one.value.text} and ${other.value.text}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  }
+});
+
+test.each(TYPES)("%s in text becomes the server's binary", async (type, send, arbitrary) => {
+  const { values, typeOid } = await rankedValues(
+    type,
+    send,
+    fc.sample(arbitrary, { seed: SEED + 1, numRuns: 1500 }),
+  );
+  const rules = valueTypeOf(column("v", typeOid), "byte order", { byOid, extraFloatDigits: 1 });
+  const encoded = values.map(({ text }) => [
+    text.toString(),
+    rules.textToBinary(text).toString("hex"),
+  ]);
+  expect(encoded).toEqual(
+    values.map(({ text, binary }) => [text.toString(), binary.toString("hex")]),
+  );
+});
+
+test.each([
+  ["datestyle", "German", "date", "2026-07-22"],
+  ["datestyle", "SQL, MDY", "timestamptz", "2026-07-22 12:00"],
+  ["datestyle", "Postgres, DMY", "timestamp", "2026-07-22 12:00"],
+  ["intervalstyle", "iso_8601", "interval", "1 day"],
+  ["intervalstyle", "sql_standard", "interval", "1 mon 2 days 03:00"],
+  ["intervalstyle", "postgres_verbose", "interval", "1 day"],
+])("%s %s is refused for %s, not misread", async (setting, style, type, value) => {
+  await client.query(`SET ${setting} = ${style.includes(",") ? style : `'${style}'`}`);
+  const { rows, fields } = await client.query<[string]>({
+    text: `SELECT '${value}'::${type}`,
+    rowMode: "array",
+    types: RAW as never,
+  });
+  await client.query(`RESET ${setting}`);
+  const rules = valueTypeOf(column("v", fields[0]?.dataTypeID ?? 0), "unknown", {
+    byOid,
+    extraFloatDigits: 1,
+  });
+  const text = Buffer.from(rows[0]?.[0] ?? "");
+  expect(() => rules.readText(text, 0, text.length)).toThrow(
+    expect.objectContaining({ id: "gather_value_unreadable" }),
+  );
+});
+
+test("floats are written as the server writes them", async () => {
+  const powers = Array.from({ length: 2098 }, (_, index) => 2 ** (index - 1074)).filter(
+    Number.isFinite,
+  );
+  const tens = Array.from({ length: 632 }, (_, index) => Number(`1e${index - 323}`));
+  const whole = fc.sample(fc.double({ min: 2 ** 53, max: 2 ** 90, noNaN: true }), {
+    seed: SEED,
+    numRuns: 3000,
+  });
+  const any = fc.sample(fc.double(), { seed: SEED, numRuns: 5000 });
+  const doubles = [...powers, ...tens, ...whole, ...any, 0.3, 123_456.789, -1e-5, -0];
+  const singles = doubles
+    .map(Math.fround)
+    .concat(fc.sample(fc.float(), { seed: SEED, numRuns: 5000 }));
+  expect(doubles.map(formatFloat8)).toEqual(await floatTexts("float8", doubles, 8));
+  expect(singles.map(formatFloat4)).toEqual(await floatTexts("float4", singles, 4));
+});
+
+/** As the server prints the very same bits: they go there as bytea, through the type's own reader. */
+async function floatTexts(
+  type: "float4" | "float8",
+  values: readonly number[],
+  size: 4 | 8,
+): Promise<string[]> {
+  const { rows } = await client.query<[string]>({
+    text: `SELECT x::${type} FROM unnest($1::text[]) WITH ORDINALITY AS u(x, n) ORDER BY n`,
+    // 17 digits name a double, and 9 a single, beyond doubt.
+    values: [values.map((value) => exactText(value, size === 4 ? 9 : 17))],
+    rowMode: "array",
+    types: RAW as never,
+  });
+  return rows.map(([text]) => text);
+}
+
+function exactText(value: number, precision: number): string {
+  if (Object.is(value, -0)) return "-0";
+  return Number.isFinite(value) ? value.toExponential(precision - 1) : String(value);
+}
+
+test("intervals are written as the server writes them", async () => {
+  const { values } = await rankedValues(
+    "interval",
+    "interval_send",
+    fc.sample(interval, { seed: SEED, numRuns: 3000 }),
+  );
+  const texts = values.map(({ text }) => text.toString());
+  expect(texts.map((text) => formatInterval(parseInterval(text)))).toEqual(texts);
+});
+
+test("numeric sums and quotients have the server's digits and scale", async () => {
+  const count = fc.oneof(
+    int(1n, 20n),
+    int(1n, 2n ** 62n),
+    fc.constantFrom("9999", "10000", "10001", "100000000"),
+  );
+  const samples = fc.sample(fc.tuple(numeric, numeric, count), { seed: SEED, numRuns: 4000 });
+  const { rows } = await client.query<string[]>({
+    text: `SELECT a, b, n, a + b, a / n FROM
+             (SELECT a::numeric, b::numeric, n::numeric FROM unnest($1::text[], $2::text[], $3::text[]) AS u(a, b, n)) v`,
+    values: [0, 1, 2].map((index) => samples.map((sample) => sample[index])),
+    rowMode: "array",
+    types: RAW as never,
+  });
+  const computed = rows.map(([a = "", b = "", n = ""]) => {
+    const sum = formatNumeric(addNumeric(parseNumeric(a), parseNumeric(b)));
+    return [a, b, n, sum, formatNumeric(divideNumeric(parseNumeric(a), BigInt(n)))];
+  });
+  expect(computed).toEqual(rows);
+});
