@@ -225,3 +225,6 @@ export const GAUGE_INTERVAL_MS = 1_000;
 
 /** How often a draining proxy looks whether its sessions have ended. */
 export const DRAIN_POLL_MS = 20;
+
+/** How long the catalog database may take to give a user's secret, well below AUTHENTICATION_TIMEOUT_MS. */
+export const SECRET_QUERY_TIMEOUT_MS = 10_000;

@@ -164,6 +164,24 @@ export const ERRORS = {
     sqlstate: "23502",
     when: "A row's shard key is NULL, so that it has no placement.",
   },
+  identity_column_given: {
+    sqlstate: "428C9",
+    when: "An INSERT gives a value to a column that is GENERATED ALWAYS AS IDENTITY.",
+    hint: "Use OVERRIDING SYSTEM VALUE to override.",
+  },
+  insert_query_not_supported: {
+    sqlstate: "0A000",
+    when: "An INSERT into a sharded or reference table takes its rows from a query.",
+  },
+  insert_across_databases: {
+    sqlstate: "0A000",
+    when: "An INSERT names a table that is not in the database its rows go to.",
+  },
+  shard_key_column_missing: {
+    sqlstate: "42703",
+    when: "A shard key column that the shard map names does not exist in the table.",
+    hint: "Run colonnade check --live: the shard map and the schema disagree.",
+  },
   parser_restarting: {
     sqlstate: "57P03",
     when: "Statements that overflowed the SQL parser have used up its spare instances, and new ones are being made.",

@@ -11,12 +11,8 @@ import type { ColumnRef, RangeVar } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
-import {
-  renderTemplate,
-  quoteIdentifier,
-  type SqlTemplate,
-  type TemplateEdit,
-} from "./sql-template.ts";
+import { renderTemplate, type SqlTemplate, type TemplateEdit } from "./sql-template.ts";
+import { quoteIdentifier } from "../base/sql-quoting.ts";
 import { tableReferences } from "./table-references.ts";
 
 /** What a table name of a statement stands for. */

@@ -3,6 +3,7 @@
  * at byte offsets of the AST and spliced. Rendering also tells how positions moved, so
  * that an error's position can be given back in the client's text.
  */
+import { quoteIdentifier } from "../base/sql-quoting.ts";
 import type { Placement } from "../shardmap/shard-map.ts";
 
 export interface SqlTemplate {
@@ -78,6 +79,11 @@ function renderTable(
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
+/** A text that is the same for every placement. */
+export function plainSql(sql: string): RenderedSql {
+  return { sql, original: sql, shifts: [] };
+}
+
 /** Where a character position (one-based) of the rendered text was in the client's text. */
 export function originalPosition(rendered: RenderedSql, position: number): number {
   let by = 0;
@@ -86,9 +92,4 @@ export function originalPosition(rendered: RenderedSql, position: number): numbe
     by = shift.by;
   }
   return Math.max(1, position + by);
-}
-
-/** Always quoted: valid for every name and keyword of every version. */
-export function quoteIdentifier(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

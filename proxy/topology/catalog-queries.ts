@@ -7,9 +7,8 @@
  * every name outside pg_catalog with its schema, so its texts mean the same in any session.
  */
 
-/** One snapshot, and constants printed in forms that every session reads alike. */
-export const SNAPSHOT_SETTINGS = `
-  BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+/** Constants printed in forms that every session reads alike, for the rest of a transaction. */
+export const CATALOG_READ_SETTINGS = `
   SET LOCAL search_path = '';
   SET LOCAL datestyle = 'ISO, YMD';
   SET LOCAL intervalstyle = 'iso_8601';
@@ -19,6 +18,17 @@ export const SNAPSHOT_SETTINGS = `
   SET LOCAL quote_all_identifiers = off;
   SET LOCAL row_security = off;
   SET LOCAL lock_timeout = '10s'`;
+
+/** One snapshot, read with those settings. */
+export const SNAPSHOT_SETTINGS = `
+  BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+  ${CATALOG_READ_SETTINGS}`;
+
+/** Differs once anybody has created, altered or dropped a table, type, function, constraint or index. */
+export const CATALOG_FINGERPRINT_QUERY = `
+  SELECT ${["pg_class", "pg_attribute", "pg_type", "pg_enum", "pg_proc", "pg_constraint", "pg_index", "pg_attrdef", "pg_trigger"]
+    .map((table) => `(SELECT pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(xmin::text::int8), 0) FROM pg_catalog.${table})`)
+    .join(", ")}`;
 
 /** Schemas of users: PostgreSQL keeps the prefix pg_ to itself. */
 const IS_USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`;

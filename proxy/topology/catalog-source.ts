@@ -89,9 +89,14 @@ export class CatalogSource {
     return this.#following;
   }
 
-  #start(database: DatabaseName): Promise<Catalog> {
+  /** For a catalog that was read otherwise: no other has this epoch. */
+  nextEpoch(): number {
     this.#epoch += 1;
-    const running = this.#loadOnce(database, this.#epoch).finally(() => {
+    return this.#epoch;
+  }
+
+  #start(database: DatabaseName): Promise<Catalog> {
+    const running = this.#loadOnce(database, this.nextEpoch()).finally(() => {
       if (this.#running === running) this.#running = undefined;
     });
     this.#running = running;

@@ -1,0 +1,209 @@
+/**
+ * Reads one database's fragments of a statement over one backend, one after the other.
+ *
+ * A consumer may ask for the rows of a later fragment first (a merge needs the head of
+ * each); then the rows of the earlier ones wait here, within a bound. Asked in order, nothing
+ * is kept.
+ */
+import { GATHER_BYTES_MAX } from "../../base/limits.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import type { FragmentRequest } from "./fragment-request.ts";
+import type { ResultStream } from "./result-event.ts";
+import { runFragment } from "./run-fragment.ts";
+import type { DataRowRun, ShardRows } from "./shard-rows.ts";
+
+export interface DatabaseFragment {
+  readonly placementId: string;
+  readonly request: FragmentRequest;
+  readonly rowIndexes: readonly number[] | undefined;
+}
+
+/** What has been read of one fragment and not been asked for yet. */
+class FragmentResult implements ShardRows {
+  readonly placementId: string;
+  readonly rowIndexes: readonly number[] | undefined;
+  readonly #read: () => Promise<void>;
+  readonly #runs: DataRowRun[] = [];
+  #columns: readonly ColumnDescription[] | undefined;
+  #tag: string | undefined;
+  isEnded = false;
+  isStopped = false;
+
+  constructor(fragment: DatabaseFragment, read: () => Promise<void>) {
+    this.placementId = fragment.placementId;
+    this.rowIndexes = fragment.rowIndexes;
+    this.#read = read;
+  }
+
+  /** Undefined until the fragment has ended. */
+  get tag(): string | undefined {
+    return this.#tag;
+  }
+
+  async columns(): Promise<readonly ColumnDescription[]> {
+    while (this.#columns === undefined && !this.isEnded) await this.#read();
+    return this.#columns ?? [];
+  }
+
+  async next(): Promise<DataRowRun | undefined> {
+    while (this.#runs.length === 0 && !this.isEnded && !this.isStopped) await this.#read();
+    return this.isStopped ? undefined : this.#runs.shift();
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.#runs.length = 0;
+  }
+
+  takeColumns(columns: readonly ColumnDescription[]): void {
+    this.#columns = columns;
+  }
+
+  takeRows(rows: DataRowRun): void {
+    if (!this.isStopped) this.#runs.push(rows);
+  }
+
+  takeTag(tag: string): void {
+    this.#tag = tag;
+  }
+
+  get bufferedBytes(): number {
+    return this.#runs.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+}
+
+export class DatabaseRows {
+  readonly connection: BackendConnection;
+  readonly results: readonly FragmentResult[];
+  readonly #fragments: readonly DatabaseFragment[];
+  readonly #translate: (columns: readonly ColumnDescription[]) => readonly ColumnDescription[];
+  readonly #onNotice: (bytes: Buffer) => void;
+  #current = -1;
+  #stream: ResultStream | undefined;
+  #reading: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(
+    connection: BackendConnection,
+    fragments: readonly DatabaseFragment[],
+    options: {
+      readonly translate: (columns: readonly ColumnDescription[]) => readonly ColumnDescription[];
+      readonly onNotice: (bytes: Buffer) => void;
+    },
+  ) {
+    this.connection = connection;
+    this.#fragments = fragments;
+    this.#translate = options.translate;
+    this.#onNotice = options.onNotice;
+    this.results = fragments.map((fragment) => new FragmentResult(fragment, () => this.#read()));
+  }
+
+  /** Puts the first fragment to the backend without waiting for its answer. */
+  start(): void {
+    void this.#read().catch(() => undefined);
+  }
+
+  /** All fragments as one, in their order: for gathers that do not care which row is whose. */
+  chained(): ShardRows {
+    const [first] = this.results;
+    return {
+      placementId: this.results.map(({ placementId }) => placementId).join(", "),
+      columns: async () => (await first?.columns()) ?? [],
+      next: async () => {
+        for (const result of this.results) {
+          const rows = await result.next();
+          if (rows !== undefined) return rows;
+        }
+        return undefined;
+      },
+      stop: () => {
+        for (const result of this.results) result.stop();
+      },
+    };
+  }
+
+  /** Reads what is left of all fragments and drops their rows. */
+  async finish(): Promise<void> {
+    for (const result of this.results) {
+      while ((await result.next()) !== undefined);
+      while (!result.isEnded) await this.#read();
+    }
+  }
+
+  /** Nothing more is wanted: the running fragment is read to its end, or cancelled where that is harmless. */
+  async abandon(mayCancel: boolean): Promise<void> {
+    for (const result of this.results) result.stop();
+    await this.#reading?.catch(() => undefined);
+    this.#failure ??= new SqlError("statement_stopped", "statement was stopped");
+    const isRunning = this.connection.pendingReadyForQuery > 0 && !this.connection.isBroken;
+    if (isRunning && mayCancel) await this.connection.cancel().catch(() => undefined);
+    await this.#stream?.return().catch(() => undefined);
+  }
+
+  /** One event of the running fragment; concurrent callers share it. */
+  #read(): Promise<void> {
+    this.#reading ??= this.#readOne().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #readOne(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      await this.#readEvent();
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
+  }
+
+  async #readEvent(): Promise<void> {
+    const stream = this.#stream ?? this.#startNext();
+    const result = this.results[this.#current];
+    if (stream === undefined || result === undefined) return;
+    const { done, value } = await stream.next();
+    if (done === true) {
+      result.isEnded = true;
+      this.#stream = undefined;
+      return;
+    }
+    switch (value.kind) {
+      case "columns":
+        result.takeColumns(this.#translate(value.columns));
+        break;
+      case "rows":
+        result.takeRows(value.rows);
+        this.#refuseTooMuch();
+        break;
+      case "complete":
+        result.takeTag(value.tag);
+        break;
+      case "notice":
+        this.#onNotice(value.bytes);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #startNext(): ResultStream | undefined {
+    this.#current += 1;
+    const fragment = this.#fragments[this.#current];
+    if (fragment === undefined) return undefined;
+    this.#stream = runFragment(this.connection, fragment.request);
+    return this.#stream;
+  }
+
+  #refuseTooMuch(): void {
+    if (this.results.length === 1) return;
+    const bytes = this.results.reduce((sum, result) => sum + result.bufferedBytes, 0);
+    if (bytes <= GATHER_BYTES_MAX) return;
+    throw new SqlError(
+      "gather_too_large",
+      `rows of several placements of database "${this.connection.database}" exceed ${GATHER_BYTES_MAX} bytes`,
+    );
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Asks the catalog database what a statement's parameters and columns are. The canonical
+ * tables stand there under the names the client uses, so the answer, and the error where the
+ * statement means nothing, is PostgreSQL's own.
+ */
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { BackendError } from "../backend/backend-connection.ts";
+import { runBody } from "../protocol/backend-run-reader.ts";
+import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
+import { decodeParameterDescription } from "../protocol/backend/parameter-description.ts";
+import { decodeRowDescription } from "../protocol/backend/row-description.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import { FrameWriter } from "../protocol/frame-writer.ts";
+import { encodeDescribe } from "../protocol/frontend/describe.ts";
+import { encodeParse } from "../protocol/frontend/parse.ts";
+import { encodeSync } from "../protocol/frontend/sync.ts";
+import { BACKEND_TYPE } from "../protocol/message-type.ts";
+
+export interface Description {
+  /** Type OIDs of `$1`, `$2`, ... */
+  readonly parameterTypes: readonly number[];
+  /** Undefined where the statement returns no rows (NoData). */
+  readonly columns: readonly ColumnDescription[] | undefined;
+}
+
+/** Throws BackendError with the server's own words. `declaredTypes`: as in Parse, 0 for "work it out". */
+export async function describe(
+  connection: BackendConnection,
+  sql: string,
+  declaredTypes: readonly number[],
+): Promise<Description> {
+  const writer = new FrameWriter();
+  encodeParse({ kind: "parse", statement: "", sql, parameterTypeOids: declaredTypes }, writer);
+  encodeDescribe({ kind: "describe", target: "statement", name: "" }, writer);
+  encodeSync({ kind: "sync" }, writer);
+  connection.expectReady();
+  connection.send(writer.take());
+
+  let parameterTypes: readonly number[] = [];
+  let columns: readonly ColumnDescription[] | undefined;
+  let failure: BackendError | undefined;
+  for (;;) {
+    const run = connection.tryReceive() ?? (await connection.receive());
+    switch (run.type) {
+      case BACKEND_TYPE.parameterDescription:
+        parameterTypes = decodeParameterDescription(runBody(run)).typeOids;
+        break;
+      case BACKEND_TYPE.rowDescription:
+        columns = decodeRowDescription(runBody(run)).columns;
+        break;
+      case BACKEND_TYPE.errorResponse:
+        failure = new BackendError(decodeErrorResponse(runBody(run)).fields);
+        break;
+      case BACKEND_TYPE.readyForQuery:
+        if (failure !== undefined) throw failure;
+        return { parameterTypes, columns };
+      default:
+        break;
+    }
+  }
+}

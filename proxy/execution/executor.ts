@@ -1,0 +1,269 @@
+/**
+ * Runs a physical plan: takes backends, puts the fragments to them, and gives the client's
+ * one stream of results. It decides nothing about routing and knows no client.
+ */
+import { invariant } from "../../base/invariant.ts";
+import { GATHER_BYTES_MAX } from "../../base/limits.ts";
+import type { DatabaseName } from "../../base/ids.ts";
+import type { Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { formatAt } from "../protocol/frontend/bind.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import { DatabaseRows } from "./database-rows.ts";
+import type { FragmentProtocol, FragmentRequest } from "./fragment-request.ts";
+import { combineCommandTags, gatherRows, insertOrderRows } from "./gather/gather.ts";
+import type { GatherTypes } from "./gather/gather.ts";
+import type { ResultEvent, ResultStream } from "./result-event.ts";
+import { runFragment } from "./run-fragment.ts";
+import type { SessionBackends } from "./session-backends.ts";
+import type { DataRowRun } from "./shard-rows.ts";
+import type { Participant, Transaction } from "./transaction.ts";
+
+export interface ExecutionRequest {
+  readonly plan: PhysicalPlan;
+  readonly protocol: FragmentProtocol;
+  /** The client's columns in its formats; needed where several placements answer with rows. */
+  readonly output: readonly ColumnDescription[] | undefined;
+  /** Whether the client reads column descriptions with the rows (simple protocol). */
+  readonly describe: boolean;
+}
+
+/** OIDs of user-defined types and of tables differ between databases; clients see the catalog database's. */
+export interface OidTranslation {
+  columns(columns: readonly ColumnDescription[]): readonly ColumnDescription[];
+  /** The catalog database's types, in this database's OIDs. */
+  parameterTypes(types: readonly number[]): readonly number[];
+}
+
+export interface ExecutorOptions {
+  readonly translation: (database: DatabaseName) => OidTranslation;
+  readonly types: GatherTypes;
+}
+
+export class Executor {
+  readonly #backends: SessionBackends;
+  readonly #options: ExecutorOptions;
+
+  constructor(backends: SessionBackends, options: ExecutorOptions) {
+    this.#backends = backends;
+    this.#options = options;
+  }
+
+  /** Inside `transaction`, or where there is none each database's statement commits by itself: then writes have one fragment. */
+  execute(
+    request: ExecutionRequest,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    const [only, ...others] = request.plan.fragments;
+    invariant(only !== undefined, "a physical plan has a fragment");
+    if (others.length === 0) return this.#single(request, only, transaction, signal);
+    invariant(
+      transaction !== undefined || request.plan.access === "read",
+      "a write of several fragments runs in a transaction",
+    );
+    return this.#several(request, transaction, signal);
+  }
+
+  async *#single(
+    request: ExecutionRequest,
+    fragment: Fragment,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    const participant = await transaction?.join(fragment.database, signal);
+    const connection =
+      participant?.connection ?? (await this.#backends.acquire(fragment.database, signal));
+    try {
+      const translation = this.#options.translation(fragment.database);
+      const fragmentRequest = this.#request(request, fragment, request.protocol);
+      if (request.plan.access === "write") markWritten(participant, undefined);
+      for await (const event of runFragment(connection, fragmentRequest)) {
+        if (event.kind === "columns")
+          yield { kind: "columns", columns: translation.columns(event.columns) };
+        else yield event;
+        if (event.kind === "complete" && request.plan.access === "write")
+          markWritten(participant, event.tag);
+      }
+    } finally {
+      if (participant === undefined) this.#backends.release(connection);
+    }
+  }
+
+  #request(
+    request: ExecutionRequest,
+    fragment: Fragment,
+    protocol: FragmentProtocol,
+  ): FragmentRequest {
+    const types =
+      protocol.kind === "extended" ? protocol.parameters.map(({ typeOid }) => typeOid) : [];
+    return {
+      rendered: fragment.rendered,
+      protocol,
+      parameterTypes: this.#options.translation(fragment.database).parameterTypes(types),
+      describe: request.describe,
+    };
+  }
+
+  async *#several(
+    request: ExecutionRequest,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    const notices: Buffer[] = [];
+    const scatter = await this.#open(request, transaction, signal, notices);
+    let isDone = false;
+    try {
+      if (request.describe && request.plan.returnsRows) {
+        yield { kind: "columns", columns: request.output ?? [] };
+      }
+      let count = 0;
+      for await (const rows of this.#rows(request, scatter.databases)) {
+        yield* takeNotices(notices);
+        count += rows.count;
+        yield { kind: "rows", rows };
+      }
+      const tag = await this.#tag(request.plan, scatter.databases, count);
+      yield* takeNotices(notices);
+      yield { kind: "complete", tag };
+      isDone = true;
+    } finally {
+      await scatter.close(isDone);
+    }
+  }
+
+  /** One backend a database, always taken in the same order, so that statements never wait for each other in a circle. */
+  async #open(
+    request: ExecutionRequest,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+    notices: Buffer[],
+  ): Promise<{ databases: readonly DatabaseRows[]; close: (isDone: boolean) => Promise<void> }> {
+    const byDatabase = Map.groupBy(request.plan.fragments, ({ database }) => database);
+    const opened: {
+      connection: BackendConnection;
+      participant: Participant | undefined;
+      rows: DatabaseRows;
+    }[] = [];
+    const protocol = this.#shardProtocol(request);
+    try {
+      for (const database of [...byDatabase.keys()].sort()) {
+        const participant = await transaction?.join(database, signal);
+        if (request.plan.access === "write") markWritten(participant, undefined);
+        const connection =
+          participant?.connection ?? (await this.#backends.acquire(database, signal));
+        const fragments = (byDatabase.get(database) ?? []).map((fragment) => ({
+          placementId: fragment.placementId,
+          request: {
+            ...this.#request(request, fragment, protocol),
+            describe: request.plan.returnsRows,
+          },
+          rowIndexes: fragment.rowIndexes,
+        }));
+        const translation = this.#options.translation(database);
+        const rows = new DatabaseRows(connection, fragments, {
+          translate: (columns) => translation.columns(columns),
+          onNotice: (bytes) => notices.push(bytes),
+        });
+        opened.push({ connection, participant, rows });
+      }
+    } catch (error) {
+      for (const { connection, participant } of opened)
+        if (participant === undefined) this.#backends.release(connection);
+      throw error;
+    }
+    for (const { rows } of opened) rows.start();
+    return {
+      databases: opened.map(({ rows }) => rows),
+      close: async (isDone) => {
+        if (isDone)
+          for (const { participant, rows } of opened)
+            markAll(participant, rows, request.plan.access);
+        const closing = opened.map(async ({ connection, participant, rows }) => {
+          await rows.abandon(transaction === undefined || !isDone);
+          if (participant === undefined) this.#backends.release(connection);
+        });
+        await Promise.all(closing);
+      },
+    };
+  }
+
+  /** The client's formats for its own columns, text for what only the gather reads. */
+  #shardProtocol({ protocol, plan, output }: ExecutionRequest): FragmentProtocol {
+    if (protocol.kind === "simple") return protocol;
+    if (plan.gather.kind !== "gather") return protocol;
+    const { gather } = plan.gather;
+    if (gather.kind === "aggregate") return { ...protocol, resultFormats: [] };
+    if (gather.kind !== "merge" || gather.hiddenColumns === 0) return protocol;
+    const visible = (output ?? []).map((_, index) => formatAt(protocol.resultFormats, index));
+    return {
+      ...protocol,
+      resultFormats: [
+        ...visible,
+        ...Array.from({ length: gather.hiddenColumns }, () => "text" as const),
+      ],
+    };
+  }
+
+  #rows(
+    { plan, output }: ExecutionRequest,
+    databases: readonly DatabaseRows[],
+  ): AsyncIterable<DataRowRun> {
+    const columns = output ?? [];
+    if (!plan.returnsRows) return none();
+    if (plan.gather.kind === "insertOrder") {
+      return insertOrderRows(
+        databases.flatMap(({ results }) =>
+          results.map((rows) => ({ rows, rowIndexes: rows.rowIndexes ?? [] })),
+        ),
+        { bytesMax: GATHER_BYTES_MAX },
+      );
+    }
+    invariant(plan.gather.kind === "gather", "several fragments are gathered");
+    const bound = plan.gather;
+    // A merge needs the head of each placement's rows; for all others a database's fragments are one stream.
+    const shards =
+      bound.gather.kind === "merge"
+        ? databases.flatMap(({ results }) => results)
+        : databases.map((database) => database.chained());
+    return gatherRows(bound, shards, columns, {
+      types: this.#options.types,
+      bytesMax: GATHER_BYTES_MAX,
+    });
+  }
+
+  async #tag(
+    plan: PhysicalPlan,
+    databases: readonly DatabaseRows[],
+    count: number,
+  ): Promise<string> {
+    if (plan.access === "read") return `SELECT ${count}`;
+    await Promise.all(databases.map((database) => database.finish()));
+    const tags = databases.flatMap(({ results }) => results.map(({ tag }) => tag ?? ""));
+    return combineCommandTags(
+      plan.gather.kind === "gather" ? plan.gather.gather.kind : "counts",
+      tags,
+    );
+  }
+}
+
+async function* none(): AsyncGenerator<DataRowRun> {}
+
+function* takeNotices(notices: Buffer[]): Generator<ResultEvent> {
+  for (const bytes of notices.splice(0)) yield { kind: "notice", bytes };
+}
+
+function markAll(
+  participant: Participant | undefined,
+  rows: DatabaseRows,
+  access: PhysicalPlan["access"],
+): void {
+  if (access !== "write") return;
+  for (const { tag } of rows.results) markWritten(participant, tag);
+}
+
+/** "UPDATE 0" leaves open whether a trigger wrote; anything that is not a count of zero has written. */
+function markWritten(participant: Participant | undefined, tag: string | undefined): void {
+  if (participant === undefined || participant.wrote === "yes") return;
+  participant.wrote = tag === undefined || / 0$/.test(tag) ? "maybe" : "yes";
+}

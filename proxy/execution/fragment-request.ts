@@ -1,0 +1,123 @@
+/**
+ * How one fragment is put to a backend: with the client's own protocol, so that formats
+ * and errors are PostgreSQL's.
+ */
+import type { BoundParameter } from "../../planner/physical-plan.ts";
+import type { RenderedSql } from "../../planner/sql-template.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { FrameWriter } from "../protocol/frame-writer.ts";
+import { encodeBind } from "../protocol/frontend/bind.ts";
+import { encodeClose } from "../protocol/frontend/close.ts";
+import { encodeDescribe } from "../protocol/frontend/describe.ts";
+import { encodeExecute } from "../protocol/frontend/execute.ts";
+import { encodeParse } from "../protocol/frontend/parse.ts";
+import { encodeQuery } from "../protocol/frontend/query.ts";
+import { encodeSync } from "../protocol/frontend/sync.ts";
+import { PREPARED_STATEMENTS_PER_BACKEND_MAX } from "../../base/limits.ts";
+
+export type FragmentProtocol =
+  | { readonly kind: "simple" }
+  | {
+      readonly kind: "extended";
+      readonly parameters: readonly BoundParameter[];
+      /** One for all columns, one a column, or none (all text), as in Bind. */
+      readonly resultFormats: readonly ("text" | "binary")[];
+      /** The client named its statement, so it will come again: it is kept prepared on the backend. */
+      readonly keepPrepared: boolean;
+    };
+
+export interface FragmentRequest {
+  readonly rendered: RenderedSql;
+  readonly protocol: FragmentProtocol;
+  /** Types of the parameters in this database's OIDs. */
+  readonly parameterTypes: readonly number[];
+  /** The backend's own columns are wanted (RowDescription in the stream). */
+  readonly describe: boolean;
+}
+
+/** Writes the request's messages, Sync or Query included: exactly one ReadyForQuery will follow. */
+export function writeFragment(
+  connection: BackendConnection,
+  request: FragmentRequest,
+  writer: FrameWriter,
+): void {
+  const { protocol, rendered } = request;
+  if (protocol.kind === "simple") {
+    encodeQuery({ kind: "query", sql: rendered.sql }, writer);
+  } else {
+    const statement = protocol.keepPrepared
+      ? prepare(connection, request, writer)
+      : parseUnnamed(request, writer);
+    encodeBind(
+      {
+        kind: "bind",
+        portal: "",
+        statement,
+        parameterFormats: protocol.parameters.map(({ format }) => format),
+        parameters: protocol.parameters.map(({ value }) => value),
+        resultFormats: protocol.resultFormats,
+      },
+      writer,
+    );
+    if (request.describe) encodeDescribe({ kind: "describe", target: "portal", name: "" }, writer);
+    encodeExecute({ kind: "execute", portal: "", rowLimit: 0 }, writer);
+    encodeSync({ kind: "sync" }, writer);
+  }
+  connection.expectReady();
+  connection.send(writer.take());
+}
+
+function parseUnnamed(request: FragmentRequest, writer: FrameWriter): string {
+  encodeParse(
+    {
+      kind: "parse",
+      statement: "",
+      sql: request.rendered.sql,
+      parameterTypeOids: request.parameterTypes,
+    },
+    writer,
+  );
+  return "";
+}
+
+/** Names are the proxy's own, counted per backend, so no client's name ever meets another's. */
+function prepare(
+  connection: BackendConnection,
+  request: FragmentRequest,
+  writer: FrameWriter,
+): string {
+  const key = `${request.parameterTypes.join(",")}\0${request.rendered.sql}`;
+  const known = connection.prepared.get(key);
+  if (known !== undefined) {
+    connection.prepared.delete(key);
+    connection.prepared.set(key, known);
+    return known;
+  }
+  if (connection.prepared.size >= PREPARED_STATEMENTS_PER_BACKEND_MAX)
+    evictOldest(connection, writer);
+  const name = `colonnade_${connection.nextStatementNumber()}`;
+  encodeParse(
+    {
+      kind: "parse",
+      statement: name,
+      sql: request.rendered.sql,
+      parameterTypeOids: request.parameterTypes,
+    },
+    writer,
+  );
+  connection.prepared.set(key, name);
+  return name;
+}
+
+function evictOldest(connection: BackendConnection, writer: FrameWriter): void {
+  for (const [key, name] of connection.prepared) {
+    encodeClose({ kind: "close", target: "statement", name }, writer);
+    connection.prepared.delete(key);
+    return;
+  }
+}
+
+/** A Parse may have failed: whatever this request was to prepare is not known to be there. */
+export function forgetPrepared(connection: BackendConnection, request: FragmentRequest): void {
+  connection.prepared.delete(`${request.parameterTypes.join(",")}\0${request.rendered.sql}`);
+}

@@ -1,0 +1,146 @@
+/**
+ * Finds prepared parts that their proxy did not finish, reads the coordinator's record and
+ * finishes them. Any proxy may do so, for any other: the record decides, not the proxy.
+ *
+ * It also knows the parts that this proxy could not finish itself (a database died between
+ * the decision and COMMIT PREPARED): until they are, the database is not read, so a client
+ * that was told "committed" never sees the time before.
+ */
+import { IN_DOUBT_AGE_MS, IN_DOUBT_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
+import type { DatabaseName } from "../../base/ids.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { decide, parsePreparedName, preparedName } from "./commit-record.ts";
+import type { GlobalTransaction } from "./commit-record.ts";
+
+export interface InDoubtBackends {
+  acquire(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection>;
+  release(connection: BackendConnection): void;
+  has(database: DatabaseName): boolean;
+}
+
+export interface Resolution {
+  readonly preparedName: string;
+  /** `undecided`: its coordinator cannot be asked, or is committing just now; the next pass tries again. */
+  readonly outcome: "committed" | "rolled back" | "undecided";
+}
+
+export class InDoubt {
+  readonly #backends: InDoubtBackends;
+  readonly #unfinished = new Map<DatabaseName, Map<string, GlobalTransaction>>();
+
+  constructor(backends: InDoubtBackends) {
+    this.#backends = backends;
+  }
+
+  /** Decided as committed, but the participant did not answer COMMIT PREPARED. */
+  addUnfinished(transaction: GlobalTransaction, participant: DatabaseName): void {
+    const parts = this.#unfinished.get(participant) ?? new Map<string, GlobalTransaction>();
+    parts.set(preparedName(transaction, participant), transaction);
+    this.#unfinished.set(participant, parts);
+  }
+
+  hasUnfinished(database: DatabaseName): boolean {
+    return this.#unfinished.has(database);
+  }
+
+  /** Finishes what this proxy left open on a database; throws when that is still not possible. */
+  async finish(database: DatabaseName, connection: BackendConnection): Promise<void> {
+    const parts = this.#unfinished.get(database);
+    if (parts === undefined) return;
+    for (const name of parts.keys()) {
+      await commitPrepared(connection, name);
+      parts.delete(name);
+    }
+    if (parts.size === 0) this.#unfinished.delete(database);
+  }
+
+  /** One pass over one database: every part of ours older than IN_DOUBT_AGE_MS is decided. */
+  async recover(database: DatabaseName, signal: AbortSignal): Promise<readonly Resolution[]> {
+    const connection = await this.#backends.acquire(database, signal);
+    try {
+      const names = await listPrepared(connection, signal);
+      const resolutions: Resolution[] = [];
+      for (const name of names) resolutions.push(await this.#resolve(connection, name, signal));
+      return resolutions;
+    } finally {
+      this.#backends.release(connection);
+    }
+  }
+
+  async #resolve(
+    connection: BackendConnection,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<Resolution> {
+    const parsed = parsePreparedName(name);
+    if (parsed === undefined || !this.#backends.has(parsed.transaction.coordinator)) {
+      return { preparedName: name, outcome: "undecided" };
+    }
+    const committed = await this.#decision(parsed.transaction, signal).catch(() => undefined);
+    if (committed === undefined) return { preparedName: name, outcome: "undecided" };
+    if (committed) await commitPrepared(connection, name);
+    else await rollbackPrepared(connection, name);
+    return { preparedName: name, outcome: committed ? "committed" : "rolled back" };
+  }
+
+  async #decision(transaction: GlobalTransaction, signal: AbortSignal): Promise<boolean> {
+    const coordinator = await this.#backends.acquire(transaction.coordinator, signal);
+    try {
+      const [insert, select] = decide(transaction);
+      await coordinator.query(
+        `SET lock_timeout = ${IN_DOUBT_LOCK_TIMEOUT_MS}; ${insert}; RESET lock_timeout`,
+      );
+      const { rows } = await coordinator.query(select ?? "");
+      const committed = rows[0]?.[0];
+      if (committed === undefined || committed === null) {
+        throw new SqlError(
+          "transaction_in_doubt",
+          `no decision is recorded for transaction ${transaction.id}`,
+        );
+      }
+      return committed === "t";
+    } finally {
+      this.#backends.release(coordinator);
+    }
+  }
+}
+
+async function listPrepared(
+  connection: BackendConnection,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { rows } = await connection.query(
+    `SELECT gid FROM pg_catalog.pg_prepared_xacts
+     WHERE gid LIKE 'colonnade:%' AND database = pg_catalog.current_database()
+       AND prepared < pg_catalog.clock_timestamp() - interval '${IN_DOUBT_AGE_MS} milliseconds'`,
+    signal,
+  );
+  return rows.map(([gid]) => gid ?? "").filter((gid) => gid !== "");
+}
+
+/** Committing what somebody else committed already is no error. */
+export async function commitPrepared(connection: BackendConnection, name: string): Promise<void> {
+  await finishPrepared(connection, `COMMIT PREPARED ${quoteLiteral(name)}`);
+}
+
+export async function rollbackPrepared(connection: BackendConnection, name: string): Promise<void> {
+  await finishPrepared(connection, `ROLLBACK PREPARED ${quoteLiteral(name)}`);
+}
+
+const UNDEFINED_OBJECT = "42704";
+
+async function finishPrepared(connection: BackendConnection, sql: string): Promise<void> {
+  try {
+    await connection.query(sql);
+  } catch (error) {
+    if (
+      error instanceof Error &&
+      "fields" in error &&
+      (error.fields as Record<string, string>)["C"] === UNDEFINED_OBJECT
+    )
+      return;
+    throw error;
+  }
+}

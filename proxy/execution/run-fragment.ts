@@ -1,0 +1,107 @@
+/**
+ * Runs one fragment on one backend: sends it, relays what comes until ReadyForQuery, and
+ * leaves the connection ready whatever happens, or broken. It decodes no row.
+ */
+import { SqlError } from "../../base/sql-error.ts";
+import { originalPosition } from "../../planner/sql-template.ts";
+import type { RenderedSql } from "../../planner/sql-template.ts";
+import { BackendError } from "../backend/backend-connection.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { runBody } from "../protocol/backend-run-reader.ts";
+import type { BackendRun } from "../protocol/backend-run-reader.ts";
+import { decodeCommandComplete } from "../protocol/backend/command-complete.ts";
+import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
+import type { ErrorFields } from "../protocol/backend/error-response.ts";
+import { decodeRowDescription } from "../protocol/backend/row-description.ts";
+import { FrameWriter } from "../protocol/frame-writer.ts";
+import { BACKEND_TYPE } from "../protocol/message-type.ts";
+import { encodeCopyFail } from "../protocol/frontend/copy-fail.ts";
+import { forgetPrepared, writeFragment } from "./fragment-request.ts";
+import type { FragmentRequest } from "./fragment-request.ts";
+import type { ResultStream } from "./result-event.ts";
+
+/** Filled and taken within one call, so one serves all. */
+const WRITER = new FrameWriter();
+
+/**
+ * One fragment's results. It is never given up half way: a cancelled statement ends with the
+ * server's own answer, which alone knows whether it took effect. Throws BackendError (its position in the client's text) after the
+ * backend is ready again; a consumer that stops early leaves the rest to be read and dropped.
+ */
+export async function* runFragment(
+  connection: BackendConnection,
+  request: FragmentRequest,
+): ResultStream {
+  writeFragment(connection, request, WRITER);
+  let failure: BackendError | SqlError | undefined;
+  try {
+    for (;;) {
+      const run = connection.tryReceive() ?? (await connection.receive());
+      switch (run.type) {
+        case BACKEND_TYPE.dataRow:
+          yield { kind: "rows", rows: run };
+          break;
+        case BACKEND_TYPE.rowDescription:
+          yield { kind: "columns", columns: decodeRowDescription(runBody(run)).columns };
+          break;
+        case BACKEND_TYPE.commandComplete:
+          yield { kind: "complete", tag: decodeCommandComplete(runBody(run)).tag };
+          break;
+        case BACKEND_TYPE.portalSuspended:
+          yield { kind: "suspended" };
+          break;
+        case BACKEND_TYPE.emptyQueryResponse:
+          yield { kind: "empty" };
+          break;
+        case BACKEND_TYPE.noticeResponse:
+          yield { kind: "notice", bytes: run.bytes };
+          break;
+        case BACKEND_TYPE.copyInResponse:
+          failure = refuseCopy(connection);
+          break;
+        case BACKEND_TYPE.errorResponse:
+          forgetPrepared(connection, request);
+          failure ??= new BackendError(inClientText(errorFields(run), request.rendered));
+          break;
+        case BACKEND_TYPE.readyForQuery:
+          if (failure !== undefined) throw failure;
+          return;
+        default:
+          break;
+      }
+    }
+  } finally {
+    await drainToReady(connection);
+  }
+}
+
+function refuseCopy(connection: BackendConnection): SqlError {
+  encodeCopyFail({ kind: "copyFail", reason: "COPY is not carried by the proxy" }, WRITER);
+  connection.send(WRITER.take());
+  return new SqlError("statement_not_supported", "COPY is not supported");
+}
+
+function errorFields(run: BackendRun): ErrorFields {
+  return decodeErrorResponse(runBody(run)).fields;
+}
+
+/** Positions count characters, not UTF-16 units: both ways through the code points. */
+export function inClientText(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
+  const position = fields["P"];
+  if (position === undefined || rendered.shifts.length === 0) return fields;
+  const unit = [...rendered.sql].slice(0, Number(position) - 1).join("").length + 1;
+  const original = originalPosition(rendered, unit);
+  const characters = [...rendered.original.slice(0, original - 1)].length + 1;
+  return { ...fields, P: String(characters) };
+}
+
+/** Reads and drops what is left of a statement. A broken connection needs none. */
+export async function drainToReady(connection: BackendConnection): Promise<void> {
+  while (connection.pendingReadyForQuery > 0 && !connection.isBroken) {
+    try {
+      if (connection.tryReceive() === undefined) await connection.receive();
+    } catch {
+      return;
+    }
+  }
+}

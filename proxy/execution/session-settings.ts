@@ -1,0 +1,13 @@
+/**
+ * The settings a session has made, as a script that brings any backend to them. Data only:
+ * proxy/session decides what enters it.
+ */
+
+export interface SettingsScript {
+  /** Equal tags mean equal settings; a backend that carries the tag needs no statement. */
+  readonly tag: string;
+  /** Statements, separated by semicolons, that set them from a backend's own defaults; empty for none. */
+  readonly sql: string;
+}
+
+export const NO_SETTINGS: SettingsScript = { tag: "", sql: "" };

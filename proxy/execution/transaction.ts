@@ -1,0 +1,204 @@
+/**
+ * A client's transaction over however many databases it touches.
+ *
+ * A database joins when a statement first needs it: BEGIN with the client's modes, then the
+ * settings and savepoints made so far, so that it stands where the others stand. Commit is
+ * one phase where one database was written to, and two phases where several were.
+ */
+import type { DatabaseName } from "../../base/ids.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import { quoteIdentifier } from "../../base/sql-quoting.ts";
+import type { TransactionModes } from "../../planner/logical-plan.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { SessionBackends } from "./session-backends.ts";
+import { UNKNOWN_SETTINGS } from "./session-backends.ts";
+import { commitOne, rollback } from "./two-phase-commit.ts";
+import type { TwoPhaseCommit } from "./two-phase-commit.ts";
+
+export interface Participant {
+  readonly database: DatabaseName;
+  readonly connection: BackendConnection;
+  /** `maybe`: a write ran but touched no row, so only the server knows whether a trigger wrote. */
+  wrote: "no" | "maybe" | "yes";
+}
+
+interface Savepoint {
+  readonly name: string;
+  readonly settingsCount: number;
+}
+
+export type CommitKind = "none" | "single" | "two-phase";
+
+export class Transaction {
+  readonly #backends: SessionBackends;
+  readonly #twoPhase: TwoPhaseCommit;
+  readonly #participants = new Map<DatabaseName, Participant>();
+  /** SET statements in order, replayed for a database that joins later. */
+  readonly #settings: string[] = [];
+  readonly #savepoints: Savepoint[] = [];
+  #modes: TransactionModes;
+
+  constructor(backends: SessionBackends, twoPhase: TwoPhaseCommit, modes: TransactionModes) {
+    this.#backends = backends;
+    this.#twoPhase = twoPhase;
+    this.#modes = modes;
+  }
+
+  get participants(): readonly Participant[] {
+    return [...this.#participants.values()];
+  }
+
+  get modes(): TransactionModes {
+    return this.#modes;
+  }
+
+  has(database: DatabaseName): boolean {
+    return this.#participants.has(database);
+  }
+
+  /** The database's backend, inside the transaction; joins it where it is not. */
+  async join(database: DatabaseName, signal: AbortSignal): Promise<Participant> {
+    const present = this.#participants.get(database);
+    if (present !== undefined) return present;
+    this.#refuseSecondSnapshot(database);
+    const connection = await this.#backends.acquire(database, signal);
+    const participant: Participant = { database, connection, wrote: "no" };
+    this.#participants.set(database, participant);
+    await connection.query(this.#joinScript());
+    return participant;
+  }
+
+  /** One snapshot for a whole transaction is what its isolation level promises; two databases have two. */
+  #refuseSecondSnapshot(database: DatabaseName): void {
+    const { isolation } = this.#modes;
+    const [first] = this.#participants.keys();
+    if (first === undefined || (isolation !== "repeatable read" && isolation !== "serializable"))
+      return;
+    throw new SqlError(
+      "snapshot_over_databases",
+      `a transaction at isolation level ${isolation} cannot use database "${database}" after "${first}"`,
+    );
+  }
+
+  #joinScript(): string {
+    const script = [beginStatement(this.#modes)];
+    let applied = 0;
+    for (const { name, settingsCount } of this.#savepoints) {
+      script.push(
+        ...this.#settings.slice(applied, settingsCount),
+        `SAVEPOINT ${quoteIdentifier(name)}`,
+      );
+      applied = settingsCount;
+    }
+    script.push(...this.#settings.slice(applied));
+    return script.join("; ");
+  }
+
+  /** A SET that ran on every participant; later ones get it when they join. */
+  addSetting(sql: string): void {
+    this.#settings.push(sql);
+  }
+
+  /** SET TRANSACTION, or a BEGIN inside it: for the databases that are in and those that join. */
+  async changeModes(modes: TransactionModes): Promise<void> {
+    const names = modeNames(modes);
+    if (names.length > 0) await this.#onAll(`SET TRANSACTION ${names.join(", ")}`);
+    this.#modes = {
+      isolation: modes.isolation ?? this.#modes.isolation,
+      readOnly: modes.readOnly ?? this.#modes.readOnly,
+      deferrable: modes.deferrable ?? this.#modes.deferrable,
+    };
+  }
+
+  async savepoint(name: string): Promise<void> {
+    await this.#onAll(`SAVEPOINT ${quoteIdentifier(name)}`);
+    this.#savepoints.push({ name, settingsCount: this.#settings.length });
+  }
+
+  async release(name: string): Promise<void> {
+    const index = this.#findSavepoint(name);
+    await this.#onAll(`RELEASE SAVEPOINT ${quoteIdentifier(name)}`);
+    this.#savepoints.length = index;
+  }
+
+  async rollbackTo(name: string): Promise<void> {
+    const index = this.#findSavepoint(name);
+    await this.#onAll(`ROLLBACK TO SAVEPOINT ${quoteIdentifier(name)}`);
+    this.#settings.length = this.#savepoints[index]?.settingsCount ?? 0;
+    this.#savepoints.length = index + 1;
+  }
+
+  #findSavepoint(name: string): number {
+    const index = this.#savepoints.findLastIndex((savepoint) => savepoint.name === name);
+    if (index === -1) throw new SqlError("savepoint_unknown", `savepoint "${name}" does not exist`);
+    return index;
+  }
+
+  async #onAll(sql: string): Promise<void> {
+    await Promise.all(this.participants.map(({ connection }) => connection.query(sql)));
+  }
+
+  /** Commits everything or nothing. Afterwards the transaction is over, also when it throws. */
+  async commit(signal: AbortSignal): Promise<CommitKind> {
+    try {
+      await this.#askWhetherWritten();
+      const writers = this.participants.filter(({ wrote }) => wrote !== "no");
+      const readers = this.participants.filter(({ wrote }) => wrote === "no");
+      const [only] = writers;
+      if (writers.length > 1) await this.#twoPhase.commit(writers, signal);
+      else if (only !== undefined) await commitOne(only, "COMMIT");
+      for (const { connection } of readers) await endReader(connection);
+      return writers.length > 1 ? "two-phase" : only === undefined ? "none" : "single";
+    } finally {
+      await this.#end();
+    }
+  }
+
+  /** A transaction that has no id has written nothing, whatever its statements were. */
+  async #askWhetherWritten(): Promise<void> {
+    const unsure = this.participants.filter(({ wrote }) => wrote === "maybe");
+    if (unsure.length === 0 || this.participants.filter(({ wrote }) => wrote !== "no").length < 2)
+      return;
+    await Promise.all(
+      unsure.map(async (participant) => {
+        const { rows } = await participant.connection.query(
+          "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NULL",
+        );
+        participant.wrote = rows[0]?.[0] === "t" ? "no" : "yes";
+      }),
+    );
+  }
+
+  async rollback(): Promise<void> {
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all(
+      this.participants.map(async ({ connection }) => {
+        await rollback(connection);
+        if (this.#settings.length > 0) connection.sessionTag = UNKNOWN_SETTINGS;
+        this.#backends.release(connection);
+      }),
+    );
+    this.#participants.clear();
+  }
+}
+
+/** Nothing was written, so a reader that cannot commit has lost nothing. */
+async function endReader(connection: BackendConnection): Promise<void> {
+  await connection.query("COMMIT").catch(() => connection.destroy());
+}
+
+function beginStatement(modes: TransactionModes): string {
+  const names = modeNames(modes);
+  return names.length === 0 ? "BEGIN" : `BEGIN ${names.join(", ")}`;
+}
+
+function modeNames({ isolation, readOnly, deferrable }: TransactionModes): readonly string[] {
+  return [
+    isolation === undefined ? undefined : `ISOLATION LEVEL ${isolation.toUpperCase()}`,
+    readOnly === undefined ? undefined : readOnly ? "READ ONLY" : "READ WRITE",
+    deferrable === undefined ? undefined : deferrable ? "DEFERRABLE" : "NOT DEFERRABLE",
+  ].filter((name) => name !== undefined);
+}

@@ -1,0 +1,219 @@
+/**
+ * Commits a transaction that wrote to several databases: all of it, or nothing, whichever
+ * process dies. commit-record.ts says why.
+ *
+ *     participants  ── PREPARE ──┐
+ *     coordinator                └── record + COMMIT ──┐   the decision
+ *     participants                                     └── COMMIT PREPARED
+ *
+ * Before the decision every failure rolls everything back. After it, what does not answer is
+ * finished later (in-doubt.ts). A coordinator that does not answer leaves the outcome open:
+ * the client is told so with 08007, never "committed" and never "rolled back".
+ */
+import type { DatabaseName } from "../../base/ids.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
+import { BackendError } from "../backend/backend-connection.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import {
+  COMMIT_RECORD_EXISTS,
+  CREATE_COMMIT_RECORD,
+  forgetCommitted,
+  insertCommitted,
+  preparedName,
+} from "./commit-record.ts";
+import type { GlobalTransaction } from "./commit-record.ts";
+import { commitPrepared } from "./in-doubt.ts";
+import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
+import { COMMIT_RECORDS_FORGOTTEN_AT_ONCE } from "../../base/limits.ts";
+
+export interface Writer {
+  readonly database: DatabaseName;
+  readonly connection: BackendConnection;
+}
+
+const TOO_FEW_PREPARED_TRANSACTIONS = "55000";
+
+export class TwoPhaseCommit {
+  readonly #backends: InDoubtBackends;
+  readonly #inDoubt: InDoubt;
+  readonly #randomId: () => string;
+  readonly #ready = new Set<DatabaseName>();
+  readonly #finished = new Map<DatabaseName, string[]>();
+  #count = 0;
+
+  /** `randomId` gives text unique over all proxies and restarts; a counter is added to it. */
+  constructor(backends: InDoubtBackends, inDoubt: InDoubt, randomId: () => string) {
+    this.#backends = backends;
+    this.#inDoubt = inDoubt;
+    this.#randomId = randomId;
+  }
+
+  /**
+   * The writers are inside their transactions; afterwards all are idle, or broken. Throws the
+   * error that kept it from committing, or `transaction_in_doubt` where nobody can know.
+   */
+  async commit(writers: readonly Writer[], signal: AbortSignal): Promise<void> {
+    const [coordinator, ...participants] = writers;
+    if (coordinator === undefined) return;
+    this.#count += 1;
+    const transaction = {
+      id: `${this.#randomId()}-${this.#count}`,
+      coordinator: coordinator.database,
+    };
+    try {
+      await this.#ensureRecordTable(coordinator.database, signal);
+    } catch (error) {
+      await Promise.all(writers.map(({ connection }) => rollback(connection)));
+      throw error;
+    }
+    await prepareAll(transaction, coordinator, participants);
+    await decideCommit(transaction, coordinator, participants);
+    await this.#finish(transaction, participants);
+  }
+
+  /** The table is made before it is needed, outside of any client's transaction. */
+  async #ensureRecordTable(database: DatabaseName, signal: AbortSignal): Promise<void> {
+    if (this.#ready.has(database)) return;
+    const connection = await this.#backends.acquire(database, signal);
+    try {
+      const { rows } = await connection.query(COMMIT_RECORD_EXISTS);
+      if (rows[0]?.[0] !== "t") await connection.query(CREATE_COMMIT_RECORD);
+      this.#ready.add(database);
+    } finally {
+      this.#backends.release(connection);
+    }
+  }
+
+  async #finish(transaction: GlobalTransaction, participants: readonly Writer[]): Promise<void> {
+    const results = await Promise.allSettled(
+      participants.map(({ database, connection }) =>
+        commitPrepared(connection, preparedName(transaction, database)),
+      ),
+    );
+    let isFinished = true;
+    for (const [index, result] of results.entries()) {
+      const participant = participants[index];
+      if (result.status === "fulfilled" || participant === undefined) continue;
+      isFinished = false;
+      this.#inDoubt.addUnfinished(transaction, participant.database);
+    }
+    if (isFinished) this.#rememberFinished(transaction);
+  }
+
+  #rememberFinished({ coordinator, id }: GlobalTransaction): void {
+    const ids = this.#finished.get(coordinator) ?? [];
+    ids.push(id);
+    this.#finished.set(coordinator, ids);
+  }
+
+  hasFinished(database: DatabaseName): boolean {
+    return (this.#finished.get(database)?.length ?? 0) > 0;
+  }
+
+  /** Deletes the records of finished transactions, some at once. Losing the list leaves rows, no wrong answer. */
+  async forgetFinished(database: DatabaseName, connection: BackendConnection): Promise<void> {
+    const ids = this.#finished.get(database)?.splice(0, COMMIT_RECORDS_FORGOTTEN_AT_ONCE) ?? [];
+    if (ids.length > 0) await connection.query(forgetCommitted(ids));
+  }
+}
+
+async function prepareAll(
+  transaction: GlobalTransaction,
+  coordinator: Writer,
+  participants: readonly Writer[],
+): Promise<void> {
+  const results = await Promise.allSettled(
+    participants.map(async ({ database, connection }) => {
+      const { tag } = await connection.query(
+        `PREPARE TRANSACTION ${quoteLiteral(preparedName(transaction, database))}`,
+      );
+      if (tag !== "PREPARE TRANSACTION")
+        throw new SqlError(
+          "transaction_aborted",
+          `database "${database}" had aborted the transaction`,
+        );
+    }),
+  );
+  const failed = results.findIndex(({ status }) => status === "rejected");
+  const failure = results[failed];
+  if (failure === undefined || failure.status !== "rejected") return;
+
+  await Promise.all([
+    rollback(coordinator.connection),
+    ...participants.map(async ({ database, connection }, index) => {
+      if (results[index]?.status === "rejected") await rollback(connection);
+      else await rollbackPreparedOrLeave(connection, preparedName(transaction, database));
+    }),
+  ]);
+  throw worded(failure.reason, participants[failed]?.database);
+}
+
+/** A prepared part that cannot be rolled back now is rolled back by recovery: no record says it committed. */
+async function rollbackPreparedOrLeave(connection: BackendConnection, name: string): Promise<void> {
+  await connection
+    .query(`ROLLBACK PREPARED ${quoteLiteral(name)}`)
+    .catch(() => connection.destroy());
+}
+
+function worded(reason: unknown, database: DatabaseName | undefined): unknown {
+  if (reason instanceof BackendError && reason.fields["C"] === TOO_FEW_PREPARED_TRANSACTIONS) {
+    return new SqlError(
+      "prepared_transactions_disabled",
+      `database "${database}" cannot take part in a transaction over several databases: ${reason.fields["M"]}`,
+      { cause: reason },
+    );
+  }
+  return reason;
+}
+
+async function decideCommit(
+  transaction: GlobalTransaction,
+  coordinator: Writer,
+  participants: readonly Writer[],
+): Promise<void> {
+  try {
+    await commitOne(coordinator, `${insertCommitted(transaction)}; COMMIT`);
+  } catch (error) {
+    if (error instanceof SqlError && error.id === "transaction_in_doubt") {
+      for (const { connection } of participants) connection.destroy();
+    } else {
+      await Promise.all(
+        participants.map(({ database, connection }) =>
+          rollbackPreparedOrLeave(connection, preparedName(transaction, database)),
+        ),
+      );
+    }
+    throw error;
+  }
+}
+
+/**
+ * Commits in one phase. An ErrorResponse says that it did not happen; silence, and a
+ * connection that ends (a server that stops while it waits for a synchronous standby has
+ * committed and says so with a FATAL), say nothing: the outcome is unknown.
+ */
+export async function commitOne({ database, connection }: Writer, sql: string): Promise<void> {
+  let tag: string;
+  try {
+    ({ tag } = await connection.query(sql));
+  } catch (error) {
+    if (error instanceof BackendError) {
+      await rollback(connection);
+      throw error;
+    }
+    throw new SqlError(
+      "transaction_in_doubt",
+      `connection to database "${database}" was lost while the transaction was committing`,
+      { cause: error },
+    );
+  }
+  if (tag !== "COMMIT")
+    throw new SqlError("transaction_aborted", `database "${database}" had aborted the transaction`);
+}
+
+/** Ends a transaction that must not commit. A connection that cannot say so is destroyed, which rolls back too. */
+export async function rollback(connection: BackendConnection): Promise<void> {
+  if (connection.isBroken || connection.transactionStatus === "idle") return;
+  await connection.query("ROLLBACK").catch(() => connection.destroy());
+}

@@ -1,0 +1,212 @@
+/**
+ * Puts one proxy process together: the only place that knows all its parts. What is decided
+ * here is who gets whom; how each part works is its own matter.
+ */
+import { randomBytes, randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DatabaseName } from "../base/ids.ts";
+import type { Log } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
+import { DRAIN_POLL_MS, SECRET_QUERY_TIMEOUT_MS } from "../base/limits.ts";
+import { quoteLiteral } from "../base/sql-quoting.ts";
+import { loadParser } from "../planner/parse.ts";
+import { PlanCache } from "../planner/plan-cache.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { startAdminHttp } from "./admin/http.ts";
+import { parseBackendAddress } from "./backend/backend-address.ts";
+import { Backends } from "./backend/backends.ts";
+import type { Config } from "./config/config.ts";
+import { GlobalSequences } from "./execution/global-sequences.ts";
+import { InDoubt } from "./execution/in-doubt.ts";
+import { Recovery } from "./execution/recovery.ts";
+import { TwoPhaseCommit } from "./execution/two-phase-commit.ts";
+import type { AuthenticationPolicy } from "./frontend/authentication.ts";
+import { Listener } from "./frontend/listener.ts";
+import { QueryUserStore } from "./frontend/query-user-store.ts";
+import type { FrontendTlsOptions } from "./frontend/tls.ts";
+import { UsersFile } from "./frontend/users-file.ts";
+import { PoolGauges } from "./pool-gauges.ts";
+import type { RunningProxy } from "./running-proxy.ts";
+import { DescriptionCache } from "./session/description-cache.ts";
+import { EnvironmentCache } from "./session/environment.ts";
+import { Sessions } from "./session/sessions.ts";
+import { StatementPlanner } from "./session/statement-planner.ts";
+import { LiveTopology } from "./topology/live-topology.ts";
+import { backendAddresses } from "./topology/backend-addresses.ts";
+
+export interface ProxyOptions {
+  readonly map: ShardMap;
+  readonly config: Config;
+  /** URLs of the databases that the map calls embedded. */
+  readonly embedded?: ReadonlyMap<DatabaseName, string>;
+  /** Ports that win over the config's; 0 takes a free one. */
+  readonly port?: number | undefined;
+  readonly adminPort?: number | undefined;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Rejects where the catalog database cannot be read or an address cannot be listened on; nothing is left open then. */
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  await loadParser();
+  const { config, log, metrics } = options;
+  const embedded = new Map(
+    [...(options.embedded ?? [])].map(([name, url]) => [name, parseBackendAddress(url)] as const),
+  );
+  const backends = new Backends(backendAddresses(options.map, embedded), {
+    pool: {
+      size: config.pool.size,
+      waitMs: config.pool.wait_ms,
+      lifetimeMs: config.pool.lifetime_ms,
+      idleMs: config.pool.idle_ms,
+      connectTimeoutMs: config.timeouts.connect_ms,
+    },
+    drainMs: config.drain_ms,
+  });
+  const parts = await openParts(options, backends).catch(async (error: unknown) => {
+    await backends.close();
+    throw error;
+  });
+  const { listener, admin, sessions, topology, recovery, gauges } = parts;
+  let isDraining = false;
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    isDraining = true;
+    sessions.end();
+    await Promise.all([listener.close(), admin.close(), recovery.stop(), topology.stop()]);
+    gauges.stop();
+    await backends.close();
+  };
+  log.info(
+    { port: listener.port, adminPort: admin.port, mapVersion: options.map.version },
+    "listening",
+  );
+  return {
+    port: listener.port,
+    adminPort: admin.port,
+    ready: () => !isDraining,
+    reload: async (map) => {
+      const addresses = backendAddresses(map, embedded);
+      await topology.replaceMap(map, () => backends.update(addresses));
+      metrics.set("colonnade_map_version", {}, map.version);
+    },
+    drain: async (ms) => {
+      isDraining = true;
+      listener.stopAccepting();
+      sessions.drain();
+      const end = performance.now() + ms;
+      while (sessions.count > 0 && performance.now() < end) await sleep(DRAIN_POLL_MS);
+      await (closing ??= close());
+    },
+    close: () => (closing ??= close()),
+  };
+}
+
+async function openParts(
+  { map, config, log, metrics, port, adminPort }: ProxyOptions,
+  backends: Backends,
+) {
+  const inDoubt = new InDoubt(backends);
+  const processId = randomBytes(8).toString("hex");
+  const twoPhase = new TwoPhaseCommit(backends, inDoubt, () => processId);
+  const environments = new EnvironmentCache();
+  const topology = await LiveTopology.load(map, backends, {
+    log,
+    onChange: () => environments.clear(),
+  });
+  const databases = () => [...topology.current.map.databases.keys()];
+  const recovery = new Recovery({ inDoubt, twoPhase, backends, databases, log, metrics });
+  const gauges = new PoolGauges(backends, metrics);
+  const sessions = new Sessions({
+    topology: () => topology.current,
+    refreshCatalog: () => topology.refresh(),
+    loadCatalog: (connection) => topology.loadInTransaction(connection),
+    backends,
+    inDoubt,
+    twoPhase,
+    sequences: new GlobalSequences(),
+    planner: new StatementPlanner(new PlanCache()),
+    descriptions: new DescriptionCache(),
+    environments,
+    randomUuid: randomUUID,
+    log,
+    metrics,
+  });
+  const listener = await Listener.listen({
+    host: config.listen.host,
+    port: port ?? config.listen.port,
+    authentication: await authenticationPolicy(config, backends, topology, log),
+    sessions,
+    log,
+    metrics,
+    tls: await tlsOptions(config),
+    clientsMax: config.listen.max_clients,
+    authenticationTimeoutMs: config.timeouts.authentication_ms,
+  });
+  try {
+    const isReady = () => topology.isReachable;
+    const admin = await startAdminHttp({
+      host: config.admin.host,
+      port: adminPort ?? config.admin.port,
+      metrics,
+      isReady,
+      log,
+    });
+    await recovery.runOnce();
+    recovery.start();
+    topology.startPolling();
+    gauges.start();
+    metrics.set("colonnade_map_version", {}, map.version);
+    return { listener, admin, sessions, topology, recovery, gauges };
+  } catch (error) {
+    await listener.close();
+    throw error;
+  }
+}
+
+async function tlsOptions({ listen: { tls } }: Config): Promise<FrontendTlsOptions | undefined> {
+  if (tls === undefined) return undefined;
+  const [cert, key] = await Promise.all([readFile(tls.cert, "utf8"), readFile(tls.key, "utf8")]);
+  return { cert, key, isRequired: tls.require };
+}
+
+async function authenticationPolicy(
+  { auth }: Config,
+  backends: Backends,
+  topology: LiveTopology,
+  log: Log,
+): Promise<AuthenticationPolicy> {
+  const { method, users_file: path, query } = auth;
+  const now = () => performance.now();
+  if (method === "trust") return { method };
+  if (query !== undefined) {
+    return {
+      method,
+      users: new QueryUserStore({ query: secretQuery(query, backends, topology), now }),
+    };
+  }
+  return { method, users: await UsersFile.open({ path: path ?? "", now, log }) };
+}
+
+/** The config's statement, asked of the catalog database: one row of (name, secret). */
+function secretQuery(
+  query: string,
+  backends: Backends,
+  topology: LiveTopology,
+): (user: string) => Promise<string | null> {
+  return async (user) => {
+    const signal = AbortSignal.timeout(SECRET_QUERY_TIMEOUT_MS);
+    const connection = await backends.acquire(topology.current.map.catalog, signal);
+    try {
+      // A function, since "$" has a meaning in a replacement string.
+      const { rows } = await connection.query(
+        query.replaceAll(/\$1(?!\d)/g, () => quoteLiteral(user)),
+        signal,
+      );
+      return rows[0]?.[1] ?? null;
+    } finally {
+      backends.release(connection);
+    }
+  };
+}

@@ -1,0 +1,204 @@
+/**
+ * Statements about the transaction and the session itself: they have no rows and no route.
+ * Each answers with its command tag, as PostgreSQL words it.
+ */
+import { unreachable } from "../../base/invariant.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type {
+  SessionPlan,
+  SettingPlan,
+  TransactionModes,
+  TransactionPlan,
+} from "../../planner/logical-plan.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { plainSql } from "../../planner/sql-template.ts";
+import type { FragmentProtocol } from "../execution/fragment-request.ts";
+import { runFragment } from "../execution/run-fragment.ts";
+import { UNKNOWN_SETTINGS } from "../execution/session-backends.ts";
+import { readEnvironment } from "./environment.ts";
+import type { PreparedStatements } from "./prepared-statements.ts";
+import type { Responder } from "./responder.ts";
+import { applySetting } from "./session-transaction.ts";
+import type { SessionSettings } from "./settings.ts";
+import type { StatementRunner } from "./statement-runner.ts";
+
+const SIMPLE: FragmentProtocol = { kind: "simple" };
+
+export type CommandPlan = TransactionPlan | SettingPlan | SessionPlan;
+
+export class Commands {
+  readonly #runner: StatementRunner;
+  readonly #settings: SessionSettings;
+  readonly #prepared: PreparedStatements;
+  readonly #responder: Responder;
+
+  constructor(parts: {
+    readonly runner: StatementRunner;
+    readonly settings: SessionSettings;
+    readonly prepared: PreparedStatements;
+    readonly responder: Responder;
+  }) {
+    this.#runner = parts.runner;
+    this.#settings = parts.settings;
+    this.#prepared = parts.prepared;
+    this.#responder = parts.responder;
+  }
+
+  /** The command tag. */
+  async run(plan: CommandPlan, signal: AbortSignal): Promise<string> {
+    switch (plan.kind) {
+      case "transaction":
+        return this.#transaction(plan, signal);
+      case "setting":
+        this.#runner.transaction.refuseWhenFailed();
+        return this.#setting(plan, signal);
+      case "session":
+        this.#runner.transaction.refuseWhenFailed();
+        return this.#session(plan, signal);
+      default:
+        return unreachable(plan);
+    }
+  }
+
+  async #transaction({ action }: TransactionPlan, signal: AbortSignal): Promise<string> {
+    const { transaction } = this.#runner;
+    switch (action.kind) {
+      case "begin":
+        transaction.refuseWhenFailed();
+        await this.#begin(action.modes, signal);
+        return "BEGIN";
+      case "setModes":
+        transaction.refuseWhenFailed();
+        return this.#setModes(action.modes);
+      case "commit":
+        return this.#end(action.chain, "COMMIT", signal);
+      case "rollback":
+        return this.#end(action.chain, "ROLLBACK", signal);
+      case "savepoint":
+        transaction.refuseWhenFailed();
+        await transaction.savepoint(action.name);
+        return "SAVEPOINT";
+      case "release":
+        transaction.refuseWhenFailed();
+        await transaction.release(action.name);
+        return "RELEASE";
+      case "rollbackTo":
+        await transaction.rollbackTo(action.name);
+        return "ROLLBACK";
+      default:
+        return unreachable(action);
+    }
+  }
+
+  async #begin(modes: TransactionModes, signal: AbortSignal): Promise<void> {
+    const open = this.#runner.transaction.current;
+    if (open === undefined) {
+      await this.#runner.begin(modes, true, signal);
+      return;
+    }
+    if (open.isExplicit)
+      this.#responder.warning("25001", "there is already a transaction in progress");
+    open.isExplicit = true;
+    await open.transaction.changeModes(modes);
+  }
+
+  async #setModes(modes: TransactionModes): Promise<string> {
+    const open = this.#runner.transaction.current;
+    if (open === undefined)
+      this.#responder.warning("25P01", "SET TRANSACTION can only be used in transaction blocks");
+    else await open.transaction.changeModes(modes);
+    return "SET";
+  }
+
+  async #end(chain: boolean, command: "COMMIT" | "ROLLBACK", signal: AbortSignal): Promise<string> {
+    const open = this.#runner.transaction.current;
+    if (open === undefined || !open.isExplicit) {
+      if (chain)
+        throw new SqlError(
+          "no_transaction",
+          `${command} AND CHAIN can only be used in transaction blocks`,
+        );
+      this.#responder.warning("25P01", "there is no transaction in progress");
+    }
+    if (command === "ROLLBACK") this.#runner.transaction.fail();
+    const outcome = open === undefined ? command : await this.#runner.end(signal);
+    await this.#reportSettings(open?.pendingSettings.length ?? 0, signal);
+    if (chain && open !== undefined) await this.#runner.begin(open.transaction.modes, true, signal);
+    return outcome;
+  }
+
+  /** A rolled back SET is told to the client as any other change. */
+  async #reportSettings(changes: number, signal: AbortSignal): Promise<void> {
+    if (changes === 0) return;
+    this.#responder.parameterStatuses((await this.#runner.environment(signal)).parameters);
+  }
+
+  async #setting(plan: SettingPlan, signal: AbortSignal): Promise<string> {
+    const sql = this.#statementFor(plan);
+    const open = this.#runner.transaction.current;
+    if (open === undefined) {
+      await this.#runner.withCatalog(signal, (connection) => this.#setAlone(connection, plan, sql));
+    } else {
+      // The first is the one that may refuse it; without any the catalog database is asked.
+      if (open.transaction.participants.length === 0)
+        await this.#runner.withOwnCatalog(signal, async () => undefined);
+      for (const { connection } of open.transaction.participants)
+        await this.#apply(connection, sql);
+      this.#runner.transaction.addSetting(plan, sql);
+      this.#responder.parameterStatuses((await this.#runner.environment(signal)).parameters);
+    }
+    return plan.action === "set" ? "SET" : "RESET";
+  }
+
+  #statementFor({ action, name, sql, scope }: SettingPlan): string {
+    if (action === "set" || scope === "local") return sql;
+    return name === undefined
+      ? this.#settings.resetAllStatement()
+      : this.#settings.resetStatement(name);
+  }
+
+  async #setAlone(connection: BackendConnection, plan: SettingPlan, sql: string): Promise<void> {
+    connection.sessionTag = UNKNOWN_SETTINGS;
+    await this.#apply(connection, sql);
+    const environment = await readEnvironment(connection);
+    applySetting(this.#settings, plan);
+    connection.sessionTag = this.#settings.script.tag;
+    this.#responder.parameterStatuses(environment.parameters);
+  }
+
+  async #apply(connection: BackendConnection, sql: string): Promise<void> {
+    const request = {
+      rendered: plainSql(sql),
+      protocol: SIMPLE,
+      parameterTypes: [],
+      describe: false,
+    };
+    for await (const event of runFragment(connection, request)) {
+      if (event.kind === "notice") await this.#responder.event(event);
+    }
+  }
+
+  async #session({ action }: SessionPlan, signal: AbortSignal): Promise<string> {
+    switch (action.kind) {
+      case "deallocate":
+        if (action.name === undefined) this.#prepared.clear();
+        else this.#prepared.deallocate(action.name);
+        return action.name === undefined ? "DEALLOCATE ALL" : "DEALLOCATE";
+      case "discardAll":
+        if (this.#runner.transaction.current !== undefined) {
+          throw new SqlError(
+            "not_in_transaction_block",
+            "DISCARD ALL cannot run inside a transaction block",
+          );
+        }
+        this.#prepared.clear();
+        this.#settings.resetAll();
+        this.#responder.parameterStatuses((await this.#runner.environment(signal)).parameters);
+        return "DISCARD ALL";
+      case "discardPlans":
+        return "DISCARD PLANS";
+      default:
+        return unreachable(action);
+    }
+  }
+}

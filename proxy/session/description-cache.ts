@@ -1,0 +1,31 @@
+/**
+ * Parameters and columns of statements, as the catalog database describes them, kept by
+ * text, declared types, settings and catalog: a statement met before costs no round trip.
+ */
+import { DESCRIPTION_CACHE_ENTRIES_MAX } from "../../base/limits.ts";
+import type { Description } from "../execution/describe.ts";
+import { BoundedCache } from "./bounded-cache.ts";
+
+export interface DescriptionKey {
+  readonly sql: string;
+  readonly declaredTypes: readonly number[];
+  readonly settingsTag: string;
+  readonly catalogEpoch: number;
+}
+
+export class DescriptionCache {
+  readonly #cache = new BoundedCache<string, Description>(DESCRIPTION_CACHE_ENTRIES_MAX);
+
+  get(key: DescriptionKey): Description | undefined {
+    return this.#cache.get(keyText(key));
+  }
+
+  set(key: DescriptionKey, description: Description): void {
+    this.#cache.set(keyText(key), description);
+  }
+}
+
+/** No part before the statement's text holds a zero byte, so no two keys meet. */
+function keyText({ sql, declaredTypes, settingsTag, catalogEpoch }: DescriptionKey): string {
+  return `${catalogEpoch}\0${declaredTypes.join(",")}\0${settingsTag}\0${sql}`;
+}

@@ -1,0 +1,83 @@
+/**
+ * What a session's settings make of names and isolation, asked of a server that has them
+ * applied: the search_path as it stands, the role, the parameters a client is told of.
+ */
+import { ENVIRONMENT_CACHE_ENTRIES_MAX } from "../../base/limits.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type { TransactionModes } from "../../planner/logical-plan.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { BoundedCache } from "./bounded-cache.ts";
+
+export interface Environment {
+  readonly searchPath: readonly string[];
+  readonly user: string;
+  readonly defaultIsolation: TransactionModes["isolation"];
+  readonly extraFloatDigits: number;
+  /** What ParameterStatus tells the client. */
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+const QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER,
+  pg_catalog.current_setting('default_transaction_isolation'),
+  pg_catalog.current_setting('extra_float_digits')`;
+
+export async function readEnvironment(connection: BackendConnection): Promise<Environment> {
+  const { rows } = await connection.query(QUERY);
+  const [searchPath, user, isolation, extraFloatDigits] = rows[0] ?? [];
+  const environment: Environment = {
+    searchPath: splitIdentifiers(searchPath ?? ""),
+    user: user ?? "",
+    defaultIsolation: isolation as TransactionModes["isolation"],
+    extraFloatDigits: Number(extraFloatDigits),
+    parameters: new Map(connection.parameters),
+  };
+  refuseUnreadable(environment);
+  return environment;
+}
+
+/** Encodings in which the bytes of the text are those of its UTF-8, or ASCII. */
+const READABLE_ENCODINGS = new Set(["UTF8", "SQL_ASCII"]);
+
+/** The parser reads UTF-8 and standard strings; it must never read a text otherwise than the server. */
+function refuseUnreadable({ parameters }: Environment): void {
+  const encoding = parameters.get("client_encoding") ?? "UTF8";
+  if (!READABLE_ENCODINGS.has(encoding)) {
+    throw new SqlError(
+      "client_encoding_not_supported",
+      `client_encoding "${encoding}" is not supported`,
+    );
+  }
+  if (parameters.get("standard_conforming_strings") === "off") {
+    throw new SqlError(
+      "escaping_strings_not_supported",
+      "standard_conforming_strings cannot be turned off",
+    );
+  }
+}
+
+/** As PostgreSQL's SplitIdentifierString: unquoted names fold to lower case. */
+export function splitIdentifiers(list: string): readonly string[] {
+  const names: string[] = [];
+  for (const match of list.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,"\s][^,\s]*))\s*(?:,|$)/g)) {
+    const [, quoted, plain] = match;
+    names.push(quoted === undefined ? (plain ?? "").toLowerCase() : quoted.replaceAll('""', '"'));
+  }
+  return names;
+}
+
+export class EnvironmentCache {
+  readonly #cache = new BoundedCache<string, Environment>(ENVIRONMENT_CACHE_ENTRIES_MAX);
+
+  get(settingsTag: string): Environment | undefined {
+    return this.#cache.get(settingsTag);
+  }
+
+  set(settingsTag: string, environment: Environment): void {
+    this.#cache.set(settingsTag, environment);
+  }
+
+  /** After a reload, or when a server came back with other defaults. */
+  clear(): void {
+    this.#cache.clear();
+  }
+}

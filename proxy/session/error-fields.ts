@@ -1,0 +1,41 @@
+/** From whatever was thrown to the fields of an ErrorResponse: the only place that does so. */
+import { InvariantViolation } from "../../base/invariant.ts";
+import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import { BackendError } from "../backend/backend-connection.ts";
+import type { ErrorFields } from "../protocol/backend/error-response.ts";
+
+const INTERNAL_ERROR = "XX000";
+
+/** `charactersBefore`: of the query string, before the statement whose positions these are. */
+export function errorFields(
+  error: unknown,
+  severity: "ERROR" | "FATAL",
+  charactersBefore = 0,
+): ErrorFields {
+  if (error instanceof BackendError) return moved(error.fields, charactersBefore);
+  if (error instanceof SqlError) {
+    const fields = fieldsOf(severity, error.sqlstate, error.message);
+    return moved(
+      {
+        ...fields,
+        ...(error.detail === undefined ? {} : { D: error.detail }),
+        ...(error.hint === undefined ? {} : { H: error.hint }),
+        ...(error.position === undefined ? {} : { P: String(error.position) }),
+        R: error.id,
+      },
+      charactersBefore,
+    );
+  }
+  if (error instanceof ProtocolViolation) return fieldsOf("FATAL", "08P01", error.message);
+  const rule = error instanceof InvariantViolation ? `: ${error.message}` : "";
+  return fieldsOf(severity, INTERNAL_ERROR, `internal error of the proxy${rule}`);
+}
+
+function fieldsOf(severity: string, sqlstate: string, message: string): ErrorFields {
+  return { S: severity, V: severity, C: sqlstate, M: message };
+}
+
+function moved(fields: ErrorFields, charactersBefore: number): ErrorFields {
+  if (fields.P === undefined || charactersBefore === 0) return fields;
+  return { ...fields, P: String(Number(fields.P) + charactersBefore) };
+}

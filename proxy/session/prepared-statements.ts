@@ -1,0 +1,62 @@
+/** A client's prepared statements, by the names it gave them; the empty name is the unnamed one. */
+import { PREPARED_STATEMENTS_PER_CLIENT_MAX } from "../../base/limits.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type { Description } from "../execution/describe.ts";
+
+export interface PreparedStatement {
+  readonly name: string;
+  /** Blanks and comments alone make an empty statement. */
+  readonly sql: string;
+  readonly isEmpty: boolean;
+  readonly description: Description;
+}
+
+export class PreparedStatements {
+  readonly #byName = new Map<string, PreparedStatement>();
+
+  /** Asked before a name is used up: only the unnamed statement may be replaced. */
+  refuseTaken(name: string): void {
+    if (name !== "" && this.#byName.has(name)) {
+      throw new SqlError(
+        "prepared_statement_exists",
+        `prepared statement "${name}" already exists`,
+      );
+    }
+    if (this.#byName.size >= PREPARED_STATEMENTS_PER_CLIENT_MAX) {
+      throw new SqlError(
+        "too_many_prepared_statements",
+        `a connection may hold ${PREPARED_STATEMENTS_PER_CLIENT_MAX} prepared statements`,
+      );
+    }
+  }
+
+  add(statement: PreparedStatement): void {
+    this.#byName.set(statement.name, statement);
+  }
+
+  get(name: string): PreparedStatement {
+    const statement = this.#byName.get(name);
+    if (statement !== undefined) return statement;
+    throw new SqlError(
+      "prepared_statement_unknown",
+      name === ""
+        ? "unnamed prepared statement does not exist"
+        : `prepared statement "${name}" does not exist`,
+    );
+  }
+
+  /** Close: an absent name is no error. */
+  close(name: string): void {
+    this.#byName.delete(name);
+  }
+
+  /** DEALLOCATE: an absent name is one. */
+  deallocate(name: string): void {
+    this.get(name);
+    this.#byName.delete(name);
+  }
+
+  clear(): void {
+    this.#byName.clear();
+  }
+}

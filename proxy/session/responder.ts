@@ -1,0 +1,118 @@
+/** Writes what a session answers, as frames. The only place of the session that knows bytes. */
+import type { ErrorFields } from "../protocol/backend/error-response.ts";
+import { encodeErrorResponse } from "../protocol/backend/error-response.ts";
+import { encodeBackendKeyData } from "../protocol/backend/backend-key-data.ts";
+import { encodeBindComplete } from "../protocol/backend/bind-complete.ts";
+import { encodeCloseComplete } from "../protocol/backend/close-complete.ts";
+import { encodeCommandComplete } from "../protocol/backend/command-complete.ts";
+import { encodeEmptyQueryResponse } from "../protocol/backend/empty-query-response.ts";
+import { encodeNoData } from "../protocol/backend/no-data.ts";
+import { encodeNoticeResponse } from "../protocol/backend/notice-response.ts";
+import { encodeParameterDescription } from "../protocol/backend/parameter-description.ts";
+import { encodeParameterStatus } from "../protocol/backend/parameter-status.ts";
+import { encodeParseComplete } from "../protocol/backend/parse-complete.ts";
+import { encodePortalSuspended } from "../protocol/backend/portal-suspended.ts";
+import { encodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
+import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
+import { encodeRowDescription } from "../protocol/backend/row-description.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import { FrameWriter } from "../protocol/frame-writer.ts";
+import type { Client } from "./client.ts";
+import type { ResultEvent } from "../execution/result-event.ts";
+
+export class Responder {
+  readonly #client: Client;
+  readonly #writer = new FrameWriter();
+  readonly #parameters = new Map<string, string>();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  /** Rows wait while the client has too much unread; everything else is short. */
+  async event(event: ResultEvent): Promise<void> {
+    switch (event.kind) {
+      case "rows":
+        this.#client.write(event.rows.bytes);
+        return this.#client.drained();
+      case "columns":
+        return this.columns(event.columns);
+      case "notice":
+        return this.#client.write(event.bytes);
+      case "complete":
+        return this.complete(event.tag);
+      case "suspended":
+        return this.#send((writer) => encodePortalSuspended({ kind: "portalSuspended" }, writer));
+      case "empty":
+        return this.#send((writer) =>
+          encodeEmptyQueryResponse({ kind: "emptyQueryResponse" }, writer),
+        );
+    }
+  }
+
+  columns(columns: readonly ColumnDescription[]): void {
+    this.#send((writer) => encodeRowDescription({ kind: "rowDescription", columns }, writer));
+  }
+
+  complete(tag: string): void {
+    this.#send((writer) => encodeCommandComplete({ kind: "commandComplete", tag }, writer));
+  }
+
+  parseComplete(): void {
+    this.#send((writer) => encodeParseComplete({ kind: "parseComplete" }, writer));
+  }
+
+  bindComplete(): void {
+    this.#send((writer) => encodeBindComplete({ kind: "bindComplete" }, writer));
+  }
+
+  closeComplete(): void {
+    this.#send((writer) => encodeCloseComplete({ kind: "closeComplete" }, writer));
+  }
+
+  noData(): void {
+    this.#send((writer) => encodeNoData({ kind: "noData" }, writer));
+  }
+
+  parameterTypes(typeOids: readonly number[]): void {
+    this.#send((writer) =>
+      encodeParameterDescription({ kind: "parameterDescription", typeOids }, writer),
+    );
+  }
+
+  error(fields: ErrorFields): void {
+    this.#send((writer) => encodeErrorResponse({ kind: "errorResponse", fields }, writer));
+  }
+
+  warning(sqlstate: string, message: string): void {
+    const fields = { S: "WARNING", V: "WARNING", C: sqlstate, M: message };
+    this.#send((writer) => encodeNoticeResponse({ kind: "noticeResponse", fields }, writer));
+  }
+
+  readyForQuery(status: TransactionStatus): void {
+    this.#send((writer) => encodeReadyForQuery({ kind: "readyForQuery", status }, writer));
+  }
+
+  backendKeyData(): void {
+    const { processId, secretKey } = this.#client;
+    this.#send((writer) =>
+      encodeBackendKeyData({ kind: "backendKeyData", processId, secretKey }, writer),
+    );
+  }
+
+  /** Tells the client what differs from what it was last told. */
+  parameterStatuses(parameters: ReadonlyMap<string, string>): void {
+    for (const [name, value] of parameters) {
+      if (this.#parameters.get(name) === value) continue;
+      this.#parameters.set(name, value);
+      this.#send((writer) =>
+        encodeParameterStatus({ kind: "parameterStatus", name, value }, writer),
+      );
+    }
+  }
+
+  #send(encode: (writer: FrameWriter) => void): void {
+    encode(this.#writer);
+    this.#client.write(this.#writer.take());
+  }
+}

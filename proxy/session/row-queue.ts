@@ -1,0 +1,55 @@
+/**
+ * Rows that a portal has and its client has not asked for yet. Bounded: a client that asks
+ * for few rows of many at a time reads them from here.
+ */
+import { GATHER_BYTES_MAX } from "../../base/limits.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type { DataRowRun } from "../execution/shard-rows.ts";
+
+const FRAME_TYPE_BYTES = 1;
+
+export class RowQueue {
+  readonly #runs: DataRowRun[] = [];
+  #bytes = 0;
+  /** Of the whole statement, once it has ended. */
+  tag = "SELECT 0";
+
+  /** PostgreSQL counts a SELECT's rows per Execute; the count of a write is the statement's. */
+  tagFor(given: number): string {
+    return this.tag.startsWith("SELECT ") ? `SELECT ${given}` : this.tag;
+  }
+
+  add(run: DataRowRun): void {
+    this.#bytes += run.bytes.length;
+    if (this.#bytes > GATHER_BYTES_MAX) {
+      throw new SqlError(
+        "portal_too_large",
+        `the rows of a suspended portal exceed ${GATHER_BYTES_MAX} bytes`,
+      );
+    }
+    this.#runs.push(run);
+  }
+
+  /** At most `count` rows, as they came. */
+  take(count: number): DataRowRun | undefined {
+    const run = this.#runs[0];
+    if (run === undefined) return undefined;
+    if (run.count <= count) {
+      this.#runs.shift();
+      this.#bytes -= run.bytes.length;
+      return run;
+    }
+    const cut = bytesOf(run, count);
+    this.#runs[0] = { bytes: run.bytes.subarray(cut), count: run.count - count };
+    this.#bytes -= cut;
+    return { bytes: run.bytes.subarray(0, cut), count };
+  }
+}
+
+/** How many bytes the first `count` frames of a run take. */
+function bytesOf(run: DataRowRun, count: number): number {
+  let offset = 0;
+  for (let row = 0; row < count; row += 1)
+    offset += FRAME_TYPE_BYTES + run.bytes.readUInt32BE(offset + FRAME_TYPE_BYTES);
+  return offset;
+}

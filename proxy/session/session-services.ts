@@ -1,0 +1,42 @@
+/**
+ * What all sessions of a process share. Made by the root; a session owns none of it.
+ */
+import type { Log } from "../../base/log.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import type { Catalog } from "../../shardmap/catalog.ts";
+import type { ShardMap } from "../../shardmap/shard-map.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { DatabaseName } from "../../base/ids.ts";
+import type { OidTranslation } from "../execution/executor.ts";
+import type { GlobalSequences } from "../execution/global-sequences.ts";
+import type { InDoubt, InDoubtBackends } from "../execution/in-doubt.ts";
+import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";
+import type { DescriptionCache } from "./description-cache.ts";
+import type { EnvironmentCache } from "./environment.ts";
+import type { StatementPlanner } from "./statement-planner.ts";
+
+/** One consistent view of map and catalog. Replaced as a whole, never changed. */
+export interface Topology {
+  readonly map: ShardMap;
+  readonly catalog: Catalog;
+  readonly translations: { of(database: DatabaseName): OidTranslation };
+}
+
+export interface SessionServices {
+  readonly topology: () => Topology;
+  /** Loads the catalog again, after DDL has committed. */
+  readonly refreshCatalog: () => Promise<void>;
+  /** The catalog as an open transaction sees it, its own DDL included. */
+  readonly loadCatalog: (connection: BackendConnection) => Promise<Catalog>;
+  readonly backends: InDoubtBackends;
+  readonly inDoubt: InDoubt;
+  readonly twoPhase: TwoPhaseCommit;
+  readonly sequences: GlobalSequences;
+  readonly planner: StatementPlanner;
+  readonly descriptions: DescriptionCache;
+  readonly environments: EnvironmentCache;
+  /** `gen_random_uuid()` where the proxy must know the value before the server does. */
+  readonly randomUuid: () => string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}

@@ -1,0 +1,223 @@
+/**
+ * One client's session, from its first ReadyForQuery to its end: reads messages in order,
+ * has each answered, and is the only place that turns what was thrown into an ErrorResponse.
+ */
+import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import type { Frame } from "../protocol/frame-reader.ts";
+import { decodeBind } from "../protocol/frontend/bind.ts";
+import { decodeClose } from "../protocol/frontend/close.ts";
+import { decodeDescribe } from "../protocol/frontend/describe.ts";
+import { decodeExecute } from "../protocol/frontend/execute.ts";
+import { decodeParse } from "../protocol/frontend/parse.ts";
+import { decodeQuery } from "../protocol/frontend/query.ts";
+import { FRONTEND_TYPE } from "../protocol/message-type.ts";
+import type { Client } from "./client.ts";
+import { Commands } from "./commands.ts";
+import { errorFields } from "./error-fields.ts";
+import { ExtendedQuery } from "./extended-query.ts";
+import { PreparedStatements } from "./prepared-statements.ts";
+import { Responder } from "./responder.ts";
+import type { SessionServices } from "./session-services.ts";
+import { SessionSettings } from "./settings.ts";
+import { runSimpleQuery, StatementFailure } from "./simple-query.ts";
+import type { QueryParts } from "./simple-query.ts";
+import { StatementRunner } from "./statement-runner.ts";
+
+export class Session {
+  readonly #client: Client;
+  readonly #services: SessionServices;
+  readonly #responder: Responder;
+  readonly #runner: StatementRunner;
+  readonly #extended: ExtendedQuery;
+  readonly #parts: QueryParts;
+  /** After an error in the extended protocol, messages are skipped up to the next Sync. */
+  #isSkipping = false;
+  /** Aborts what the running statement waits for; a new one for each statement. */
+  #statement = new AbortController();
+  #isRunning = false;
+  #isClosing = false;
+
+  constructor(client: Client, services: SessionServices) {
+    this.#client = client;
+    this.#services = services;
+    this.#responder = new Responder(client);
+    const settings = new SessionSettings(client.settings);
+    const prepared = new PreparedStatements();
+    this.#runner = new StatementRunner(services, settings);
+    const commands = new Commands({
+      runner: this.#runner,
+      settings,
+      prepared,
+      responder: this.#responder,
+    });
+    this.#parts = {
+      runner: this.#runner,
+      planner: services.planner,
+      commands,
+      responder: this.#responder,
+    };
+    this.#extended = new ExtendedQuery(this.#parts, prepared);
+  }
+
+  /** Between transactions: may be sent away when the proxy drains. */
+  get isIdle(): boolean {
+    return !this.#isRunning && this.#runner.transaction.current === undefined;
+  }
+
+  /** Runs to the client's end. Never rejects. */
+  async run(): Promise<void> {
+    const onGone = () => this.cancel();
+    this.#client.gone.addEventListener("abort", onGone, { once: true });
+    try {
+      if (await this.#greet()) await this.#serve();
+    } catch (error) {
+      this.#report(error, "FATAL");
+    } finally {
+      this.#client.gone.removeEventListener("abort", onGone);
+      await this.#runner.transaction.rollback().catch((error: unknown) => {
+        this.#services.log.error(
+          { err: error },
+          "a session's transaction could not be rolled back",
+        );
+      });
+      this.#client.end();
+    }
+  }
+
+  /** A CancelRequest, or a client that is gone: stops what runs, and whatever it waits for. */
+  cancel(): void {
+    if (!this.#isRunning) return;
+    this.#statement.abort(
+      new SqlError("query_canceled", "canceling statement due to user request"),
+    );
+    this.#runner.cancel();
+  }
+
+  /** The proxy is going away: an idle client at once, any other after its transaction. */
+  close(): void {
+    this.#isClosing = true;
+    if (this.isIdle) this.#sendAway();
+  }
+
+  #sendAway(): void {
+    const error = new SqlError(
+      "proxy_shutdown",
+      "terminating connection due to administrator command",
+    );
+    this.#responder.error(errorFields(error, "FATAL"));
+    this.#client.end();
+  }
+
+  /** Applies the startup packet's settings on a real server, which may refuse them. */
+  async #greet(): Promise<boolean> {
+    this.#isRunning = true;
+    try {
+      const { parameters } = await this.#runner.environment(this.#statement.signal);
+      this.#responder.parameterStatuses(parameters);
+      this.#responder.backendKeyData();
+      this.#responder.readyForQuery("idle");
+      return true;
+    } catch (error) {
+      this.#report(error, "FATAL");
+      return false;
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  async #serve(): Promise<void> {
+    for (;;) {
+      const frame = await this.#client.receive();
+      if (frame === undefined || frame.type === FRONTEND_TYPE.terminate) return;
+      if (this.#isSkipping && frame.type !== FRONTEND_TYPE.sync) continue;
+      this.#statement = new AbortController();
+      this.#isRunning = true;
+      try {
+        await this.#answer(frame, this.#statement.signal);
+      } catch (error) {
+        if (error instanceof ProtocolViolation) throw error;
+        await this.#fail(frame, error);
+      } finally {
+        this.#isRunning = false;
+      }
+      if (this.#isClosing && this.isIdle) return this.#sendAway();
+    }
+  }
+
+  async #answer({ type, body }: Frame, signal: AbortSignal): Promise<void> {
+    switch (type) {
+      case FRONTEND_TYPE.query:
+        await runSimpleQuery(decodeQuery(body).sql, this.#parts, signal);
+        return this.#ready();
+      case FRONTEND_TYPE.parse:
+        return this.#extended.parse(decodeParse(body), signal);
+      case FRONTEND_TYPE.bind:
+        return this.#extended.bind(decodeBind(body));
+      case FRONTEND_TYPE.describe:
+        return this.#extended.describe(decodeDescribe(body));
+      case FRONTEND_TYPE.execute:
+        return this.#extended.execute(decodeExecute(body), this.#isAlone(), signal);
+      case FRONTEND_TYPE.close:
+        return this.#extended.close(decodeClose(body));
+      case FRONTEND_TYPE.sync:
+        this.#isSkipping = false;
+        await this.#extended.sync(signal);
+        return this.#ready();
+      case FRONTEND_TYPE.flush:
+      // What is left of a COPY that has failed already: PostgreSQL drops it, too.
+      case FRONTEND_TYPE.copyData:
+      case FRONTEND_TYPE.copyDone:
+      case FRONTEND_TYPE.copyFail:
+        return;
+      case FRONTEND_TYPE.functionCall:
+        throw new SqlError(
+          "statement_not_supported",
+          "the function call message is not supported",
+          {
+            hint: "Call the function in a SELECT.",
+          },
+        );
+      default:
+        throw new ProtocolViolation(`invalid frontend message type ${type}`);
+    }
+  }
+
+  /** The message just taken is followed by the Sync that ends its transaction, and none is open. */
+  #isAlone(): boolean {
+    return (
+      this.#client.peek(0)?.type === FRONTEND_TYPE.sync &&
+      this.#runner.transaction.current === undefined
+    );
+  }
+
+  #ready(): void {
+    if (this.#runner.transaction.current === undefined) this.#extended.forgetPortals();
+    this.#responder.readyForQuery(this.#runner.transaction.status);
+  }
+
+  /** An error fails an explicit transaction, ends an implicit one, and in the extended protocol skips to Sync. */
+  async #fail({ type }: Frame, error: unknown): Promise<void> {
+    this.#report(error, "ERROR");
+    this.#runner.transaction.fail();
+    if (!this.#runner.transaction.isExplicit) await this.#runner.transaction.rollback();
+    if (
+      type === FRONTEND_TYPE.query ||
+      type === FRONTEND_TYPE.functionCall ||
+      type === FRONTEND_TYPE.sync
+    )
+      this.#ready();
+    else this.#isSkipping = true;
+  }
+
+  #report(error: unknown, severity: "ERROR" | "FATAL"): void {
+    const cause = error instanceof StatementFailure ? error.cause : error;
+    const charactersBefore = error instanceof StatementFailure ? error.charactersBefore : 0;
+    const fields = errorFields(cause, severity, charactersBefore);
+    this.#services.metrics.increment("colonnade_errors_total", {
+      class: fields.C?.slice(0, 2) ?? "",
+      id: cause instanceof SqlError ? cause.id : "relayed",
+    });
+    if (fields.C === "XX000") this.#services.log.error({ err: cause }, "internal error");
+    this.#responder.error(fields);
+  }
+}

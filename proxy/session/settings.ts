@@ -1,0 +1,76 @@
+/**
+ * The settings a client has made, as PostgreSQL keeps them for a session: what the startup
+ * packet gave is where RESET goes back to, and a transaction that rolls back takes its SETs
+ * with it. The values themselves are the server's matter: statements are kept as written.
+ */
+import type { SettingsScript } from "../execution/session-settings.ts";
+import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+
+export class SessionSettings {
+  readonly #startup: ReadonlyMap<string, string>;
+  /** Name to the statement that sets it. */
+  #statements: ReadonlyMap<string, string>;
+  #script: SettingsScript | undefined;
+
+  constructor(startup: ReadonlyMap<string, string>) {
+    this.#startup = startup;
+    this.#statements = this.#startupStatements();
+  }
+
+  get script(): SettingsScript {
+    this.#script ??= scriptOf(this.#statements);
+    return this.#script;
+  }
+
+  get snapshot(): ReadonlyMap<string, string> {
+    return this.#statements;
+  }
+
+  restore(snapshot: ReadonlyMap<string, string>): void {
+    this.#statements = snapshot;
+    this.#script = undefined;
+  }
+
+  set(name: string, sql: string): void {
+    const statements = new Map(this.#statements);
+    // Later statements win: some settings are several names for one (TIME ZONE, timezone).
+    statements.delete(name);
+    statements.set(name, sql);
+    this.restore(statements);
+  }
+
+  reset(name: string): void {
+    const statements = new Map(this.#statements);
+    statements.delete(name);
+    const startup = this.#startupStatements().get(name);
+    if (startup !== undefined) statements.set(name, startup);
+    this.restore(statements);
+  }
+
+  resetAll(): void {
+    this.restore(this.#startupStatements());
+  }
+
+  /** What RESET of this session means on a backend: the startup packet's value, or the server's own. */
+  resetStatement(name: string): string {
+    return this.#startupStatements().get(name) ?? `RESET ${quoteIdentifier(name)}`;
+  }
+
+  resetAllStatement(): string {
+    return ["RESET ALL", ...this.#startupStatements().values()].join("; ");
+  }
+
+  #startupStatements(): Map<string, string> {
+    return new Map(
+      [...this.#startup].map(([name, value]) => [
+        name,
+        `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`,
+      ]),
+    );
+  }
+}
+
+function scriptOf(statements: ReadonlyMap<string, string>): SettingsScript {
+  const sql = [...statements.values()].join("; ");
+  return { tag: sql, sql };
+}

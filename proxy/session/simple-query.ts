@@ -1,0 +1,128 @@
+/**
+ * The simple protocol: a query string of one statement or several, which are one implicit
+ * transaction, as in PostgreSQL (manual: "Multiple Statements in a Simple Query").
+ */
+import type { ParsedStatement } from "../../planner/parse.ts";
+import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import type { Commands } from "./commands.ts";
+import type { Responder } from "./responder.ts";
+import type { StatementPlanner } from "./statement-planner.ts";
+import type { RowsPlan, StatementRunner } from "./statement-runner.ts";
+import { NO_MODES } from "./session-transaction.ts";
+
+export interface QueryParts {
+  readonly runner: StatementRunner;
+  readonly planner: StatementPlanner;
+  readonly commands: Commands;
+  readonly responder: Responder;
+}
+
+/** An error of one statement of a string: its position counts from the string's start. */
+export class StatementFailure extends Error {
+  readonly charactersBefore: number;
+
+  constructor(charactersBefore: number, cause: unknown) {
+    super("a statement of the query string failed", { cause });
+    this.charactersBefore = charactersBefore;
+  }
+}
+
+/** Answers all but ReadyForQuery. Throws what failed; the transaction is the caller's to fail. */
+export async function runSimpleQuery(
+  text: string,
+  parts: QueryParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runner, planner, responder } = parts;
+  if (!runner.transaction.isFailed) {
+    const known = planner.known(text, await runner.planContext([], signal));
+    if (known !== undefined)
+      return runOne(known, text, parts, { isAlone: true, isLast: true }, signal);
+  }
+  const outcome = planner.parse(text);
+  switch (outcome.kind) {
+    case "empty":
+      return responder.event({ kind: "empty" });
+    case "rejected":
+      return runner.rejected(text, signal);
+    case "statements":
+      return runAll(text, outcome.statements, parts, signal);
+  }
+}
+
+async function runAll(
+  text: string,
+  statements: readonly ParsedStatement[],
+  parts: QueryParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runner, planner } = parts;
+  const isAlone = statements.length === 1;
+  for (const [index, statement] of statements.entries()) {
+    try {
+      if (!("TransactionStmt" in statement.node)) runner.transaction.refuseWhenFailed();
+      const isLast = index === statements.length - 1;
+      if (!isAlone && runner.transaction.current === undefined)
+        await runner.begin(NO_MODES, false, signal);
+      const context = await runner.planContext([], signal);
+      const plan = planner.plan(statement, context, isAlone ? text : undefined);
+      await runOne(plan, statement.text, parts, { isAlone, isLast }, signal);
+    } catch (error) {
+      throw new StatementFailure(statement.charactersBefore, error);
+    }
+  }
+}
+
+async function runOne(
+  plan: LogicalPlan,
+  sql: string,
+  parts: QueryParts,
+  { isAlone, isLast }: { readonly isAlone: boolean; readonly isLast: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const { runner, commands, responder } = parts;
+  switch (plan.kind) {
+    case "query":
+    case "insert":
+    case "ddl":
+      return runRows(plan, sql, parts, { isAlone, isLast }, signal);
+    case "transaction":
+    case "setting":
+    case "session": {
+      const tag = await commands.run(plan, signal);
+      if (isLast) await endImplicit(runner, signal);
+      return responder.complete(tag);
+    }
+    case "rejected":
+      return runner.rejected(plan.sql, signal);
+    case "empty":
+      return responder.event({ kind: "empty" });
+  }
+}
+
+/** The last statement's CommandComplete says that the implicit transaction has committed, so it waits for it. */
+async function runRows(
+  plan: RowsPlan,
+  sql: string,
+  { runner, responder }: QueryParts,
+  { isAlone, isLast }: { readonly isAlone: boolean; readonly isLast: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const output = async () => (await runner.describe(sql, [], signal)).columns;
+  const stream = runner.run(
+    { plan, protocol: { kind: "simple" }, output, describe: true, isAlone },
+    signal,
+  );
+  let tag: string | undefined;
+  for await (const event of stream) {
+    if (event.kind === "complete") tag = event.tag;
+    else await responder.event(event);
+  }
+  if (isLast) await endImplicit(runner, signal);
+  if (tag !== undefined) responder.complete(tag);
+}
+
+async function endImplicit(runner: StatementRunner, signal: AbortSignal): Promise<void> {
+  if (runner.transaction.current !== undefined && !runner.transaction.isExplicit)
+    await runner.end(signal);
+}

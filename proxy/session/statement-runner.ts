@@ -1,0 +1,362 @@
+/**
+ * Runs one planned statement in the session's transaction. Both protocols end here: what
+ * differs between them is how parameters, formats and the end of an implicit transaction
+ * come about, and that is theirs.
+ */
+import { invariant, unreachable } from "../../base/invariant.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type {
+  DdlPlan,
+  GeneratedColumn,
+  InsertPlan,
+  LogicalPlan,
+  QueryPlan,
+  TransactionModes,
+} from "../../planner/logical-plan.ts";
+import { bindPlan } from "../../planner/physical-plan.ts";
+import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { PlanContext } from "../../planner/plan-context.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { describe } from "../execution/describe.ts";
+import type { Description } from "../execution/describe.ts";
+import { Executor } from "../execution/executor.ts";
+import type { FragmentProtocol } from "../execution/fragment-request.ts";
+import { nextValues, qualified } from "../execution/global-sequences.ts";
+import type { ResultStream } from "../execution/result-event.ts";
+import { runFragment } from "../execution/run-fragment.ts";
+import { SessionBackends } from "../execution/session-backends.ts";
+import { Transaction } from "../execution/transaction.ts";
+import { plainSql } from "../../planner/sql-template.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import { readEnvironment } from "./environment.ts";
+import type { Environment } from "./environment.ts";
+import type { SessionServices } from "./session-services.ts";
+import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
+import type { SessionSettings } from "./settings.ts";
+
+export interface StatementRequest {
+  readonly plan: QueryPlan | InsertPlan | DdlPlan;
+  readonly protocol: FragmentProtocol;
+  /** The client's columns in its formats. Asked for only where several placements answer. */
+  readonly output: (signal: AbortSignal) => Promise<readonly ColumnDescription[] | undefined>;
+  /** The client reads column descriptions with the rows. */
+  readonly describe: boolean;
+  /** Nothing follows before the transaction's end: it needs no transaction block of its own. */
+  readonly isAlone: boolean;
+}
+
+export class StatementRunner {
+  readonly transaction: SessionTransaction;
+  readonly #services: SessionServices;
+  readonly #settings: SessionSettings;
+  readonly #backends: SessionBackends;
+
+  constructor(services: SessionServices, settings: SessionSettings) {
+    this.#services = services;
+    this.#settings = settings;
+    this.#backends = new SessionBackends(
+      services.backends,
+      services.inDoubt,
+      () => settings.script,
+    );
+    this.transaction = new SessionTransaction(
+      (modes) => new Transaction(this.#backends, services.twoPhase, modes),
+      settings,
+    );
+  }
+
+  cancel(): void {
+    this.#backends.cancel();
+  }
+
+  /** Lends a backend of the catalog database: the transaction's own where it has one. */
+  async withCatalog<T>(
+    signal: AbortSignal,
+    use: (connection: BackendConnection) => Promise<T>,
+  ): Promise<T> {
+    const { catalog } = this.#services.topology().map;
+    const open = this.transaction.current;
+    // A transaction's own SETs and DDL are seen by no other backend.
+    const needsOwn = open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
+    if (open !== undefined && (needsOwn || open.transaction.has(catalog)))
+      return this.withOwnCatalog(signal, use);
+    const connection = await this.#backends.acquire(catalog, signal);
+    try {
+      return await use(connection);
+    } finally {
+      this.#backends.release(connection);
+    }
+  }
+
+  /** The open transaction's own backend of the catalog database, which joins it where it has not. */
+  async withOwnCatalog<T>(
+    signal: AbortSignal,
+    use: (connection: BackendConnection) => Promise<T>,
+  ): Promise<T> {
+    const open = this.transaction.current;
+    invariant(open !== undefined, "a transaction is open");
+    const participant = await open.transaction.join(this.#services.topology().map.catalog, signal);
+    return use(participant.connection);
+  }
+
+  async environment(signal: AbortSignal): Promise<Environment> {
+    const open = this.transaction.current;
+    if (open !== undefined && open.pendingSettings.length > 0) {
+      open.environment ??= await this.withCatalog(signal, (connection) =>
+        readEnvironment(connection),
+      );
+      return open.environment;
+    }
+    const { tag } = this.#settings.script;
+    const known = this.#services.environments.get(tag);
+    if (known !== undefined) return known;
+    const environment = await this.withCatalog(signal, (connection) => readEnvironment(connection));
+    this.#services.environments.set(tag, environment);
+    return environment;
+  }
+
+  async planContext(parameterTypes: readonly number[], signal: AbortSignal): Promise<PlanContext> {
+    const { searchPath, user } = await this.environment(signal);
+    const { map, catalog } = this.#services.topology();
+    const open = this.transaction.current;
+    if (open?.changesCatalog === true) {
+      open.catalog ??= await this.withCatalog(signal, (connection) =>
+        this.#services.loadCatalog(connection),
+      );
+    }
+    return { map, catalog: open?.catalog ?? catalog, searchPath, user, parameterTypes };
+  }
+
+  /** The statement as PostgreSQL describes it; kept, but for what only this transaction sees. */
+  async describe(
+    sql: string,
+    declaredTypes: readonly number[],
+    signal: AbortSignal,
+  ): Promise<Description> {
+    const open = this.transaction.current;
+    const isPrivate =
+      open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
+    const key = {
+      sql,
+      declaredTypes,
+      settingsTag: this.#settings.script.tag,
+      catalogEpoch: this.#services.topology().catalog.epoch,
+    };
+    const known = isPrivate ? undefined : this.#services.descriptions.get(key);
+    if (known !== undefined) return known;
+    const description = await this.withCatalog(signal, (connection) =>
+      describe(connection, sql, declaredTypes),
+    );
+    if (!isPrivate) this.#services.descriptions.set(key, description);
+    return description;
+  }
+
+  async begin(
+    modes: TransactionModes,
+    isExplicit: boolean,
+    signal: AbortSignal,
+  ): Promise<Transaction> {
+    const { defaultIsolation } = await this.environment(signal);
+    return this.transaction.begin(
+      { ...modes, isolation: modes.isolation ?? meaningful(defaultIsolation) },
+      isExplicit,
+    );
+  }
+
+  /** Query, insert or DDL, in the open transaction or, where it is alone and may, in none. */
+  async *run(request: StatementRequest, signal: AbortSignal): ResultStream {
+    this.transaction.refuseWhenFailed();
+    const { plan } = request;
+    switch (plan.kind) {
+      case "query":
+      case "insert":
+        yield* this.#runRows(request, plan, signal);
+        break;
+      case "ddl":
+        yield* plan.transactional
+          ? this.#runDdl(request, plan, signal)
+          : this.#runMaintenance(request, plan, signal);
+        break;
+      default:
+        unreachable(plan);
+    }
+  }
+
+  async *#runRows(
+    request: StatementRequest,
+    plan: QueryPlan | InsertPlan,
+    signal: AbortSignal,
+  ): ResultStream {
+    const physical = await this.bind(plan, request.protocol, signal);
+    const needsBlock = physical.fragments.length > 1 && physical.access === "write";
+    const transaction = await this.#blockFor(request, needsBlock, signal);
+    const output =
+      physical.fragments.length > 1 && physical.returnsRows
+        ? await request.output(signal)
+        : undefined;
+    const { translations, catalog } = this.#services.topology();
+    const { extraFloatDigits } = await this.environment(signal);
+    const executor = new Executor(this.#backends, {
+      translation: (database) => translations.of(database),
+      types: { byOid: catalog.types, extraFloatDigits },
+    });
+    this.#services.metrics.increment("colonnade_statements_total", {
+      kind: plan.kind === "insert" ? "insert" : physical.access,
+      route: physical.fragments.length > 1 ? "scatter" : "single",
+    });
+    yield* executor.execute(
+      { plan: physical, protocol: request.protocol, output, describe: request.describe },
+      transaction,
+      signal,
+    );
+  }
+
+  async bind(
+    plan: QueryPlan | InsertPlan,
+    protocol: FragmentProtocol,
+    signal: AbortSignal,
+  ): Promise<PhysicalPlan> {
+    const parameters: readonly BoundParameter[] =
+      protocol.kind === "extended" ? protocol.parameters : [];
+    const draws = plan.kind === "insert" ? await this.#draw(plan, signal) : [];
+    return bindPlan(plan, parameters, this.#services.topology().map, draws);
+  }
+
+  async #blockFor(
+    request: StatementRequest,
+    needsBlock: boolean,
+    signal: AbortSignal,
+  ): Promise<Transaction | undefined> {
+    const open = this.transaction.current;
+    if (open !== undefined) return open.transaction;
+    return needsBlock || !request.isAlone ? this.begin(NO_MODES, false, signal) : undefined;
+  }
+
+  /** For each row, the values of the columns that the proxy fills. */
+  async #draw(
+    { generated, rows }: InsertPlan,
+    signal: AbortSignal,
+  ): Promise<readonly (readonly string[])[]> {
+    const columns = await Promise.all(
+      generated.map((column) => this.#drawColumn(column, rows.length, signal)),
+    );
+    return rows.map((_, row) => columns.map((values) => values[row] ?? ""));
+  }
+
+  async #drawColumn(
+    { source }: GeneratedColumn,
+    count: number,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    switch (source.kind) {
+      case "randomUuid":
+        return Array.from({ length: count }, this.#services.randomUuid);
+      case "sequence":
+        // A sequence this transaction made or changed is there for nobody else.
+        if (this.transaction.current?.changesCatalog === true) {
+          return this.withCatalog(signal, (connection) =>
+            nextValues(connection, qualified(source), count),
+          );
+        }
+        return this.#services.sequences.draw(source, count, (use) =>
+          this.#withCatalogOutside(signal, use),
+        );
+      default:
+        return unreachable(source);
+    }
+  }
+
+  /** A backend of its own: what a sequence gave stays given when the transaction rolls back. */
+  async #withCatalogOutside<T>(
+    signal: AbortSignal,
+    use: (connection: BackendConnection) => Promise<T>,
+  ): Promise<T> {
+    const connection = await this.#backends.acquire(this.#services.topology().map.catalog, signal);
+    try {
+      return await use(connection);
+    } finally {
+      this.#backends.release(connection);
+    }
+  }
+
+  async *#runDdl(request: StatementRequest, plan: DdlPlan, signal: AbortSignal): ResultStream {
+    const transaction =
+      this.transaction.current?.transaction ?? (await this.begin(NO_MODES, false, signal));
+    const open = this.transaction.current;
+    invariant(open !== undefined, "DDL runs in a transaction");
+    if (plan.changesCatalog) {
+      open.changesCatalog = true;
+      open.catalog = undefined;
+    }
+    for (const [index, step] of plan.steps.entries()) {
+      const participant = await transaction.join(step.database, signal);
+      participant.wrote = "yes";
+      const isAnswer = index === 0;
+      const rendered = plainSql(step.sql);
+      const fragment = { rendered, protocol: SIMPLE, parameterTypes: [], describe: false };
+      for await (const event of runFragment(participant.connection, fragment)) {
+        if (isAnswer && (request.describe || event.kind !== "columns")) yield event;
+      }
+    }
+  }
+
+  /** What PostgreSQL refuses in a transaction block commits by itself, database by database. */
+  async *#runMaintenance(
+    request: StatementRequest,
+    plan: DdlPlan,
+    signal: AbortSignal,
+  ): ResultStream {
+    if (this.transaction.current !== undefined || !request.isAlone) {
+      throw new SqlError(
+        "not_in_transaction_block",
+        `${plan.rule} cannot run inside a transaction block`,
+      );
+    }
+    for (const [index, step] of plan.steps.entries()) {
+      const connection = await this.#backends.acquire(step.database, signal);
+      try {
+        const fragment = {
+          rendered: plainSql(step.sql),
+          protocol: SIMPLE,
+          parameterTypes: [],
+          describe: false,
+        };
+        for await (const event of runFragment(connection, fragment)) if (index === 0) yield event;
+      } finally {
+        this.#backends.release(connection);
+      }
+    }
+    if (plan.changesCatalog) await this.#services.refreshCatalog();
+  }
+
+  /** What the grammar rejects is put to a server as a Parse, which runs nothing, for its words. */
+  async rejected(sql: string, signal: AbortSignal): Promise<never> {
+    await this.withCatalog(signal, (connection) => describe(connection, sql, []));
+    throw new SqlError(
+      "grammar_disagrees",
+      "the statement's grammar is not understood by the proxy",
+    );
+  }
+
+  /** Ends an implicit transaction, or an explicit one at its COMMIT; loads the catalog where it changed. */
+  async end(signal: AbortSignal): Promise<"COMMIT" | "ROLLBACK"> {
+    const ended = await this.transaction.end(signal);
+    this.#services.metrics.increment("colonnade_transactions_total", {
+      commit: ended.outcome === "ROLLBACK" ? "rollback" : ended.commitKind,
+    });
+    if (ended.changedCatalog) {
+      this.#services.sequences.forget();
+      await this.#services.refreshCatalog();
+    }
+    return ended.outcome;
+  }
+}
+
+const SIMPLE: FragmentProtocol = { kind: "simple" };
+
+/** Read committed is what a transaction has anyway: naming it would only lengthen each BEGIN. */
+function meaningful(isolation: TransactionModes["isolation"]): TransactionModes["isolation"] {
+  return isolation === "repeatable read" || isolation === "serializable" ? isolation : undefined;
+}
+
+export type RowsPlan = Extract<LogicalPlan, { kind: "query" | "insert" | "ddl" }>;

@@ -1,0 +1,150 @@
+/**
+ * The map and the catalog a proxy works with now: one immutable view, replaced as a whole.
+ *
+ * The catalog is loaded at start, after DDL through this proxy, and when the catalog
+ * database says that somebody else changed it. What is loaded late never makes an answer
+ * wrong by itself: names and columns are resolved again by the servers.
+ */
+import { CATALOG_POLL_INTERVAL_MS, CATALOG_LOAD_TIMEOUT_MS } from "../../base/limits.ts";
+import type { DatabaseName } from "../../base/ids.ts";
+import type { Log } from "../../base/log.ts";
+import type { Catalog } from "../../shardmap/catalog.ts";
+import type { ShardMap } from "../../shardmap/shard-map.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { buildCatalog } from "./catalog-build.ts";
+import { CATALOG_FINGERPRINT_QUERY, CATALOG_READ_SETTINGS } from "./catalog-queries.ts";
+import { CatalogSource, readCatalogRows } from "./catalog-source.ts";
+import type { CatalogBackends } from "./catalog-source.ts";
+import { OidTranslations } from "./oid-translation.ts";
+
+export interface TopologyView {
+  readonly map: ShardMap;
+  readonly catalog: Catalog;
+  readonly translations: OidTranslations;
+}
+
+export interface LiveTopologyOptions {
+  readonly log: Log;
+  /** Called after each replacement. */
+  readonly onChange: () => void;
+}
+
+export class LiveTopology {
+  readonly #backends: CatalogBackends;
+  readonly #options: LiveTopologyOptions;
+  readonly #source: CatalogSource;
+  #current: TopologyView;
+  #fingerprint = "";
+  #isReachable = true;
+  #timer: NodeJS.Timeout | undefined;
+  #poll: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  /** Rejects where the catalog database, or any other with tables of the map, cannot be read. */
+  static async load(
+    map: ShardMap,
+    backends: CatalogBackends,
+    options: LiveTopologyOptions,
+  ): Promise<LiveTopology> {
+    const source = new CatalogSource(backends);
+    return new LiveTopology(await loadView(map, source, backends), source, backends, options);
+  }
+
+  private constructor(
+    view: TopologyView,
+    source: CatalogSource,
+    backends: CatalogBackends,
+    options: LiveTopologyOptions,
+  ) {
+    this.#current = view;
+    this.#source = source;
+    this.#backends = backends;
+    this.#options = options;
+  }
+
+  get current(): TopologyView {
+    return this.#current;
+  }
+
+  /** Whether the catalog database answered when it was last asked. */
+  get isReachable(): boolean {
+    return this.#isReachable;
+  }
+
+  /** Everything that was committed before the call is in the view after it. */
+  async refresh(): Promise<void> {
+    const { map } = this.#current;
+    const view = await loadView(map, this.#source, this.#backends);
+    // A map that was replaced meanwhile has loaded its own view.
+    if (this.#current.map === map) this.#replace(view);
+  }
+
+  /** `connectTo` makes the new map's databases reachable; it runs before they are read. */
+  async replaceMap(map: ShardMap, connectTo: () => void): Promise<void> {
+    connectTo();
+    this.#replace(await loadView(map, this.#source, this.#backends));
+  }
+
+  #replace(view: TopologyView): void {
+    this.#current = view;
+    this.#options.onChange();
+  }
+
+  /** The catalog as an open transaction of the catalog database sees it. Its settings are as before afterwards. */
+  async loadInTransaction(connection: BackendConnection): Promise<Catalog> {
+    await connection.query(`SAVEPOINT colonnade_catalog; ${CATALOG_READ_SETTINGS}`);
+    const rows = await readCatalogRows(async (sql) => (await connection.query(sql)).rows);
+    await connection.query(
+      "ROLLBACK TO SAVEPOINT colonnade_catalog; RELEASE SAVEPOINT colonnade_catalog",
+    );
+    return buildCatalog(rows, this.#source.nextEpoch());
+  }
+
+  startPolling(): void {
+    this.#timer = setTimeout(() => {
+      this.#poll = this.#look().finally(() => {
+        if (!this.#isStopped) this.startPolling();
+      });
+    }, CATALOG_POLL_INTERVAL_MS);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    await this.#poll;
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const fingerprint = await this.#readFingerprint();
+      if (this.#fingerprint !== "" && fingerprint !== this.#fingerprint) await this.refresh();
+      this.#fingerprint = fingerprint;
+      this.#isReachable = true;
+    } catch (error) {
+      if (this.#isReachable)
+        this.#options.log.warn({ err: error }, "catalog database cannot be read");
+      this.#isReachable = false;
+    }
+  }
+
+  async #readFingerprint(): Promise<string> {
+    const signal = AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS);
+    const connection = await this.#backends.acquire(this.#current.map.catalog, signal);
+    try {
+      const { rows } = await connection.query(CATALOG_FINGERPRINT_QUERY, signal);
+      return rows[0]?.join(" ") ?? "";
+    } finally {
+      this.#backends.release(connection);
+    }
+  }
+}
+
+async function loadView(
+  map: ShardMap,
+  source: CatalogSource,
+  backends: CatalogBackends,
+): Promise<TopologyView> {
+  const catalog = await source.load(map.catalog);
+  return { map, catalog, translations: await OidTranslations.load(map, catalog, backends) };
+}
