@@ -377,6 +377,11 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "The proxy's grammar, PostgreSQL 18's, rejects a statement that the server accepts.",
   },
+  type_not_translatable: {
+    sqlstate: "42704",
+    when: "A value's type is not known in the database it is sent to or comes from.",
+    hint: "Create the type in every database, through the proxy; colonnade check --live compares them.",
+  },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
 export type ErrorId = keyof typeof ERRORS;

@@ -138,7 +138,7 @@ const TYPE_KIND: Readonly<Record<string, CatalogType["kind"]>> = {
   p: "pseudo",
 };
 
-function buildTypes(rows: readonly Row[]): ReadonlyMap<number, CatalogType> {
+export function buildTypes(rows: readonly Row[]): ReadonlyMap<number, CatalogType> {
   const types = new Map<number, CatalogType>();
   for (const row of rows) {
     const oid = integer(row, 0);

@@ -3,7 +3,7 @@
  * rows. The texts run unchanged on PostgreSQL 15 to 18: where a column was renamed between
  * them (colliculocale became colllocale, daticulocale datlocale) it is read through JSON.
  *
- * They expect the settings of SNAPSHOT_SETTINGS: with an empty search_path the server prints
+ * They expect CATALOG_READ_SETTINGS: with an empty search_path the server prints
  * every name outside pg_catalog with its schema, so its texts mean the same in any session.
  */
 
@@ -19,15 +19,23 @@ export const CATALOG_READ_SETTINGS = `
   SET LOCAL row_security = off;
   SET LOCAL lock_timeout = '10s'`;
 
-/** One snapshot, read with those settings. */
-export const SNAPSHOT_SETTINGS = `
-  BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-  ${CATALOG_READ_SETTINGS}`;
-
 /** Differs once anybody has created, altered or dropped a table, type, function, constraint or index. */
 export const CATALOG_FINGERPRINT_QUERY = `
-  SELECT ${["pg_class", "pg_attribute", "pg_type", "pg_enum", "pg_proc", "pg_constraint", "pg_index", "pg_attrdef", "pg_trigger"]
-    .map((table) => `(SELECT pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(xmin::text::int8), 0) FROM pg_catalog.${table})`)
+  SELECT ${[
+    "pg_class",
+    "pg_attribute",
+    "pg_type",
+    "pg_enum",
+    "pg_proc",
+    "pg_constraint",
+    "pg_index",
+    "pg_attrdef",
+    "pg_trigger",
+  ]
+    .map(
+      (table) =>
+        `(SELECT pg_catalog.count(*) || ':' || coalesce(pg_catalog.sum(xmin::text::int8), 0) FROM pg_catalog.${table})`,
+    )
     .join(", ")}`;
 
 /** Schemas of users: PostgreSQL keeps the prefix pg_ to itself. */
@@ -149,6 +157,21 @@ export const TYPES_QUERY = `
          END
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
    WHERE n.nspname !~ '^pg_(toast|temp)'`;
+
+/** relation, schema, name, and its columns' numbers by name as JSON. */
+export const COLUMN_NUMBERS_QUERY = `
+  SELECT c.oid, n.nspname, c.relname, json_object_agg(a.attname, a.attnum)
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+   WHERE c.relkind IN ${RELATION_KINDS} AND ${IS_USER_SCHEMA}
+   GROUP BY c.oid, n.nspname, c.relname`;
+
+/** range or multirange, the subtype of its bounds. */
+export const RANGES_QUERY = `
+  SELECT r.rngtypid, r.rngsubtype FROM pg_range r
+  UNION ALL
+  SELECT r.rngmultitypid, r.rngsubtype FROM pg_range r`;
 
 /** schema, name, prokind, volatility, language: outside pg_catalog all, of it those that are not immutable. */
 export const FUNCTIONS_QUERY = `

@@ -1,6 +1,6 @@
 /**
- * Loads the catalog snapshot that statements are planned with, in one transaction of the
- * catalog database. When to load again is the caller's to know.
+ * Loads the catalog snapshot that statements are planned with, from the catalog database in
+ * one transaction. When to load again is the caller's to know.
  */
 import type { DatabaseName } from "../../base/ids.ts";
 import { CATALOG_LOAD_TIMEOUT_MS } from "../../base/limits.ts";
@@ -10,7 +10,10 @@ import * as queries from "./catalog-queries.ts";
 import { buildCatalog } from "./catalog-build.ts";
 import type { CatalogRows } from "./catalog-build.ts";
 
-/** Rejects with BackendError or a connection's error; the connection is outside a transaction afterwards, or broken. */
+/**
+ * In a transaction of its own, or inside the one that is open, whose uncommitted DDL it then
+ * sees and which it leaves as it was. Rejects with BackendError or a connection's error.
+ */
 export async function loadCatalog(
   connection: BackendConnection,
   epoch: number,
@@ -22,20 +25,36 @@ export async function loadCatalog(
 
 export type Ask = (sql: string) => Promise<readonly (readonly (string | null)[])[]>;
 
-/** Runs queries in one REPEATABLE READ transaction with the settings the catalog queries expect. */
+/** A savepoint's rollback undoes SET LOCAL, so that an open transaction keeps its settings. */
+const SCOPES = {
+  own: {
+    begin: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    end: "COMMIT",
+    abort: "ROLLBACK",
+  },
+  nested: {
+    begin: "SAVEPOINT colonnade_catalog",
+    end: "ROLLBACK TO SAVEPOINT colonnade_catalog; RELEASE SAVEPOINT colonnade_catalog",
+    abort: "ROLLBACK TO SAVEPOINT colonnade_catalog; RELEASE SAVEPOINT colonnade_catalog",
+  },
+} as const;
+
+/** Runs catalog queries with the settings they expect; see `loadCatalog` for what is around them. */
 export async function inSnapshot<T>(
   connection: BackendConnection,
   signal: AbortSignal | undefined,
   read: (ask: Ask) => Promise<T>,
 ): Promise<T> {
+  const scope = connection.transactionStatus === "idle" ? SCOPES.own : SCOPES.nested;
+  await connection.query(scope.begin, signal);
   try {
-    await connection.query(queries.SNAPSHOT_SETTINGS, signal);
+    await connection.query(queries.CATALOG_READ_SETTINGS, signal);
     const result = await read(async (sql) => (await connection.query(sql, signal)).rows);
-    await connection.query("COMMIT", signal);
+    await connection.query(scope.end, signal);
     return result;
   } catch (error) {
     // A connection that cannot roll back is closed, which rolls back too.
-    await connection.query("ROLLBACK", signal).catch(() => connection.destroy());
+    await connection.query(scope.abort, signal).catch(() => connection.destroy());
     throw error;
   }
 }
