@@ -6,6 +6,7 @@ import { z } from "zod";
 import { METRICS } from "../base/metrics.ts";
 import { ERRORS, type ErrorDefinition } from "../base/sql-error.ts";
 import { configSchema } from "../proxy/config/config.ts";
+import { printShardMapJsonSchema } from "../shardmap/json-schema.ts";
 
 /** Path in the repository to the text that must stand there. */
 export function generatedDocuments(): ReadonlyMap<string, string> {
@@ -13,6 +14,7 @@ export function generatedDocuments(): ReadonlyMap<string, string> {
     ["docs/errors.md", errorsDocument()],
     ["docs/metrics.md", metricsDocument()],
     ["docs/config.md", configDocument()],
+    ["docs/shard-map.schema.json", printShardMapJsonSchema()],
   ]);
 }
 
