@@ -182,6 +182,10 @@ export const ERRORS = {
     when: "A shard key column that the shard map names does not exist in the table.",
     hint: "Run colonnade check --live: the shard map and the schema disagree.",
   },
+  schema_file_invalid: {
+    sqlstate: "42601",
+    when: "A schema file given for planning is not SQL.",
+  },
   parser_restarting: {
     sqlstate: "57P03",
     when: "Statements that overflowed the SQL parser have used up its spare instances, and new ones are being made.",
@@ -373,6 +377,11 @@ export const ERRORS = {
     when: "The client canceled a statement while it waited for a backend.",
   },
   proxy_shutdown: { sqlstate: "57P01", when: "The proxy is stopping." },
+  cached_plan_changed: {
+    sqlstate: "0A000",
+    when: "A prepared statement's columns are others than they were when it was prepared: its tables have changed.",
+    hint: "Prepare the statement again.",
+  },
   grammar_disagrees: {
     sqlstate: "0A000",
     when: "The proxy's grammar, PostgreSQL 18's, rejects a statement that the server accepts.",
@@ -381,6 +390,225 @@ export const ERRORS = {
     sqlstate: "42704",
     when: "A value's type is not known in the database it is sent to or comes from.",
     hint: "Create the type in every database, through the proxy; colonnade check --live compares them.",
+  },
+  row_locks_scattered: {
+    sqlstate: "0A000",
+    when: "FOR UPDATE or FOR SHARE in a statement over several placements.",
+    hint: "Pin the shard key, or lock the rows placement by placement.",
+  },
+  current_of_not_supported: {
+    sqlstate: "0A000",
+    when: "WHERE CURRENT OF a cursor over sharded tables.",
+    hint: "Name the row by its primary key.",
+  },
+  server_state_scattered: {
+    sqlstate: "0A000",
+    when: "A statement over sharded tables asks for the state of one server: its database's name, its processes, its transaction ids.",
+    hint: "Ask for it in a statement of its own.",
+  },
+  expression_not_supported: {
+    sqlstate: "0A000",
+    when: "An expression of a kind the proxy does not know, in a statement over several placements.",
+    hint: "Pin the shard key.",
+  },
+  outer_aggregate_scattered: {
+    sqlstate: "0A000",
+    when: "An aggregate inside a sub-select that belongs to an outer query level, over several placements.",
+    hint: "Move the aggregate to the level it belongs to, or pin the shard key.",
+  },
+  system_column_not_supported: {
+    sqlstate: "0A000",
+    when: "A system column (ctid, xmin, tableoid, ...) of a sharded table, which means something else in each placement.",
+    hint: "Use the primary key instead.",
+  },
+  object_identifier_scattered: {
+    sqlstate: "0A000",
+    when: "A cast to regclass or another object identifier type, over several placements: each database has its own OIDs.",
+    hint: "Use the object's name as text.",
+  },
+  function_reads_tables: {
+    sqlstate: "0A000",
+    when: "A function or operator that may read tables: it would see the rows of one database only.",
+    hint: "Declare the function IMMUTABLE if it reads no table, or write its query into the statement.",
+  },
+  select_into_not_supported: {
+    sqlstate: "0A000",
+    when: "SELECT ... INTO.",
+    hint: "Use CREATE TABLE, then INSERT ... SELECT.",
+  },
+  tablesample_not_supported: {
+    sqlstate: "0A000",
+    when: "TABLESAMPLE on a sharded table.",
+    hint: "Filter by random() instead.",
+  },
+  join_not_colocated: {
+    sqlstate: "0A000",
+    when: "Sharded tables of one colocation are not joined on their shard keys, so rows of different placements would meet.",
+  },
+  join_across_colocations: {
+    sqlstate: "0A000",
+    when: "Sharded tables of different colocations are joined.",
+  },
+  set_operation_scattered: {
+    sqlstate: "0A000",
+    when: "UNION, INTERSECT or EXCEPT of rows of several placements.",
+    hint: "Pin the shard key in every arm, or combine the results in the application.",
+  },
+  data_modifying_with_scattered: {
+    sqlstate: "0A000",
+    when: "A WITH query that writes, over several placements.",
+    hint: "Pin the shard key in every part, or use statements of their own in one transaction.",
+  },
+  full_join_scattered: {
+    sqlstate: "0A000",
+    when: "FULL JOIN over several placements.",
+    hint: "Pin the shard key, or use LEFT JOIN.",
+  },
+  outer_join_repeats_rows: {
+    sqlstate: "0A000",
+    when: "An outer join that keeps the rows of a reference table, or of a sub-select without sharded tables, whose other side is sharded.",
+    hint: "Pin the shard key, or turn the join around so that the sharded table is the side that is kept.",
+  },
+  subquery_scattered: {
+    sqlstate: "0A000",
+    when: "A sub-select over a sharded table that would be evaluated on a part of its rows.",
+    hint: "Tie it to the outer query by the shard key, or pin the shard key in both.",
+  },
+  shard_key_not_pinned: {
+    sqlstate: "0A000",
+    when: "A statement that needs one placement does not pin a sharded table to it.",
+  },
+  subquery_limit_scattered: {
+    sqlstate: "0A000",
+    when: "LIMIT in a sub-select over several placements.",
+    hint: "Pin the shard key, or move the LIMIT to the outermost query.",
+  },
+  subquery_aggregate_scattered: {
+    sqlstate: "0A000",
+    when: "Aggregates or GROUP BY in a sub-select over several placements, not grouped by the shard key.",
+    hint: "Add the shard key to its GROUP BY, or pin the shard key.",
+  },
+  subquery_distinct_scattered: {
+    sqlstate: "0A000",
+    when: "DISTINCT in a sub-select over several placements, without the shard key.",
+    hint: "Add the shard key to its select list, or pin the shard key.",
+  },
+  window_scattered: {
+    sqlstate: "0A000",
+    when: "A window function over several placements, not partitioned by the shard key.",
+    hint: "Add the shard key to its PARTITION BY, or pin the shard key.",
+  },
+  grouping_sets_scattered: {
+    sqlstate: "0A000",
+    when: "GROUPING SETS, ROLLUP or CUBE over several placements.",
+    hint: "Pin the shard key, or group in separate statements.",
+  },
+  having_scattered: {
+    sqlstate: "0A000",
+    when: "HAVING over several placements, not grouped by the shard key.",
+    hint: "Add the shard key to GROUP BY, or pin the shard key.",
+  },
+  distinct_on_scattered: {
+    sqlstate: "0A000",
+    when: "DISTINCT ON over several placements, without the shard key.",
+    hint: "Add the shard key to DISTINCT ON, or pin the shard key.",
+  },
+  aggregate_not_combinable: {
+    sqlstate: "0A000",
+    when: "An aggregate that cannot be put together from the placements' partial results.",
+    hint: "Group by the shard key, or pin it.",
+  },
+  aggregate_expression_scattered: {
+    sqlstate: "0A000",
+    when: "An output of a grouped query over several placements that is neither a grouping expression nor one aggregate.",
+    hint: "Select the aggregates by themselves and compute with them in the application, or pin the shard key.",
+  },
+  with_ties_scattered: {
+    sqlstate: "0A000",
+    when: "FETCH FIRST ... WITH TIES over several placements.",
+    hint: "Pin the shard key, or use FETCH FIRST ... ROWS ONLY.",
+  },
+  limit_expression_scattered: {
+    sqlstate: "0A000",
+    when: "LIMIT or OFFSET over several placements that is neither a constant nor a parameter.",
+    hint: "Compute the value and pass it as a parameter.",
+  },
+  order_using_scattered: {
+    sqlstate: "0A000",
+    when: "ORDER BY ... USING over several placements.",
+    hint: "Use ASC or DESC.",
+  },
+  select_list_unknown: {
+    sqlstate: "0A000",
+    when: "The columns of a select list over several placements cannot be worked out.",
+    hint: "Name the columns instead of *, or pin the shard key.",
+  },
+  collation_nondeterministic_scattered: {
+    sqlstate: "0A000",
+    when: "Rows of several placements would be grouped by text under a nondeterministic collation.",
+    hint: 'Add COLLATE "C" to the expression, or pin the shard key.',
+  },
+  synthesized_statement_differs: {
+    sqlstate: "0A000",
+    when: "A statement written for the placements does not read back as it was meant.",
+    hint: "Pin the shard key, or write the statement in a simpler way.",
+  },
+  tables_in_different_databases: {
+    sqlstate: "0A000",
+    when: "A statement joins tables of which the map says that they live in different databases.",
+  },
+  system_catalog_joined: {
+    sqlstate: "0A000",
+    when: "A statement joins system catalogs with sharded tables, or with tables of another database than the catalog's.",
+    hint: "Query the catalogs in a statement of their own.",
+  },
+  reference_write_mixed: {
+    sqlstate: "0A000",
+    when: "A statement writes a reference table and uses tables that not every database has.",
+    hint: "Read the other tables first, and write with the values read.",
+  },
+  reference_write_not_deterministic: {
+    sqlstate: "0A000",
+    when: "A write to a reference table whose result could differ between databases.",
+    hint: "Compute the values first, and write them as constants or parameters.",
+  },
+  session_state_function: {
+    sqlstate: "0A000",
+    when: "A function about the session's own state, which a pooled connection does not keep.",
+    hint: "Use a transaction-level lock (pg_advisory_xact_lock), SET, or RETURNING instead of currval().",
+  },
+  catalog_state_function: {
+    sqlstate: "0A000",
+    when: "A function about the catalog database's own state (sequences, advisory locks, large objects) in a statement that runs elsewhere.",
+    hint: "Call the function in a statement of its own.",
+  },
+  merge_not_supported: {
+    sqlstate: "0A000",
+    when: "MERGE into or from a mapped table.",
+    hint: "Use INSERT ... ON CONFLICT, UPDATE and DELETE.",
+  },
+  statement_spans_placements: {
+    sqlstate: "0A000",
+    when: "The keys of a statement that needs one placement lie in several.",
+    hint: "Use one statement for each key.",
+  },
+  shard_key_not_proven: {
+    sqlstate: "0A000",
+    when: "A statement that needs one placement pins the shard key to a value that the proxy cannot read as PostgreSQL would.",
+    hint: "Pass the key as a parameter or literal of the key's own type.",
+  },
+  limit_negative: {
+    sqlstate: "2201W",
+    when: "LIMIT is negative.",
+  },
+  offset_negative: {
+    sqlstate: "2201X",
+    when: "OFFSET is negative.",
+  },
+  limit_not_readable: {
+    sqlstate: "22P02",
+    when: "The parameter of LIMIT or OFFSET is not an integer the proxy reads.",
+    hint: "Pass it as a bigint or integer.",
   },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 

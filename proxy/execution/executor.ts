@@ -38,6 +38,7 @@ export interface OidTranslation {
 export interface ExecutorOptions {
   readonly translation: (database: DatabaseName) => OidTranslation;
   readonly types: GatherTypes;
+  readonly catalogEpoch: number;
 }
 
 export class Executor {
@@ -100,6 +101,7 @@ export class Executor {
     return {
       rendered: fragment.rendered,
       protocol,
+      catalogEpoch: this.#options.catalogEpoch,
       parameterTypes: this.#options.translation(fragment.database).parameterTypes(types),
       describe: request.describe,
     };

@@ -3,6 +3,7 @@
  * and errors are PostgreSQL's.
  */
 import type { BoundParameter } from "../../planner/physical-plan.ts";
+import { plainSql } from "../../planner/sql-template.ts";
 import type { RenderedSql } from "../../planner/sql-template.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { FrameWriter } from "../protocol/frame-writer.ts";
@@ -29,6 +30,8 @@ export type FragmentProtocol =
 export interface FragmentRequest {
   readonly rendered: RenderedSql;
   readonly protocol: FragmentProtocol;
+  /** Statements prepared before the tables changed are not used again: their result types may be others. */
+  readonly catalogEpoch: number;
   /** Types of the parameters in this database's OIDs. */
   readonly parameterTypes: readonly number[];
   /** The backend's own columns are wanted (RowDescription in the stream). */
@@ -86,7 +89,7 @@ function prepare(
   request: FragmentRequest,
   writer: FrameWriter,
 ): string {
-  const key = `${request.parameterTypes.join(",")}\0${request.rendered.sql}`;
+  const key = preparedKey(request);
   const known = connection.prepared.get(key);
   if (known !== undefined) {
     connection.prepared.delete(key);
@@ -119,5 +122,20 @@ function evictOldest(connection: BackendConnection, writer: FrameWriter): void {
 
 /** A Parse may have failed: whatever this request was to prepare is not known to be there. */
 export function forgetPrepared(connection: BackendConnection, request: FragmentRequest): void {
-  connection.prepared.delete(`${request.parameterTypes.join(",")}\0${request.rendered.sql}`);
+  connection.prepared.delete(preparedKey(request));
+}
+
+function preparedKey({ catalogEpoch, parameterTypes, rendered }: FragmentRequest): string {
+  return `${catalogEpoch}\0${parameterTypes.join(",")}\0${rendered.sql}`;
+}
+
+/** A text of the proxy's own, without parameters, whose rows nobody describes. */
+export function plainRequest(sql: string): FragmentRequest {
+  return {
+    rendered: plainSql(sql),
+    protocol: { kind: "simple" },
+    catalogEpoch: 0,
+    parameterTypes: [],
+    describe: false,
+  };
 }

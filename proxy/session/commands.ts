@@ -11,8 +11,7 @@ import type {
   TransactionPlan,
 } from "../../planner/logical-plan.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
-import { plainSql } from "../../planner/sql-template.ts";
-import type { FragmentProtocol } from "../execution/fragment-request.ts";
+import { plainRequest } from "../execution/fragment-request.ts";
 import { runFragment } from "../execution/run-fragment.ts";
 import { UNKNOWN_SETTINGS } from "../execution/session-backends.ts";
 import { readEnvironment } from "./environment.ts";
@@ -21,8 +20,6 @@ import type { Responder } from "./responder.ts";
 import { applySetting } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
 import type { StatementRunner } from "./statement-runner.ts";
-
-const SIMPLE: FragmentProtocol = { kind: "simple" };
 
 export type CommandPlan = TransactionPlan | SettingPlan | SessionPlan;
 
@@ -167,13 +164,7 @@ export class Commands {
   }
 
   async #apply(connection: BackendConnection, sql: string): Promise<void> {
-    const request = {
-      rendered: plainSql(sql),
-      protocol: SIMPLE,
-      parameterTypes: [],
-      describe: false,
-    };
-    for await (const event of runFragment(connection, request)) {
+    for await (const event of runFragment(connection, plainRequest(sql))) {
       if (event.kind === "notice") await this.#responder.event(event);
     }
   }

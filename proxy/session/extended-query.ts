@@ -3,10 +3,12 @@
  * Query"). What a statement's parameters and columns are is PostgreSQL's answer, kept; where
  * its rows are is known once it is bound, so backends see it when it is executed.
  */
+import { isDeepStrictEqual } from "node:util";
 import { SqlError } from "../../base/sql-error.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { ParsedStatement } from "../../planner/parse.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
+import type { Description } from "../execution/describe.ts";
 import type { ResultEvent } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
@@ -54,7 +56,7 @@ export class ExtendedQuery {
     const { runner, planner } = this.#parts;
     const outcome = planner.parse(sql);
     if (outcome.kind === "empty")
-      return { name, sql, isEmpty: true, description: NOTHING_DESCRIBED };
+      return { name, sql, isEmpty: true, description: NOTHING_DESCRIBED, catalogEpoch: 0 };
     if (outcome.kind === "rejected") return runner.rejected(sql, signal);
     const [statement, second] = outcome.statements;
     if (statement === undefined || second !== undefined) {
@@ -69,7 +71,7 @@ export class ExtendedQuery {
       : NOTHING_DESCRIBED;
     const context = await runner.planContext(description.parameterTypes, signal);
     planner.plan(statement, context, sql);
-    return { name, sql, isEmpty: false, description };
+    return { name, sql, isEmpty: false, description, catalogEpoch: context.catalog.epoch };
   }
 
   async bind(message: Bind): Promise<void> {
@@ -147,15 +149,27 @@ export class ExtendedQuery {
   }
 
   /** Planned again where map, catalog or settings have changed since Parse; else it is known. */
-  async #plan({ sql, description }: PreparedStatement, signal: AbortSignal): Promise<LogicalPlan> {
+  async #plan(
+    { sql, description, catalogEpoch }: PreparedStatement,
+    signal: AbortSignal,
+  ): Promise<LogicalPlan> {
     const { runner, planner } = this.#parts;
     const context = await runner.planContext(description.parameterTypes, signal);
+    if (context.catalog.epoch !== catalogEpoch) await this.#refuseChanged(sql, description, signal);
     const known = planner.known(sql, context);
     if (known !== undefined) return known;
     const outcome = planner.parse(sql);
     const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
     if (statement === undefined) return runner.rejected(sql, signal);
     return planner.plan(statement, context, sql);
+  }
+
+  /** What the client was told of the statement must still hold, as PostgreSQL's plan cache demands. */
+  async #refuseChanged(sql: string, told: Description, signal: AbortSignal): Promise<void> {
+    if (told.parameterTypes.length === 0 && told.columns === undefined) return;
+    const now = await this.#parts.runner.describe(sql, told.parameterTypes, signal);
+    if (isDeepStrictEqual(told.columns?.map(resultType), now.columns?.map(resultType))) return;
+    throw new SqlError("cached_plan_changed", "cached plan must not change result type");
   }
 
   async #run(
@@ -268,6 +282,10 @@ export class ExtendedQuery {
   forgetPortals(): void {
     this.#portals.clear();
   }
+}
+
+function resultType({ name, typeOid, typmod }: ColumnDescription): readonly unknown[] {
+  return [name, typeOid, typmod];
 }
 
 /** Statements PostgreSQL analyzes when they are parsed; all others have no parameters and, but for SHOW and EXPLAIN, no columns. */

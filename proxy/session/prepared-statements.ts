@@ -9,6 +9,8 @@ export interface PreparedStatement {
   readonly sql: string;
   readonly isEmpty: boolean;
   readonly description: Description;
+  /** Of the catalog that the description is from. */
+  readonly catalogEpoch: number;
 }
 
 export class PreparedStatements {

@@ -20,13 +20,13 @@ import type { BackendConnection } from "../backend/backend-connection.ts";
 import { describe } from "../execution/describe.ts";
 import type { Description } from "../execution/describe.ts";
 import { Executor } from "../execution/executor.ts";
+import { plainRequest } from "../execution/fragment-request.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import { nextValues, qualified } from "../execution/global-sequences.ts";
 import type { ResultStream } from "../execution/result-event.ts";
 import { runFragment } from "../execution/run-fragment.ts";
 import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
-import { plainSql } from "../../planner/sql-template.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Environment } from "./environment.ts";
@@ -199,6 +199,7 @@ export class StatementRunner {
     const executor = new Executor(this.#backends, {
       translation: (database) => translations.of(database),
       types: { byOid: catalog.types, extraFloatDigits },
+      catalogEpoch: catalog.epoch,
     });
     this.#services.metrics.increment("colonnade_statements_total", {
       kind: plan.kind === "insert" ? "insert" : physical.access,
@@ -292,9 +293,7 @@ export class StatementRunner {
       const participant = await transaction.join(step.database, signal);
       participant.wrote = "yes";
       const isAnswer = index === 0;
-      const rendered = plainSql(step.sql);
-      const fragment = { rendered, protocol: SIMPLE, parameterTypes: [], describe: false };
-      for await (const event of runFragment(participant.connection, fragment)) {
+      for await (const event of runFragment(participant.connection, plainRequest(step.sql))) {
         if (isAnswer && (request.describe || event.kind !== "columns")) yield event;
       }
     }
@@ -315,13 +314,8 @@ export class StatementRunner {
     for (const [index, step] of plan.steps.entries()) {
       const connection = await this.#backends.acquire(step.database, signal);
       try {
-        const fragment = {
-          rendered: plainSql(step.sql),
-          protocol: SIMPLE,
-          parameterTypes: [],
-          describe: false,
-        };
-        for await (const event of runFragment(connection, fragment)) if (index === 0) yield event;
+        for await (const event of runFragment(connection, plainRequest(step.sql)))
+          if (index === 0) yield event;
       } finally {
         this.#backends.release(connection);
       }
@@ -351,8 +345,6 @@ export class StatementRunner {
     return ended.outcome;
   }
 }
-
-const SIMPLE: FragmentProtocol = { kind: "simple" };
 
 /** Read committed is what a transaction has anyway: naming it would only lengthen each BEGIN. */
 function meaningful(isolation: TransactionModes["isolation"]): TransactionModes["isolation"] {

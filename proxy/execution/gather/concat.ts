@@ -91,9 +91,11 @@ export async function* interleavedRuns(
         await new Promise<void>((resolve) => (wake = resolve));
         continue;
       }
-      if (arrival.kind !== "run") reading.delete(arrival.index);
       if (arrival.kind === "failure") throw arrival.error;
-      if (arrival.kind === "end") continue;
+      if (arrival.kind === "end") {
+        reading.delete(arrival.index);
+        continue;
+      }
       yield arrival;
       ask(arrival.index, (shards[arrival.index] as ShardRows).next());
     }

@@ -11,6 +11,7 @@ import { dateType, timeType, timestampType, timestamptzType, timetzType } from "
 import { float4Type, float8Type } from "./floats.ts";
 import { boolType, int2Type, int4Type, int8Type, oidType, pgLsnType } from "./integers.ts";
 import { intervalType } from "./interval.ts";
+import { cidrType, inetType } from "./network.ts";
 import { numericType } from "./numeric-key.ts";
 import * as text from "./text.ts";
 import { TYPE_OID } from "./type-oids.ts";
@@ -39,8 +40,10 @@ const BUILT_IN: ReadonlyMap<number, AnyValueType> = new Map([
   [TYPE_OID.int2, erased(int2Type)],
   [TYPE_OID.int4, erased(int4Type)],
   [TYPE_OID.oid, erased(oidType)],
+  [TYPE_OID.cidr, erased(cidrType)],
   [TYPE_OID.macaddr8, erased(text.macaddr8Type)],
   [TYPE_OID.macaddr, erased(text.macaddrType)],
+  [TYPE_OID.inet, erased(inetType)],
   [TYPE_OID.date, erased(dateType)],
   [TYPE_OID.time, erased(timeType)],
   [TYPE_OID.timestamp, erased(timestampType)],
