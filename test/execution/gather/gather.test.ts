@@ -172,13 +172,14 @@ test.each([
   expect([shard.asked, shard.isStopped]).toEqual([0, true]);
 });
 
-test("placements whose columns differ are refused", async () => {
-  const first = new HandShard("a", ID, [ids(1)]);
-  const second = new HandShard("b", [column("id", OID.int8)], [ids(2)]);
+test("placements whose columns differ are refused, and stopped", async () => {
   for (const how of [CONCAT, mergeBy()]) {
+    const first = new HandShard("a", ID, [ids(1)], { isOpen: true });
+    const second = new HandShard("b", [column("id", OID.int8)], [ids(2)]);
     await expect(collect(gather(how, [first, second], ID))).rejects.toMatchObject({
       id: "placement_columns_differ",
     });
+    expect([first.isStopped, second.isStopped]).toEqual([true, true]);
   }
   const wide = new HandShard("c", [...ID, ...ID], []);
   await expect(collect(gather(CONCAT, [wide], ID))).rejects.toMatchObject({

@@ -144,6 +144,39 @@ const hex = fc
   .uint8Array({ maxLength: 4 })
   .map((bytes) => `\\x${Buffer.from(bytes).toString("hex")}`);
 
+const address = fc.oneof(
+  fc.tuple(fc.ipV4(), nat(0, 32)).map(([ip, length]) => `${ip}/${length}`),
+  fc.tuple(fc.ipV6(), nat(0, 128)).map(([ip, length]) => `${ip}/${length}`),
+  fc.constantFrom(
+    "10.0.0.0/8",
+    "10.0.0.0/9",
+    "10.0.0.0/32",
+    "10.0.0.1/8",
+    "10.0.0.1",
+    "::",
+    "::1",
+    "1::",
+  ),
+  fc.constantFrom(
+    "::ffff:1.2.3.4",
+    "::1.2.3.4/120",
+    "fe80::/10",
+    "fe80::1/10",
+    "0.0.0.0/0",
+    "::/0",
+  ),
+);
+const network = fc.constantFrom(
+  "10",
+  "10.1",
+  "10.1.2.3/32",
+  "10.0.0.0/9",
+  "fe80::/10",
+  "::/0",
+  "::1/128",
+  "1:2::/32",
+);
+
 function arrayOf(element: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const quoted = fc.oneof(
     { weight: 5, arbitrary: element.map((value) => `"${value.replaceAll(/["\\]/g, "\\$&")}"`) },
@@ -198,6 +231,8 @@ const TYPES: readonly (readonly [string, string, fc.Arbitrary<string>])[] = [
     "pg_lsn_send",
     fc.tuple(nat(0, 300), nat(0, 2 ** 31 - 1)).map((p) => p.map((n) => n.toString(16)).join("/")),
   ],
+  ["inet", "inet_send", address],
+  ["cidr", "cidr_send", network],
   [
     "macaddr",
     "macaddr_send",
