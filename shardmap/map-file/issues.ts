@@ -24,9 +24,11 @@ export function reportIssues(
 function leaves(issue: Issue, around: readonly PropertyKey[]): readonly Issue[] {
   const path = [...around, ...issue.path];
   if (issue.code === "invalid_union") {
-    const meant = issue.errors.find((errors) =>
-      errors.some((each) => each.path.length > 0 || each.code !== "invalid_type"),
-    );
+    const fits = (errors: readonly Issue[]): boolean =>
+      errors.every((each) => each.path.length > 0 || !/^invalid_(?:type|value)$/.test(each.code));
+    const isWord = (errors: readonly Issue[]): boolean =>
+      errors.some((each) => each.code === "invalid_value");
+    const meant = issue.errors.find(fits) ?? issue.errors.find(isWord);
     if (meant !== undefined) return meant.flatMap((each) => leaves(each, path));
   }
   return [{ ...issue, path }];

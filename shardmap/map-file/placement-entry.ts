@@ -4,10 +4,13 @@ import type { ShardFunction } from "../shard-function/shard-function.ts";
 import type { PlacementFile } from "./format.ts";
 import type { FieldPath } from "./problems.ts";
 
-/** One placement of the file whose structure is sound; its number is that in the file. */
+/** One placement of the file. What is wrong in it is reported with the file's structure; the rest is checked. */
 export interface PlacementEntry {
   readonly path: FieldPath;
-  readonly file: PlacementFile;
+  /** Undefined: absent, or unreadable. */
+  readonly file: { readonly [Field in keyof PlacementFile]-?: PlacementFile[Field] | undefined };
+  /** Fields that are there and could not be read: they are not missing, and what they say is not known. */
+  readonly unreadable: ReadonlySet<string>;
 }
 
 /** What a shard function makes of the placements: itself, and each entry's logical shards. */

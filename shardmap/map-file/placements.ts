@@ -39,30 +39,40 @@ export function readPlacements(
   path: FieldPath,
   context: PlacementContext,
 ): ReadPlacements | undefined {
-  const entries: PlacementEntry[] = [];
-  for (const [index, value] of values.entries()) {
-    const parsed = placementFile.safeParse(value);
-    if (parsed.success) entries.push({ path: [...path, index], file: parsed.data });
-  }
+  const entries = values.map((value, index) => readEntry(value, [...path, index]));
   const places = readPlaces(entries, context);
   if (fn === undefined) return undefined;
   rejectFieldsOfOtherFunctions(fn.kind, entries, context.problems);
-  // With a placement that cannot be read, a shard without one may be just there.
-  const isComplete = entries.length === values.length;
-  const assigned = assign(fn, entries, path, isComplete, context.problems);
+  const assigned = assign(fn, entries, path, context.problems);
   return assigned && combine(assigned, places);
+}
+
+function readEntry(value: unknown, path: FieldPath): PlacementEntry {
+  const fields: Readonly<Record<string, unknown>> =
+    typeof value === "object" && value !== null ? { ...value } : {};
+  const { shape } = placementFile;
+  const file = {
+    shards: shape.shards.safeParse(fields["shards"]).data,
+    ranges: shape.ranges.safeParse(fields["ranges"]).data,
+    values: shape.values.safeParse(fields["values"]).data,
+    default: shape.default.safeParse(fields["default"]).data,
+    database: shape.database.safeParse(fields["database"]).data,
+    schema: shape.schema.safeParse(fields["schema"]).data,
+  };
+  const read: Readonly<Record<string, unknown>> = file;
+  const unreadable = Object.keys(fields).filter((field) => read[field] === undefined);
+  return { path, file, unreadable: new Set(unreadable) };
 }
 
 function assign(
   fn: FunctionFile,
   entries: readonly PlacementEntry[],
   path: FieldPath,
-  isComplete: boolean,
   problems: ProblemList,
 ): AssignedShards | undefined {
   switch (fn.kind) {
     case "hash":
-      return readHashShards(fn.logicalShards, entries, path, isComplete, problems);
+      return readHashShards(fn.logicalShards, entries, path, problems);
     case "range":
       return readRangeShards(fn.keyType, entries, problems);
     case "list":
@@ -93,22 +103,30 @@ function readPlaces(
 ): readonly Place[] {
   const { databases, canonicalSchema, problems } = context;
   const firstAt = new Map<string, FieldPath>();
-  return entries.map(({ path, file }) => {
-    const schema = file.schema ?? canonicalSchema;
-    checkDatabase(file.database, databases, [...path, "database"], problems);
-    if (file.schema !== undefined) checkIdentifier("schema", schema, [...path, "schema"], problems);
+  return entries.map(({ path, file, unreadable }) => {
+    const { database = "", schema = canonicalSchema } = file;
+    const place: Place = {
+      id: `${database}.${schema}`,
+      database: databaseName(database),
+      schema,
+    };
+    if (file.schema !== undefined) {
+      checkIdentifier("schema", schema, [...path, "schema"], problems);
+    }
+    if (file.database === undefined) return place;
+    checkDatabase(database, databases, [...path, "database"], problems);
+    if (unreadable.has("schema")) return place;
 
-    const id = `${file.database}.${schema}`;
-    const first = firstAt.get(id);
-    if (first === undefined) firstAt.set(id, path);
+    const first = firstAt.get(place.id);
+    if (first === undefined) firstAt.set(place.id, path);
     else {
       problems.report(
         path,
-        `schema ${quoted(schema)} of database ${quoted(file.database)} is already the place of ${fieldText(first.slice(2))}`,
+        `schema ${quoted(schema)} of database ${quoted(database)} is already the place of ${fieldText(first.slice(2))}`,
         "Join the two placements, or give one a schema of its own: both would hold tables of the same names.",
       );
     }
-    return { id, database: databaseName(file.database), schema };
+    return place;
   });
 }
 

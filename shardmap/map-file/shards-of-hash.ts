@@ -8,7 +8,6 @@ export function readHashShards(
   logicalShards: number | undefined,
   entries: readonly PlacementEntry[],
   path: FieldPath,
-  isComplete: boolean,
   problems: ProblemList,
 ): AssignedShards | undefined {
   const runs = entries.map((entry) => readRuns(entry, problems));
@@ -21,7 +20,7 @@ export function readHashShards(
   }
   const missing = [...ownerOf.keys()].filter((shard) => ownerOf[shard] === -1);
   // What could not be read may be what is missing.
-  if (missing.length > 0 && isComplete && !runs.includes(undefined)) {
+  if (missing.length > 0 && !runs.includes(undefined)) {
     problems.report(
       path,
       `${missing.length === 1 ? "logical shard" : "logical shards"} ${printShards(missing)} ${missing.length === 1 ? "has" : "have"} no placement`,
@@ -36,11 +35,13 @@ export function readHashShards(
 
 /** Undefined where the entry has no readable `shards`; then that is reported. */
 function readRuns(
-  { path, file }: PlacementEntry,
+  { path, file, unreadable }: PlacementEntry,
   problems: ProblemList,
 ): readonly ShardRun[] | undefined {
   if (file.shards === undefined) {
-    problems.report(path, "the placement names no logical shards", "Add `shards: 0-239`.");
+    if (!unreadable.has("shards")) {
+      problems.report(path, "the placement names no logical shards", "Add `shards: 0-239`.");
+    }
     return undefined;
   }
   const { shards } = file;

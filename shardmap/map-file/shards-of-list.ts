@@ -25,8 +25,8 @@ function readValues(
   namedBy: Map<string, PlacementEntry>,
   problems: ProblemList,
 ): readonly KeyValue[] {
-  const { path, file } = entry;
-  if (file.values === undefined && file.default !== true) {
+  const { path, file, unreadable } = entry;
+  if (file.values === undefined && file.default !== true && !unreadable.has("values")) {
     problems.report(
       path,
       "the placement names no values",

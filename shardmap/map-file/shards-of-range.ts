@@ -31,11 +31,12 @@ export function readRangeShards(
 
 function readRanges(
   keyType: KeyType,
-  { path, file }: PlacementEntry,
+  { path, file, unreadable }: PlacementEntry,
   entry: number,
   problems: ProblemList,
 ): readonly PlacedRange[] {
   if (file.ranges === undefined) {
+    if (unreadable.has("ranges")) return [];
     problems.report(
       path,
       "the placement names no ranges",
