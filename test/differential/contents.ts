@@ -6,7 +6,24 @@ import type { RawClient } from "../support/raw-client.ts";
 import { COLOCATIONS, DATABASES, GROUP_DATABASE, colocationOf, identifier } from "./model.ts";
 import { TABLES } from "./tables.ts";
 import type { TableModel } from "./model.ts";
+import type { Environment } from "./environment.ts";
+import type { Runner } from "./runner.ts";
 import { placementSql } from "./schema.ts";
+
+/** Differences as sentences; none is good. `isSharded`: the other side keeps its rows in the placements. */
+export async function compareContents(
+  { databases }: Pick<Environment, "databases">,
+  { plain, other }: Pick<Runner, "plain" | "other">,
+  isSharded: boolean,
+): Promise<string[]> {
+  const throughClient = await compareThroughClient(plain.client, other.client);
+  if (!isSharded) return throughClient;
+  return [
+    ...throughClient,
+    ...(await comparePlacements(plain.client, databases)),
+    ...(await checkGeneratedKeys(plain.client, databases)),
+  ];
+}
 
 /** The visible columns as one text value per row, sorted by its bytes. */
 function rowsSql(table: TableModel, schema: string, also = ""): string {
@@ -19,7 +36,7 @@ function rowsSql(table: TableModel, schema: string, also = ""): string {
 const asLine = (row: readonly (string | null)[]): string => JSON.stringify(row);
 
 /** Differences between the two sides' tables, as sentences; none is good. */
-export async function compareThroughClient(plain: RawClient, other: RawClient): Promise<string[]> {
+async function compareThroughClient(plain: RawClient, other: RawClient): Promise<string[]> {
   const differences: string[] = [];
   for (const table of TABLES) {
     const sql = rowsSql(table, "public");
@@ -32,7 +49,7 @@ export async function compareThroughClient(plain: RawClient, other: RawClient): 
 }
 
 /** The same, read directly from the databases: each row on its placement, nothing elsewhere. */
-export async function comparePlacements(
+async function comparePlacements(
   plain: RawClient,
   databases: ReadonlyMap<string, RawClient>,
 ): Promise<string[]> {
@@ -77,7 +94,7 @@ async function expectedPlaces(plain: RawClient, table: TableModel): Promise<Map<
 }
 
 /** Keys the servers drew themselves: unique over all placements, and each where its value belongs. */
-export async function checkGeneratedKeys(
+async function checkGeneratedKeys(
   plain: RawClient,
   databases: ReadonlyMap<string, RawClient>,
 ): Promise<string[]> {

@@ -88,13 +88,7 @@ export const COLOCATIONS: readonly ColocationModel[] = [
     name: "sensors",
     keyTypes: ["smallint"],
     placements: FOUR,
-    yaml: ranges("smallint", FOUR, [
-      "",
-      "to: 0",
-      "from: 0, to: 10",
-      "from: 10, to: 100",
-      "from: 100",
-    ]),
+    yaml: ranges("smallint", FOUR, ["to: 0", "from: 0, to: 10", "from: 10, to: 100", "from: 100"]),
     placementOf: {
       kind: "sql",
       sql: "CASE WHEN $1 < 0 THEN 0 WHEN $1 < 10 THEN 1 WHEN $1 < 100 THEN 2 ELSE 3 END",
@@ -105,7 +99,6 @@ export const COLOCATIONS: readonly ColocationModel[] = [
     keyTypes: ["date"],
     placements: FOUR_OUTSIDE,
     yaml: ranges("date", FOUR_OUTSIDE, [
-      "",
       "to: 2023-04-01",
       "from: 2023-04-01, to: 2024-04-01",
       "from: 2024-04-01, to: 2025-04-01",
@@ -170,7 +163,7 @@ function ranges(
 ): string {
   const lines = placements.map(
     ({ database, schema }, index) =>
-      `      - { ${bounds[index + 1]}, database: ${database}, schema: ${schema} }`,
+      `      - { ranges: [{ ${bounds[index]} }], database: ${database}, schema: ${schema} }`,
   );
   return [`    shard_key: ${keyType}`, "    function: range", "    placements:", ...lines].join(
     "\n",

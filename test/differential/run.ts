@@ -1,6 +1,6 @@
 /** One seeded run: so many statements, whole tables compared every so often, and a report. */
 import type { RawClient } from "../support/raw-client.ts";
-import { checkGeneratedKeys, comparePlacements, compareThroughClient } from "./contents.ts";
+import { compareContents } from "./contents.ts";
 import type { Environment } from "./environment.ts";
 import { writeInitialRows, writeUnit } from "./generate.ts";
 import { Random } from "./random.ts";
@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly differencesMax?: number;
   /** Sees every step before it is sent. */
   readonly trace?: ((sql: string) => void) | undefined;
+  /** Runs before each unit of work, with its number. */
+  readonly onUnit?: (unit: number) => Promise<void>;
 }
 
 export interface Report {
@@ -53,10 +55,12 @@ export async function runDifferential(
     },
   );
   let tablesCompared = 0;
+  let units = 0;
   try {
     await fill(environment, runner, random);
     let next = STATEMENTS_PER_COMPARISON;
     while (runner.statements < statements && runner.differences.length < differencesMax) {
+      await options.onUnit?.(units++);
       const steps = writeUnit(random);
       options.trace?.(JSON.stringify(steps));
       await runner.unit(steps);
@@ -90,21 +94,6 @@ export async function runDifferential(
     differences: runner.differences,
     tablesCompared,
   };
-}
-
-async function compareContents(
-  environment: Environment,
-  runner: Runner,
-  isSharded: boolean,
-): Promise<string[]> {
-  const { client } = runner.plain;
-  const throughClient = await compareThroughClient(client, runner.other.client);
-  if (!isSharded) return throughClient;
-  return [
-    ...throughClient,
-    ...(await comparePlacements(client, environment.databases)),
-    ...(await checkGeneratedKeys(client, environment.databases)),
-  ];
 }
 
 /** Empties both sides and fills them alike. */

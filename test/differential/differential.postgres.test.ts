@@ -1,0 +1,116 @@
+/**
+ * Equal or error: at least 20,000 seeded statements get the same answer of the proxy, with
+ * four placements on three databases, as of one plain PostgreSQL.
+ *
+ * A failure prints the seed: `npm run test:differential -- --seed N` replays it.
+ */
+import { readFile, readdir } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startTestProxy } from "../support/proxy.ts";
+import type { TestProxy } from "../support/proxy.ts";
+import { readCases } from "./cases.ts";
+import type { Case } from "./cases.ts";
+import { compareContents } from "./contents.ts";
+import { startEnvironment } from "./environment.ts";
+import type { Environment } from "./environment.ts";
+import { printReport, runDifferential } from "./run.ts";
+import { Runner } from "./runner.ts";
+
+const SEEDS = [1, 2, 3, 4];
+const STATEMENTS_PER_SEED = 5_200;
+/** Of all statements; far fewer would make an equal answer easy. */
+const ANSWERED_SHARE_MIN = 0.75;
+
+let environment: Environment;
+let proxy: TestProxy;
+beforeAll(async () => {
+  environment = await startEnvironment();
+  proxy = await startTestProxy(environment.mapYaml);
+});
+afterAll(async () => {
+  await proxy?.stop();
+  await environment?.[Symbol.asyncDispose]();
+});
+
+describe("seeded statements", () => {
+  test.for(SEEDS)("seed %i", { timeout: 300_000 }, async (seed) => {
+    const report = await runDifferential(environment, {
+      seed,
+      statements: STATEMENTS_PER_SEED,
+      connectOther: () => proxy.connect(),
+      isSharded: true,
+    });
+    const printed = printReport(report);
+    process.stdout.write(`${printed}\n`);
+    expect(report.differences, printed).toEqual([]);
+    expect(report.statements).toBeGreaterThanOrEqual(STATEMENTS_PER_SEED);
+    expect(report.answered / report.statements).toBeGreaterThan(ANSWERED_SHARE_MIN);
+  });
+});
+
+const CASES = new URL("cases/", import.meta.url);
+
+describe.for(await readdir(CASES))("%s", (file) => {
+  test("every case is answered as one PostgreSQL does, or refused as expected", async () => {
+    await environment.truncateAll();
+    const runner = new Runner(
+      {
+        client: await environment.connectPlain(),
+        connect: environment.connectPlain,
+        typeNames: environment.plainTypeNames,
+      },
+      {
+        client: await proxy.connect(),
+        connect: () => proxy.connect(),
+        typeNames: environment.catalogTypeNames,
+      },
+    );
+    const failures: string[] = [];
+    for (const each of readCases(await readFile(new URL(file, CASES), "utf8"))) {
+      failures.push(
+        ...(await failureOf(runner, each)).map((why) => `${file}:${each.line}: ${why}`),
+      );
+    }
+    failures.push(...(await compareContents(environment, runner, true)));
+    await runner.plain.client.close();
+    await runner.other.client.close();
+    expect(failures).toEqual([]);
+  });
+});
+
+async function failureOf(runner: Runner, { expected, sql }: Case): Promise<string[]> {
+  const before = runner.differences.length;
+  const refusals = new Map(runner.refusals);
+  await runner.unit([
+    {
+      kind: "simple",
+      sql,
+      statements: [
+        {
+          kind: "case",
+          sql,
+          parameters: [],
+          order: /ORDER BY/.test(sql) && !/OVER|string_agg/.test(sql) ? "total" : "any",
+          opaqueColumns: [],
+          isWrite: true,
+          mayFailTwice: false,
+        },
+      ],
+    },
+  ]);
+  const [difference] = runner.differences.slice(before);
+  if (difference !== undefined)
+    return [
+      `${difference.why}\n${difference.step}\n${difference.expected}\n---\n${difference.actual}`,
+    ];
+  const refused = [...runner.refusals].find(
+    ([reason, count]) => refusals.get(reason) !== count,
+  )?.[0];
+  if (expected.kind === "equal")
+    return refused === undefined ? [] : [`refused (${refused}): ${sql}`];
+  if (expected.kind === "equal or refused") return [];
+  if (refused === undefined) return [`answered, though it must be refused: ${sql}`];
+  return expected.id === undefined || refused === expected.id
+    ? []
+    : [`refused as ${refused}, not ${expected.id}`];
+}

@@ -1,0 +1,33 @@
+/**
+ * `npm run test:differential -- --seed N --statements N [--trace]`: one seeded run against
+ * the proxy, printed. Exit code 1 where an answer differs.
+ *
+ * `--twin` compares two plain servers instead, which shows what the harness itself adds.
+ */
+import { parseArgs } from "node:util";
+import { startTestProxy } from "../support/proxy.ts";
+import { startEnvironment } from "./environment.ts";
+import { printReport, runDifferential } from "./run.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    statements: { type: "string", default: "20000" },
+    differences: { type: "string", default: "20" },
+    twin: { type: "boolean", default: false },
+    trace: { type: "boolean", default: false },
+  },
+});
+
+await using environment = await startEnvironment();
+await using proxy = values.twin ? undefined : await startTestProxy(environment.mapYaml);
+const report = await runDifferential(environment, {
+  seed: Number(values.seed),
+  statements: Number(values.statements),
+  differencesMax: Number(values.differences),
+  connectOther: proxy === undefined ? environment.connectTwin : () => proxy.connect(),
+  isSharded: !values.twin,
+  trace: values.trace ? (line) => process.stderr.write(`${line}\n`) : undefined,
+});
+process.stdout.write(`${printReport(report)}\n`);
+process.exitCode = report.differences.length > 0 ? 1 : 0;

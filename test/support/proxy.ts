@@ -1,0 +1,147 @@
+/**
+ * The proxy as its users run it, for tests: `colonnade serve` in a process of its own, on
+ * free ports, with a map and a configuration written for the test.
+ *
+ * A process of its own, so that a test can measure its memory, and so that the proxy and
+ * the test that drives it do not share one thread.
+ */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { stringify } from "yaml";
+import { freePort } from "./free-port.ts";
+import { RawClient } from "./raw-client.ts";
+
+export interface TestProxyOptions {
+  /** Merged over ports and a quiet log. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Flags for Node itself. */
+  readonly nodeFlags?: readonly string[];
+}
+
+export interface TestProxy extends AsyncDisposable {
+  readonly host: "127.0.0.1";
+  readonly port: number;
+  readonly adminPort: number;
+  readonly pid: number;
+  /** What it has written so far: the last of its log. */
+  output(): string;
+  isAlive(): boolean;
+  /** Resident memory, in bytes. */
+  residentBytes(): Promise<number>;
+  connect(settings?: Readonly<Record<string, string>>): Promise<RawClient>;
+  /** For psql and pgbench. */
+  url(database?: string): string;
+  /** SIGTERM, then the end of the process; SIGKILL where it does not come. */
+  stop(): Promise<void>;
+}
+
+const HOST = "127.0.0.1";
+const START_TIMEOUT_MS = 30_000;
+const STOP_TIMEOUT_MS = 15_000;
+const OUTPUT_CHARS_MAX = 20_000;
+const ENTRY = new URL("../../cli/main.ts", import.meta.url).pathname;
+
+export async function startTestProxy(
+  mapYaml: string,
+  options: TestProxyOptions = {},
+): Promise<TestProxy> {
+  const directory = await mkdtemp(join(tmpdir(), "colonnade-proxy-"));
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const [mapFile, configFile] = [join(directory, "map.yaml"), join(directory, "config.yaml")];
+  await writeFile(mapFile, mapYaml);
+  const config = {
+    listen: { host: HOST, port },
+    admin: { host: HOST, port: adminPort },
+    log: { level: "warn" },
+    ...options.config,
+  };
+  await writeFile(configFile, stringify(config));
+
+  const flags = [
+    ...(options.nodeFlags ?? []),
+    ENTRY,
+    "serve",
+    "--map",
+    mapFile,
+    "--config",
+    configFile,
+  ];
+  const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  const keep = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-OUTPUT_CHARS_MAX);
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+  const stop = async (): Promise<void> => {
+    await endProcess(child);
+    await rm(directory, { recursive: true, force: true });
+  };
+  const isAlive = (): boolean => child.exitCode === null && child.signalCode === null;
+  const connect = (settings?: Readonly<Record<string, string>>): Promise<RawClient> =>
+    RawClient.connect({
+      host: HOST,
+      port,
+      user: "postgres",
+      database: "app",
+      ...(settings && { settings }),
+    });
+  try {
+    await untilServing(connect, isAlive);
+  } catch (cause) {
+    await stop();
+    throw new Error(`the proxy did not start: ${output}`, { cause });
+  }
+  return {
+    host: HOST,
+    port,
+    adminPort,
+    pid: child.pid as number,
+    output: () => output,
+    isAlive,
+    residentBytes: () => residentBytes(child.pid as number),
+    connect,
+    url: (database = "app") => `postgres://postgres@${HOST}:${port}/${database}`,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+async function untilServing(
+  connect: () => Promise<RawClient>,
+  isAlive: () => boolean,
+): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    try {
+      const client = await connect();
+      await client.query("SELECT 1");
+      await client.close();
+      return;
+    } catch (error) {
+      if (!isAlive() || Date.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
+async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  if (kilobytes === undefined) throw new Error(`process ${pid} has no resident memory`);
+  return Number(kilobytes) * 1024;
+}
+
+async function endProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
+  await exited;
+  clearTimeout(timer);
+}
