@@ -100,9 +100,10 @@ class Groups {
     );
     this.#request = request;
     this.columns = columns;
-    this.#groupBy = gather.groupBy.map(({ column, collation }) => ({
+    // Groups need no order: under the collations that the planner lets through, equal is equal bytes.
+    this.#groupBy = gather.groupBy.map(({ column }) => ({
       column,
-      type: valueTypeOf(columns[column] as ColumnDescription, collation, types),
+      type: valueTypeOf(columns[column] as ColumnDescription, "byte order", types),
     }));
     this.#outputs = gather.outputs.map((one, index) =>
       planOutput(one, columns, output[index], types),
