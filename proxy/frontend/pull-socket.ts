@@ -55,27 +55,26 @@ export class PullSocket {
     return byte?.[0];
   }
 
-  async read(count: number): Promise<Buffer | undefined> {
-    for (;;) {
-      this.#signal.throwIfAborted();
-      // At the end of the stream, `read` gives what is left, however little.
-      const bytes = this.socket.read(count) as Buffer | null;
-      if (bytes !== null) return bytes.length === count ? bytes : undefined;
-      if (this.socket.readableEnded || this.socket.destroyed) return undefined;
-      await readableOrClosed(this.socket, this.#signal);
-    }
+  /** So many bytes; undefined where the peer went away before they were there. */
+  read(count: number): Promise<Buffer | undefined> {
+    const { socket } = this;
+    const signal = this.#signal;
+    return new Promise((resolve, reject) => {
+      // Listening starts once and lasts until the bytes are there: a listener added while some
+      // bytes are unread is called at once, so adding one for each try would never rest.
+      const attempt = (): void => {
+        const bytes = signal.aborted ? null : (socket.read(count) as Buffer | null);
+        const isOver = socket.readableEnded || socket.destroyed;
+        if (bytes === null && !isOver && !signal.aborted) return;
+        socket.off("readable", attempt).off("end", attempt).off("close", attempt);
+        signal.removeEventListener("abort", attempt);
+        if (signal.aborted) reject(signal.reason as Error);
+        // At the end of the stream, `read` gives what is left, however little.
+        else resolve(bytes?.length === count ? bytes : undefined);
+      };
+      socket.on("readable", attempt).on("end", attempt).on("close", attempt);
+      signal.addEventListener("abort", attempt);
+      attempt();
+    });
   }
-}
-
-/** Resolves when there is something new to know: bytes, the end, a failure, or the abort. */
-function readableOrClosed(socket: Socket, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      socket.off("readable", settle).off("end", settle).off("close", settle);
-      signal.removeEventListener("abort", settle);
-      resolve();
-    };
-    socket.on("readable", settle).on("end", settle).on("close", settle);
-    signal.addEventListener("abort", settle);
-  });
 }

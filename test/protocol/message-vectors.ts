@@ -64,7 +64,7 @@ function vector<Message extends { readonly kind: string }>(
   message: Message,
   hex: string,
 ): Vector {
-  return { file, message, hex, codec: { decode, encode } as Codec<never> };
+  return { file, message, hex, codec: { decode, encode } as unknown as Codec<never> };
 }
 
 const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
