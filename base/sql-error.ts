@@ -288,11 +288,6 @@ export const ERRORS = {
     sqlstate: "57014",
     when: "One placement of a statement failed or has given enough, so the others were stopped. Never seen by a client.",
   },
-  gather_too_large: {
-    sqlstate: "53200",
-    when: "The rows that must be held to put several placements' answers together exceed their limit.",
-    hint: "Read less at once, or pin the statement to one shard key.",
-  },
   transaction_in_doubt: {
     sqlstate: "08007",
     when: "The answer to COMMIT was lost: the transaction may have committed or not.",

@@ -78,7 +78,6 @@ export class DatabaseRows {
   readonly connection: BackendConnection;
   readonly results: readonly FragmentResult[];
   readonly #fragments: readonly DatabaseFragment[];
-  readonly #translate: (columns: readonly ColumnDescription[]) => readonly ColumnDescription[];
   readonly #onNotice: (bytes: Buffer) => void;
   #current = -1;
   #stream: ResultStream | undefined;
@@ -88,15 +87,11 @@ export class DatabaseRows {
   constructor(
     connection: BackendConnection,
     fragments: readonly DatabaseFragment[],
-    options: {
-      readonly translate: (columns: readonly ColumnDescription[]) => readonly ColumnDescription[];
-      readonly onNotice: (bytes: Buffer) => void;
-    },
+    onNotice: (bytes: Buffer) => void,
   ) {
     this.connection = connection;
     this.#fragments = fragments;
-    this.#translate = options.translate;
-    this.#onNotice = options.onNotice;
+    this.#onNotice = onNotice;
     this.results = fragments.map((fragment) => new FragmentResult(fragment, () => this.#read()));
   }
 
@@ -172,7 +167,7 @@ export class DatabaseRows {
     }
     switch (value.kind) {
       case "columns":
-        result.takeColumns(this.#translate(value.columns));
+        result.takeColumns(value.columns);
         break;
       case "rows":
         result.takeRows(value.rows);
@@ -202,7 +197,7 @@ export class DatabaseRows {
     const bytes = this.results.reduce((sum, result) => sum + result.bufferedBytes, 0);
     if (bytes <= GATHER_BYTES_MAX) return;
     throw new SqlError(
-      "gather_too_large",
+      "gather_memory_exceeded",
       `rows of several placements of database "${this.connection.database}" exceed ${GATHER_BYTES_MAX} bytes`,
     );
   }

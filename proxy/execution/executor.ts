@@ -10,7 +10,7 @@ import type { BackendConnection } from "../backend/backend-connection.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { DatabaseRows } from "./database-rows.ts";
-import type { FragmentProtocol, FragmentRequest } from "./fragment-request.ts";
+import type { FragmentProtocol, FragmentRequest, OidTranslation } from "./fragment-request.ts";
 import { combineCommandTags, gatherRows, insertOrderRows } from "./gather/gather.ts";
 import type { GatherTypes } from "./gather/gather.ts";
 import type { ResultEvent, ResultStream } from "./result-event.ts";
@@ -26,13 +26,6 @@ export interface ExecutionRequest {
   readonly output: readonly ColumnDescription[] | undefined;
   /** Whether the client reads column descriptions with the rows (simple protocol). */
   readonly describe: boolean;
-}
-
-/** OIDs of user-defined types and of tables differ between databases; clients see the catalog database's. */
-export interface OidTranslation {
-  columns(columns: readonly ColumnDescription[]): readonly ColumnDescription[];
-  /** The catalog database's types, in this database's OIDs. */
-  parameterTypes(types: readonly number[]): readonly number[];
 }
 
 export interface ExecutorOptions {
@@ -76,13 +69,10 @@ export class Executor {
     const connection =
       participant?.connection ?? (await this.#backends.acquire(fragment.database, signal));
     try {
-      const translation = this.#options.translation(fragment.database);
       const fragmentRequest = this.#request(request, fragment, request.protocol);
       if (request.plan.access === "write") markWritten(participant, undefined);
       for await (const event of runFragment(connection, fragmentRequest)) {
-        if (event.kind === "columns")
-          yield { kind: "columns", columns: translation.columns(event.columns) };
-        else yield event;
+        if (request.describe || event.kind !== "columns") yield event;
         if (event.kind === "complete" && request.plan.access === "write")
           markWritten(participant, event.tag);
       }
@@ -98,12 +88,14 @@ export class Executor {
   ): FragmentRequest {
     const types =
       protocol.kind === "extended" ? protocol.parameters.map(({ typeOid }) => typeOid) : [];
+    const translation = this.#options.translation(fragment.database);
     return {
       rendered: fragment.rendered,
       protocol,
       catalogEpoch: this.#options.catalogEpoch,
-      parameterTypes: this.#options.translation(fragment.database).parameterTypes(types),
-      describe: request.describe,
+      translation,
+      parameterTypes: translation.parameterTypes(types),
+      describe: request.describe || carriesOids(request.output),
     };
   }
 
@@ -162,11 +154,7 @@ export class Executor {
           },
           rowIndexes: fragment.rowIndexes,
         }));
-        const translation = this.#options.translation(database);
-        const rows = new DatabaseRows(connection, fragments, {
-          translate: (columns) => translation.columns(columns),
-          onNotice: (bytes) => notices.push(bytes),
-        });
+        const rows = new DatabaseRows(connection, fragments, (bytes) => notices.push(bytes));
         opened.push({ connection, participant, rows });
       }
     } catch (error) {
@@ -247,6 +235,20 @@ export class Executor {
       tags,
     );
   }
+}
+
+/** Binary values of arrays and records hold OIDs; to find them, the server's own columns must be known. */
+function carriesOids(output: readonly ColumnDescription[] | undefined): boolean {
+  return (
+    output?.some(({ format, typeOid }) => format === "binary" && !isFixedScalar(typeOid)) ?? false
+  );
+}
+
+const RECORD_OIDS = new Set([2249, 2287]);
+const FIXED_OID_MAX = 9_999;
+
+function isFixedScalar(typeOid: number): boolean {
+  return typeOid <= FIXED_OID_MAX && !RECORD_OIDS.has(typeOid);
 }
 
 async function* none(): AsyncGenerator<DataRowRun> {}

@@ -2,11 +2,13 @@
  * How one fragment is put to a backend: with the client's own protocol, so that formats
  * and errors are PostgreSQL's.
  */
+import { PREPARED_STATEMENTS_PER_BACKEND_MAX } from "../../base/limits.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { plainSql } from "../../planner/sql-template.ts";
 import type { RenderedSql } from "../../planner/sql-template.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { FrameWriter } from "../protocol/frame-writer.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { encodeBind } from "../protocol/frontend/bind.ts";
 import { encodeClose } from "../protocol/frontend/close.ts";
 import { encodeDescribe } from "../protocol/frontend/describe.ts";
@@ -14,7 +16,25 @@ import { encodeExecute } from "../protocol/frontend/execute.ts";
 import { encodeParse } from "../protocol/frontend/parse.ts";
 import { encodeQuery } from "../protocol/frontend/query.ts";
 import { encodeSync } from "../protocol/frontend/sync.ts";
-import { PREPARED_STATEMENTS_PER_BACKEND_MAX } from "../../base/limits.ts";
+import type { DataRowRun } from "./shard-rows.ts";
+
+/** OIDs of user-defined types and of tables differ between databases; clients see the catalog database's. */
+export interface OidTranslation {
+  columns(columns: readonly ColumnDescription[]): readonly ColumnDescription[];
+  /** What rows of these columns, the server's own, need before the client may read them; undefined for nothing. */
+  rowPatch(columns: readonly ColumnDescription[]): ((run: DataRowRun) => DataRowRun) | undefined;
+  /** The catalog database's types, in this database's OIDs. */
+  parameterTypes(types: readonly number[]): readonly number[];
+  /** A binary parameter with this database's OIDs inside. */
+  parameter(typeOid: number, value: Buffer): Buffer;
+}
+
+const NO_TRANSLATION: OidTranslation = {
+  columns: (columns) => columns,
+  rowPatch: () => undefined,
+  parameterTypes: (types) => types,
+  parameter: (_, value) => value,
+};
 
 export type FragmentProtocol =
   | { readonly kind: "simple" }
@@ -32,6 +52,7 @@ export interface FragmentRequest {
   readonly protocol: FragmentProtocol;
   /** Statements prepared before the tables changed are not used again: their result types may be others. */
   readonly catalogEpoch: number;
+  readonly translation: OidTranslation;
   /** Types of the parameters in this database's OIDs. */
   readonly parameterTypes: readonly number[];
   /** The backend's own columns are wanted (RowDescription in the stream). */
@@ -57,7 +78,7 @@ export function writeFragment(
         portal: "",
         statement,
         parameterFormats: protocol.parameters.map(({ format }) => format),
-        parameters: protocol.parameters.map(({ value }) => value),
+        parameters: protocol.parameters.map((parameter) => ownOids(parameter, request.translation)),
         resultFormats: protocol.resultFormats,
       },
       writer,
@@ -68,6 +89,13 @@ export function writeFragment(
   }
   connection.expectReady();
   connection.send(writer.take());
+}
+
+function ownOids(
+  { typeOid, format, value }: BoundParameter,
+  translation: OidTranslation,
+): Buffer | null {
+  return value === null || format === "text" ? value : translation.parameter(typeOid, value);
 }
 
 function parseUnnamed(request: FragmentRequest, writer: FrameWriter): string {
@@ -135,6 +163,7 @@ export function plainRequest(sql: string): FragmentRequest {
     rendered: plainSql(sql),
     protocol: { kind: "simple" },
     catalogEpoch: 0,
+    translation: NO_TRANSLATION,
     parameterTypes: [],
     describe: false,
   };

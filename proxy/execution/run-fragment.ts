@@ -13,11 +13,12 @@ import { decodeCommandComplete } from "../protocol/backend/command-complete.ts";
 import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
 import type { ErrorFields } from "../protocol/backend/error-response.ts";
 import { decodeRowDescription } from "../protocol/backend/row-description.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import { encodeCopyFail } from "../protocol/frontend/copy-fail.ts";
 import { forgetPrepared, writeFragment } from "./fragment-request.ts";
-import type { FragmentRequest } from "./fragment-request.ts";
+import type { FragmentRequest, OidTranslation } from "./fragment-request.ts";
 import type { ResultStream } from "./result-event.ts";
 
 /** Filled and taken within one call, so one serves all. */
@@ -33,16 +34,21 @@ export async function* runFragment(
   request: FragmentRequest,
 ): ResultStream {
   writeFragment(connection, request, WRITER);
+  const { translation } = request;
+  let columns: readonly ColumnDescription[];
+  let patch: ReturnType<OidTranslation["rowPatch"]>;
   let failure: BackendError | SqlError | undefined;
   try {
     for (;;) {
       const run = connection.tryReceive() ?? (await connection.receive());
       switch (run.type) {
         case BACKEND_TYPE.dataRow:
-          yield { kind: "rows", rows: run };
+          yield { kind: "rows", rows: patch === undefined ? run : patch(run) };
           break;
         case BACKEND_TYPE.rowDescription:
-          yield { kind: "columns", columns: decodeRowDescription(runBody(run)).columns };
+          columns = decodeRowDescription(runBody(run)).columns;
+          patch = translation.rowPatch(columns);
+          yield { kind: "columns", columns: translation.columns(columns) };
           break;
         case BACKEND_TYPE.commandComplete:
           yield { kind: "complete", tag: decodeCommandComplete(runBody(run)).tag };

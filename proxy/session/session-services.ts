@@ -7,7 +7,7 @@ import type { Catalog } from "../../shardmap/catalog.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { DatabaseName } from "../../base/ids.ts";
-import type { OidTranslation } from "../execution/executor.ts";
+import type { OidTranslation } from "../execution/fragment-request.ts";
 import type { GlobalSequences } from "../execution/global-sequences.ts";
 import type { InDoubt, InDoubtBackends } from "../execution/in-doubt.ts";
 import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";

@@ -37,7 +37,7 @@ import type { SessionSettings } from "./settings.ts";
 export interface StatementRequest {
   readonly plan: QueryPlan | InsertPlan | DdlPlan;
   readonly protocol: FragmentProtocol;
-  /** The client's columns in its formats. Asked for only where several placements answer. */
+  /** The client's columns in its formats. Asked for only where several placements answer, or formats may be binary. */
   readonly output: (signal: AbortSignal) => Promise<readonly ColumnDescription[] | undefined>;
   /** The client reads column descriptions with the rows. */
   readonly describe: boolean;
@@ -190,10 +190,8 @@ export class StatementRunner {
     const physical = await this.bind(plan, request.protocol, signal);
     const needsBlock = physical.fragments.length > 1 && physical.access === "write";
     const transaction = await this.#blockFor(request, needsBlock, signal);
-    const output =
-      physical.fragments.length > 1 && physical.returnsRows
-        ? await request.output(signal)
-        : undefined;
+    const isDescribed = physical.fragments.length > 1 || request.protocol.kind === "extended";
+    const output = physical.returnsRows && isDescribed ? await request.output(signal) : undefined;
     const { translations, catalog } = this.#services.topology();
     const { extraFloatDigits } = await this.environment(signal);
     const executor = new Executor(this.#backends, {
