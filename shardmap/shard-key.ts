@@ -7,7 +7,7 @@
  * It knows no session: what DateStyle, TimeZone, the server's version or a type not yet
  * resolved could change is "unproven". Databases are UTF-8.
  */
-import { unreachable } from "../base/invariant.ts";
+import { InvariantViolation, unreachable } from "../base/invariant.ts";
 import {
   DATE_OID,
   printDate,
@@ -259,5 +259,5 @@ function sign(left: bigint, right: bigint): number {
 }
 
 function differentKinds(): never {
-  throw new TypeError("keys of different types have no order");
+  throw new InvariantViolation("keys of one column are of one kind, so they have an order");
 }

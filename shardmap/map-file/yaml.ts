@@ -18,6 +18,7 @@ import {
   type Node,
   type Pair,
   parseDocument,
+  type Scalar,
   visit,
 } from "yaml";
 import { MAP_ALIASES_MAX, MAP_FILE_CHARACTERS_MAX, MAP_NESTING_MAX } from "../../base/limits.ts";
@@ -180,12 +181,19 @@ function childOf(node: unknown, step: string | number): Pair | Node | undefined 
   if (!isCollection(node)) return undefined;
   if (isMap(node)) {
     // Of a name that stands twice the last counts, as in the data.
-    return node.items.findLast(
-      (pair) => isScalar(pair.key) && String(pair.key.value ?? "") === String(step),
-    );
+    return node.items.findLast((pair) => isScalar(pair.key) && nameOf(pair.key) === String(step));
   }
   const item = isSeq(node) && typeof step === "number" ? node.items[step] : undefined;
   return isNode(item) || isPair(item) ? item : undefined;
+}
+
+/** A key as plain data has it: a number is its digits. */
+function nameOf({ value, source }: Scalar): string {
+  return typeof value === "string"
+    ? value
+    : typeof value === "number"
+      ? String(value)
+      : (source ?? "");
 }
 
 function startOf(node: unknown): number | undefined {

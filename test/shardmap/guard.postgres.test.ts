@@ -13,6 +13,7 @@ import {
 } from "../../shardmap/shard-key.ts";
 import type { Colocation } from "../../shardmap/shard-map.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { found } from "./found.ts";
 import { randomKeyText, seeded } from "./random-keys.ts";
 
 const KEYS = 500;
@@ -48,7 +49,7 @@ colocations:
     "test.yaml",
   );
   if ("problems" in read) throw new Error(JSON.stringify(read.problems));
-  return read.map.colocations.get("c")!;
+  return found(read.map.colocations.get("c"));
 }
 
 const HASH = `
@@ -152,7 +153,7 @@ const CASES: readonly (readonly [string, Colocation, readonly string[]])[] = [
 ];
 
 describe.each(CASES)("%s", (_name, colo, edges) => {
-  const columns = colo.tables.get("t")!;
+  const columns = found(colo.tables.get("t"));
   const random = seeded(7);
   const texts = [
     ...edges.map((edge) => [edge]),
@@ -196,8 +197,8 @@ test("infinite dates and times have a shard like any other", async () => {
         `SELECT ${SEND[type]}($1::text::${type}) AS bytes`,
         [text],
       );
-      const key = keyFromBinary(type, KEY_TYPE_OIDS[type], sent.rows[0]!.bytes) as KeyValue;
-      const home = colo.placementByShard[shardOf(colo.function, [key])!]!;
+      const key = keyFromBinary(type, KEY_TYPE_OIDS[type], found(sent.rows[0]).bytes) as KeyValue;
+      const home = found(colo.placementByShard[found(shardOf(colo.function, [key]))]);
       for (const placement of colo.placements) {
         await client.query(
           `CREATE TEMP TABLE t ("key 0" ${type}, CHECK (${placementGuard(colo, placement, ["key 0"])}))`,

@@ -24,7 +24,7 @@ export function pick<T>(random: Random, items: readonly T[]): T {
 }
 
 const CHARACTERS = [
-  ..."abcXYZ019 _-'\"\\%\t\n$",
+  ...Array.from("abcXYZ019 _-'\"\\%\t\n$"),
   "ä",
   "ß",
   "é",

@@ -8,6 +8,7 @@ import { printShardMapJsonSchema } from "../../shardmap/json-schema.ts";
 import { printProblem } from "../../shardmap/map-file/problems.ts";
 import { parseShardMap } from "../../shardmap/schema.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
+import { found } from "./found.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -57,7 +58,7 @@ function withColocation(colocation: string): string {
 
 describe("a sound map", () => {
   const map = mapOf(SOUND);
-  const users = map.colocations.get("users")!;
+  const users = found(map.colocations.get("users"));
 
   test("gives every logical shard its placement", () => {
     expect(users.placementByShard.length).toBe(480);
@@ -93,30 +94,34 @@ describe("a sound map", () => {
   test("has a canonical schema of its own where it names one", () => {
     const named = mapOf(SOUND.replace("catalog: main", "catalog: { database: main, schema: app }"));
     expect(named.canonicalSchema).toBe("app");
-    expect(named.groups.get("billing")!.schema).toBe("app");
-    expect(named.colocations.get("users")!.placements[0]!.id).toBe("users0.app");
+    expect(named.groups.get("billing")?.schema).toBe("app");
+    expect(named.colocations.get("users")?.placements[0]?.id).toBe("users0.app");
   });
 
   test("numbers ranges by their bounds, and lists as in the file", () => {
-    const ranges = mapOf(
-      withColocation(`
+    const ranges = found(
+      mapOf(
+        withColocation(`
 shard_key: integer
 function: range
 tables: { t: k }
 placements:
   - { ranges: [{ from: 10, to: 20 }, { to: -5 }], database: a }
   - { ranges: [{ from: -5, to: 10 }, { from: 30, to: 40 }], database: b }`),
-    ).colocations.get("c")!;
+      ).colocations.get("c"),
+    );
     expect(ranges.placementByShard.map(({ database }) => database)).toEqual(["a", "b", "a", "b"]);
-    const lists = mapOf(
-      withColocation(`
+    const lists = found(
+      mapOf(
+        withColocation(`
 shard_key: bigint
 function: list
 tables: { t: k }
 placements:
   - { values: [9007199254740993, 7], database: a }
   - { default: true, database: b }`),
-    ).colocations.get("c")!;
+      ).colocations.get("c"),
+    );
     expect(lists.function).toMatchObject({
       entries: [[{ value: 9007199254740993n }, { value: 7n }], []],
       defaultEntry: 1,
@@ -124,7 +129,7 @@ placements:
   });
 
   test("aliases and merged blocks stand for what they name", () => {
-    const map = mapOf(
+    const merged = mapOf(
       withColocation(`
 shard_key: uuid
 function: hash
@@ -134,7 +139,7 @@ placements:
   - &first { shards: 0, database: a }
   - { <<: *first, shards: 1, schema: other }`),
     );
-    expect(map.colocations.get("c")!.placements.map(({ id }) => id)).toEqual([
+    expect(found(merged.colocations.get("c")).placements.map(({ id }) => id)).toEqual([
       "a.public",
       "a.other",
     ]);
@@ -185,7 +190,7 @@ describe("all problems of a file are named at once, with line, column, field and
 });
 
 describe("hostile files are problems like any other", () => {
-  const bomb = [..."bcdefghi"].map(
+  const bomb = Array.from("bcdefghi").map(
     (letter, index) => `${letter}: &${letter} [${Array(9).fill(`*${"abcdefgh"[index]}`).join()}]`,
   );
 
