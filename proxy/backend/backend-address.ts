@@ -113,6 +113,12 @@ export function socketPath(server: { readonly directory: string; readonly port: 
 
 /** The URL's parts by libpq's key words, percent-decoded. Empty parts are absent, as in libpq. */
 function readUrl(url: string): ReadonlyMap<string, string> {
+  if (hasStrayAt(url)) {
+    throw invalid(
+      "it has an @ behind its host",
+      "Special characters of a user or password must be percent-encoded: %2F for /, %3F for ?, %23 for #.",
+    );
+  }
   const match = /^postgres(?:ql)?:\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/.exec(url);
   if (match === null) {
     throw invalid("it is not of the form postgres://user@host:port/database", REMEDY);
@@ -149,6 +155,13 @@ function readUrl(url: string): ReadonlyMap<string, string> {
     put(key, parameter.slice(equals + 1));
   }
   return given;
+}
+
+/** The sign of a password with an unencoded `/`, `?` or `#`: read on, parts of it would be printed. */
+function hasStrayAt(url: string): boolean {
+  const end = url.indexOf("://") + 3;
+  const authority = /^[^/?#]*/.exec(url.slice(end))?.[0] ?? "";
+  return !authority.includes("@") && url.slice(end).includes("@");
 }
 
 const REMEDY =
