@@ -1,0 +1,9 @@
+/**
+ * Loaded into the proxy's process beside the product (`node --expose-gc --import`): on
+ * SIGUSR2 it collects garbage and prints what memory is really in use.
+ */
+process.on("SIGUSR2", () => {
+  globalThis.gc?.();
+  const { rss, heapUsed, external } = process.memoryUsage();
+  process.stdout.write(`memory ${rss} ${heapUsed} ${external}\n`);
+});
