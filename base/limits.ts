@@ -85,6 +85,12 @@ export const BACKEND_CONNECT_TIMEOUT_MS = 10_000;
 /** Plans kept per process; about 4 kB each. */
 export const PLAN_CACHE_ENTRIES_MAX = 5_000;
 
+/** Contexts (search_path, parameter types, user) one text keeps plans for; the newest stay. */
+export const PLAN_CACHE_VARIANTS_MAX = 8;
+
+/** Longer statements are planned each time: an INSERT of many rows is hardly sent twice, and would push others out. */
+export const PLAN_CACHE_TEXT_LENGTH_MAX = 32 * 1024;
+
 /** Statements one client may keep prepared; PostgreSQL has no bound but its memory. */
 export const PREPARED_STATEMENTS_PER_CLIENT_MAX = 10_000;
 

@@ -5,6 +5,7 @@
  * by EXPLAIN and by the plan tests, and bound by physical-plan.ts once per execution.
  */
 import type { DatabaseName } from "../base/ids.ts";
+import type { KeyColumn } from "../shardmap/key-assignment.ts";
 import type { Colocation, MapTable } from "../shardmap/shard-map.ts";
 import type { Refusal } from "./refusal.ts";
 import type { SqlTemplate } from "./sql-template.ts";
@@ -69,15 +70,39 @@ export type Routing =
       readonly alsoPinned: readonly PinnedKeys[];
     }
   /** `key = ANY($n)`: the parameter's array holds the alternatives of a single-column key. */
-  | { readonly kind: "keyArray"; readonly colocation: Colocation; readonly parameter: number; readonly typeOid: number }
+  | {
+      readonly kind: "keyArray";
+      readonly colocation: Colocation;
+      readonly parameter: number;
+      readonly typeOid: number;
+    }
   /** A range function's pruned part: placements whose ranges meet the bounds. */
-  | { readonly kind: "keyRange"; readonly colocation: Colocation; readonly from: KeyTerm | undefined; readonly to: KeyTerm | undefined; readonly toInclusive: boolean }
+  | {
+      readonly kind: "keyRange";
+      readonly colocation: Colocation;
+      readonly from: KeyTerm | undefined;
+      readonly to: KeyTerm | undefined;
+      readonly toInclusive: boolean;
+    }
   /** No row can match (`key = NULL`): run on any one placement, for the columns. */
   | { readonly kind: "noRows"; readonly colocation: Colocation }
-  | { readonly kind: "allShards"; readonly colocation: Colocation; readonly because: ScatterReason };
+  | {
+      readonly kind: "allShards";
+      readonly colocation: Colocation;
+      readonly because: ScatterReason;
+    };
 
-export type HomeReason = "catalog query" | "unlisted table" | "group" | "no table" | "sequence" | "session";
-export type ScatterReason = "no shard key in predicate" | "shard key compared with a value that cannot be proven" | "range on shard key";
+export type HomeReason =
+  | "catalog query"
+  | "unlisted table"
+  | "group"
+  | "no table"
+  | "sequence"
+  | "session";
+export type ScatterReason =
+  | "no shard key in predicate"
+  | "shard key compared with a value that cannot be proven"
+  | "range on shard key";
 
 export type KeyTuple = readonly KeyTerm[];
 
@@ -99,7 +124,12 @@ export type KeyTerm =
    * Bind does not know better. With `isCast` it stands under a cast to the key's type, which
    * leaves only values of such a type as they are.
    */
-  | { readonly kind: "parameter"; readonly number: number; readonly typeOid: number; readonly isCast: boolean }
+  | {
+      readonly kind: "parameter";
+      readonly number: number;
+      readonly typeOid: number;
+      readonly isCast: boolean;
+    }
   /** InsertPlan only: the n-th generated column of the row. */
   | { readonly kind: "generated"; readonly index: number };
 
@@ -111,7 +141,12 @@ export type Gather =
    * Each placement's rows come sorted; the last `hiddenColumns` columns are the proxy's own
    * and are cut off. `sort` names columns by index in the shards' rows.
    */
-  | { readonly kind: "merge"; readonly sort: readonly SortKey[]; readonly hiddenColumns: number; readonly limit: RowLimit | undefined }
+  | {
+      readonly kind: "merge";
+      readonly sort: readonly SortKey[];
+      readonly hiddenColumns: number;
+      readonly limit: RowLimit | undefined;
+    }
   /** Rows are partial: grouped again by `groupBy`, combined, sorted, cut. Also plain DISTINCT (no aggregate output). */
   | {
       readonly kind: "aggregate";
@@ -151,6 +186,7 @@ export interface SortKey {
 
 export interface GroupKey {
   readonly column: number;
+  /** For EXPLAIN alone: the planner refuses nondeterministic collations here, so equal text has equal bytes. */
   readonly collation: SortCollation;
 }
 
@@ -164,47 +200,74 @@ export interface OutputSortKey {
 
 export type AggregateOutput =
   | { readonly kind: "group"; readonly column: number }
-  | { readonly kind: "combine"; readonly combine: Combine; readonly columns: readonly number[]; readonly collation: SortCollation };
+  | {
+      readonly kind: "combine";
+      readonly combine: Combine;
+      readonly columns: readonly number[];
+      readonly collation: SortCollation;
+    };
 
 /**
  * How partial aggregates become the whole. The columns are the shards' partial values:
  * one each, but for `average` (sum, count). Result types follow the client's columns.
  */
-export type Combine = "count" | "sum" | "average" | "min" | "max" | "boolAnd" | "boolOr" | "bitAnd" | "bitOr" | "bitXor";
+export type Combine =
+  | "count"
+  | "sum"
+  | "average"
+  | "min"
+  | "max"
+  | "boolAnd"
+  | "boolOr"
+  | "bitAnd"
+  | "bitOr"
+  | "bitXor";
 
-/** INSERT ... VALUES into a sharded table: each row goes to its own placement. */
+/**
+ * INSERT ... VALUES whose rows the proxy takes apart: into a sharded table each row goes to
+ * its own placement; into a reference table, with values that the proxy fills, all rows go
+ * to every database.
+ */
 export interface InsertPlan {
   readonly kind: "insert";
   readonly access: "write";
   readonly rule: string;
-  readonly table: Extract<MapTable, { kind: "sharded" }>;
+  readonly table: Extract<MapTable, { kind: "sharded" | "reference" }>;
+  /** Types and modifiers of the shard key's columns, for the assignment; empty for a reference table. */
+  readonly keyColumns: readonly KeyColumn[];
   readonly rows: readonly InsertRow[];
-  /** Columns that the proxy fills; one value a row is drawn before binding. */
+  /** What the proxy fills; one value a row is drawn before binding. */
   readonly generated: readonly GeneratedColumn[];
-  /** The statement's text; the VALUES list is cut and put together per placement. */
   readonly template: InsertTemplate;
   readonly returnsRows: boolean;
-  /** `ON CONFLICT DO NOTHING` or a trigger may drop rows, so RETURNING cannot be put back into VALUES order. */
+  /** `ON CONFLICT` or a trigger may drop rows, so RETURNING cannot be put back into VALUES order. */
   readonly mayDropRows: boolean;
 }
 
 export interface InsertRow {
+  /** Empty for a reference table. */
   readonly key: KeyTuple;
   /** The row's own text, parentheses included, as pieces with holes for generated values. */
   readonly pieces: readonly InsertPiece[];
 }
 
-export type InsertPiece = { readonly kind: "text"; readonly text: string } | { readonly kind: "generated"; readonly index: number };
+export type InsertPiece =
+  /** `start`: where the text stands in the client's statement, for error positions. */
+  | { readonly kind: "text"; readonly text: string; readonly start: number }
+  | { readonly kind: "generated"; readonly index: number };
 
 export interface GeneratedColumn {
   readonly column: string;
-  readonly source: { readonly kind: "sequence"; readonly schema: string; readonly sequence: string } | { readonly kind: "randomUuid" };
+  readonly source:
+    | { readonly kind: "sequence"; readonly schema: string; readonly sequence: string }
+    | { readonly kind: "randomUuid" };
 }
 
-/** `head` + rows joined by ", " + `tail`. Names in head and tail are rewritten per placement. */
+/** The client's statement; what stands from `rowsStart` to `rowsEnd` is replaced by the rows of one placement. */
 export interface InsertTemplate {
-  readonly head: SqlTemplate;
-  readonly tail: SqlTemplate;
+  readonly statement: SqlTemplate;
+  readonly rowsStart: number;
+  readonly rowsEnd: number;
 }
 
 /** DDL and maintenance: fixed texts for fixed databases, worked out when planned. */
@@ -235,7 +298,12 @@ export interface TransactionPlan {
 }
 
 export interface TransactionModes {
-  readonly isolation: "read uncommitted" | "read committed" | "repeatable read" | "serializable" | undefined;
+  readonly isolation:
+    | "read uncommitted"
+    | "read committed"
+    | "repeatable read"
+    | "serializable"
+    | undefined;
   readonly readOnly: boolean | undefined;
   readonly deferrable: boolean | undefined;
 }
@@ -254,5 +322,8 @@ export interface SettingPlan {
 export interface SessionPlan {
   readonly kind: "session";
   readonly sql: string;
-  readonly action: { readonly kind: "deallocate"; readonly name: string | undefined } | { readonly kind: "discardAll" } | { readonly kind: "discardPlans" };
+  readonly action:
+    | { readonly kind: "deallocate"; readonly name: string | undefined }
+    | { readonly kind: "discardAll" }
+    | { readonly kind: "discardPlans" };
 }

@@ -137,7 +137,7 @@ export class ParsedStatement {
     let high = this.tokens.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.tokens[middle]!.start < offset) low = middle + 1;
+      if ((this.tokens[middle]?.start ?? offset) < offset) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -188,7 +188,7 @@ function offsetMapper(text: string): (byte: number) => number {
   let unitOfByte: Uint32Array | undefined;
   return (byte) => {
     unitOfByte ??= unitsByByte(text);
-    return unitOfByte[Math.min(byte, unitOfByte.length - 1)]!;
+    return unitOfByte[byte] ?? text.length;
   };
 }
 

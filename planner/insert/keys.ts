@@ -1,0 +1,101 @@
+/**
+ * What each row of an INSERT assigns to the shard key's columns, as far as the proxy can
+ * tell what PostgreSQL will store. What it cannot tell has no placement, and is refused.
+ */
+import type { Node } from "@pgsql/types";
+import type { CatalogColumn } from "../../shardmap/catalog.ts";
+import type { KeyColumn } from "../../shardmap/key-assignment.ts";
+import { familyOfKey, familyOfType } from "../analyze/column-types.ts";
+import { castType } from "../analyze/key-terms.ts";
+import type { KeyTerm } from "../logical-plan.ts";
+import { refuse } from "../refusal.ts";
+
+export interface KeyPlace {
+  readonly table: string;
+  readonly column: CatalogColumn;
+  readonly key: KeyColumn;
+}
+
+/** The term of a value that is written in the statement. */
+export function assignedTerm(
+  value: Node,
+  place: KeyPlace,
+  parameterTypes: readonly number[],
+): KeyTerm {
+  const term = literalTerm(value, place, parameterTypes);
+  if (term?.kind === "null") refuseNullKey(place);
+  if (term !== undefined) return term;
+  return refuse(
+    "shard_key_not_constant",
+    `shard key column "${place.column.name}" of table "${place.table}" needs a constant or a parameter`,
+    {
+      location: locationIn(value),
+      detail: "The proxy must know the value to find the row's placement.",
+    },
+  );
+}
+
+/** The term of a column that gets its default; generated ones are the caller's. */
+export function defaultTerm(place: KeyPlace, location: number | undefined): KeyTerm {
+  const { fill, name } = place.column;
+  switch (fill.kind) {
+    case "null":
+      return refuseNullKey(place);
+    case "constant":
+      return { kind: "text", text: fill.text };
+    default:
+      return refuse(
+        "shard_key_not_constant",
+        `default of shard key column "${name}" of table "${place.table}" is not a constant`,
+        {
+          location,
+          detail: "The proxy must know the value to find the row's placement.",
+          hint: "Give the column a value in the statement.",
+        },
+      );
+  }
+}
+
+function refuseNullKey({ table, column }: KeyPlace): never {
+  return refuse(
+    "shard_key_null",
+    `null value in shard key column "${column.name}" of table "${table}"`,
+  );
+}
+
+function literalTerm(
+  value: Node,
+  { key }: KeyPlace,
+  parameterTypes: readonly number[],
+): KeyTerm | undefined {
+  if ("A_Const" in value) {
+    const { isnull, sval, ival, fval } = value.A_Const;
+    if (isnull === true) return { kind: "null" };
+    if (sval !== undefined) return { kind: "text", text: sval.sval ?? "" };
+    if (ival !== undefined) return { kind: "number", text: String(ival.ival ?? 0) };
+    return fval === undefined ? undefined : { kind: "number", text: fval.fval ?? "" };
+  }
+  if ("ParamRef" in value) return parameterTerm(value.ParamRef.number ?? 0, parameterTypes);
+  if (!("TypeCast" in value) || value.TypeCast.arg === undefined) return undefined;
+  // A cast within the key's own family is followed by the assignment's cast, and both together
+  // store what the assignment alone would, or fail.
+  const typeOid = castType(value.TypeCast);
+  if (typeOid === undefined || familyOfType(typeOid) !== familyOfKey(key.type)) return undefined;
+  const { arg } = value.TypeCast;
+  if ("A_Const" in arg) return literalTerm(arg, { key } as KeyPlace, parameterTypes);
+  if (!("ParamRef" in arg)) return undefined;
+  const number = arg.ParamRef.number ?? 0;
+  const declared = parameterTypes[number - 1] ?? 0;
+  return { kind: "parameter", number, typeOid: declared === 0 ? typeOid : declared, isCast: true };
+}
+
+function parameterTerm(number: number, parameterTypes: readonly number[]): KeyTerm | undefined {
+  return number < 1
+    ? undefined
+    : { kind: "parameter", number, typeOid: parameterTypes[number - 1] ?? 0, isCast: false };
+}
+
+function locationIn(value: Node): number | undefined {
+  const [body] = Object.values(value) as readonly { readonly location?: number }[];
+  return body?.location;
+}

@@ -1,0 +1,83 @@
+/**
+ * Renders an INSERT for one placement or database: the client's statement with its own rows,
+ * or some of them, and the values that were drawn for it.
+ */
+import { invariant } from "../../base/invariant.ts";
+import type { InsertPlan, InsertRow } from "../logical-plan.ts";
+import { renderTemplate, type RenderContext, type RenderedSql } from "../sql-template.ts";
+
+/** `draws[row][generated]`, over all rows of the statement; the values as PostgreSQL prints them. */
+export function renderInsert(
+  plan: InsertPlan,
+  rowIndexes: readonly number[],
+  draws: readonly (readonly string[])[],
+  context: RenderContext,
+): RenderedSql {
+  const { statement, rowsStart, rowsEnd } = plan.template;
+  const head = renderTemplate(
+    {
+      sql: statement.sql.slice(0, rowsStart),
+      edits: statement.edits.filter(({ end }) => end <= rowsStart),
+    },
+    context,
+  );
+  const tailEdits = statement.edits.filter(({ start }) => start >= rowsEnd && start > rowsStart);
+  const tail = renderTemplate(
+    {
+      sql: statement.sql.slice(rowsEnd),
+      edits: tailEdits.map((edit) => ({
+        ...edit,
+        start: edit.start - rowsEnd,
+        end: edit.end - rowsEnd,
+      })),
+    },
+    context,
+  );
+
+  const shifts = [...head.shifts];
+  let sql = head.sql;
+  for (const [index, rowIndex] of rowIndexes.entries()) {
+    const row = plan.rows[rowIndex];
+    invariant(row !== undefined, "a fragment's rows are rows of its statement");
+    if (index > 0) sql += ", ";
+    sql = appendRow(sql, row, (generated) => drawnValue(plan, draws, rowIndex, generated), shifts);
+  }
+  shifts.push({ at: sql.length, by: rowsEnd - sql.length });
+  for (const { at, by } of tail.shifts)
+    shifts.push({ at: at + sql.length, by: by + rowsEnd - sql.length });
+  return { sql: sql + tail.sql, original: statement.sql, shifts };
+}
+
+function appendRow(
+  sql: string,
+  row: InsertRow,
+  drawn: (generated: number) => string,
+  shifts: { at: number; by: number }[],
+): string {
+  let appended = sql;
+  for (const piece of row.pieces) {
+    if (piece.kind === "generated") {
+      appended += drawn(piece.index);
+      continue;
+    }
+    shifts.push({ at: appended.length, by: piece.start - appended.length });
+    appended += piece.text;
+  }
+  return appended;
+}
+
+/** As a literal: a number, or a quoted uuid. Both are checked, for they come from elsewhere. */
+function drawnValue(
+  plan: InsertPlan,
+  draws: readonly (readonly string[])[],
+  row: number,
+  generated: number,
+): string {
+  const value = draws[row]?.[generated] ?? "";
+  if (plan.generated[generated]?.source.kind === "randomUuid") {
+    invariant(/^[0-9a-f-]{36}$/.test(value), "a drawn uuid has PostgreSQL's form");
+    return `'${value}'`;
+  }
+  invariant(/^-?[0-9]+$/.test(value), "a sequence gives an integer");
+  return value;
+}

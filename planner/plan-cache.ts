@@ -1,0 +1,110 @@
+/**
+ * Plans kept by the exact text they were made of and by everything else they depend on: a
+ * hit parses nothing. Only plans of statements about rows are kept; the one that was not
+ * used for the longest time goes first.
+ *
+ * Maps and catalogs are told apart by identity: they are immutable, and a transaction's own
+ * catalog may carry the same epoch as everyone's.
+ */
+import {
+  PLAN_CACHE_ENTRIES_MAX,
+  PLAN_CACHE_TEXT_LENGTH_MAX,
+  PLAN_CACHE_VARIANTS_MAX,
+} from "../base/limits.ts";
+import type { LogicalPlan } from "./logical-plan.ts";
+import type { PlanContext } from "./plan-context.ts";
+
+export interface PlanCacheCounts {
+  readonly hits: number;
+  readonly misses: number;
+  readonly evictions: number;
+  readonly texts: number;
+}
+
+interface Variant {
+  readonly context: PlanContext;
+  readonly plan: LogicalPlan;
+}
+
+export class PlanCache {
+  readonly #textsMax: number;
+  /** By text, the plans of the contexts it was met in, the newest first. */
+  readonly #variants = new Map<string, readonly Variant[]>();
+  #newest = { version: -1, epoch: -1 };
+  #hits = 0;
+  #misses = 0;
+  #evictions = 0;
+
+  constructor(textsMax: number = PLAN_CACHE_ENTRIES_MAX) {
+    this.#textsMax = textsMax;
+  }
+
+  get counts(): PlanCacheCounts {
+    return {
+      hits: this.#hits,
+      misses: this.#misses,
+      evictions: this.#evictions,
+      texts: this.#variants.size,
+    };
+  }
+
+  get(text: string, context: PlanContext): LogicalPlan | undefined {
+    const variants = this.#variants.get(text);
+    const found = variants?.find((variant) => isSameContext(variant.context, context));
+    if (variants === undefined || found === undefined) {
+      this.#misses++;
+      return undefined;
+    }
+    this.#hits++;
+    this.#touch(text, variants);
+    return found.plan;
+  }
+
+  /** Keeps the plan unless it is of a kind that is made anew each time, or its text is long. */
+  set(text: string, context: PlanContext, plan: LogicalPlan): void {
+    if (text.length > PLAN_CACHE_TEXT_LENGTH_MAX || !isKept(plan)) return;
+    this.#forgetOlder(context);
+    const others = (this.#variants.get(text) ?? []).filter(
+      (variant) => !isSameContext(variant.context, context),
+    );
+    this.#touch(text, [{ context, plan }, ...others.slice(0, PLAN_CACHE_VARIANTS_MAX - 1)]);
+    if (this.#variants.size <= this.#textsMax) return;
+    const [oldest] = this.#variants.keys();
+    if (oldest !== undefined && this.#variants.delete(oldest)) this.#evictions++;
+  }
+
+  /** A new map or catalog makes all plans useless, and they would keep the old ones in memory. */
+  #forgetOlder({ map, catalog }: PlanContext): void {
+    if (map.version <= this.#newest.version && catalog.epoch <= this.#newest.epoch) return;
+    this.#newest = { version: map.version, epoch: catalog.epoch };
+    this.#variants.clear();
+  }
+
+  /** A Map gives its keys in the order they were set: the first is the one to go. */
+  #touch(text: string, variants: readonly Variant[]): void {
+    this.#variants.delete(text);
+    this.#variants.set(text, variants);
+  }
+}
+
+function isKept(plan: LogicalPlan): boolean {
+  return plan.kind === "query" || plan.kind === "insert" || plan.kind === "empty";
+}
+
+function isSameContext(left: PlanContext, right: PlanContext): boolean {
+  return (
+    left === right ||
+    (left.map === right.map &&
+      left.catalog === right.catalog &&
+      left.user === right.user &&
+      isSameList(left.searchPath, right.searchPath) &&
+      isSameList(left.parameterTypes, right.parameterTypes))
+  );
+}
+
+function isSameList<T>(left: readonly T[], right: readonly T[]): boolean {
+  return (
+    left === right ||
+    (left.length === right.length && left.every((item, index) => item === right[index]))
+  );
+}

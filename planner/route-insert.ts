@@ -1,0 +1,283 @@
+/**
+ * Plans INSERT. Rows of VALUES into a sharded table are split by their shard keys; into a
+ * reference table they go to every database; into a group's or an unlisted table the
+ * statement goes as it is to the database that has it.
+ */
+import type { InsertStmt, Node, RangeVar } from "@pgsql/types";
+import type { DatabaseName } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import type { KeyColumn } from "../shardmap/key-assignment.ts";
+import { drawnByCall } from "./insert/calls.ts";
+import { checkReferenceDefaults } from "./insert/defaults.ts";
+import { checkConflictClause, checkUniqueKeys } from "./insert/conflict.ts";
+import { checkInsertExpressions } from "./insert/expressions.ts";
+import type { KeyPlace } from "./insert/keys.ts";
+import { splitInsert, type InsertInput } from "./insert/values.ts";
+import { verifyInsert } from "./insert/verify.ts";
+import type {
+  HomeReason,
+  InsertPlan,
+  LogicalPlan,
+  QueryPlan,
+  RejectedPlan,
+} from "./logical-plan.ts";
+import { resolveTable, targetOf, searchedSchemas, type ResolvedTable } from "./names.ts";
+import type { ParsedStatement } from "./parse.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { refuse } from "./refusal.ts";
+import { tableTemplate } from "./rewrite.ts";
+import type { SqlTemplate } from "./sql-template.ts";
+import { tableReferences } from "./table-references.ts";
+
+export function planInsert(
+  statement: ParsedStatement,
+  insert: InsertStmt,
+  context: PlanContext,
+): LogicalPlan {
+  invariant(insert.relation !== undefined, "an INSERT has a target");
+  const target = resolveTable(insert.relation, context);
+  switch (target.kind) {
+    case "unknown":
+      return rejected(statement);
+    case "system":
+    case "unlisted":
+      return planHome(statement, insert, context.map.catalog, "unlisted table", context);
+    case "group":
+      return planHome(statement, insert, target.table.group.database, "group", context);
+    case "reference":
+      return planReference(statement, insert, target, context);
+    case "sharded":
+      return planSharded(statement, insert, target, context);
+  }
+}
+
+/** A server that is given the text to parse words the error. */
+function rejected({ text }: ParsedStatement): RejectedPlan {
+  return { kind: "rejected", sql: text };
+}
+
+function namesTemplate(statement: ParsedStatement, context: PlanContext): SqlTemplate {
+  return tableTemplate(statement, (table) => targetOf(resolveTable(table, context), context), {
+    map: context.map,
+    searchPath: searchedSchemas(context),
+  });
+}
+
+/** Everything the statement names must be where its target is. */
+function planHome(
+  statement: ParsedStatement,
+  insert: InsertStmt,
+  database: DatabaseName,
+  because: HomeReason,
+  context: PlanContext,
+): QueryPlan {
+  for (const table of tableReferences(statement.node).tables) checkAtHome(table, database, context);
+  return queryPlan("insertAtHome", { kind: "home", database, because }, statement, insert, context);
+}
+
+function checkAtHome(table: RangeVar, database: DatabaseName, context: PlanContext): void {
+  const resolved = resolveTable(table, context);
+  const isThere =
+    resolved.kind === "reference" ||
+    resolved.kind === "system" ||
+    (resolved.kind === "group" && resolved.table.group.database === database) ||
+    ((resolved.kind === "unlisted" || resolved.kind === "unknown") &&
+      database === context.map.catalog);
+  if (isThere) return;
+  refuse(
+    "insert_across_databases",
+    `table "${resolved.name}" is not in the database of the INSERT's target`,
+    {
+      location: table.location,
+      detail: `The rows go to database "${database}".`,
+      hint: "Select the rows first, then insert them.",
+    },
+  );
+}
+
+function queryPlan(
+  rule: string,
+  routing: QueryPlan["routing"],
+  statement: ParsedStatement,
+  insert: InsertStmt,
+  context: PlanContext,
+): QueryPlan {
+  return {
+    kind: "query",
+    access: "write",
+    rule,
+    routing,
+    template: namesTemplate(statement, context),
+    scatterTemplate: undefined,
+    gather: routing.kind === "everyDatabase" ? { kind: "agree" } : { kind: "counts" },
+    scatterRefusal: undefined,
+    returnsRows: insert.returningClause !== undefined,
+  };
+}
+
+type ReferenceTable = Extract<ResolvedTable, { kind: "reference" }>;
+type ShardedTable = Extract<ResolvedTable, { kind: "sharded" }>;
+
+/** Every database runs the same text, so it may hold nothing that would come out differently. */
+function planReference(
+  statement: ParsedStatement,
+  insert: InsertStmt,
+  target: ReferenceTable,
+  context: PlanContext,
+): LogicalPlan {
+  const { name, relation } = target;
+  refuseWith(insert, name);
+  requireValues(insert, name);
+  const location = insert.relation?.location;
+  if (relation.triggers.length > 0) {
+    refuse(
+      "reference_value_differs",
+      `INSERT into reference table "${name}" with triggers is not supported`,
+      {
+        location,
+        detail: `Trigger "${relation.triggers[0]}" may store another value in each database.`,
+      },
+    );
+  }
+  checkStatementExpressions(insert, "reference", name, context);
+  const input = {
+    statement,
+    insert,
+    relation,
+    target: "reference",
+    keys: [],
+    tables: namesTemplate(statement, context),
+    context,
+  } as const;
+  return planSplit(input, { kind: "reference", name }, "insertIntoReference", false);
+}
+
+function planSharded(
+  statement: ParsedStatement,
+  insert: InsertStmt,
+  target: ShardedTable,
+  context: PlanContext,
+): LogicalPlan {
+  const { name, relation, table } = target;
+  refuseWith(insert, name);
+  requireValues(insert, name);
+  checkUniqueKeys({ relation, keyColumns: table.keyColumns }, insert.relation?.location);
+  const conflict = insert.onConflictClause;
+  if (conflict !== undefined)
+    checkConflictClause(conflict, { relation, keyColumns: table.keyColumns });
+  checkStatementExpressions(insert, "sharded", name, context);
+  const keys = keyPlaces(target);
+  const input = {
+    statement,
+    insert,
+    relation,
+    target: "sharded",
+    keys,
+    tables: namesTemplate(statement, context),
+    context,
+  } as const;
+  return planSplit(
+    input,
+    table,
+    "splitRowsByShardKey",
+    conflict !== undefined || relation.triggers.length > 0,
+  );
+}
+
+function keyPlaces({ name, relation, table }: ShardedTable): readonly KeyPlace[] {
+  return table.keyColumns.map((keyColumn, index) => {
+    const column = relation.columns.find((candidate) => candidate.name === keyColumn);
+    const type = table.colocation.keyTypes[index];
+    if (column === undefined || type === undefined) {
+      return refuse(
+        "shard_key_column_missing",
+        `shard key column "${keyColumn}" of table "${name}" does not exist`,
+      );
+    }
+    return { table: name, column, key: { type, typmod: column.typmod } };
+  });
+}
+
+function planSplit(
+  input: InsertInput,
+  table: InsertPlan["table"],
+  rule: string,
+  mayDropRows: boolean,
+): LogicalPlan {
+  const split = splitInsert(input);
+  if (split === undefined) return rejected(input.statement);
+  const { rows, generated, template, defaulted } = split;
+  if (input.target === "reference") checkReferenceDefaults(table.name, defaulted, input.context);
+  const plan: InsertPlan = {
+    kind: "insert",
+    access: "write",
+    rule,
+    table,
+    keyColumns: input.keys.map((place): KeyColumn => place.key),
+    rows,
+    generated,
+    template,
+    returnsRows: input.insert.returningClause !== undefined,
+    mayDropRows,
+  };
+  verifyInsert(plan, input);
+  return plan;
+}
+
+/** A WITH query of the statement would run once for each placement. */
+function refuseWith({ withClause }: InsertStmt, table: string): void {
+  if (withClause === undefined) return;
+  refuse(
+    "insert_query_not_supported",
+    `WITH is not supported in an INSERT into mapped table "${table}"`,
+    {
+      location: withClause.location ?? 0,
+      hint: "Select the rows first, then insert them with VALUES.",
+    },
+  );
+}
+
+/** Rows must be seen to be split: those of a query are not. */
+function requireValues({ selectStmt, relation }: InsertStmt, table: string): void {
+  if (selectStmt === undefined) return;
+  const select = "SelectStmt" in selectStmt ? selectStmt.SelectStmt : {};
+  const isPlain =
+    select.valuesLists !== undefined &&
+    select.sortClause === undefined &&
+    select.limitCount === undefined &&
+    select.limitOffset === undefined &&
+    select.lockingClause === undefined &&
+    select.withClause === undefined;
+  if (isPlain) return;
+  refuse(
+    "insert_query_not_supported",
+    `INSERT ... SELECT into mapped table "${table}" is not supported`,
+    {
+      location: relation?.location,
+      detail: "The placements of a query's rows are not known before it has run.",
+      hint: "Select the rows first, then insert them with VALUES.",
+    },
+  );
+}
+
+function checkStatementExpressions(
+  insert: InsertStmt,
+  target: "sharded" | "reference",
+  table: string,
+  context: PlanContext,
+): void {
+  const rows =
+    insert.selectStmt !== undefined && "SelectStmt" in insert.selectStmt
+      ? (insert.selectStmt.SelectStmt.valuesLists ?? [])
+      : [];
+  const computed = rows
+    .map((row) => ("List" in row ? (row.List.items ?? []) : []))
+    .map((row) => row.filter((value) => !isDrawn(value, context)));
+  checkInsertExpressions(computed, target, table, context);
+  checkInsertExpressions(insert.onConflictClause, target, table, context);
+  checkInsertExpressions(insert.returningClause, target, table, context);
+}
+
+function isDrawn(value: Node, context: PlanContext): boolean {
+  return drawnByCall(value, context) !== undefined;
+}
