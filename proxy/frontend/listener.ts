@@ -86,6 +86,8 @@ export class Listener {
     const listener = new Listener(options);
     listener.#server.listen({ host: options.host, port: options.port, backlog: LISTEN_BACKLOG });
     await once(listener.#server, "listening");
+    // Accepting fails when file descriptors run out; those who are in go on.
+    listener.#server.on("error", (error) => options.log.error({ err: error }, "accept failed"));
     return listener;
   }
 
@@ -133,11 +135,15 @@ export class Listener {
       socket.socket.on("error", ignore);
       current = socket;
     };
+    let opening: Opening | undefined;
     try {
-      const opening = await readOpening(raw, { tls: this.#tls, signal: deadline.signal, onSocket });
+      opening = await readOpening(raw, { tls: this.#tls, signal: deadline.signal, onSocket });
       await this.#open(opening, raw, () => clearTimeout(timer));
     } catch (error) {
-      this.#refuse(current.socket, raw, error);
+      this.#report(raw, error);
+      // Who has not said what it speaks is not answered: a TLS handshake may be half way.
+      if (opening === undefined && deadline.signal.aborted) raw.destroy();
+      else refuse(current.socket, raw, error);
     } finally {
       clearTimeout(timer);
     }
@@ -197,7 +203,7 @@ export class Listener {
   /** The client keeps its place until its socket is closed, so that closing clients are counted, too. */
   async #runSession(client: ClientConnection, raw: Socket): Promise<void> {
     const { sessions, metrics } = this.#options;
-    const closed = raw.closed ? Promise.resolve() : once(raw, "close");
+    const closed = closeOf(raw);
     metrics.increment("colonnade_clients_accepted_total", {});
     metrics.add("colonnade_clients", {}, 1);
     try {
@@ -223,27 +229,30 @@ export class Listener {
     }
   }
 
-  /** Says why, then closes. */
-  #refuse(socket: Socket, raw: Socket, error: unknown): void {
+  #report(raw: Socket, error: unknown): void {
     const { log, metrics } = this.#options;
-    const reason = error instanceof SqlError ? error.id : "protocol_violation";
-    const isExpected = error instanceof SqlError || error instanceof ProtocolViolation;
-    metrics.increment("colonnade_clients_refused_total", {
-      reason: isExpected ? reason : "internal_error",
-    });
     const event = { client: `${raw.remoteAddress}:${raw.remotePort}`, err: error };
-    if (isExpected) log.info(event, "client refused");
-    else log.error(event, "client refused");
-    if (raw.destroyed) return;
-
-    const fields = errorFields(error, "FATAL");
-    const timer = setTimeout(() => raw.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
-    raw.once("close", () => clearTimeout(timer));
-    // What the peer still sends is read and dropped, or closing would reset the connection
-    // and the message might never be read.
-    socket.on("data", ignore).resume();
-    socket.end(encodeToBuffer(encodeErrorResponse, { kind: "errorResponse", fields }));
+    if (error instanceof SqlError || error instanceof ProtocolViolation) {
+      const reason = error instanceof SqlError ? error.id : "protocol_violation";
+      metrics.increment("colonnade_clients_refused_total", { reason });
+      log.info(event, "client refused");
+    } else {
+      metrics.increment("colonnade_clients_refused_total", { reason: "internal_error" });
+      log.error(event, "client refused");
+    }
   }
+}
+
+/** Says why, then closes. */
+function refuse(socket: Socket, raw: Socket, error: unknown): void {
+  if (raw.destroyed) return;
+  const timer = setTimeout(() => raw.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
+  raw.once("close", () => clearTimeout(timer));
+  // What the peer still sends is read and dropped, or closing would reset the connection
+  // and the message might never be read.
+  socket.on("data", ignore).resume();
+  const fields = errorFields(error, "FATAL");
+  socket.end(encodeToBuffer(encodeErrorResponse, { kind: "errorResponse", fields }));
 }
 
 function readIdentity(startup: Startup): { readonly user: string; readonly database: string } {
@@ -270,6 +279,14 @@ function readSettings(startup: Startup): ReadonlyMap<string, string> {
   }
   for (const [name, value] of startupSettings(startup)) settings.set(name, value);
   return settings;
+}
+
+/** Not events.once, which rejects on the failures that a close follows. */
+function closeOf(socket: Socket): Promise<void> {
+  if (socket.closed) return Promise.resolve();
+  return new Promise((resolve) => {
+    socket.once("close", () => resolve());
+  });
 }
 
 function authenticationTimeout(): SqlError {

@@ -132,7 +132,7 @@ describe("start-up", () => {
   ])("%j is refused", async (parameters, error) => {
     await using server = await listening();
     using client = new RawClient(server.port);
-    client.startup(parameters as Record<string, string>);
+    client.startup(parameters);
     expect(errorsOf(await client.rest())).toEqual([error]);
     expect(server.host.clients.size).toBe(0);
   });
@@ -364,6 +364,20 @@ describe("hostile bytes", () => {
     );
     await expect.poll(() => server.host.clients.size).toBe(0);
     await expect.poll(() => server.listener.clientCount).toBe(0);
+  });
+
+  test("a reset in the middle of a session ends that session and nothing else", async () => {
+    await using server = await listening();
+    using bystander = new RawClient(server.port);
+    bystander.startup({ user: "b" });
+    await ask(bystander, "before");
+    using client = new RawClient(server.port);
+    client.startup({ user: "u" });
+    await ask(client, "x");
+    client.socket.resetAndDestroy();
+    await expect.poll(() => server.listener.clientCount).toBe(1);
+    expect((await ask(bystander, "after")).sql).toBe("after");
+    expect(server.host.failures).toEqual([]);
   });
 
   test("clients that vanish at any moment leave nothing behind", async () => {

@@ -43,7 +43,7 @@ describe("vectors", () => {
         (name) => `${folder}/${name.replace(/\.ts$/, "")}`,
       ),
     );
-    expect([...new Set(VECTORS.map(({ file }) => file))].sort()).toEqual(files.sort());
+    expect(new Set(VECTORS.map(({ file }) => file))).toEqual(new Set(files));
   });
 });
 
@@ -51,12 +51,11 @@ describe("vectors", () => {
 const OPEN_ENDED = /copy-data|sasl-response|authentication|backend-key-data/;
 
 describe("malformed bodies", () => {
-  test.each(VECTORS)("$file cut anywhere", ({ file, hex, codec }) => {
-    const body = frameOf(hex).subarray(HEADER_BYTES);
+  test.each(VECTORS.filter(({ file }) => !OPEN_ENDED.test(file)))("$file cut anywhere", (each) => {
+    const body = frameOf(each.hex).subarray(HEADER_BYTES);
     for (let length = 0; length < body.length; length++) {
-      const decode = (): unknown => codec.decode(body.subarray(0, length));
-      if (!OPEN_ENDED.test(file))
-        expect(decode, `first ${length} bytes`).toThrow(ProtocolViolation);
+      const decode = (): unknown => each.codec.decode(body.subarray(0, length));
+      expect(decode, `first ${length} bytes`).toThrow(ProtocolViolation);
     }
   });
 
