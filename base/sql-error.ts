@@ -605,6 +605,11 @@ export const ERRORS = {
     when: "The parameter of LIMIT or OFFSET is not an integer the proxy reads.",
     hint: "Pass it as a bigint or integer.",
   },
+  shard_key_not_covered: {
+    sqlstate: "0A000",
+    when: "A shard key's value lies in no range or list entry of the shard map, or its colocation is gone from the map.",
+    hint: "Add an entry for the value to the shard map.",
+  },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
 export type ErrorId = keyof typeof ERRORS;

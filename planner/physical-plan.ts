@@ -3,7 +3,10 @@
  * `bindPlan` is the router: a pure function, not a component.
  */
 import type { DatabaseName } from "../base/ids.ts";
-import type { Gather } from "./logical-plan.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { bindInsert } from "./bind-insert.ts";
+import { bindQuery } from "./bind-query.ts";
+import type { Gather, InsertPlan, QueryPlan } from "./logical-plan.ts";
 import type { RenderedSql } from "./sql-template.ts";
 
 export interface PhysicalPlan {
@@ -30,7 +33,12 @@ export type BoundGather =
   | { readonly kind: "passThrough" }
   /** Rows of an INSERT put back into the order of its VALUES, by `rowIndexes`. */
   | { readonly kind: "insertOrder" }
-  | { readonly kind: "gather"; readonly gather: Gather; readonly count: bigint | undefined; readonly offset: bigint };
+  | {
+      readonly kind: "gather";
+      readonly gather: Gather;
+      readonly count: bigint | undefined;
+      readonly offset: bigint;
+    };
 
 /** One parameter of a Bind, as the client sent it. */
 export interface BoundParameter {
@@ -39,4 +47,19 @@ export interface BoundParameter {
   readonly format: "text" | "binary";
   /** Null for SQL NULL. */
   readonly value: Buffer | null;
+}
+
+/**
+ * `draws[row][column]`: values for an INSERT's generated columns, as text; empty for other
+ * statements. Throws SqlError where the keys need several placements and the statement one.
+ */
+export function bindPlan(
+  plan: QueryPlan | InsertPlan,
+  parameters: readonly BoundParameter[],
+  map: ShardMap,
+  draws: readonly (readonly string[])[],
+): PhysicalPlan {
+  return plan.kind === "query"
+    ? bindQuery(plan, parameters, map)
+    : bindInsert(plan, parameters, map, draws);
 }

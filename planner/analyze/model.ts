@@ -98,6 +98,8 @@ export interface Level {
   outputsAreOpen: boolean;
   readonly aggregates: AggregateUse[];
   readonly windows: FuncCall[];
+  /** The column that an expression of the level's own clauses is, if it is one. */
+  columnOf: (expression: Node) => Column | undefined;
   readonly location: number | undefined;
 }
 

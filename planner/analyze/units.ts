@@ -1,0 +1,127 @@
+/**
+ * Equality between key columns: which units meet only rows of their own logical shard, and
+ * which keys pin them.
+ *
+ * A *unit* is a source whose rows are spread over placements by a key: a sharded table, or
+ * a sub-select that gives each placement's rows by themselves and hands the key on.
+ */
+import type { Catalog } from "../../shardmap/catalog.ts";
+import type { Colocation } from "../../shardmap/shard-map.ts";
+import { PINNED_KEYS_MAX } from "../../base/limits.ts";
+import type { KeyTerm, KeyTuple } from "../logical-plan.ts";
+import { equalityFamily, familyOfKey } from "./column-types.ts";
+import type { Column, Fact, PinValues, Source } from "./model.ts";
+
+export interface Unit {
+  readonly source: Source;
+  readonly colocation: Colocation;
+  /** Undefined where the key's columns are not known, or not of the map's types: nothing can be tied to it. */
+  readonly key: readonly Column[] | undefined;
+}
+
+/** One way in which a unit is pinned. */
+export type Pin =
+  | { readonly kind: "keys"; readonly colocation: Colocation; readonly keys: readonly KeyTuple[] }
+  | {
+      readonly kind: "array";
+      readonly colocation: Colocation;
+      readonly parameter: number;
+      readonly typeOid: number;
+    };
+
+export function tableUnit(source: Source, catalog: Catalog): Unit | undefined {
+  if (source.content.kind !== "table" || source.content.table.kind !== "sharded") return undefined;
+  const { colocation, keyColumns } = source.content.table.table;
+  const key: Column[] = [];
+  for (const [index, name] of keyColumns.entries()) {
+    const column = source.columns.find((candidate) => candidate.catalog?.name === name);
+    const type = colocation.keyTypes[index];
+    if (
+      column === undefined ||
+      type === undefined ||
+      equalityFamily(column, catalog) !== familyOfKey(type)
+    ) {
+      return { source, colocation, key: undefined };
+    }
+    key.push(column);
+  }
+  return { source, colocation, key };
+}
+
+/** Every column that facts make equal to this one, itself included. */
+export function equalColumns(column: Column, facts: readonly Fact[]): ReadonlySet<Column> {
+  const equal = new Set([column]);
+  for (let size = 0; size !== equal.size;) {
+    size = equal.size;
+    for (const fact of facts) {
+      if (fact.kind !== "columns") continue;
+      if (equal.has(fact.left)) equal.add(fact.right);
+      else if (equal.has(fact.right)) equal.add(fact.left);
+    }
+  }
+  return equal;
+}
+
+/** Whether the facts make every row of `from` meet only rows of `to` with the same key. */
+export function isTied(from: Unit, to: Unit, facts: readonly Fact[]): boolean {
+  const { key } = to;
+  if (from.key === undefined || key === undefined || from.colocation !== to.colocation)
+    return false;
+  return from.key.every((column, index) => {
+    const target = key[index];
+    return target !== undefined && equalColumns(column, facts).has(target);
+  });
+}
+
+/** The keys the facts pin a unit to: of ANDed bounds, the one with the fewest alternatives bounds it best. */
+export function pinOf(
+  unit: Unit,
+  facts: readonly Fact[],
+  inferredTypes: ReadonlyMap<number, number>,
+): Pin | undefined {
+  const { colocation, key } = unit;
+  if (key === undefined) return undefined;
+  const bounds: (readonly KeyTerm[])[] = [];
+  for (const column of key) {
+    const values = fewest(column, facts);
+    if (values === undefined) return undefined;
+    if (values.kind === "array") {
+      if (key.length > 1) return undefined;
+      const typeOid =
+        values.typeOid === 0 ? (inferredTypes.get(values.parameter) ?? 0) : values.typeOid;
+      return { kind: "array", colocation, parameter: values.parameter, typeOid };
+    }
+    bounds.push(values.terms.map((term) => withInferredType(term, inferredTypes)));
+  }
+  const keys = tuplesOf(bounds);
+  return keys === undefined ? undefined : { kind: "keys", colocation, keys };
+}
+
+function fewest(column: Column, facts: readonly Fact[]): PinValues | undefined {
+  const equal = equalColumns(column, facts);
+  let best: PinValues | undefined;
+  for (const fact of facts) {
+    if (fact.kind !== "values" || !equal.has(fact.column)) continue;
+    if (best === undefined || alternatives(fact.values) < alternatives(best)) best = fact.values;
+  }
+  return best;
+}
+
+function alternatives(values: PinValues): number {
+  return values.kind === "terms" ? values.terms.length : Number.POSITIVE_INFINITY;
+}
+
+function withInferredType(term: KeyTerm, inferredTypes: ReadonlyMap<number, number>): KeyTerm {
+  if (term.kind !== "parameter" || term.typeOid !== 0) return term;
+  return { ...term, typeOid: inferredTypes.get(term.number) ?? 0 };
+}
+
+/** Every combination of a composite key's alternatives. */
+function tuplesOf(bounds: readonly (readonly KeyTerm[])[]): readonly KeyTuple[] | undefined {
+  let tuples: KeyTuple[] = [[]];
+  for (const terms of bounds) {
+    if (bounds.length > 1 && tuples.length * terms.length > PINNED_KEYS_MAX) return undefined;
+    tuples = tuples.flatMap((tuple) => terms.map((term) => [...tuple, term]));
+  }
+  return tuples;
+}

@@ -1,0 +1,127 @@
+/** Binds an INSERT: each row to the placement of its key, rows of one placement together. */
+import { invariant } from "../base/invariant.ts";
+import { SqlError } from "../base/sql-error.ts";
+import type { KeyValue } from "../shardmap/shard-key.ts";
+import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
+import { assignedValue, placementOf } from "./bind-keys.ts";
+import { renderInsert } from "./insert/template.ts";
+import type { InsertPlan } from "./logical-plan.ts";
+import type { BoundGather, BoundParameter, Fragment, PhysicalPlan } from "./physical-plan.ts";
+
+export function bindInsert(
+  plan: InsertPlan,
+  parameters: readonly BoundParameter[],
+  map: ShardMap,
+  draws: readonly (readonly string[])[],
+): PhysicalPlan {
+  const fragments =
+    plan.table.kind === "sharded"
+      ? placedFragments(plan, plan.table.colocation.name, parameters, map, draws)
+      : everywhere(plan, map, draws);
+  return {
+    mapVersion: map.version,
+    access: "write",
+    fragments,
+    gather: gatherOf(plan, fragments.length),
+    returnsRows: plan.returnsRows,
+  };
+}
+
+function gatherOf(plan: InsertPlan, fragmentCount: number): BoundGather {
+  if (fragmentCount === 1) return { kind: "passThrough" };
+  if (plan.table.kind === "reference")
+    return { kind: "gather", gather: { kind: "agree" }, count: undefined, offset: 0n };
+  if (plan.returnsRows && !plan.mayDropRows) return { kind: "insertOrder" };
+  return { kind: "gather", gather: { kind: "counts" }, count: undefined, offset: 0n };
+}
+
+/** A reference table: every database gets every row. */
+function everywhere(
+  plan: InsertPlan,
+  map: ShardMap,
+  draws: readonly (readonly string[])[],
+): readonly Fragment[] {
+  const all = [...plan.rows.keys()];
+  const rendered = renderInsert(plan, all, draws, {
+    placement: undefined,
+    canonicalSchema: map.canonicalSchema,
+    limit: undefined,
+  });
+  return [...map.databases.keys()].map((database) => ({
+    database,
+    placementId: `${database}.${map.canonicalSchema}`,
+    rendered,
+    rowIndexes: undefined,
+  }));
+}
+
+function placedFragments(
+  plan: InsertPlan,
+  name: string,
+  parameters: readonly BoundParameter[],
+  map: ShardMap,
+  draws: readonly (readonly string[])[],
+): readonly Fragment[] {
+  const colocation = map.colocations.get(name);
+  if (colocation === undefined)
+    throw new SqlError(
+      "shard_key_not_covered",
+      `colocation "${name}" is no longer in the shard map`,
+    );
+  const rowsByPlacement = new Map<Placement, number[]>();
+  for (const row of plan.rows.keys()) {
+    const placement = placementOfRow(plan, row, colocation, parameters, draws);
+    const rows = rowsByPlacement.get(placement);
+    if (rows === undefined) rowsByPlacement.set(placement, [row]);
+    else rows.push(row);
+  }
+  const { canonicalSchema } = map;
+  return colocation.placements.flatMap((placement): readonly Fragment[] => {
+    const rowIndexes = rowsByPlacement.get(placement);
+    if (rowIndexes === undefined) return [];
+    const rendered = renderInsert(plan, rowIndexes, draws, {
+      placement,
+      canonicalSchema,
+      limit: undefined,
+    });
+    return [{ database: placement.database, placementId: placement.id, rendered, rowIndexes }];
+  });
+}
+
+function placementOfRow(
+  plan: InsertPlan,
+  row: number,
+  colocation: Colocation,
+  parameters: readonly BoundParameter[],
+  draws: readonly (readonly string[])[],
+): Placement {
+  const { table } = plan;
+  invariant(table.kind === "sharded", "only rows of a sharded table have a placement each");
+  const key: KeyValue[] = [];
+  for (const [index, term] of (plan.rows[row]?.key ?? []).entries()) {
+    const column = plan.keyColumns[index];
+    invariant(column !== undefined, "a key has a value for each key column");
+    const value = assignedValue(term, column, parameters, draws[row] ?? []);
+    const name = table.keyColumns[index] ?? "";
+    if (value === "null")
+      throw new SqlError(
+        "shard_key_null",
+        `null value in shard key column "${name}" of table "${table.name}"`,
+      );
+    if (value === "unproven")
+      throw new SqlError(
+        "shard_key_not_proven",
+        `value of shard key column "${name}" of table "${table.name}" cannot be read`,
+      );
+    if (value === "invalid") return firstPlacement(colocation);
+    key.push(value);
+  }
+  return placementOf(colocation, key);
+}
+
+/** Every server refuses the value, so any may word the error. */
+function firstPlacement({ placements }: Colocation): Placement {
+  const [placement] = placements;
+  invariant(placement !== undefined, "a colocation has a placement");
+  return placement;
+}

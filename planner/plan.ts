@@ -1,0 +1,42 @@
+/** From a parsed statement to its plan: dispatch by what kind of statement it is. */
+import { SqlError } from "../base/sql-error.ts";
+import type { LogicalPlan } from "./logical-plan.ts";
+import type { ParsedStatement } from "./parse.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { refuse, withRefusals } from "./refusal.ts";
+import { planInsert } from "./route-insert.ts";
+import { routeQuery } from "./route-query.ts";
+import { planExplain } from "./utility-explain.ts";
+import { planUtility } from "./utility.ts";
+
+/** Throws SqlError for what cannot be answered as one PostgreSQL would. */
+export function planStatement(statement: ParsedStatement, context: PlanContext): LogicalPlan {
+  try {
+    return withRefusals(statement, () => dispatch(statement, context));
+  } catch (error) {
+    // The walks over the tree are bounded, but the stack they start on is not theirs to know.
+    if (error instanceof RangeError)
+      throw new SqlError("statement_too_deep", "stack depth limit exceeded", { cause: error });
+    throw error;
+  }
+}
+
+function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan {
+  const { node } = statement;
+  if ("SelectStmt" in node || "UpdateStmt" in node || "DeleteStmt" in node)
+    return routeQuery(statement, context);
+  if ("InsertStmt" in node) return planInsert(statement, node.InsertStmt, context);
+  if ("MergeStmt" in node) return planMerge(statement, context);
+  if ("ExplainStmt" in node)
+    return planExplain(statement, node.ExplainStmt, (query) => planStatement(query, context));
+  const utility = planUtility(statement, context);
+  if (utility !== undefined) return utility;
+  return refuse("statement_not_supported", "this kind of statement is not supported");
+}
+
+/** MERGE goes as it is to the one database that has its tables. */
+function planMerge(statement: ParsedStatement, context: PlanContext): LogicalPlan {
+  const plan = routeQuery(statement, context);
+  if (plan.routing.kind === "home") return plan;
+  return refuse("merge_not_supported", "MERGE is not supported for sharded and reference tables");
+}

@@ -1,0 +1,85 @@
+/**
+ * Decides where a SELECT, UPDATE or DELETE runs.
+ *
+ * Reads only the statement, the map and the catalog, never a parameter's value, so the
+ * plan is good for every execution of the statement under that map and catalog.
+ */
+import { analyze } from "./analyze/analyze.ts";
+import type { Analysis } from "./analyze/model.ts";
+import { checkFunctions, hasEffect, mayWrite } from "./function-rules.ts";
+import type { Gather, QueryPlan, Routing } from "./logical-plan.ts";
+import type { ParsedStatement } from "./parse.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { PlanRefused, refuse, withRefusals } from "./refusal.ts";
+import { checkReferenceWrite } from "./reference-write.ts";
+import { routeSharded } from "./route-sharded.ts";
+import { returnsRows, templateFor } from "./statement-text.ts";
+import { placeTables, type Home } from "./table-mix.ts";
+
+/** Throws SqlError 0A000 for what cannot be answered as one PostgreSQL would. */
+export function routeQuery(statement: ParsedStatement, context: PlanContext): QueryPlan {
+  return withRefusals(statement, () => {
+    const analysis = analyze(statement.node, context);
+    const home = placeTables(analysis, context);
+    checkFunctions(analysis, home, context);
+    if (home.kind === "sharded") {
+      const [barred] = analysis.shardedRefusals;
+      if (barred !== undefined) throw new PlanRefused(barred);
+      return routeSharded(statement, analysis, context);
+    }
+    return routeUnsharded(statement, analysis, home, context);
+  });
+}
+
+function routeUnsharded(
+  statement: ParsedStatement,
+  analysis: Analysis,
+  home: Exclude<Home, { kind: "sharded" }>,
+  context: PlanContext,
+): QueryPlan {
+  const whole = {
+    kind: "query" as const,
+    access: mayWrite(analysis) ? ("write" as const) : ("read" as const),
+    template: templateFor(statement, context),
+    scatterTemplate: undefined,
+    scatterRefusal: undefined,
+    returnsRows: returnsRows(statement.node),
+  };
+  const [rule, routing, gather] = unshardedRouting(statement, analysis, home, context);
+  return { ...whole, rule, routing, gather };
+}
+
+function unshardedRouting(
+  statement: ParsedStatement,
+  analysis: Analysis,
+  home: Exclude<Home, { kind: "sharded" }>,
+  context: PlanContext,
+): [string, Routing, Gather] {
+  const concat: Gather = { kind: "concat", limit: undefined };
+  if (home.kind === "home") {
+    const isGroup = home.because === "group";
+    if (
+      isGroup &&
+      analysis.tables.some(({ table, isWritten }) => isWritten && table.kind === "reference")
+    ) {
+      refuse(
+        "reference_write_mixed",
+        "a reference table cannot be written together with tables of a group",
+      );
+    }
+    return [home.rule, { kind: "home", database: home.database, because: home.because }, concat];
+  }
+  if (home.isWritten) {
+    checkReferenceWrite(statement.node, analysis);
+    return ["everyDatabaseForReference", { kind: "everyDatabase" }, { kind: "agree" }];
+  }
+  // A row lock must be met by every writer, and what a server says of itself is the catalog database's to say.
+  if (analysis.locksRows || hasEffect(analysis, "writes", "serverState")) {
+    return [
+      "catalogForReference",
+      { kind: "home", database: context.map.catalog, because: "session" },
+      concat,
+    ];
+  }
+  return ["anyDatabaseForReference", { kind: "anyDatabase" }, concat];
+}

@@ -1,0 +1,32 @@
+/**
+ * Writes a changed tree as SQL. The deparser is not trusted: what it wrote is parsed again
+ * and must give the very tree that was meant, else the statement is refused.
+ */
+import type { Node } from "@pgsql/types";
+import { deparseSync } from "pgsql-deparser";
+import { sameTree } from "./ast.ts";
+import { parseSql, type ParsedStatement } from "./parse.ts";
+import { refuse } from "./refusal.ts";
+
+export function synthesize(tree: Node): ParsedStatement {
+  const outcome = parseSql(print(tree));
+  const [statement, more] = outcome.kind === "statements" ? outcome.statements : [];
+  if (statement === undefined || more !== undefined || !sameTree(statement.node, tree)) {
+    return refuse(
+      "synthesized_statement_differs",
+      "the statement cannot be rewritten for several placements",
+    );
+  }
+  return statement;
+}
+
+function print(tree: Node): string {
+  try {
+    return deparseSync(tree as Parameters<typeof deparseSync>[0], { pretty: false });
+  } catch {
+    return refuse(
+      "synthesized_statement_differs",
+      "the statement cannot be rewritten for several placements",
+    );
+  }
+}
