@@ -31,14 +31,10 @@ export function matchOids(
 ): OidTranslator {
   const canonicalName = canonicalNames(map, database);
   const { toCatalog, fromCatalog } = matchTypes(own.types.byOid, catalog.types, canonicalName);
-  const inCatalog = (oid: number): number => toCatalog.get(oid) ?? oid;
-  const rangeSubtypes = new Map(
-    [...own.types.rangeSubtypes].map(([range, subtype]) => [inCatalog(range), inCatalog(subtype)]),
-  );
   return new OidTranslator({
     database,
     databaseTypes: own.types,
-    catalogTypes: { byOid: catalog.types, rangeSubtypes },
+    catalogTypes: catalog.types,
     toCatalog,
     fromCatalog,
     relations: matchRelations(own.relations, relationsOf(catalog), canonicalName),

@@ -7,9 +7,8 @@
  * Translations are snapshots: they hold until types or tables change.
  */
 import type { DatabaseName } from "../../base/ids.ts";
-import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import { SqlError } from "../../base/sql-error.ts";
 import type { CatalogType } from "../../shardmap/catalog.ts";
-import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { FIXED_OID_MAX, hasEmbeddedOids, patchValue } from "./oid-patch.ts";
 import type { TypeShape, ValueTypes } from "./oid-patch.ts";
 
@@ -29,11 +28,20 @@ export interface CanonicalRelation {
 export interface OidTables {
   readonly database: DatabaseName;
   readonly databaseTypes: DatabaseTypes;
-  readonly catalogTypes: DatabaseTypes;
+  readonly catalogTypes: ReadonlyMap<number, CatalogType>;
   /** Database OID to catalog OID, of every type both have above FIXED_OID_MAX. */
   readonly toCatalog: ReadonlyMap<number, number>;
   readonly fromCatalog: ReadonlyMap<number, number>;
   readonly relations: ReadonlyMap<number, CanonicalRelation>;
+}
+
+/** Of a RowDescription's column what is translated, and what decides whether its values are. */
+export interface ColumnOids {
+  readonly typeOid: number;
+  /** 0 where the column is an expression, as its number is. */
+  readonly tableOid: number;
+  readonly columnNumber: number;
+  readonly format: "text" | "binary";
 }
 
 /** Back-to-back DataRow frames, as in proxy/execution/shard-rows.ts. */
@@ -48,7 +56,6 @@ const FIRST_USER_OID = 16_384;
 export class OidTranslator {
   readonly #tables: OidTables;
   readonly #toCatalog: ValueTypes;
-  readonly #fromCatalog: ValueTypes;
 
   constructor(tables: OidTables) {
     this.#tables = tables;
@@ -56,21 +63,21 @@ export class OidTranslator {
       shapeOf: (oid) => shapeOf(oid, tables.databaseTypes),
       translate: (oid) => this.typeToCatalog(oid),
     };
-    this.#fromCatalog = {
-      shapeOf: (oid) => shapeOf(oid, tables.catalogTypes),
-      translate: (oid) => this.typeFromCatalog(oid),
-    };
   }
 
   /** A server's columns as the client is to see them. Throws `type_not_translatable`. */
-  columns(columns: readonly ColumnDescription[]): readonly ColumnDescription[] {
+  columns<Column extends ColumnOids>(columns: readonly Column[]): readonly Column[] {
     return columns.map((column) => {
       const { tableOid, columnNumber } = this.#origin(column);
       return { ...column, typeOid: this.typeToCatalog(column.typeOid), tableOid, columnNumber };
     });
   }
 
-  /** Parameter types the client names, in this database's OIDs. Throws `type_not_translatable`. */
+  /**
+   * Parameter types the client names, in this database's OIDs. Throws `type_not_translatable`.
+   * OIDs inside binary parameters need none: array_recv and record_recv compare them only
+   * where both sides are built-in types.
+   */
   parameterTypes(types: readonly number[]): readonly number[] {
     return types.map((oid) => this.typeFromCatalog(oid));
   }
@@ -81,7 +88,7 @@ export class OidTranslator {
     if (translated !== undefined) return translated;
     const { database, databaseTypes } = this.#tables;
     throw untranslatable(
-      `type ${nameOf(oid, databaseTypes)} of database "${database}" does not exist in the catalog database`,
+      `type ${nameOf(oid, databaseTypes.byOid)} of database "${database}" does not exist in the catalog database`,
     );
   }
 
@@ -105,7 +112,7 @@ export class OidTranslator {
    * client may read them: undefined where nothing is, which is the usual case. The result's
    * bytes are a copy.
    */
-  rowPatch(columns: readonly ColumnDescription[]): ((run: RowRun) => RowRun) | undefined {
+  rowPatch(columns: readonly ColumnOids[]): ((run: RowRun) => RowRun) | undefined {
     const patched = columns.map(
       ({ typeOid, format }) => format === "binary" && this.hasEmbeddedOids(typeOid),
     );
@@ -119,24 +126,8 @@ export class OidTranslator {
     };
   }
 
-  /**
-   * A binary parameter of the type (in the catalog's OIDs) with this database's OIDs inside.
-   * A malformed value is left as it is, so that the server says what is wrong with it.
-   */
-  parameter(typeOid: number, value: Buffer): Buffer {
-    if (!hasEmbeddedOids(typeOid, this.#fromCatalog)) return value;
-    const copy = Buffer.from(value);
-    try {
-      patchValue(copy, 0, copy.length, typeOid, this.#fromCatalog);
-    } catch (error) {
-      if (error instanceof ProtocolViolation) return value;
-      throw error;
-    }
-    return copy;
-  }
-
   /** A table that clients cannot name in the catalog database is none to them. */
-  #origin({ tableOid, columnNumber }: ColumnDescription): {
+  #origin({ tableOid, columnNumber }: ColumnOids): {
     readonly tableOid: number;
     readonly columnNumber: number;
   } {
@@ -151,7 +142,7 @@ export class OidTranslator {
   #patchRow(
     bytes: Buffer,
     start: number,
-    columns: readonly ColumnDescription[],
+    columns: readonly ColumnOids[],
     patched: readonly boolean[],
   ): number {
     let offset = start + FRAME_HEADER_BYTES + COLUMN_COUNT_BYTES;
@@ -195,8 +186,8 @@ function shapeOf(oid: number, types: DatabaseTypes): TypeShape {
   }
 }
 
-function nameOf(oid: number, types: DatabaseTypes): string {
-  const type = types.byOid.get(oid);
+function nameOf(oid: number, types: ReadonlyMap<number, CatalogType>): string {
+  const type = types.get(oid);
   return type === undefined ? `with OID ${oid}` : `"${type.schema}.${type.name}"`;
 }
 
