@@ -185,7 +185,9 @@ function describeIssue(
     case "invalid_value": {
       const values = issue.values.map(String);
       const isMissing = issue.input === undefined;
-      const reason = isMissing ? "is missing" : `"${String(issue.input)}" is not allowed here`;
+      const reason = isMissing
+        ? "is missing"
+        : `${JSON.stringify(issue.input)} is not allowed here`;
       return [document.problem(path, reason, `Use ${oneOf(values)}`)];
     }
     case "too_small":

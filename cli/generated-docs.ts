@@ -96,7 +96,8 @@ function takes({ enum: values, type, minimum, maximum }: FieldSchema): string {
 }
 
 function defaultOf(field: FieldSchema, isRequired: boolean): string {
-  if (field.default !== undefined) return `\`${String(field.default)}\``;
+  if (field.default !== undefined)
+    return `\`${JSON.stringify(field.default).replaceAll('"', "")}\``;
   return isRequired ? "required" : "none";
 }
 

@@ -50,11 +50,14 @@ export function openDevDirectory(directory: string): DevDirectory {
   };
 }
 
+/** Its parent must exist: a mistyped path is not made whole. */
 function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
+    mkdirSync(path, { mode: 0o755 });
   } catch (cause) {
-    throw unusable(path, reasonOf(cause), cause);
+    const code = (cause as NodeJS.ErrnoException).code;
+    if (code === "EEXIST") return;
+    throw unusable(path, code === "ENOENT" ? "its parent is missing" : reasonOf(cause), cause);
   }
 }
 

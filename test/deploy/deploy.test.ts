@@ -48,7 +48,7 @@ test("the sample's tables are those of its map", async () => {
   const created = outcome.statements.flatMap(({ node }) =>
     "CreateStmt" in node ? [node.CreateStmt.relation?.relname] : [],
   );
-  expect(created.toSorted()).toEqual([...mapOf("dev", "map.yaml").tables.keys()].toSorted());
+  expect(new Set(created)).toEqual(new Set(mapOf("dev", "map.yaml").tables.keys()));
   expect(parseSql(text("dev", "data.sql")).kind).toBe("statements");
 });
 

@@ -34,11 +34,11 @@ function blockEnd(lines: readonly string[], start: number, indent: string): numb
   for (let index = start; index < lines.length; index += 1) {
     const line = lines[index] ?? "";
     const isOuter = line.startsWith(indent) && !line.startsWith(`${indent} `);
-    if (!opened && isOuter && /;$/.test(line)) return undefined;
+    if (!opened && isOuter && line.endsWith(";")) return undefined;
     if (
       !opened &&
       isOuter &&
-      /\{$/.test(line) &&
+      line.endsWith("{") &&
       (index === start || line.startsWith(`${indent})`))
     )
       opened = true;

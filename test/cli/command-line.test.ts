@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCommand } from "../support/command.ts";
+
+let directory: string;
+const file = (name: string): string => join(directory, name);
+
+const MAP = "deploy/compose/map.yaml";
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "colonnade-cli-"));
+  writeFileSync(file("bad-map.yaml"), "version: 1\ncatalog: main\ndatabases: {}\ncolour: red\n");
+  writeFileSync(file("bad-config.yaml"), "listen:\n  port: 70000\npool: { sise: 3 }\n");
+  writeFileSync(file("binary"), Buffer.from([0xff, 0xfe, 0x00]));
+  writeFileSync(file("mine"), "not a directory");
+});
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Every complaint is one line that says what to do, and nothing is on standard output. */
+async function complaint(...words: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runCommand(...words);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).not.toContain("    at ");
+  return stderr;
+}
+
+test("--version and --help", async () => {
+  expect(await runCommand("--version")).toEqual({ code: 0, stdout: "0.1.0\n", stderr: "" });
+  const { code, stdout } = await runCommand("--help");
+  expect(code).toBe(0);
+  for (const word of ["dev", "serve", "check", "explain", "Exit codes"])
+    expect(stdout).toContain(word);
+});
+
+test.each([
+  [["dev", "--prot", "1"], "error: unknown option '--prot'\n(Did you mean --port?)"],
+  [["deb"], "error: unknown command 'deb'\n(Did you mean dev?)"],
+  [["dev", "--port", "70000"], "a port is a number from 1 to 65535"],
+  [["dev", "--port", "http"], "a port is a number from 1 to 65535"],
+  [["serve"], "error: required option '--map <file>' not specified"],
+  [["check"], "error: missing required argument 'map'"],
+  [["check", "a", "b"], "too many arguments"],
+])("%j is refused", async (words, expected) => {
+  expect(await complaint(...words)).toContain(expected);
+});
+
+test("files that cannot be read", async () => {
+  const read = async (path: string): Promise<string> => await complaint("serve", "--map", path);
+  expect(await read("/nowhere/map.yaml")).toBe(
+    "colonnade: cannot read map /nowhere/map.yaml: there is no such file\n",
+  );
+  expect(await read(directory)).toBe(
+    `colonnade: cannot read map ${directory}: it is a directory\n`,
+  );
+  expect(await read(file("binary"))).toBe(
+    `colonnade: cannot read map ${file("binary")}: it is not UTF-8 text\n`,
+  );
+});
+
+test("a map or a configuration with mistakes: each with its line", async () => {
+  const map = await complaint("serve", "--map", file("bad-map.yaml"));
+  expect(map).toContain("bad-map.yaml:4:1: colour: unknown field");
+  const config = await complaint("serve", "--map", MAP, "--config", file("bad-config.yaml"));
+  expect(config).toContain(
+    "bad-config.yaml:2:9: listen.port: is more than 65535. Give at most 65535.",
+  );
+  expect(config).toContain(
+    "bad-config.yaml:3:9: pool.sise: unknown field. Write size, if that is meant.",
+  );
+});
+
+test("serve does not start embedded databases", async () => {
+  const said = await complaint("serve", "--map", "deploy/dev/map.yaml");
+  expect(said).toContain("database main is embedded, which colonnade dev alone can start");
+});
+
+test("dev says what to do about a taken port", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { readonly port: number };
+  const said = await complaint("dev", "--data", file("data"), "--port", String(port));
+  expect(said).toBe(`colonnade: port ${port} is in use: choose another with --port\n`);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+test("dev leaves directories alone that are not its own", async () => {
+  const ports = ["--port", "16432", "--admin-port", "19632", "--reset"];
+  expect(await complaint("dev", "--data", directory, ...ports)).toContain(
+    "(it holds files that are not ours): name another directory with --data",
+  );
+  expect(await complaint("dev", "--data", file("mine"), ...ports)).toContain(
+    "name another directory",
+  );
+  expect(await complaint("dev", "--data", "/proc/colonnade", ...ports)).toContain(
+    "name another directory",
+  );
+});
