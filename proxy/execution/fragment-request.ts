@@ -25,15 +25,12 @@ export interface OidTranslation {
   rowPatch(columns: readonly ColumnDescription[]): ((run: DataRowRun) => DataRowRun) | undefined;
   /** The catalog database's types, in this database's OIDs. */
   parameterTypes(types: readonly number[]): readonly number[];
-  /** A binary parameter with this database's OIDs inside. */
-  parameter(typeOid: number, value: Buffer): Buffer;
 }
 
 const NO_TRANSLATION: OidTranslation = {
   columns: (columns) => columns,
   rowPatch: () => undefined,
   parameterTypes: (types) => types,
-  parameter: (_, value) => value,
 };
 
 export type FragmentProtocol =
@@ -78,7 +75,7 @@ export function writeFragment(
         portal: "",
         statement,
         parameterFormats: protocol.parameters.map(({ format }) => format),
-        parameters: protocol.parameters.map((parameter) => ownOids(parameter, request.translation)),
+        parameters: protocol.parameters.map(({ value }) => value),
         resultFormats: protocol.resultFormats,
       },
       writer,
@@ -89,13 +86,6 @@ export function writeFragment(
   }
   connection.expectReady();
   connection.send(writer.take());
-}
-
-function ownOids(
-  { typeOid, format, value }: BoundParameter,
-  translation: OidTranslation,
-): Buffer | null {
-  return value === null || format === "text" ? value : translation.parameter(typeOid, value);
 }
 
 function parseUnnamed(request: FragmentRequest, writer: FrameWriter): string {
