@@ -1,0 +1,76 @@
+/**
+ * `colonnade check`: what is wrong with a shard map, without a server; with `--live`
+ * also where the databases differ from what the map says of them.
+ */
+import { type MapProblem, printProblem } from "../shardmap/map-file/problems.ts";
+import type { LiveFinding } from "../proxy/topology/live-check.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { CommandFailure } from "./failure.ts";
+import { readMap } from "./input-files.ts";
+import { findLiveProblems } from "./live-databases.ts";
+
+export interface CheckFlags {
+  readonly live?: true;
+  readonly json?: true;
+}
+
+/** What `--json` prints, whole. */
+interface Report {
+  readonly file: string;
+  readonly isValid: boolean;
+  readonly problems: readonly MapProblem[];
+  /** Absent without `--live`, and where the file itself has problems. */
+  readonly findings?: readonly LiveFinding[];
+}
+
+/** Exit code 1 where there is a problem; a warning is none. */
+export async function check(path: string, flags: CheckFlags): Promise<void> {
+  const file = readMap(path);
+  if (file.kind === "invalid") {
+    end(flags, { file: path, isValid: false, problems: file.problems }, "");
+    return;
+  }
+  if (flags.live !== true) {
+    end(flags, { file: path, isValid: true, problems: [] }, summary(file.map));
+    return;
+  }
+  const findings = await findLiveProblems(file.map);
+  const isValid = findings.every(({ severity }) => severity === "warning");
+  end(flags, { file: path, isValid, problems: [], findings }, summary(file.map));
+}
+
+function end(flags: CheckFlags, report: Report, ifValid: string): void {
+  const { problems, findings = [], isValid, file } = report;
+  if (flags.json === true) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  else {
+    const lines = [...problems.map(printProblem), ...findings.map(printFinding)];
+    if (isValid) lines.push(`${file}: ${ifValid}`);
+    process.stdout.write(`${lines.join("\n")}\n`);
+  }
+  if (isValid) return;
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  throw new CommandFailure(`${file} has ${count(problems.length + errors, "problem")}`, 1);
+}
+
+/** `error: users0: public.orders.user_id: has type integer, the catalog's bigint. Alter the column's type.` */
+function printFinding({ severity, database, object, message, remedy }: LiveFinding): string {
+  return `${severity}: ${database}: ${object}: ${message}. ${remedy}`;
+}
+
+function summary(map: ShardMap): string {
+  const placements = [...map.colocations.values()].reduce(
+    (sum, colocation) => sum + colocation.placements.length,
+    0,
+  );
+  const parts = [
+    count(map.databases.size, "database"),
+    count(map.colocations.size, "colocation"),
+    count(placements, "placement"),
+    count(map.tables.size, "table"),
+  ];
+  return `version ${map.version} is sound: ${parts.join(", ")}`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
