@@ -140,12 +140,17 @@ export const FOREIGN_KEYS_QUERY = `
 export const TRIGGERS_QUERY = `
   SELECT g.tgrelid, g.tgname FROM pg_trigger g WHERE NOT g.tgisinternal ORDER BY g.tgrelid, g.tgname`;
 
-/** relation, name, definition of CHECK constraints. */
+/** relation, name: CHECK constraints that hold for every row. */
 export const CHECKS_QUERY = `
-  SELECT k.conrelid, k.conname, pg_get_constraintdef(k.oid), k.convalidated
+  SELECT k.conrelid, k.conname
     FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
-   WHERE k.contype = 'c' AND k.conrelid <> 0 AND ${IS_USER_SCHEMA}
-   ORDER BY k.conrelid, k.conname`;
+   WHERE k.contype = 'c' AND k.conrelid <> 0 AND k.convalidated AND ${IS_USER_SCHEMA}`;
+
+/** oid: collations that were used under another version of their library. */
+export const COLLATION_VERSIONS_QUERY = `
+  SELECT c.oid FROM pg_collation c
+   WHERE c.collversion IS DISTINCT FROM pg_collation_actual_version(c.oid) AND c.collprovider <> 'd'
+     AND c.collencoding IN (-1, (SELECT d.encoding FROM pg_database d WHERE d.datname = current_database()))`;
 
 /** oid, schema, name, typtype, category, element, base, collation, labels as JSON. */
 export const TYPES_QUERY = `

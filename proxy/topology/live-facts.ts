@@ -1,0 +1,83 @@
+/**
+ * What `check --live` compares: one database's catalog, and what its server is set to. Read
+ * in one transaction; nothing is changed.
+ */
+import type { DatabaseName } from "../../base/ids.ts";
+import { BACKEND_CONNECT_TIMEOUT_MS, CATALOG_LOAD_TIMEOUT_MS } from "../../base/limits.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type { Catalog } from "../../shardmap/catalog.ts";
+import type { BackendAddress } from "../backend/backend-address.ts";
+import { BackendConnection } from "../backend/backend-connection.ts";
+import { buildCatalog } from "./catalog-build.ts";
+import { CHECKS_QUERY, COLLATION_VERSIONS_QUERY } from "./catalog-queries.ts";
+import { inSnapshot, readCatalogRows } from "./catalog-source.ts";
+
+export interface DatabaseFacts {
+  readonly kind: "read";
+  readonly catalog: Catalog;
+  readonly encoding: string;
+  /** `libc en_US.UTF-8`: provider and locale of the default collation. */
+  readonly defaultLocale: string;
+  /** Versions of the default collation: as recorded when the database was made, and as the library has it now. */
+  readonly recordedVersion: string | null;
+  readonly actualVersion: string | null;
+  readonly maxPreparedTransactions: number;
+  /** Named collations whose recorded version is not the library's any more. */
+  readonly outdatedCollations: ReadonlySet<number>;
+  /** Names of validated CHECK constraints by relation OID. */
+  readonly checks: ReadonlyMap<number, ReadonlySet<string>>;
+}
+
+export interface UnreachableDatabase {
+  readonly kind: "unreachable";
+  readonly error: SqlError;
+}
+
+export async function readDatabaseFacts(
+  database: DatabaseName,
+  address: BackendAddress,
+): Promise<DatabaseFacts | UnreachableDatabase> {
+  let connection: BackendConnection | undefined;
+  try {
+    connection = await BackendConnection.open(address, {
+      database,
+      connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
+    });
+    return await readFacts(connection, AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS));
+  } catch (error) {
+    if (error instanceof SqlError) return { kind: "unreachable", error };
+    throw error;
+  } finally {
+    connection?.close();
+  }
+}
+
+const PROVIDERS: Readonly<Record<string, string>> = { c: "libc", i: "icu", b: "builtin" };
+
+async function readFacts(
+  connection: BackendConnection,
+  signal: AbortSignal,
+): Promise<DatabaseFacts> {
+  return await inSnapshot(connection, signal, async (ask) => {
+    const rows = await readCatalogRows(ask);
+    const [, encoding, provider, collate, locale, recorded, actual, prepared] =
+      rows.database[0] ?? [];
+    const checks = new Map<number, Set<string>>();
+    for (const [relation, name] of await ask(CHECKS_QUERY)) {
+      const names = checks.get(Number(relation)) ?? new Set<string>();
+      checks.set(Number(relation), names.add(name ?? ""));
+    }
+    const outdated = await ask(COLLATION_VERSIONS_QUERY);
+    return {
+      kind: "read",
+      catalog: buildCatalog(rows, 1),
+      encoding: encoding ?? "",
+      defaultLocale: `${PROVIDERS[provider ?? ""] ?? provider} ${locale ?? collate}`,
+      recordedVersion: recorded ?? null,
+      actualVersion: actual ?? null,
+      maxPreparedTransactions: Number(prepared),
+      outdatedCollations: new Set(outdated.map(([oid]) => Number(oid))),
+      checks,
+    };
+  });
+}
