@@ -60,7 +60,11 @@ const PLACES: ReadonlySet<string> = new Set([
 
 /** The tree without places, as text: equal for equal meaning as far as syntax tells. */
 export function fingerprint(node: unknown): string {
-  return JSON.stringify(node, (key, value: unknown) => (PLACES.has(key) ? undefined : value));
+  return JSON.stringify(node, (_key, value: unknown) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    const fields = Object.entries(value).filter(([name]) => !PLACES.has(name));
+    return Object.fromEntries(fields.toSorted(([left], [right]) => (left < right ? -1 : 1)));
+  });
 }
 
 export function sameTree(left: unknown, right: unknown): boolean {

@@ -1,0 +1,107 @@
+/** Plans as the data files show them: short, and with everything that decides an answer. */
+import { SqlError } from "../../base/sql-error.ts";
+import type { AggregateOutput, Gather, KeyTerm, KeyTuple, LimitTerm, LogicalPlan, QueryPlan, RowLimit, SortCollation } from "../../planner/logical-plan.ts";
+import type { PhysicalPlan } from "../../planner/physical-plan.ts";
+
+export function printError(error: unknown): string {
+  if (!(error instanceof SqlError)) throw error;
+  const lines = [`ERROR ${error.sqlstate} ${error.id}: ${error.message}`];
+  if (error.position !== undefined) lines.push(`POSITION: ${error.position}`);
+  if (error.detail !== undefined) lines.push(`DETAIL: ${error.detail}`);
+  if (error.hint !== undefined) lines.push(`HINT: ${error.hint}`);
+  return lines.join("\n");
+}
+
+export function printPlan(plan: LogicalPlan): string {
+  if (plan.kind !== "query") return plan.kind;
+  const lines = [`${plan.access} ${plan.rule}`, `route ${printRouting(plan)}`];
+  if (plan.scatterRefusal === undefined) lines.push(`gather ${printGather(plan.gather)}`);
+  else lines.push(`one placement: ${plan.scatterRefusal.id}`);
+  if (plan.scatterTemplate !== undefined) lines.push(`placements run ${plan.scatterTemplate.sql}`);
+  return lines.join("\n");
+}
+
+function printRouting({ routing }: QueryPlan): string {
+  switch (routing.kind) {
+    case "home":
+      return `home ${routing.database} (${routing.because})`;
+    case "shardKeys": {
+      const also = routing.alsoPinned.map(({ colocation, keys }) => ` and ${colocation.name} ${printKeys(keys)}`);
+      return `shardKeys ${routing.colocation.name} ${printKeys(routing.keys)}${also.join("")}`;
+    }
+    case "keyArray":
+      return `keyArray ${routing.colocation.name} $${routing.parameter}:${routing.typeOid}`;
+    case "allShards":
+      return `allShards ${routing.colocation.name} (${routing.because})`;
+    case "noRows":
+    case "keyRange":
+      return `${routing.kind} ${routing.colocation.name}`;
+    default:
+      return routing.kind;
+  }
+}
+
+function printKeys(keys: readonly KeyTuple[]): string {
+  return keys.map((tuple) => `(${tuple.map(printTerm).join(", ")})`).join(" ");
+}
+
+function printTerm(term: KeyTerm): string {
+  switch (term.kind) {
+    case "text":
+      return `'${term.text}'`;
+    case "number":
+      return term.text;
+    case "null":
+      return "null";
+    case "parameter":
+      return `$${term.number}:${term.typeOid}${term.isCast ? " cast" : ""}`;
+    case "generated":
+      return `generated ${term.index}`;
+  }
+}
+
+function printGather(gather: Gather): string {
+  switch (gather.kind) {
+    case "concat":
+      return `concat${printLimit(gather.limit)}`;
+    case "merge": {
+      const keys = gather.sort.map((key) => printSort(key.column, key)).join(", ");
+      return `merge by ${keys}${gather.hiddenColumns === 0 ? "" : ` hidden ${gather.hiddenColumns}`}${printLimit(gather.limit)}`;
+    }
+    case "aggregate": {
+      const groups = gather.groupBy.map(({ column }) => column).join(", ");
+      const sort = gather.sort.map((key) => printSort(key.output, key)).join(", ");
+      const hidden = gather.hiddenOutputs === 0 ? "" : ` hidden ${gather.hiddenOutputs}`;
+      return `aggregate by (${groups}) giving ${gather.outputs.map(printOutput).join(", ")}${sort === "" ? "" : ` sorted by ${sort}`}${hidden}${printLimit(gather.limit)}`;
+    }
+    default:
+      return gather.kind;
+  }
+}
+
+interface Sorted {
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+  readonly collation: SortCollation;
+}
+
+function printSort(column: number, { descending, nullsFirst, collation }: Sorted): string {
+  return `${column}${descending ? " desc" : ""}${nullsFirst === descending ? "" : nullsFirst ? " nulls first" : " nulls last"}${collation === "byte order" ? " bytes" : ""}`;
+}
+
+function printOutput(output: AggregateOutput): string {
+  return output.kind === "group" ? `${output.column}` : `${output.combine}(${output.columns.join(", ")})`;
+}
+
+function printLimit(limit: RowLimit | undefined): string {
+  const term = (name: string, value: LimitTerm | undefined): string =>
+    value === undefined ? "" : ` ${name} ${value.kind === "constant" ? value.value : `$${value.number}`}`;
+  return `${term("limit", limit?.count)}${term("offset", limit?.offset)}`;
+}
+
+export function printPhysical(plan: PhysicalPlan): string {
+  const lines = plan.fragments.map(({ placementId, rendered }) => `${placementId}: ${rendered.sql}`);
+  const { gather } = plan;
+  const bounds = gather.kind === "gather" ? `${gather.gather.kind}${gather.count === undefined ? "" : ` limit ${gather.count}`}${gather.offset === 0n ? "" : ` offset ${gather.offset}`}` : gather.kind;
+  return [...lines, `gather ${bounds}`].join("\n");
+}

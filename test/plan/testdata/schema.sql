@@ -1,0 +1,17 @@
+CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL, country text, age int, ref bigint, born date, score real, "order" int);
+CREATE TABLE orders (user_id bigint NOT NULL, id bigint NOT NULL, total numeric(10,2), status text, placed_at timestamptz, buyer bigint, PRIMARY KEY (user_id, id));
+CREATE TABLE items (user_id int NOT NULL, order_id bigint NOT NULL, sku text, qty int, PRIMARY KEY (user_id, order_id, sku));
+CREATE TABLE prefs (user_id bigint PRIMARY KEY, theme text);
+CREATE TABLE shops (code text PRIMARY KEY, name text);
+CREATE TABLE stock (shop_code varchar(20) NOT NULL, sku text, qty int, PRIMARY KEY (shop_code, sku));
+CREATE TABLE accounts (tenant int NOT NULL, region text NOT NULL, id bigint, PRIMARY KEY (tenant, region, id));
+CREATE TABLE entries (tenant int NOT NULL, region text NOT NULL, account bigint, amount numeric);
+CREATE TABLE invoices (id bigint PRIMARY KEY, user_id bigint, amount numeric);
+CREATE TABLE payments (id bigint PRIMARY KEY, invoice bigint);
+CREATE TABLE audit_log (id bigint PRIMARY KEY, what text);
+CREATE TABLE countries (code text PRIMARY KEY, name text, id bigint, added timestamptz DEFAULT now());
+CREATE TABLE rates (code text PRIMARY KEY, rate numeric);
+CREATE TABLE settings (name text PRIMARY KEY, value text, user_id bigint);
+CREATE VIEW grown_ups AS SELECT * FROM users WHERE age >= 18;
+CREATE FUNCTION order_count(bigint) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM orders WHERE user_id = $1';
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';
