@@ -54,6 +54,18 @@ export class ExtendedQuery {
     signal: AbortSignal,
   ): Promise<PreparedStatement> {
     const { runner, planner } = this.#parts;
+    const before = runner.describedBefore(sql, declaredTypes);
+    if (before !== undefined && !runner.transaction.isFailed) {
+      const context = await runner.planContext(before.parameterTypes, signal);
+      if (planner.known(sql, context) !== undefined)
+        return {
+          name,
+          sql,
+          isEmpty: false,
+          description: before,
+          catalogEpoch: context.catalog.epoch,
+        };
+    }
     const outcome = planner.parse(sql);
     if (outcome.kind === "empty")
       return { name, sql, isEmpty: true, description: NOTHING_DESCRIBED, catalogEpoch: 0 };

@@ -29,6 +29,7 @@ import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { readEnvironment } from "./environment.ts";
+import type { DescriptionKey } from "./description-cache.ts";
 import type { Environment } from "./environment.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
@@ -76,10 +77,8 @@ export class StatementRunner {
   ): Promise<T> {
     const { catalog } = this.#services.topology().map;
     const open = this.transaction.current;
-    // A transaction's own SETs and DDL are seen by no other backend.
-    const needsOwn = open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
-    if (open !== undefined && (needsOwn || open.transaction.has(catalog)))
-      return this.withOwnCatalog(signal, use);
+    const isOwn = open !== undefined && (this.#seesOwnCatalog() || open.transaction.has(catalog));
+    if (isOwn) return this.withOwnCatalog(signal, use);
     const connection = await this.#backends.acquire(catalog, signal);
     try {
       return await use(connection);
@@ -127,28 +126,37 @@ export class StatementRunner {
     return { map, catalog: open?.catalog ?? catalog, searchPath, user, parameterTypes };
   }
 
+  /** What `describe` would give, where it costs nothing. */
+  describedBefore(sql: string, declaredTypes: readonly number[]): Description | undefined {
+    if (this.#seesOwnCatalog()) return undefined;
+    return this.#services.descriptions.get(this.#descriptionKey(sql, declaredTypes));
+  }
+
   /** The statement as PostgreSQL describes it; kept, but for what only this transaction sees. */
   async describe(
     sql: string,
     declaredTypes: readonly number[],
     signal: AbortSignal,
   ): Promise<Description> {
-    const open = this.transaction.current;
-    const isPrivate =
-      open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
-    const key = {
-      sql,
-      declaredTypes,
-      settingsTag: this.#settings.script.tag,
-      catalogEpoch: this.#services.topology().catalog.epoch,
-    };
-    const known = isPrivate ? undefined : this.#services.descriptions.get(key);
-    if (known !== undefined) return known;
+    const before = this.describedBefore(sql, declaredTypes);
+    if (before !== undefined) return before;
+    const key = this.#descriptionKey(sql, declaredTypes);
     const description = await this.withCatalog(signal, (connection) =>
       describe(connection, sql, declaredTypes),
     );
-    if (!isPrivate) this.#services.descriptions.set(key, description);
+    if (!this.#seesOwnCatalog()) this.#services.descriptions.set(key, description);
     return description;
+  }
+
+  #descriptionKey(sql: string, declaredTypes: readonly number[]): DescriptionKey {
+    const { epoch: catalogEpoch } = this.#services.topology().catalog;
+    return { sql, declaredTypes, settingsTag: this.#settings.script.tag, catalogEpoch };
+  }
+
+  /** The open transaction has changed tables or settings, which nobody else sees yet. */
+  #seesOwnCatalog(): boolean {
+    const open = this.transaction.current;
+    return open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
   }
 
   async begin(
