@@ -9,16 +9,9 @@
 import { SqlError } from "../../base/sql-error.ts";
 
 /** In libpq's order: each asks for more than the one before it. */
-export const SSL_MODES = [
-  "disable",
-  "allow",
-  "prefer",
-  "require",
-  "verify-ca",
-  "verify-full",
-] as const;
+const SSL_MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
 
-export type SslMode = (typeof SSL_MODES)[number];
+type SslMode = (typeof SSL_MODES)[number];
 
 export interface BackendAddress {
   readonly server:

@@ -25,6 +25,7 @@ import { connectBackend, sendCancelRequest } from "./connect.ts";
 import type { Connected } from "./connect.ts";
 import { ControlAnswerReader } from "./control-answer.ts";
 import type { ControlAnswer } from "./control-answer.ts";
+import { StreamEnded } from "./run-stream.ts";
 
 export { BackendError } from "./backend-error.ts";
 
@@ -136,13 +137,12 @@ export class BackendConnection {
 
   /** The next run if it has arrived; see `receive`. */
   tryReceive(): BackendRun | undefined {
-    let run: BackendRun | undefined;
     try {
-      run = this.#connected.stream.tryReceive();
+      const run = this.#connected.stream.tryReceive();
+      return run === undefined ? undefined : this.#account(run);
     } catch (error) {
       throw this.#failed(error);
     }
-    return run === undefined ? undefined : this.#account(run);
   }
 
   /**
@@ -155,7 +155,6 @@ export class BackendConnection {
     try {
       return this.#account(await this.#connected.stream.receive(signal));
     } catch (error) {
-      if (signal?.aborted === true && error === signal.reason) throw error;
       throw this.#failed(error);
     }
   }
@@ -285,7 +284,7 @@ export class BackendConnection {
       this.destroy();
       return this.#violation;
     }
-    if (error instanceof SqlError) return error;
-    return backendLost(this.database, this.#fatal ?? error);
+    if (!(error instanceof StreamEnded)) return error;
+    return this.#violation ?? backendLost(this.database, this.#fatal ?? error);
   }
 }

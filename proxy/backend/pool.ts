@@ -44,7 +44,7 @@ export interface PoolOptions {
   readonly settings: ReadonlyMap<string, string>;
 }
 
-export const POOL_OPTIONS_DEFAULT: PoolOptions = {
+const POOL_OPTIONS_DEFAULT: PoolOptions = {
   size: POOL_SIZE_DEFAULT,
   waitMs: POOL_WAIT_MS_DEFAULT,
   connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,

@@ -42,7 +42,7 @@ export async function checkLive(
 }
 
 /** The comparison alone, of the databases that were reached. Pure. */
-export function compareDatabases(
+function compareDatabases(
   map: ShardMap,
   facts: ReadonlyMap<DatabaseName, DatabaseFacts>,
 ): readonly LiveFinding[] {

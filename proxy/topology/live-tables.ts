@@ -7,7 +7,7 @@ import type { LiveFinding } from "./live-check.ts";
 import type { DatabaseFacts } from "./live-facts.ts";
 
 /** The CHECK that `colonnade guard` puts on every table of a placement. */
-export const GUARD_CONSTRAINT = "colonnade_guard";
+const GUARD_CONSTRAINT = "colonnade_guard";
 
 /** One table in one place. */
 interface Place {

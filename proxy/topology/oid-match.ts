@@ -42,7 +42,7 @@ export function matchOids(
 }
 
 /** The catalog database's own relations, in the shape of any database's. */
-export function relationsOf(catalog: Catalog): readonly DatabaseRelation[] {
+function relationsOf(catalog: Catalog): readonly DatabaseRelation[] {
   const relations: DatabaseRelation[] = [];
   for (const schema of catalog.relations.values()) {
     for (const { oid, schema: schemaName, name, columns } of schema.values()) {

@@ -78,7 +78,7 @@ export class OidTranslations {
   }
 }
 
-export async function readDatabaseOids(
+async function readDatabaseOids(
   connection: BackendConnection,
   signal?: AbortSignal,
 ): Promise<DatabaseOids> {

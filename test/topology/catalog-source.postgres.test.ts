@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseName } from "../../base/ids.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { Backends } from "../../proxy/backend/backends.ts";
-import { CatalogSource } from "../../proxy/topology/catalog-source.ts";
+import { CatalogSource, loadCatalog } from "../../proxy/topology/catalog-source.ts";
 import type { Catalog, CatalogColumn, CatalogRelation } from "../../shardmap/catalog.ts";
 import { startPostgres } from "../support/postgres.ts";
 import type { TestPostgres } from "../support/postgres.ts";
@@ -344,6 +344,24 @@ describe("loading", () => {
     const { rows } = await connection.query("SHOW search_path");
     expect(rows).toEqual([['"$user", public']]);
     expect(connection.transactionStatus).toBe("idle");
+    backends.release(connection);
+  });
+
+  test("inside a transaction its own DDL is seen, and the transaction is left as it was", async () => {
+    const connection = await backends.acquire(MAIN);
+    await connection.query(
+      "BEGIN; SET LOCAL search_path = app; CREATE TABLE not_committed (id integer)",
+    );
+    const inside = await loadCatalog(connection, 7);
+    expect(inside.relations.get("app")?.has("not_committed")).toBe(true);
+    expect(inside.epoch).toBe(7);
+    expect(connection.transactionStatus).toBe("inTransaction");
+    const { rows } = await connection.query("SHOW search_path");
+    expect(rows).toEqual([["app"]]);
+    await connection.query("ROLLBACK");
+    expect((await loadCatalog(connection, 8)).relations.get("app")?.has("not_committed")).toBe(
+      false,
+    );
     backends.release(connection);
   });
 });
