@@ -178,17 +178,17 @@ export const DESCRIPTION_CACHE_ENTRIES_MAX = 10_000;
 /** Distinct combinations of settings remembered per process; clients of one application share a few. */
 export const ENVIRONMENT_CACHE_ENTRIES_MAX = 1_000;
 
-/** Characters of a shard map file: 10,000 placements take about 600 kB, and the YAML parser a second or two for 1 MB. */
-export const MAP_FILE_CHARACTERS_MAX = 1024 * 1024;
+/** Characters of a YAML file: a shard map of 10,000 placements take about 600 kB, and the YAML parser a second or two for 1 MB. */
+export const DOCUMENT_CHARACTERS_MAX = 1024 * 1024;
 
-/** Problems of a shard map file that are reported; the rest are counted. */
-export const MAP_PROBLEMS_MAX = 1_000;
+/** Problems of a YAML file that are reported; the rest are counted. */
+export const DOCUMENT_PROBLEMS_MAX = 1_000;
 
-/** Levels of nesting in a shard map file: a map needs seven, and the YAML parser is recursive. */
-export const MAP_NESTING_MAX = 64;
+/** Levels of nesting in a YAML file: a shard map needs seven, and the YAML parser is recursive. */
+export const DOCUMENT_NESTING_MAX = 64;
 
-/** Uses of one YAML anchor in a shard map file, nested uses multiplied: an alias for each placement, but no bomb. */
-export const MAP_ALIASES_MAX = 10_000;
+/** Uses of one YAML anchor, nested uses multiplied: an alias for each placement, but no bomb. */
+export const DOCUMENT_ALIASES_MAX = 10_000;
 
 /** Logical shards of one colocation: each is an entry in memory, and the hash's modulo is exact up to 2^21. */
 export const LOGICAL_SHARDS_MAX = 2 ** 20;
@@ -202,8 +202,6 @@ export const ADMIN_HEADERS_BYTES_MAX = 8_192;
 /** Connections to the admin interface at once: a few scrapers and people. */
 export const ADMIN_CONNECTIONS_MAX = 100;
 
-/** Repetitions of nodes by YAML aliases, so that a small file cannot become a huge one. */
-export const YAML_ALIASES_MAX = 1_000;
 
 /** How long loading the catalog may take, waiting for a connection included. */
 export const CATALOG_LOAD_TIMEOUT_MS = 60_000;

@@ -2,7 +2,7 @@
  * `colonnade check`: what is wrong with a shard map, without a server; with `--live`
  * also where the databases differ from what the map says of them.
  */
-import { type MapProblem, printProblem } from "../shardmap/map-file/problems.ts";
+import { type DocumentProblem, printProblem } from "../base/document/problems.ts";
 import type { LiveFinding } from "../proxy/topology/live-check.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { CommandFailure } from "./failure.ts";
@@ -18,7 +18,7 @@ export interface CheckFlags {
 interface Report {
   readonly file: string;
   readonly isValid: boolean;
-  readonly problems: readonly MapProblem[];
+  readonly problems: readonly DocumentProblem[];
   /** Absent without `--live`, and where the file itself has problems. */
   readonly findings?: readonly LiveFinding[];
 }

@@ -1,8 +1,7 @@
 /** The files that commands are given: the shard map, the configuration, SQL. Each failure is one that a person can act on. */
 import { readFileSync } from "node:fs";
-import { formatProblem } from "../base/yaml-document.ts";
 import { type Config, DEFAULT_CONFIG, parseConfig } from "../proxy/config/config.ts";
-import { type MapProblem, printProblem } from "../shardmap/map-file/problems.ts";
+import { type DocumentProblem, printProblem } from "../base/document/problems.ts";
 import { parseShardMap } from "../shardmap/schema.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { CommandFailure, reasonOf } from "./failure.ts";
@@ -24,7 +23,7 @@ export function readInput(path: string, what: string): string {
 
 export type MapFile =
   | { readonly kind: "valid"; readonly map: ShardMap }
-  | { readonly kind: "invalid"; readonly problems: readonly MapProblem[] };
+  | { readonly kind: "invalid"; readonly problems: readonly DocumentProblem[] };
 
 export function readMap(path: string): MapFile {
   const result = parseShardMap(readInput(path, "map"), path);
@@ -41,9 +40,7 @@ export function requireMap(path: string): ShardMap {
 
 export function requireConfig(path: string | undefined): Config {
   if (path === undefined) return DEFAULT_CONFIG;
-  const result = parseConfig(readInput(path, "config"));
-  if (result.kind === "valid") return result.value;
-  throw new CommandFailure(
-    result.problems.map((problem) => formatProblem(path, problem)).join("\n"),
-  );
+  const result = parseConfig(readInput(path, "config"), path);
+  if ("config" in result) return result.config;
+  throw new CommandFailure(result.problems.map(printProblem).join("\n"));
 }

@@ -9,7 +9,7 @@ import { Metrics } from "../base/metrics.ts";
 import type { Config } from "../proxy/config/config.ts";
 import { startProxy } from "../proxy/main.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
-import { printProblem } from "../shardmap/map-file/problems.ts";
+import { printProblem } from "../base/document/problems.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { CommandFailure, reasonOf } from "./failure.ts";
 import { readMap, requireConfig, requireMap } from "./input-files.ts";

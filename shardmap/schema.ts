@@ -14,14 +14,32 @@ import {
   unlistedTablesFile,
   versionFile,
 } from "./map-file/format.ts";
-import { reportIssues } from "./map-file/issues.ts";
+import { reportIssues } from "../base/document/issues.ts";
 import { checkDatabase, checkIdentifier, checkPlainName, TableRegister } from "./map-file/names.ts";
-import { type FieldPath, type MapProblem, type ProblemList, quoted } from "./map-file/problems.ts";
-import { readYaml } from "./map-file/yaml.ts";
+import {
+  type FieldPath,
+  type DocumentProblem,
+  type ProblemList,
+  quoted,
+} from "../base/document/problems.ts";
+import { type DocumentKind, readYaml } from "../base/document/yaml.ts";
 import type { Colocation, Group, MapTable, ShardMap } from "./shard-map.ts";
 
 /** The schema of the canonical tables, unless the map names another. */
 const CANONICAL_SCHEMA = "public";
+
+const SHARD_MAP: DocumentKind = {
+  name: "a shard map",
+  whenEmpty: "Begin with `version: 1`; examples are in deploy/maps.",
+  reference: "docs/shard-map.schema.json",
+  explainValue: (path, found) =>
+    path.at(-1) === "function" && found === "lookup"
+      ? {
+          message: "the lookup function is not supported yet",
+          remedy: "Use hash, range or list.",
+        }
+      : undefined,
+};
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -32,12 +50,12 @@ type Fields = Readonly<Record<string, unknown>>;
 export function parseShardMap(
   text: string,
   fileName: string,
-): { readonly map: ShardMap } | { readonly problems: readonly MapProblem[] } {
-  const { value, problems } = readYaml(text, fileName);
+): { readonly map: ShardMap } | { readonly problems: readonly DocumentProblem[] } {
+  const { value, problems } = readYaml(text, fileName, SHARD_MAP);
   if (value === undefined) return { problems: problems.inOrder() };
 
   const structure = mapFile.safeParse(value);
-  if (!structure.success) reportIssues(structure.error.issues, value, problems);
+  if (!structure.success) reportIssues(structure.error.issues, value, problems, SHARD_MAP);
   const map = isFields(value) ? readMap(value, problems) : undefined;
   if (!problems.isEmpty) return { problems: problems.inOrder() };
   invariant(map !== undefined, "a map file without problems is a map");

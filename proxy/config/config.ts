@@ -7,6 +7,10 @@
  */
 import { isIP } from "node:net";
 import { z } from "zod";
+import { fields } from "../../base/document/fields.ts";
+import { reportIssues } from "../../base/document/issues.ts";
+import type { DocumentProblem } from "../../base/document/problems.ts";
+import { type DocumentKind, readYaml } from "../../base/document/yaml.ts";
 import {
   AUTHENTICATION_TIMEOUT_MS,
   BACKEND_CONNECT_TIMEOUT_MS,
@@ -17,7 +21,6 @@ import {
   POOL_SIZE_DEFAULT,
   POOL_WAIT_MS_DEFAULT,
 } from "../../base/limits.ts";
-import { parseYaml, validateYaml, type YamlResult } from "../../base/yaml-document.ts";
 
 /** Node's timers hold 31 bits; a day is beyond any of these waits. */
 const DURATION_MS_MAX = 86_400_000;
@@ -26,7 +29,7 @@ const port = z.int().min(1).max(65_535);
 const durationMs = z.int().min(1).max(DURATION_MS_MAX);
 const path = z.string().min(1);
 
-const tls = z.strictObject({
+const tls = fields({
   cert: path.describe("PEM file with the server certificate, and the chain above it."),
   key: path.describe("PEM file with the certificate's private key."),
   require: z
@@ -35,7 +38,7 @@ const tls = z.strictObject({
     .describe("Refuse clients that do not ask for TLS. They get SQLSTATE 28000."),
 });
 
-const listen = z.strictObject({
+const listen = fields({
   host: z.string().min(1).default("127.0.0.1").describe("Address or host name to listen on."),
   port: port.default(6432).describe("TCP port for clients."),
   tls: tls.optional().describe("TLS for clients, version 1.2 or later. Off where it is absent."),
@@ -47,7 +50,7 @@ const listen = z.strictObject({
     .describe("Connected clients at once; the next one is refused with SQLSTATE 53300."),
 });
 
-const admin = z.strictObject({
+const admin = fields({
   host: z
     .string()
     .min(1)
@@ -56,7 +59,7 @@ const admin = z.strictObject({
   port: port.default(9632).describe("TCP port of the admin interface."),
 });
 
-const auth = z.strictObject({
+const auth = fields({
   method: z
     .enum(["trust", "password", "md5", "scram-sha-256"])
     .default("trust")
@@ -77,7 +80,7 @@ const auth = z.strictObject({
     ),
 });
 
-const pool = z.strictObject({
+const pool = fields({
   size: z
     .int()
     .min(1)
@@ -95,7 +98,7 @@ const pool = z.strictObject({
     .describe("An unused server connection is closed after this."),
 });
 
-const timeouts = z.strictObject({
+const timeouts = fields({
   authentication_ms: durationMs
     .default(AUTHENTICATION_TIMEOUT_MS)
     .describe(
@@ -106,7 +109,7 @@ const timeouts = z.strictObject({
     .describe("Opening and authenticating one server connection."),
 });
 
-const log = z.strictObject({
+const log = fields({
   level: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace"])
     .default("info")
@@ -115,33 +118,44 @@ const log = z.strictObject({
     ),
 });
 
-export const configSchema = z
-  .strictObject({
-    listen: listen.prefault({}).describe("The clients' side."),
-    admin: admin.prefault({}).describe("The operator's side: metrics and health over HTTP."),
-    auth: auth.prefault({}).describe("Authentication of clients."),
-    pool: pool.prefault({}).describe("Server connections, shared by all clients."),
-    timeouts: timeouts.prefault({}).describe("Bounds on waits."),
-    log: log.prefault({}).describe("JSON lines on standard output."),
-    drain_ms: durationMs
-      .default(DRAIN_MS_DEFAULT)
-      .describe("How long SIGTERM lets running transactions end before their clients are closed."),
-  })
-  .superRefine((config, context) => {
-    for (const { path: at, message, remedy } of contradictions(config)) {
-      context.addIssue({ code: "custom", path: [...at], message, params: { remedy } });
-    }
-  });
+export const configSchema = fields({
+  listen: listen.prefault({}).describe("The clients' side."),
+  admin: admin.prefault({}).describe("The operator's side: metrics and health over HTTP."),
+  auth: auth.prefault({}).describe("Authentication of clients."),
+  pool: pool.prefault({}).describe("Server connections, shared by all clients."),
+  timeouts: timeouts.prefault({}).describe("Bounds on waits."),
+  log: log.prefault({}).describe("JSON lines on standard output."),
+  drain_ms: durationMs
+    .default(DRAIN_MS_DEFAULT)
+    .describe("How long SIGTERM lets running transactions end before their clients are closed."),
+}).superRefine((config, context) => {
+  for (const { path: at, message, remedy } of contradictions(config)) {
+    context.addIssue({ code: "custom", path: [...at], message, params: { remedy } });
+  }
+});
 
 export type Config = z.output<typeof configSchema>;
 
 /** What an empty file means. */
 export const DEFAULT_CONFIG: Config = configSchema.parse({});
 
-export function parseConfig(text: string): YamlResult<Config> {
-  const document = parseYaml(text);
-  if (document.kind === "invalid") return document;
-  return validateYaml(document.value, configSchema);
+const CONFIG_FILE: DocumentKind = {
+  name: "a configuration",
+  whenEmpty: undefined,
+  reference: "docs/config.md",
+};
+
+/** `fileName` is only printed. */
+export function parseConfig(
+  text: string,
+  fileName: string,
+): { readonly config: Config } | { readonly problems: readonly DocumentProblem[] } {
+  const { value, problems } = readYaml(text, fileName, CONFIG_FILE);
+  if (value === undefined) return { problems: problems.inOrder() };
+  const result = configSchema.safeParse(value);
+  if (!result.success) reportIssues(result.error.issues, value, problems, CONFIG_FILE);
+  if (result.success && problems.isEmpty) return { config: result.data };
+  return { problems: problems.inOrder() };
 }
 
 interface Contradiction {
@@ -160,21 +174,21 @@ function* contradictions(config: {
     yield {
       path: ["auth", "method"],
       message: `trust lets everybody in who can reach ${config.listen.host}`,
-      remedy: "Use scram-sha-256 with a users_file, or listen on 127.0.0.1",
+      remedy: "Use scram-sha-256 with a users_file, or listen on 127.0.0.1.",
     };
   }
   if (method === "password" && config.listen.tls?.require !== true) {
     yield {
       path: ["auth", "method"],
       message: "password sends passwords in clear text",
-      remedy: "Set listen.tls with require: true, or use scram-sha-256",
+      remedy: "Set listen.tls with require: true, or use scram-sha-256.",
     };
   }
   if (method !== "trust" && (usersFile === undefined) === (query === undefined)) {
     yield {
       path: ["auth"],
       message: `${method} needs one source of passwords, and ${usersFile === undefined ? "has none" : "has two"}`,
-      remedy: "Give either users_file or query",
+      remedy: "Give either users_file or query.",
     };
   }
 }

@@ -4,7 +4,7 @@ import type { Colocation } from "../shard-map.ts";
 import { functionFile, keyColumnsFile, logicalShardsFile, shardKeyFile } from "./format.ts";
 import { checkIdentifier, checkPlainName, type TableRegister } from "./names.ts";
 import { type FunctionFile, type PlacementContext, readPlacements } from "./placements.ts";
-import { type FieldPath, type ProblemList, quoted } from "./problems.ts";
+import { type FieldPath, type ProblemList, quoted } from "../../base/document/problems.ts";
 
 export interface ColocationContext extends PlacementContext {
   readonly tables: TableRegister;

@@ -3,7 +3,7 @@ import { type DatabaseName, databaseName } from "../../base/ids.ts";
 import type { DatabaseEntry } from "../shard-map.ts";
 import { databaseFile } from "./format.ts";
 import { checkPlainName } from "./names.ts";
-import { type FieldPath, type ProblemList, quoted } from "./problems.ts";
+import { type FieldPath, type ProblemList, quoted } from "../../base/document/problems.ts";
 
 export function readDatabases(
   entries: Readonly<Record<string, unknown>>,

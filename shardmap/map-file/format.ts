@@ -4,21 +4,9 @@
  * mean together (coverage, names used twice) is checked by the readers beside it.
  */
 import { z } from "zod";
+import { fields } from "../../base/document/fields.ts";
 import { KEY_COLUMNS_MAX, LOGICAL_SHARDS_MAX } from "../../base/limits.ts";
 import { KEY_TYPES } from "../shard-key.ts";
-
-/**
- * An object with exactly these fields. The message for an unknown one lists the fields
- * there are; issues.ts makes a suggestion from it.
- */
-function fields<Shape extends z.core.$ZodLooseShape>(
-  shape: Shape,
-): z.ZodObject<Shape, z.core.$strict> {
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === "unrecognized_keys" ? Object.keys(shape).join(" ") : undefined,
-  });
-}
 
 const name = z.string().min(1);
 

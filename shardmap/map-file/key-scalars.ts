@@ -6,7 +6,7 @@ import {
   type KeyType,
   type KeyValue,
 } from "../shard-key.ts";
-import { type FieldPath, type ProblemList, quoted } from "./problems.ts";
+import { type FieldPath, type ProblemList, quoted } from "../../base/document/problems.ts";
 
 const SPELLING: Readonly<Record<KeyType, string>> = {
   smallint: "Write a whole number from -32768 to 32767.",

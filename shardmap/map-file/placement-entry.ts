@@ -2,7 +2,7 @@
 import type { LogicalShard } from "../../base/ids.ts";
 import type { ShardFunction } from "../shard-function/shard-function.ts";
 import type { PlacementFile } from "./format.ts";
-import type { FieldPath } from "./problems.ts";
+import type { FieldPath } from "../../base/document/problems.ts";
 
 /** One placement of the file. What is wrong in it is reported with the file's structure; the rest is checked. */
 export interface PlacementEntry {

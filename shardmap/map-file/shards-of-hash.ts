@@ -1,7 +1,7 @@
 /** Hash placements: `shards` name numbers from 0 to logical_shards - 1, and each number stands exactly once. */
 import { type LogicalShard, logicalShard } from "../../base/ids.ts";
 import type { AssignedShards, PlacementEntry } from "./placement-entry.ts";
-import { type FieldPath, fieldText, type ProblemList } from "./problems.ts";
+import { type FieldPath, fieldText, type ProblemList } from "../../base/document/problems.ts";
 import { parseShardSet, printShards, type ShardRun } from "./shard-numbers.ts";
 
 export function readHashShards(

@@ -3,7 +3,7 @@ import { logicalShard } from "../../base/ids.ts";
 import { keyToText, type KeyType, type KeyValue } from "../shard-key.ts";
 import { printKey, readKeyScalar } from "./key-scalars.ts";
 import type { AssignedShards, PlacementEntry } from "./placement-entry.ts";
-import { fieldText, type ProblemList } from "./problems.ts";
+import { fieldText, type ProblemList } from "../../base/document/problems.ts";
 
 export function readListShards(
   keyType: KeyType,

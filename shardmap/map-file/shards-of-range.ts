@@ -4,7 +4,7 @@ import type { KeyRange } from "../shard-function/shard-function.ts";
 import { compareKeys, type KeyType } from "../shard-key.ts";
 import { printKey, readKeyScalar } from "./key-scalars.ts";
 import type { AssignedShards, PlacementEntry } from "./placement-entry.ts";
-import { type FieldPath, fieldText, type ProblemList } from "./problems.ts";
+import { type FieldPath, fieldText, type ProblemList } from "../../base/document/problems.ts";
 
 interface PlacedRange {
   readonly range: KeyRange;

@@ -66,10 +66,10 @@ test("a map or a configuration with mistakes: each with its line", async () => {
   expect(map).toContain("bad-map.yaml:4:1: colour: unknown field");
   const config = await complaint("serve", "--map", MAP, "--config", file("bad-config.yaml"));
   expect(config).toContain(
-    "bad-config.yaml:2:9: listen.port: is more than 65535. Give at most 65535.",
+    "bad-config.yaml:2:9: listen.port: 70000 is too large. The most is 65535.",
   );
   expect(config).toContain(
-    "bad-config.yaml:3:9: pool.sise: unknown field. Write size, if that is meant.",
+    'bad-config.yaml:3:9: pool.sise: unknown field "sise". Did you mean `size`?',
   );
 });
 

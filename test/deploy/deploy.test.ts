@@ -56,8 +56,8 @@ test("the compose file's services are the hosts of its map, and its ports the co
   const compose = parse(text("compose", "compose.yaml"), { merge: true }) as {
     readonly services: Readonly<Record<string, { readonly ports?: readonly string[] }>>;
   };
-  const config = parseConfig(text("compose", "config.yaml"));
-  expect(config).toMatchObject({ kind: "valid", value: { auth: { method: "scram-sha-256" } } });
+  const config = parseConfig(text("compose", "config.yaml"), "config.yaml");
+  expect(config).toMatchObject({ config: { auth: { method: "scram-sha-256" } } });
   for (const { name, server } of mapOf("compose", "map.yaml").databases.values()) {
     if (server.kind !== "url") throw new Error(`${name} is not a URL`);
     expect(Object.keys(compose.services)).toContain(new URL(server.primary).hostname);

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { printShardMapJsonSchema } from "../../shardmap/json-schema.ts";
-import { printProblem } from "../../shardmap/map-file/problems.ts";
+import { printProblem } from "../../base/document/problems.ts";
 import { parseShardMap } from "../../shardmap/schema.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import { found } from "./found.ts";

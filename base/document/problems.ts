@@ -1,8 +1,8 @@
-/** What is wrong with a map file: where, what, and what would be right. Shared by every reader of a part of the file. */
+/** What is wrong with a file that a person wrote: where, what, and what would be right. Shared by every reader of a part of it. */
 
-import { MAP_PROBLEMS_MAX } from "../../base/limits.ts";
+import { DOCUMENT_PROBLEMS_MAX } from "../limits.ts";
 
-export interface MapProblem {
+export interface DocumentProblem {
   readonly file: string;
   /** One-based, of the field's name or value in the file. */
   readonly line: number;
@@ -29,7 +29,7 @@ export type Locate = (path: FieldPath, part: "name" | "value") => Position;
 export class ProblemList {
   readonly #file: string;
   readonly #locate: Locate;
-  readonly #problems: MapProblem[] = [];
+  readonly #problems: DocumentProblem[] = [];
   #unreported = 0;
 
   constructor(file: string, locate: Locate) {
@@ -47,7 +47,7 @@ export class ProblemList {
   }
 
   reportAt(position: Position, path: FieldPath, message: string, remedy: string): void {
-    if (this.#problems.length >= MAP_PROBLEMS_MAX) {
+    if (this.#problems.length >= DOCUMENT_PROBLEMS_MAX) {
       this.#unreported++;
       return;
     }
@@ -55,7 +55,7 @@ export class ProblemList {
   }
 
   /** In the order of the file. */
-  inOrder(): readonly MapProblem[] {
+  inOrder(): readonly DocumentProblem[] {
     const problems = this.#problems.toSorted(
       (left, right) => left.line - right.line || left.column - right.column,
     );
@@ -69,7 +69,7 @@ export class ProblemList {
 }
 
 /** `users.yaml:12:5: colocations.users.tables: table "orders" is listed twice. Remove one.` */
-export function printProblem(problem: MapProblem): string {
+export function printProblem(problem: DocumentProblem): string {
   const field = problem.field === "" ? "" : `${problem.field}: `;
   return `${problem.file}:${problem.line}:${problem.column}: ${field}${problem.message}. ${problem.remedy}`;
 }

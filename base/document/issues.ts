@@ -1,6 +1,7 @@
-/** Turns the validator's issues about a map file's structure into problems with a place, a reason and a remedy. */
+/** Turns the validator's issues about a file's structure into problems with a place, a reason and a remedy. */
 import type { z } from "zod";
 import { type FieldPath, nearestName, type ProblemList, quoted } from "./problems.ts";
+import type { DocumentKind, ValueProblem } from "./yaml.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -12,11 +13,12 @@ export function reportIssues(
   issues: readonly Issue[],
   value: unknown,
   problems: ProblemList,
+  kind: DocumentKind,
 ): void {
   for (const issue of issues.flatMap((each) => leaves(each, []))) {
     const path = issue.path.filter((step) => typeof step !== "symbol");
     if (issue.code === "unrecognized_keys") reportUnknownFields(issue, path, value, problems);
-    else reportWrongValue(issue, path, valueAt(value, path), problems);
+    else reportWrongValue(issue, path, valueAt(value, path), problems, kind);
   }
 }
 
@@ -58,24 +60,18 @@ function reportWrongValue(
   path: FieldPath,
   found: unknown,
   problems: ProblemList,
+  kind: DocumentKind,
 ): void {
   const field = path.findLast((step) => typeof step === "string") ?? "";
-  if (found === undefined) {
+  if (found === undefined && issue.code !== "custom") {
     problems.report(path, `field ${quoted(field)} is missing`, `Add \`${field}:\`.`, "name");
     return;
   }
-  if (field === "function" && found === "lookup") {
-    problems.report(path, "the lookup function is not supported yet", "Use hash, range or list.");
-    return;
-  }
-  const { message, remedy } = explain(issue, found);
+  const { message, remedy } = kind.explainValue?.(path, found) ?? explain(issue, found, kind);
   problems.report(path, message, remedy);
 }
 
-function explain(
-  issue: Issue,
-  found: unknown,
-): { readonly message: string; readonly remedy: string } {
+function explain(issue: Issue, found: unknown, kind: DocumentKind): ValueProblem {
   switch (issue.code) {
     case "invalid_type":
       return {
@@ -106,20 +102,25 @@ function explain(
         message: isNumber(found) ? `${found} is too large` : "there are too many",
         remedy: `The most is ${String(issue.maximum)}.`,
       };
+    case "custom": {
+      // A refinement says itself what to do: `params: { remedy }`.
+      const remedy: unknown = issue.params?.["remedy"];
+      return {
+        message: issue.message,
+        remedy: typeof remedy === "string" ? remedy : `See ${kind.reference}.`,
+      };
+    }
     case "invalid_key":
       return { message: "a name must not be empty", remedy: "Give it a name." };
     default:
       return {
         message: `${describe(found)} is not valid here`,
-        remedy: "See docs/shardmap.md for the fields of a map.",
+        remedy: `See ${kind.reference} for the fields.`,
       };
   }
 }
 
-function enumProblem(
-  values: readonly string[],
-  found: unknown,
-): { readonly message: string; readonly remedy: string } {
+function enumProblem(values: readonly string[], found: unknown): ValueProblem {
   const message =
     typeof found === "string"
       ? `unknown value ${quoted(found)}`

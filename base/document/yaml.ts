@@ -1,6 +1,7 @@
 /**
- * From the text of a map file to plain data and a way to find each field again: the only
- * importer of the YAML parser beside edit tools. It knows nothing of shard maps.
+ * From the text of a YAML file to plain data and a way to find each field again: the only
+ * importer of the YAML parser beside edit tools. It knows no field: the shard map and the
+ * configuration are both read through it.
  *
  * A file is a stranger's: too large, binary, nested without end, or made of aliases that
  * multiply are problems like any other.
@@ -21,10 +22,27 @@ import {
   type Scalar,
   visit,
 } from "yaml";
-import { MAP_ALIASES_MAX, MAP_FILE_CHARACTERS_MAX, MAP_NESTING_MAX } from "../../base/limits.ts";
+import { DOCUMENT_ALIASES_MAX, DOCUMENT_CHARACTERS_MAX, DOCUMENT_NESTING_MAX } from "../limits.ts";
 import { type FieldPath, type Position, ProblemList } from "./problems.ts";
 
-export interface MapDocument {
+/** What is said of a reader's files where the text itself is none of them. */
+export interface DocumentKind {
+  /** With its article: `a shard map`. */
+  readonly name: string;
+  /** What to do about an empty file; undefined where one is valid, and means an object without fields. */
+  readonly whenEmpty: string | undefined;
+  /** The document that describes the fields. */
+  readonly reference: string;
+  /** Words for a value that deserves better ones than its type gives; undefined for all others. */
+  readonly explainValue?: (path: FieldPath, found: unknown) => ValueProblem | undefined;
+}
+
+export interface ValueProblem {
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export interface YamlDocument {
   /** What the file says, as plain data; undefined where it cannot be read at all. */
   readonly value: unknown;
   readonly problems: ProblemList;
@@ -32,8 +50,8 @@ export interface MapDocument {
 
 const START: Position = { line: 1, column: 1 };
 
-export function readYaml(text: string, fileName: string): MapDocument {
-  const unreadable = unreadableBecause(text);
+export function readYaml(text: string, fileName: string, kind: DocumentKind): YamlDocument {
+  const unreadable = unreadableBecause(text, kind);
   if (unreadable !== undefined) {
     const problems = new ProblemList(fileName, () => START);
     problems.report([], unreadable.message, unreadable.remedy);
@@ -71,32 +89,31 @@ export function readYaml(text: string, fileName: string): MapDocument {
   }
   if (!canBeRead) return { value: undefined, problems };
   plainScalars(document, problems);
-  return { value: toPlain(document, problems), problems };
+  // A text of comments alone is the value null.
+  const value = document.contents === null ? {} : toPlain(document, problems);
+  return { value, problems };
 }
 
-function unreadableBecause(
-  text: string,
-): { readonly message: string; readonly remedy: string } | undefined {
-  if (text.length > MAP_FILE_CHARACTERS_MAX) {
+function unreadableBecause(text: string, kind: DocumentKind): ValueProblem | undefined {
+  const { name, whenEmpty, reference } = kind;
+  const sentence = name.charAt(0).toUpperCase() + name.slice(1);
+  if (text.length > DOCUMENT_CHARACTERS_MAX) {
     return {
-      message: `the file is larger than ${MAP_FILE_CHARACTERS_MAX} characters`,
-      remedy: "A shard map is small: check that this is the right file.",
+      message: `the file is larger than ${DOCUMENT_CHARACTERS_MAX} characters`,
+      remedy: `${sentence} is small: check that this is the right file.`,
     };
   }
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u0008\u000e-\u001f\ufffd]/.test(text)) {
-    return { message: "the file is not text", remedy: "A shard map is a YAML file in UTF-8." };
+    return { message: "the file is not text", remedy: `${sentence} is a YAML file in UTF-8.` };
   }
-  if (text.replace(/^\s*(?:#.*)?$/gm, "").trim() === "") {
-    return {
-      message: "the file is empty",
-      remedy: "Begin with `version: 1`; examples are in deploy/maps.",
-    };
+  if (whenEmpty !== undefined && text.replace(/^\s*(?:#.*)?$/gm, "").trim() === "") {
+    return { message: "the file is empty", remedy: whenEmpty };
   }
   if (isNestedTooDeeply(text)) {
     return {
-      message: `the file is nested more than ${MAP_NESTING_MAX} levels deep`,
-      remedy: "A shard map needs seven: check that this is the right file.",
+      message: `the file is nested more than ${DOCUMENT_NESTING_MAX} levels deep`,
+      remedy: `${sentence} needs a few (${reference}): check that this is the right file.`,
     };
   }
   return undefined;
@@ -111,10 +128,10 @@ function isNestedTooDeeply(text: string): boolean {
   for (const [bracket] of text.replace(/(^|\s)#.*$/gm, "").matchAll(/[[\]{}]/g)) {
     if (bracket === "[" || bracket === "{") depth++;
     else if (depth > 0) depth--;
-    if (depth > MAP_NESTING_MAX) return true;
+    if (depth > DOCUMENT_NESTING_MAX) return true;
   }
   // Each block level takes a column, be it a blank or one of `- ? :` before the next on its own line.
-  return new RegExp(`^(?:[ ]|[-?:] ){${2 * MAP_NESTING_MAX}}`, "m").test(text);
+  return new RegExp(`^(?:[ ]|[-?:] ){${2 * DOCUMENT_NESTING_MAX}}`, "m").test(text);
 }
 
 /** The parser's words without its own position, which is given beside them. */
@@ -148,13 +165,13 @@ function plainScalars(document: Document, problems: ProblemList): void {
 
 function toPlain(document: Document, problems: ProblemList): unknown {
   try {
-    return document.toJS({ maxAliasCount: MAP_ALIASES_MAX });
+    return document.toJS({ maxAliasCount: DOCUMENT_ALIASES_MAX });
   } catch (cause) {
     // The parser throws for an alias without an anchor, and where aliases of aliases exceed the limit.
     problems.report(
       [],
       cause instanceof Error ? yamlMessage(cause.message) : "the file cannot be read",
-      `Use fewer than ${MAP_ALIASES_MAX} aliases, each after its anchor.`,
+      `Use fewer than ${DOCUMENT_ALIASES_MAX} aliases, each after its anchor.`,
     );
     return undefined;
   }
