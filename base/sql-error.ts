@@ -186,6 +186,26 @@ export const ERRORS = {
     sqlstate: "42601",
     when: "A schema file given for planning is not SQL.",
   },
+  ddl_not_supported: {
+    sqlstate: "0A000",
+    when: "A schema change cannot be made alike in every place that has the table or object.",
+  },
+  relation_does_not_exist: {
+    sqlstate: "42P01",
+    when: "A schema change names a table that is not in the catalog.",
+  },
+  temporary_table_not_supported: {
+    sqlstate: "0A000",
+    when: "A statement makes a temporary table.",
+  },
+  foreign_key_not_supported: {
+    sqlstate: "0A000",
+    when: "A foreign key points at a table whose rows are not in the same database as the referencing row.",
+  },
+  shard_key_definition: {
+    sqlstate: "42P16",
+    when: "A table's definition lacks a shard key column, or gives it another type than the shard map says.",
+  },
   parser_restarting: {
     sqlstate: "57P03",
     when: "Statements that overflowed the SQL parser have used up its spare instances, and new ones are being made.",

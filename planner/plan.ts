@@ -4,6 +4,7 @@ import type { LogicalPlan } from "./logical-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse, withRefusals } from "./refusal.ts";
+import { planDdl } from "./route-ddl.ts";
 import { planInsert } from "./route-insert.ts";
 import { routeQuery } from "./route-query.ts";
 import { planExplain } from "./utility-explain.ts";
@@ -31,6 +32,8 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
     return planExplain(statement, node.ExplainStmt, (query) => planStatement(query, context));
   const utility = planUtility(statement, context);
   if (utility !== undefined) return utility;
+  const ddl = planDdl(statement, context);
+  if (ddl !== undefined) return ddl;
   return refuse("statement_not_supported", "this kind of statement is not supported");
 }
 

@@ -7,7 +7,7 @@
  * edited like a table. The result is parsed again and compared with the tree renamed in
  * place before it is trusted. What a name means is the caller's to say.
  */
-import type { ColumnRef, RangeVar } from "@pgsql/types";
+import type { ColumnRef, Node, RangeVar } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
@@ -194,17 +194,26 @@ function verifyRenaming(
     canonicalSchema: context.map.canonicalSchema,
     limit: undefined,
   }).sql;
+  const schemas = new Map<unknown, string>();
+  for (const { tree, target } of renames)
+    schemas.set(tree, target.kind === "fixed" ? target.schema : PROBE_SCHEMA);
+  verifyRenamed(sql, statement.node, schemas);
+}
+
+/** That `sql` is one statement, and `node` but for the schemas of the trees in `schemas`. */
+export function verifyRenamed(
+  sql: string,
+  node: Node,
+  schemas: ReadonlyMap<unknown, string>,
+): void {
   const outcome = parseSql(sql);
   const [rewritten, ...others] = outcome.kind === "statements" ? outcome.statements : [];
   invariant(
     rewritten !== undefined && others.length === 0,
     "a rewritten statement is one statement",
   );
-  const schemas = new Map<unknown, string>();
-  for (const { tree, target } of renames)
-    schemas.set(tree, target.kind === "fixed" ? target.schema : PROBE_SCHEMA);
   invariant(
-    isSameTree(rewritten.node, statement.node, schemas),
+    isSameTree(rewritten.node, node, schemas),
     "a rewritten statement differs from the client's in its tables' schemas alone",
   );
 }

@@ -157,7 +157,6 @@ const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: s
   ["CreateSubscriptionStmt", { command: "CREATE SUBSCRIPTION" }],
   ["AlterSubscriptionStmt", { command: "ALTER SUBSCRIPTION" }],
   ["DropSubscriptionStmt", { command: "DROP SUBSCRIPTION" }],
-  ["MergeStmt", { command: "MERGE", hint: "Use INSERT ... ON CONFLICT." }],
 ]);
 
 function refuseSessionBound(node: Node): void {

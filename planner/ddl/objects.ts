@@ -1,0 +1,159 @@
+/** Schema objects that are not tables: made alike in every database, or kept in the catalog database alone. */
+import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, Node, RangeVar } from "@pgsql/types";
+import type { DatabaseName } from "../../base/ids.ts";
+import { quoteIdentifier } from "../../base/sql-quoting.ts";
+import type { ShardMap } from "../../shardmap/shard-map.ts";
+import type { DdlPlan } from "../logical-plan.ts";
+import { nameParts } from "../ast.ts";
+import type { ParsedStatement } from "../parse.ts";
+import type { PlanContext } from "../plan-context.ts";
+import { refuse } from "../refusal.ts";
+import { tableReferences } from "../table-references.ts";
+import { asWritten, ddlPlan } from "./steps.ts";
+import { databasesOf, existingTable, newTable } from "./table-homes.ts";
+
+export function planEverywhere(
+  rule: string,
+  statement: ParsedStatement,
+  { map }: PlanContext,
+): DdlPlan {
+  return ddlPlan(rule, asWritten(statement, databasesOf(map)));
+}
+
+export function planInCatalog(
+  rule: string,
+  statement: ParsedStatement,
+  { map }: PlanContext,
+  changesCatalog = true,
+): DdlPlan {
+  return ddlPlan(rule, asWritten(statement, [map.catalog]), { changesCatalog });
+}
+
+/**
+ * A sequence stands in every database, so that defaults may name it; its values come from
+ * the catalog database's alone. One that belongs to a table's column stands there only.
+ */
+export function planCreateSequence(
+  statement: ParsedStatement,
+  { sequence, options }: CreateSeqStmt,
+  context: PlanContext,
+): DdlPlan {
+  if (sequence?.relpersistence === "t") refuseTemporary("sequence", sequence);
+  const owner = (options ?? []).find(
+    (option) => "DefElem" in option && option.DefElem.defname === "owned_by",
+  );
+  return owner === undefined
+    ? planEverywhere("createSequence", statement, context)
+    : planInCatalog("createOwnedSequence", statement, context);
+}
+
+export function planDropSequence(
+  statement: ParsedStatement,
+  drop: DropStmt,
+  context: PlanContext,
+): DdlPlan {
+  const names = (drop.objects ?? []).map((object) =>
+    "List" in object ? nameParts(object.List.items) : [],
+  );
+  const list = names.map((parts) => parts.map(quoteIdentifier).join(".")).join(", ");
+  const sql = `DROP SEQUENCE IF EXISTS ${list}${drop.behavior === "DROP_CASCADE" ? " CASCADE" : ""}`;
+  const [catalog, ...others] = databasesOf(context.map);
+  return ddlPlan("dropSequence", [
+    ...asWritten(statement, catalog === undefined ? [] : [catalog]),
+    ...others.map((database) => ({ database, sql })),
+  ]);
+}
+
+/** Views and tables made of queries stand in the catalog database, and see what is there. */
+export function planFromQuery(
+  rule: string,
+  statement: ParsedStatement,
+  target: RangeVar | undefined,
+  query: Node | undefined,
+  context: PlanContext,
+): DdlPlan {
+  if (target?.relpersistence === "t") refuseTemporary("relation", target);
+  if (target !== undefined && newTable(target, context).kind === "mapped") {
+    refuse(
+      "ddl_not_supported",
+      `mapped table "${target.relname ?? ""}" cannot be made from a query`,
+      {
+        location: target.location,
+        hint: "Create the table with its columns, then insert the rows.",
+      },
+    );
+  }
+  for (const table of query === undefined ? [] : tableReferences(query).tables) {
+    const resolved = existingTable(table, context);
+    if (resolved.kind === "catalogOnly" || resolved.table.kind === "reference") continue;
+    refuse(
+      "ddl_not_supported",
+      `view or table "${target?.relname ?? ""}" cannot be made from table "${resolved.table.name}"`,
+      {
+        location: table.location,
+        detail: "It would stand in the catalog database, where the rows of that table are not.",
+      },
+    );
+  }
+  return planInCatalog(rule, statement, context);
+}
+
+function refuseTemporary(what: string, relation: RangeVar): never {
+  return refuse(
+    "temporary_table_not_supported",
+    `temporary ${what} "${relation.relname ?? ""}" is not supported`,
+    {
+      location: relation.location,
+      detail: "Backends are shared by clients from transaction to transaction.",
+    },
+  );
+}
+
+export function planCreateSchema(
+  statement: ParsedStatement,
+  create: CreateSchemaStmt,
+  context: PlanContext,
+): DdlPlan {
+  if (create.schemaElts !== undefined) {
+    refuse("ddl_not_supported", "CREATE SCHEMA with objects in it is not supported", {
+      hint: "Create the schema first, then its objects.",
+    });
+  }
+  return planEverywhere("createSchema", statement, context);
+}
+
+/** A schema that holds mapped tables is not dropped or renamed under them. */
+export function refuseMappedSchemas(names: readonly string[], { map }: PlanContext): void {
+  const held = new Set<string>(map.tables.size > 0 ? [map.canonicalSchema] : []);
+  for (const colocation of map.colocations.values())
+    for (const { schema } of colocation.placements) held.add(schema);
+  for (const group of map.groups.values()) held.add(group.schema);
+  const mapped = names.find((name) => held.has(name));
+  if (mapped === undefined) return;
+  refuse("ddl_not_supported", `schema "${mapped}" cannot be dropped or renamed`, {
+    detail: "It holds tables of the shard map.",
+  });
+}
+
+/** Roles belong to a server: the statement runs in one database of each, since a second would wait for the first. */
+export function planRoles(statement: ParsedStatement, { map }: PlanContext): DdlPlan {
+  const ofServer = new Map<string, DatabaseName>();
+  for (const database of databasesOf(map)) {
+    const server = serverOf(database, map);
+    if (server === undefined) {
+      refuse("ddl_not_supported", "roles cannot be managed through the proxy here", {
+        detail: `Database "${database}" does not tell which server it is on.`,
+        hint: "Manage roles on each server directly.",
+      });
+    }
+    if (!ofServer.has(server)) ofServer.set(server, database);
+  }
+  return ddlPlan("roles", asWritten(statement, [...ofServer.values()]), { changesCatalog: false });
+}
+
+function serverOf(database: DatabaseName, map: ShardMap): string | undefined {
+  const server = map.databases.get(database)?.server;
+  if (server?.kind !== "url" || !URL.canParse(server.primary)) return undefined;
+  const { hostname, port } = new URL(server.primary);
+  return `${hostname}:${port === "" ? "5432" : port}`;
+}
