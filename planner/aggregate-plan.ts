@@ -172,6 +172,13 @@ class AggregateBuilder {
 
   /** avg(real) adds in double precision, sum(real) in single: the parts would be coarser than the whole. */
   #refuseFloat4(call: FuncCall): void {
+    const [argument] = call.args ?? [];
+    if (
+      argument !== undefined &&
+      "TypeCast" in argument &&
+      EXACT_SUMS.has(nameParts(argument.TypeCast.typeName?.names).at(-1) ?? "")
+    )
+      return;
     walkNodes(call.args, ({ kind, body }) => {
       const column =
         kind === "ColumnRef" ? this.#level.columnOf({ ColumnRef: body } as Node) : undefined;
@@ -213,6 +220,9 @@ class AggregateBuilder {
 }
 
 const FLOAT4 = 700;
+
+/** Casts to types whose sum is no coarser than what avg adds in. */
+const EXACT_SUMS: ReadonlySet<string> = new Set(["float8", "numeric", "int2", "int4", "int8"]);
 
 function target(expression: Node): Node {
   return { ResTarget: { val: copyTree(expression) } };

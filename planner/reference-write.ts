@@ -33,13 +33,13 @@ export function checkReferenceWrite(statement: Node, analysis: Analysis): void {
       { location },
     );
   for (const { name, effect, isUserDefined, isAggregate, location } of analysis.functions) {
-    if (effect !== "immutable" && !(isUserDefined && effect === "readsTables"))
-      refuseBecause(`calls ${name}, which is not immutable`, location);
+    if (effect !== "immutable") refuseBecause(`calls ${name}, which is not immutable`, location);
     if (ORDERED_AGGREGATES.has(name) || (isAggregate && isUserDefined))
       refuseBecause(`calls ${name}, whose value depends on the order of rows`, location);
   }
   walkNodes(statement, ({ kind, body }) => {
-    const location = locationOf(body);
+    const own = body["location"];
+    const location = typeof own === "number" ? own : locationOf(body);
     if (kind === "SQLValueFunction") refuseBecause("uses the clock or the session", location);
     if (
       kind === "SelectStmt" &&
@@ -49,7 +49,7 @@ export function checkReferenceWrite(statement: Node, analysis: Analysis): void {
     }
     if (kind === "FuncCall" && body["over"] !== undefined)
       refuseBecause("uses a window function", location);
-    if (kind === "TypeCast" || kind === "A_Const") checkConstant(body, refuseBecause);
+    if (kind === "TypeCast" || kind === "A_Const") checkConstant(body, location, refuseBecause);
     return true;
   });
   if ("UpdateStmt" in statement) checkUpdate(statement.UpdateStmt, analysis, refuseBecause);
@@ -58,11 +58,12 @@ export function checkReferenceWrite(statement: Node, analysis: Analysis): void {
 /** `'now'`, `'today'` and their like are read by the clock. */
 function checkConstant(
   body: Readonly<Record<string, unknown>>,
+  location: number | undefined,
   refuseBecause: (why: string, location: number | undefined) => never,
 ): void {
   const text = (body["sval"] as { readonly sval?: string } | undefined)?.sval;
   if (text !== undefined && /^\s*(now|today|tomorrow|yesterday)\b/i.test(text))
-    refuseBecause("has a date read by the clock", locationOf(body));
+    refuseBecause("has a date read by the clock", location);
 }
 
 function checkUpdate(

@@ -210,6 +210,11 @@ function checkWrites(analysis: Analysis): void {
       );
     }
     const { statement } = level;
+    if (statement.kind === "other" && level === analysis.root) {
+      refuse("merge_not_supported", `MERGE into sharded table "${table.name}" is not supported`, {
+        location,
+      });
+    }
     if (statement.kind === "other")
       refuse(
         "data_modifying_with_scattered",

@@ -84,6 +84,7 @@ function readSemiJoin(
     name: "sub-select",
     columnNames: [],
     isOpen: false,
+    isFilter: true,
     location: link.location,
   });
   into.semiJoined.push(source);

@@ -25,7 +25,10 @@ export function joinRefusal(left: Unit | undefined, right: Unit | undefined): Re
   return refusal("join_not_colocated", `tables ${names} are not joined on their shard keys`, {
     location,
     detail: `The shard key of "${left.source.name}" is ${keyNames(left)}, that of "${right.source.name}" is ${keyNames(right)}.`,
-    hint: `Add ${keyNames(left)} = ${keyNames(right)} to the join condition, or pin both to one shard key.`,
+    hint:
+      left.key === undefined || right.key === undefined
+        ? "Let the sub-select give its shard key and join on it, or pin both to one shard key."
+        : `Add ${keyNames(left)} = ${keyNames(right)} to the join condition, or pin both to one shard key.`,
   });
 }
 

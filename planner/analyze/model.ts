@@ -31,6 +31,8 @@ export interface Source {
   readonly columns: Column[];
   /** True where it may have columns that are not known. */
   readonly isOpen: boolean;
+  /** The right side of `x IN (SELECT ...)`: it filters rows of the others, and has none of its own in the result. */
+  readonly isFilter: boolean;
   readonly location: number | undefined;
 }
 

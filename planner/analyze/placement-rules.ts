@@ -136,12 +136,16 @@ export class PlacementRules {
       );
     }
     const all = this.#unitsOf(level);
-    if (all.length === 0) return bound(this.#withoutUnit(level));
+    if (all.every(({ source }) => source.isFilter)) return bound(this.#withoutUnit(level));
     const isConnected = this.#rootsOf(all, level).length > 0;
     const units = isConnected ? all : all.filter((unit) => !this.#isTiedInside(unit, all));
     const roots = this.#rootsOf(units, level);
-    if (roots.length === 0) return bound(this.#unconnected(all, level));
-    const refused = this.#outerJoinRefusal(level, units) ?? this.#belowRefusal(level, units);
+    if (roots.length === 0)
+      return bound(this.#fullJoinRefusal(level, all) ?? this.#unconnected(all, level));
+    const refused =
+      this.#fullJoinRefusal(level, units) ??
+      this.#outerJoinRefusal(level, units) ??
+      this.#belowRefusal(level, units);
     return refused === undefined ? { kind: "byShard", roots } : bound(refused);
   }
 
@@ -202,7 +206,10 @@ export class PlacementRules {
   }
 
   #rootsOf(units: readonly Unit[], level: Level): readonly Unit[] {
-    return units.filter((root) => units.every((unit) => this.#reaches(unit, root, units, level)));
+    const mayOwnRows = units.filter(({ source }) => !source.isFilter);
+    return mayOwnRows.filter((root) =>
+      units.every((unit) => this.#reaches(unit, root, units, level)),
+    );
   }
 
   /** A LATERAL sub-select that ties its own tables to the other units of its level. */
@@ -221,17 +228,24 @@ export class PlacementRules {
     return reached.has(root);
   }
 
+  #fullJoinRefusal(level: Level, units: readonly Unit[]): RefusalDraft | undefined {
+    for (const { type, left, right } of level.outerJoins) {
+      const unit =
+        type === "full"
+          ? units.find(({ source }) => left.includes(source) || right.includes(source))
+          : undefined;
+      if (unit === undefined) continue;
+      return refusal("full_join_scattered", "FULL JOIN over several placements is not supported", {
+        location: unit.source.location,
+      });
+    }
+    return undefined;
+  }
+
   #outerJoinRefusal(level: Level, units: readonly Unit[]): RefusalDraft | undefined {
     for (const { type, left, right } of level.outerJoins) {
       const leftUnit = units.find(({ source }) => left.includes(source));
       const rightUnit = units.find(({ source }) => right.includes(source));
-      if (type === "full" && (leftUnit !== undefined || rightUnit !== undefined)) {
-        return refusal(
-          "full_join_scattered",
-          "FULL JOIN over several placements is not supported",
-          { location: (leftUnit ?? rightUnit)?.source.location },
-        );
-      }
       const [preserved, optional, side] =
         type === "right" ? [rightUnit, leftUnit, right] : [leftUnit, rightUnit, left];
       if (optional === undefined || preserved !== undefined) continue;

@@ -33,7 +33,10 @@ function groupItem(expression: Node, level: Level): GroupItem | undefined {
   if ("GroupingSet" in expression) return undefined;
   const column = level.columnOf(expression);
   if (column !== undefined) return { expression, column, output: undefined };
-  const index = ordinalOf(expression) ?? outputNamed(expression, level);
+  const named = outputNamed(expression, level);
+  // A source whose columns are not known may have one of that name, which would come first.
+  if (named !== undefined && level.sources.some(({ isOpen }) => isOpen)) return undefined;
+  const index = ordinalOf(expression) ?? named;
   if (index === undefined) return { expression, column: undefined, output: undefined };
   if (level.outputsAreOpen) return undefined;
   const output = level.outputs[index];

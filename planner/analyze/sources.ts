@@ -8,6 +8,7 @@ export interface SourceNaming {
   /** An alias's column names, for as many columns as it has. */
   readonly columnNames: readonly string[];
   readonly isOpen: boolean;
+  readonly isFilter?: boolean;
   readonly location: number | undefined;
 }
 
@@ -22,6 +23,7 @@ export function tableSource(
     content,
     columns,
     isOpen: naming.isOpen || relation === undefined,
+    isFilter: false,
     location: naming.location,
   };
   for (const [index, catalog] of (relation?.columns ?? []).entries()) {
@@ -44,6 +46,7 @@ export function querySource(level: Level, naming: SourceNaming): Source {
     content: { kind: "query", level },
     columns,
     isOpen,
+    isFilter: naming.isFilter === true,
     location: naming.location,
   };
   // After an unknown number of columns, those that follow have unknown places.
@@ -64,6 +67,7 @@ export function computedSource(kind: "computed" | "recursion", naming: SourceNam
     content: { kind },
     columns: [],
     isOpen: true,
+    isFilter: false,
     location: naming.location,
   };
 }

@@ -34,7 +34,9 @@ const SEPARATOR = "----";
 export function dataDriven(path: string, run: RunCase): void {
   const { cases, tail } = readCases(readFileSync(path, "utf8"));
   if (process.env["REWRITE"] === "1") {
-    const text = cases.map((data) => [...data.head, SEPARATOR, rewritten(data, run)].join("\n")).join("\n\n");
+    const text = cases
+      .map((data) => [...data.head, SEPARATOR, rewritten(data, run)].join("\n"))
+      .join("\n\n");
     writeFileSync(path, `${text}\n${tail}`);
   }
   describe(basename(path), () => {
@@ -68,7 +70,12 @@ function readCases(text: string): { readonly cases: readonly ReadCase[]; readonl
     }
     const expected: string[] = [];
     for (at += 1; at < lines.length && lines[at] !== ""; at++) expected.push(lines[at] ?? "");
-    cases.push({ ...readHead(head), line: at - expected.length, head, expected: expected.join("\n") });
+    cases.push({
+      ...readHead(head),
+      line: at - expected.length,
+      head,
+      expected: expected.join("\n"),
+    });
     head = [];
   }
   return { cases, tail: head.join("\n") };

@@ -22,8 +22,19 @@ const { map } = parsedMap;
 const schema = readFileSync(join(TESTDATA, "schema.sql"), "utf8");
 
 const OIDS: Readonly<Record<string, number>> = {
-  bigint: 20, smallint: 21, integer: 23, text: 25, varchar: 1043, numeric: 1700, float8: 701, uuid: 2950, unknown: 0,
-  "bigint[]": 1016, "integer[]": 1007, "text[]": 1009, "numeric[]": 1231,
+  bigint: 20,
+  smallint: 21,
+  integer: 23,
+  text: 25,
+  varchar: 1043,
+  numeric: 1700,
+  float8: 701,
+  uuid: 2950,
+  unknown: 0,
+  "bigint[]": 1016,
+  "integer[]": 1007,
+  "text[]": 1009,
+  "numeric[]": 1231,
 };
 
 for (const file of readdirSync(TESTDATA)) {
@@ -52,7 +63,9 @@ function runPlan(data: DataCase): string {
 function runBind(data: DataCase): string {
   const context = contextOf(data);
   const plan = planStatement(onlyStatement(data.input), context) as QueryPlan;
-  const parameters = data.options.flatMap(([name, value]) => (name.startsWith("$") ? [parameter(value)] : []));
+  const parameters = data.options.flatMap(([name, value]) =>
+    name.startsWith("$") ? [parameter(value)] : [],
+  );
   return printPhysical(bindPlan(plan, parameters, map, []));
 }
 
@@ -69,7 +82,10 @@ function contextOf(data: DataCase): PlanContext {
   const types = option(data, "types");
   return {
     map,
-    catalog: catalogFromSql(schema, { schema: "public", isByteOrder: option(data, "collation") === "C" }),
+    catalog: catalogFromSql(schema, {
+      schema: "public",
+      isByteOrder: option(data, "collation") === "C",
+    }),
     searchPath: option(data, "path")?.split(",") ?? ["$user", "public"],
     parameterTypes: types === undefined ? [] : types.split(",").map((name) => OIDS[name] ?? 0),
     user: "app",

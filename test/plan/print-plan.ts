@@ -1,6 +1,16 @@
 /** Plans as the data files show them: short, and with everything that decides an answer. */
 import { SqlError } from "../../base/sql-error.ts";
-import type { AggregateOutput, Gather, KeyTerm, KeyTuple, LimitTerm, LogicalPlan, QueryPlan, RowLimit, SortCollation } from "../../planner/logical-plan.ts";
+import type {
+  AggregateOutput,
+  Gather,
+  KeyTerm,
+  KeyTuple,
+  LimitTerm,
+  LogicalPlan,
+  QueryPlan,
+  RowLimit,
+  SortCollation,
+} from "../../planner/logical-plan.ts";
 import type { PhysicalPlan } from "../../planner/physical-plan.ts";
 
 export function printError(error: unknown): string {
@@ -26,7 +36,9 @@ function printRouting({ routing }: QueryPlan): string {
     case "home":
       return `home ${routing.database} (${routing.because})`;
     case "shardKeys": {
-      const also = routing.alsoPinned.map(({ colocation, keys }) => ` and ${colocation.name} ${printKeys(keys)}`);
+      const also = routing.alsoPinned.map(
+        ({ colocation, keys }) => ` and ${colocation.name} ${printKeys(keys)}`,
+      );
       return `shardKeys ${routing.colocation.name} ${printKeys(routing.keys)}${also.join("")}`;
     }
     case "keyArray":
@@ -90,18 +102,27 @@ function printSort(column: number, { descending, nullsFirst, collation }: Sorted
 }
 
 function printOutput(output: AggregateOutput): string {
-  return output.kind === "group" ? `${output.column}` : `${output.combine}(${output.columns.join(", ")})`;
+  return output.kind === "group"
+    ? `${output.column}`
+    : `${output.combine}(${output.columns.join(", ")})`;
 }
 
 function printLimit(limit: RowLimit | undefined): string {
   const term = (name: string, value: LimitTerm | undefined): string =>
-    value === undefined ? "" : ` ${name} ${value.kind === "constant" ? value.value : `$${value.number}`}`;
+    value === undefined
+      ? ""
+      : ` ${name} ${value.kind === "constant" ? value.value : `$${value.number}`}`;
   return `${term("limit", limit?.count)}${term("offset", limit?.offset)}`;
 }
 
 export function printPhysical(plan: PhysicalPlan): string {
-  const lines = plan.fragments.map(({ placementId, rendered }) => `${placementId}: ${rendered.sql}`);
+  const lines = plan.fragments.map(
+    ({ placementId, rendered }) => `${placementId}: ${rendered.sql}`,
+  );
   const { gather } = plan;
-  const bounds = gather.kind === "gather" ? `${gather.gather.kind}${gather.count === undefined ? "" : ` limit ${gather.count}`}${gather.offset === 0n ? "" : ` offset ${gather.offset}`}` : gather.kind;
+  const bounds =
+    gather.kind === "gather"
+      ? `${gather.gather.kind}${gather.count === undefined ? "" : ` limit ${gather.count}`}${gather.offset === 0n ? "" : ` offset ${gather.offset}`}`
+      : gather.kind;
   return [...lines, `gather ${bounds}`].join("\n");
 }
