@@ -31,8 +31,8 @@ export function differenceOf(
   actual: readonly Item[],
   statements: readonly Statement[],
 ): string | undefined {
-  const left = mergedRows(expected);
-  const right = mergedRows(actual);
+  const left = comparable(expected);
+  const right = comparable(actual);
   const isOrdered = statements.length === 1 && statements[0]?.order === "total";
   const leniency = leniencyOf(statements);
   for (let index = 0; index < Math.max(left.length, right.length); index++) {
@@ -45,13 +45,34 @@ export function differenceOf(
   return undefined;
 }
 
+/**
+ * What a failing statement says before its error is not compared: how many rows it sends
+ * depends on their order, and whether it fails when it is parsed, bound or run depends on
+ * when its constants are computed. Statements that were completed before it are compared.
+ */
+function withoutPartialAnswers(items: readonly Item[]): Item[] {
+  const kept: Item[] = [];
+  for (const item of items) {
+    if (item.kind === "error") {
+      while (kept.length > 0 && !isEndOfStatement(kept.at(-1) as Item)) kept.pop();
+    }
+    kept.push(item);
+  }
+  return kept;
+}
+
+/** CommandComplete, EmptyQueryResponse, PortalSuspended, CloseComplete, and a notice. */
+function isEndOfStatement(item: Item): boolean {
+  return item.kind === "error" || (item.kind === "message" && "CIs3N".includes(item.type));
+}
+
 /** ParameterStatus may come anywhere before ReadyForQuery: moved to the end, sorted. */
-function mergedRows(items: readonly Item[]): Item[] {
+function comparable(items: readonly Item[]): Item[] {
   const isStatus = (item: Item): boolean => item.kind === "message" && item.type === "S";
   const statuses = items
     .filter(isStatus)
     .toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-  return [...items.filter((item) => !isStatus(item)), ...statuses];
+  return [...withoutPartialAnswers(items.filter((item) => !isStatus(item))), ...statuses];
 }
 
 function itemDifference(

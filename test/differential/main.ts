@@ -2,7 +2,7 @@
  * `npm run test:differential -- --seed N --statements N [--trace]`: one seeded run against
  * the proxy, printed. Exit code 1 where an answer differs.
  *
- * `--twin` compares two plain servers instead, which shows what the harness itself adds.
+ * `--ignore REGEXP` goes past differences whose reason matches; `--twin` compares two plain servers instead, which shows what the harness itself adds.
  */
 import { parseArgs } from "node:util";
 import { startTestProxy } from "../support/proxy.ts";
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     statements: { type: "string", default: "20000" },
     differences: { type: "string", default: "20" },
     twin: { type: "boolean", default: false },
+    ignore: { type: "string" },
     trace: { type: "boolean", default: false },
   },
 });
@@ -27,7 +28,10 @@ const report = await runDifferential(environment, {
   differencesMax: Number(values.differences),
   connectOther: proxy === undefined ? environment.connectTwin : () => proxy.connect(),
   isSharded: !values.twin,
+  ignored: values.ignore === undefined ? undefined : new RegExp(values.ignore),
   trace: values.trace ? (line) => process.stderr.write(`${line}\n`) : undefined,
 });
 process.stdout.write(`${printReport(report)}\n`);
+if (report.differences.length > 0)
+  process.stdout.write(`\nthe proxy's log:\n${proxy?.output() ?? ""}\n`);
 process.exitCode = report.differences.length > 0 ? 1 : 0;

@@ -4,7 +4,7 @@ import { compareContents } from "./contents.ts";
 import type { Environment } from "./environment.ts";
 import { writeInitialRows, writeUnit } from "./generate.ts";
 import { Random } from "./random.ts";
-import { Runner } from "./runner.ts";
+import { Runner, alike } from "./runner.ts";
 import type { Difference, Tally } from "./runner.ts";
 
 export interface RunOptions {
@@ -18,6 +18,7 @@ export interface RunOptions {
   readonly differencesMax?: number;
   /** Sees every step before it is sent. */
   readonly trace?: ((sql: string) => void) | undefined;
+  readonly ignored?: RegExp | undefined;
   /** Runs before each unit of work, with its number. */
   readonly onUnit?: (unit: number) => Promise<void>;
 }
@@ -30,6 +31,7 @@ export interface Report {
   readonly errors: ReadonlyMap<string, number>;
   readonly kinds: ReadonlyMap<string, Tally>;
   readonly differences: readonly Difference[];
+  readonly ignored: ReadonlyMap<string, number>;
   readonly tablesCompared: number;
 }
 
@@ -53,6 +55,7 @@ export async function runDifferential(
       connect: connectOther,
       typeNames: options.isSharded ? environment.catalogTypeNames : environment.twinTypeNames,
     },
+    options.ignored,
   );
   let tablesCompared = 0;
   let units = 0;
@@ -92,6 +95,7 @@ export async function runDifferential(
     errors: runner.errors,
     kinds: runner.kinds,
     differences: runner.differences,
+    ignored: runner.ignored,
     tablesCompared,
   };
 }
@@ -127,6 +131,7 @@ export function printReport(report: Report): string {
       .toSorted(([, a], [, b]) => b - a)
       .map(([code, count]) => `${code} ${count}`)
       .join(", ")}`,
+    ...[...report.ignored].map(([why, count]) => `ignored ${count}: ${why}`),
     "by kind of statement (answered / refused):",
     ...[...kinds]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -134,8 +139,17 @@ export function printReport(report: Report): string {
         ([kind, tally]) =>
           `  ${String(tally.answered).padStart(6)} / ${String(tally.refused).padEnd(6)} ${kind}`,
       ),
-    ...differences.map(printDifference),
+    ...shortestOfEach(differences),
   ].join("\n");
+}
+
+/** Of differences that look alike, the shortest stands for all. */
+function shortestOfEach(differences: readonly Difference[]): string[] {
+  const groups = Map.groupBy(differences, ({ kind, why }) => alike(`${kind} ${why}`));
+  return [...groups.values()].map((group) => {
+    const [shortest] = group.toSorted((a, b) => a.step.length - b.step.length);
+    return `${shortest === undefined ? "" : printDifference(shortest)}\n(${group.length} alike)`;
+  });
 }
 
 function printDifference({ statement, kind, why, step, expected, actual }: Difference): string {

@@ -38,11 +38,20 @@ export function sourceOf(
   const table = random.pick(tables);
   const first = member(writing, table, prefix === "t" ? "t" : prefix);
   if (only === "single" || random.chance(55)) return finish("", [first], first.reference, []);
-  const colocated =
-    table.shardKey.length > 0 ? TABLES.filter(({ home }) => home === table.home) : [];
+  const colocated = isJoinable(table)
+    ? TABLES.filter((other) => other.home === table.home && isJoinable(other))
+    : [];
   if (table.home === "users" && random.chance(30)) return withReference(writing, first);
   if (colocated.length > 0 && random.chance(85)) return colocatedJoin(writing, first, colocated);
   return anyJoin(writing, first);
+}
+
+/** Keys that the servers draw themselves meet by chance alone. */
+function isJoinable({ columns, shardKey }: TableModel): boolean {
+  return (
+    shardKey.length > 0 &&
+    !columns.some(({ name, isOpaque }) => isOpaque && shardKey.includes(name))
+  );
 }
 
 /** Every column of the shard key equal to a value. */

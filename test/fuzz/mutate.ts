@@ -141,7 +141,7 @@ const FRAGMENTS = [
 /** Cuts, doubles, swaps and replaces tokens and characters. */
 export function mutateSql(sql: string, others: readonly string[], random: Random): string {
   let tokens = sql.split(/(\s+|[(),;])/);
-  for (let count = random.integer(1, 4); count > 0; count--) {
+  for (let count = random.pick([1, 1, 1, 2, 3]); count > 0; count--) {
     const at = random.integer(0, Math.max(tokens.length - 1, 0));
     switch (random.integer(0, 7)) {
       case 0:

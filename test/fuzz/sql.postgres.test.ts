@@ -8,34 +8,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Random } from "../differential/random.ts";
-import type { TestProxy } from "../support/proxy.ts";
-import { parseFrame, queryFrame, readFields, syncFrame } from "../support/raw-frames.ts";
-import type { RawClient } from "../support/raw-client.ts";
+import { queryFrame } from "../support/raw-frames.ts";
 import { inFullRun } from "../support/run-mode.ts";
 import { beNeighbour, startFuzzTarget } from "./fuzz-proxy.ts";
-import { mutateSql } from "./mutate.ts";
+import { damageStatements, parseWith, stateOf } from "./damaged-sql.ts";
 
 const STATEMENTS = inFullRun(100_000, 3_000);
 const WARM_UP_STATEMENTS = inFullRun(5_000, 1_000);
-const CONNECTIONS = 6;
 const GROWTH_BYTES_MAX = 50 * 1024 * 1024;
 const SEED = Number(process.env["FUZZ_SEED"] ?? 20_240_229);
-
-const TEXTS: readonly string[] = [
-  "SELECT name, age FROM users WHERE id = 42",
-  "SELECT u.name, o.total FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = 7 ORDER BY o.id DESC LIMIT 3",
-  "SELECT age, count(*), sum(age), avg(age) FROM users GROUP BY age HAVING count(*) > 1 ORDER BY age NULLS FIRST",
-  "INSERT INTO users (id, name, age) VALUES (1, 'it''s', 5), (2, E'\\n', NULL), (3, $$x$$, 7) ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING id",
-  "UPDATE users SET name = upper(name), age = CASE WHEN age > 3 THEN 1 ELSE age + 1 END WHERE id IN (1, 2, 3) RETURNING *",
-  "DELETE FROM orders USING users u WHERE u.id = orders.user_id AND orders.user_id = 5",
-  "WITH w AS (SELECT id FROM users WHERE id = 3) SELECT * FROM w UNION ALL SELECT user_id FROM orders WHERE user_id = 3",
-  "SELECT id, row_number() OVER (PARTITION BY id ORDER BY age) FROM users WHERE id = ANY (ARRAY[1, 2, 3]::bigint[])",
-  "SELECT * FROM users WHERE (name LIKE '%a%' OR age IS NOT NULL) AND id BETWEEN 1 AND 9 AND EXISTS (SELECT 1 FROM orders WHERE user_id = users.id)",
-  "SELECT 'x'::text || name, id::numeric(10, 2), date '2024-02-29' + 1, interval '1 day' FROM users WHERE id = '5' -- comment",
-  'SELECT /* a /* nested */ comment */ "id", U&"\\0061ge" FROM public.users AS "U" (id, name) WHERE "U".id = -1',
-  "EXPLAIN SELECT * FROM users WHERE id = 1",
-  "SHOW TimeZone",
-];
 
 const repeat = (text: string, times: number): string => text.repeat(times);
 
@@ -81,9 +62,9 @@ describe("SQL texts", () => {
     const stop = new AbortController();
     const neighbour = beNeighbour(proxy, stop.signal);
 
-    await damage(proxy, new Random(SEED + 1), WARM_UP_STATEMENTS);
+    await damageStatements(() => proxy.connect(), new Random(SEED + 1), WARM_UP_STATEMENTS);
     const before = await proxy.residentBytes();
-    const states = await damage(proxy, new Random(SEED), STATEMENTS);
+    const states = await damageStatements(() => proxy.connect(), new Random(SEED), STATEMENTS);
     await sleep(1_000);
     const after = await proxy.residentBytes();
     stop.abort();
@@ -126,39 +107,3 @@ describe("SQL texts", () => {
     expect(proxy.isAlive(), proxy.output()).toBe(true);
   });
 });
-
-/** Counts of outcomes: SQLSTATEs, `answered`. A lost connection throws. */
-async function damage(
-  proxy: TestProxy,
-  random: Random,
-  statements: number,
-): Promise<Map<string, number>> {
-  const states = new Map<string, number>();
-  let sent = 0;
-  const worker = async (): Promise<void> => {
-    const client = await proxy.connect();
-    while (sent < statements) {
-      sent += 1;
-      const sql = mutateSql(random.pick(TEXTS), TEXTS, random);
-      const bytes = random.chance(50) ? queryFrame(sql) : parseWith(sql);
-      const state = await stateOf(client, bytes, sql);
-      states.set(state, (states.get(state) ?? 0) + 1);
-    }
-    await client.close();
-  };
-  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
-  return states;
-}
-
-function parseWith(sql: string): Buffer {
-  return Buffer.concat([parseFrame("", sql, []), syncFrame()]);
-}
-
-async function stateOf(client: RawClient, bytes: Buffer, sql = ""): Promise<string> {
-  const { messages, status } = await client.exchange(bytes).catch((cause: unknown) => {
-    throw new Error(`no answer to: ${sql}`, { cause });
-  });
-  if (status !== "I") await client.exchange(queryFrame("ROLLBACK"));
-  const failed = messages.find(({ type }) => type === "E");
-  return failed === undefined ? "answered" : (readFields(failed.body)["C"] ?? "");
-}

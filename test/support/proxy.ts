@@ -43,6 +43,8 @@ export interface TestProxy extends AsyncDisposable {
 const HOST = "127.0.0.1";
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 15_000;
+/** Longer than any wait the proxy allows a statement: a later answer is none. */
+const ANSWER_TIMEOUT_MS = 40_000;
 const OUTPUT_CHARS_MAX = 20_000;
 const ENTRY = new URL("../../cli/main.ts", import.meta.url).pathname;
 
@@ -89,6 +91,7 @@ export async function startTestProxy(
       port,
       user: "postgres",
       database: "app",
+      timeoutMs: ANSWER_TIMEOUT_MS,
       ...(settings && { settings }),
     });
   try {
