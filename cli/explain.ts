@@ -1,0 +1,160 @@
+/**
+ * `colonnade explain`: how a statement would be run, without running it. Tables come from
+ * a file of CREATE TABLE statements, or from the map's catalog database.
+ */
+import { randomUUID } from "node:crypto";
+import { SqlError } from "../base/sql-error.ts";
+import { catalogFromSql } from "../planner/catalog-from-sql.ts";
+import { type ExplainLine, explainLogical, explainPhysical } from "./plan-lines.ts";
+import type { InsertPlan, LogicalPlan } from "../planner/logical-plan.ts";
+import { loadParser, type ParsedStatement, parseSql } from "../planner/parse.ts";
+import { bindPlan, type BoundParameter, type PhysicalPlan } from "../planner/physical-plan.ts";
+import type { PlanContext } from "../planner/plan-context.ts";
+import { planStatement } from "../planner/plan.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { CommandFailure } from "./failure.ts";
+import { readInput, requireMap } from "./input-files.ts";
+import { readLiveCatalog } from "./live-databases.ts";
+
+export interface ExplainFlags {
+  readonly map: string;
+  readonly schema?: string;
+  readonly param: readonly string[];
+  readonly json?: true;
+}
+
+interface Explanation {
+  readonly logical: readonly ExplainLine[];
+  /** Absent where values are missing, and for statements that are not bound to keys. */
+  readonly physical?: readonly ExplainLine[];
+  /** What the plan above leaves open. */
+  readonly note?: string;
+}
+
+/** Exit code 1 where the statement is refused. */
+export async function explain(sql: string, flags: ExplainFlags): Promise<void> {
+  const map = requireMap(flags.map);
+  await loadParser();
+  try {
+    const context = await planContext(map, flags);
+    const explanation = explainStatement(onlyStatement(sql), context, flags);
+    process.stdout.write(
+      flags.json === true ? `${JSON.stringify(explanation, null, 2)}\n` : printed(explanation),
+    );
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    if (flags.json === true) process.stdout.write(`${JSON.stringify(refusal(error), null, 2)}\n`);
+    throw new CommandFailure(printedRefusal(sql, error), 1, { cause: error });
+  }
+}
+
+async function planContext(map: ShardMap, { schema }: ExplainFlags): Promise<PlanContext> {
+  const catalog =
+    schema === undefined
+      ? await readLiveCatalog(map)
+      : catalogFromSql(readInput(schema, "schema"), {
+          schema: map.canonicalSchema,
+          isByteOrder: true,
+        });
+  const searchPath = ["$user", map.canonicalSchema];
+  return { map, catalog, searchPath, parameterTypes: [], user: "postgres" };
+}
+
+function onlyStatement(sql: string): ParsedStatement {
+  const outcome = parseSql(sql);
+  if (outcome.kind === "rejected") {
+    throw new CommandFailure(`${outcome.message} (at character ${outcome.position ?? 1})`, 1);
+  }
+  const [statement, ...others] = outcome.kind === "statements" ? outcome.statements : [];
+  if (statement === undefined || others.length > 0) {
+    throw new CommandFailure("explain takes one statement");
+  }
+  return statement;
+}
+
+function explainStatement(
+  statement: ParsedStatement,
+  context: PlanContext,
+  { param }: ExplainFlags,
+): Explanation {
+  const plan = planStatement(statement, context);
+  const logical = explainLogical(plan);
+  if (plan.kind !== "query" && plan.kind !== "insert") return { logical };
+  const needed = parameterCount(statement);
+  if (param.length < needed) {
+    const note = `The statement has ${needed} parameters: give --param ${needed} times to see where it goes.`;
+    return { logical, note };
+  }
+  const physical = explainPhysical(bind(plan, param, context.map));
+  if (!drawsValues(plan)) return { logical, physical };
+  return {
+    logical,
+    physical,
+    note: "Drawn values are examples; real ones are drawn when it runs.",
+  };
+}
+
+function bind(
+  plan: Extract<LogicalPlan, { kind: "query" | "insert" }>,
+  values: readonly string[],
+  map: ShardMap,
+): PhysicalPlan {
+  const parameters = values.map((value): BoundParameter => ({
+    typeOid: 0,
+    format: "text",
+    value: Buffer.from(value),
+  }));
+  return bindPlan(plan, parameters, map, plan.kind === "insert" ? exampleDraws(plan) : []);
+}
+
+function drawsValues(plan: LogicalPlan): boolean {
+  return plan.kind === "insert" && plan.generated.length > 0;
+}
+
+/** Nothing is drawn from a real sequence: explaining a statement must not leave gaps in it. */
+function exampleDraws({ rows, generated }: InsertPlan): readonly (readonly string[])[] {
+  return rows.map((_, row) =>
+    generated.map(({ source }) => (source.kind === "sequence" ? String(row + 1) : randomUUID())),
+  );
+}
+
+function parameterCount(statement: ParsedStatement): number {
+  const numbers = statement.tokens
+    .filter(({ kind }) => kind === "parameter")
+    .map(({ start, end }) => Number(statement.text.slice(start + 1, end)));
+  return Math.max(0, ...numbers);
+}
+
+function printed({ logical, physical, note }: Explanation): string {
+  const parts = ["Logical plan", ...columns(logical)];
+  if (physical !== undefined) parts.push("Physical plan", ...columns(physical));
+  if (note !== undefined) parts.push(note);
+  return `${parts.join("\n")}\n`;
+}
+
+function columns(lines: readonly ExplainLine[]): readonly string[] {
+  const width = Math.max(...lines.map(([label]) => label.length));
+  return lines.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
+}
+
+function refusal({ id, sqlstate, message, detail, hint, position }: SqlError): object {
+  return { error: { id, sqlstate, message, detail, hint, position } };
+}
+
+/** As psql prints an error, with a caret under the place. */
+function printedRefusal(sql: string, error: SqlError): string {
+  const lines = [`refused with ${error.sqlstate} (${error.id}): ${error.message}`];
+  if (error.position !== undefined) lines.push(...caret(sql, error.position));
+  if (error.detail !== undefined) lines.push(`DETAIL:  ${error.detail}`);
+  if (error.hint !== undefined) lines.push(`HINT:  ${error.hint}`);
+  return lines.join("\n");
+}
+
+function caret(sql: string, position: number): readonly string[] {
+  const before = [...sql].slice(0, position - 1).join("");
+  const number = before.split("\n").length;
+  const line = sql.split("\n")[number - 1] ?? "";
+  const label = `LINE ${number}: `;
+  const column = [...before].length - [...before.slice(0, before.lastIndexOf("\n") + 1)].length;
+  return [`${label}${line}`, `${" ".repeat(label.length + column)}^`];
+}

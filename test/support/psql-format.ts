@@ -1,0 +1,42 @@
+/** Answers as psql prints them, for documents that show a session. */
+import type pg from "pg";
+
+/** OIDs of pg_type whose values psql aligns to the right. */
+const RIGHT_ALIGNED = new Set([20, 21, 23, 26, 700, 701, 790, 1700]);
+
+/** `rows` as arrays of text. */
+export function formatResult(result: pg.QueryArrayResult<(string | null)[]>): string {
+  const { fields, rows } = result;
+  const cells = rows.map((row) => row.map((value) => value ?? ""));
+  const widths = fields.map(({ name }, column) =>
+    Math.max(name.length, ...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  const header = fields.map(({ name }, column) => centred(name, widths[column] ?? 0));
+  const body = cells.map((row) =>
+    row.map((value, column) => {
+      const width = widths[column] ?? 0;
+      const isRight = RIGHT_ALIGNED.has(fields[column]?.dataTypeID ?? 0);
+      return isRight ? value.padStart(width) : value.padEnd(width);
+    }),
+  );
+  const lines = [header, ...body].map((row) => ` ${row.join(" | ")}`.trimEnd());
+  lines.splice(1, 0, widths.map((width) => "-".repeat(width + 2)).join("+"));
+  return [...lines, `(${rows.length} ${rows.length === 1 ? "row" : "rows"})`].join("\n");
+}
+
+function centred(text: string, width: number): string {
+  const left = Math.floor((width - text.length) / 2);
+  return text.padStart(text.length + left).padEnd(width);
+}
+
+/** `sql`: one line, which is shown whole where psql would cut a long one. */
+export function formatError(error: pg.DatabaseError, sql: string): string {
+  const lines = [`ERROR:  ${error.message}`];
+  if (error.position !== undefined) {
+    const label = "LINE 1: ";
+    lines.push(label + sql, `${" ".repeat(label.length + Number(error.position) - 1)}^`);
+  }
+  if (error.detail !== undefined) lines.push(`DETAIL:  ${error.detail}`);
+  if (error.hint !== undefined) lines.push(`HINT:  ${error.hint}`);
+  return lines.join("\n");
+}
