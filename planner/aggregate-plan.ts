@@ -7,7 +7,7 @@
  *     country grouped again, sum/count, sorted, cut                   in the gather
  */
 import type { FuncCall, Node, SelectStmt } from "@pgsql/types";
-import { copyTree, locationOf, nameParts, sameTree, walkNodes } from "./ast.ts";
+import { locationOf, nameParts, sameTree, walkNodes } from "./ast.ts";
 import type { Level, Output } from "./analyze/model.ts";
 import { groupItems, type GroupItem } from "./analyze/shape.ts";
 import { functionUse } from "./functions.ts";
@@ -167,7 +167,7 @@ class AggregateBuilder {
 
   #partialCall(call: FuncCall, name: string): number {
     const funcname = [{ String: { sval: "pg_catalog" } }, { String: { sval: name } }];
-    return this.#targets.push(target({ FuncCall: { ...copyTree(call), funcname } })) - 1;
+    return this.#targets.push(target({ FuncCall: { ...call, funcname } })) - 1;
   }
 
   /** avg(real) adds in double precision, sum(real) in single: the parts would be coarser than the whole. */
@@ -204,7 +204,7 @@ class AggregateBuilder {
       limitOffset: ___,
       groupClause: ____,
       ...rest
-    } = copyTree(this.#node);
+    } = this.#node;
     const ordinals = this.#groups.map((_group, index): Node => ({
       A_Const: { ival: { ival: index + 1 } },
     }));
@@ -225,7 +225,7 @@ const FLOAT4 = 700;
 const EXACT_SUMS: ReadonlySet<string> = new Set(["float8", "numeric", "int2", "int4", "int8"]);
 
 function target(expression: Node): Node {
-  return { ResTarget: { val: copyTree(expression) } };
+  return { ResTarget: { val: expression } };
 }
 
 const COMBINES: Readonly<Record<CombinableName, Combine>> = {

@@ -58,22 +58,30 @@ const PLACES: ReadonlySet<string> = new Set([
   "stmt_len",
 ]);
 
-/** The tree without places, as text: equal for equal meaning as far as syntax tells. */
-export function fingerprint(node: unknown): string {
-  return JSON.stringify(node, (_key, value: unknown) => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
-    const fields = Object.entries(value).filter(([name]) => !PLACES.has(name));
-    return Object.fromEntries(fields.toSorted(([left], [right]) => (left < right ? -1 : 1)));
-  });
-}
-
+/** Whether two trees are alike but for where they stood: equal in meaning as far as syntax tells. */
 export function sameTree(left: unknown, right: unknown): boolean {
-  return fingerprint(left) === fingerprint(right);
+  const pairs: [unknown, unknown][] = [[left, right]];
+  for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
+    const [one, other] = pair;
+    if (typeof one !== "object" || one === null || typeof other !== "object" || other === null) {
+      if (one !== other) return false;
+      continue;
+    }
+    const fields = one as Readonly<Record<string, unknown>>;
+    const otherFields = other as Readonly<Record<string, unknown>>;
+    const keys = meaningfulKeys(fields);
+    if (Array.isArray(one) !== Array.isArray(other)) return false;
+    if (keys.length !== meaningfulKeys(otherFields).length) return false;
+    for (const key of keys) {
+      if (!Object.hasOwn(otherFields, key)) return false;
+      pairs.push([fields[key], otherFields[key]]);
+    }
+  }
+  return true;
 }
 
-/** A deep copy, for a tree that is about to be changed. */
-export function copyTree<T>(node: T): T {
-  return structuredClone(node);
+function meaningfulKeys(fields: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.keys(fields).filter((key) => !PLACES.has(key));
 }
 
 /** The strings of a name list: column references, function and type names, operators. */

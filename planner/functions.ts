@@ -63,6 +63,7 @@ const READS_TABLES: ReadonlySet<string> = new Set([
   "database_to_xmlschema",
   "database_to_xml_and_xmlschema",
   "ts_stat",
+  "ts_rewrite",
   "dblink",
   "dblink_exec",
   "dblink_send_query",
@@ -139,6 +140,10 @@ const SERVER_STATE: ReadonlySet<string> = new Set([
   "txid_status",
 ]);
 
+/** Names of functions about processes, files, sizes, transactions and object identifiers. */
+const SERVER_PREFIXES =
+  /^(pg_|txid_|to_reg|obj_description|col_description|shobj_description|format_type)/;
+
 export interface FunctionUse {
   readonly name: string;
   readonly effect: FunctionEffect;
@@ -187,7 +192,7 @@ function builtInEffect(name: string, overloads: readonly CatalogFunction[]): Fun
   if (READS_TABLES.has(name)) return "readsTables";
   if (CATALOG_STATE.has(name) || name.startsWith("lo_")) return "catalogState";
   if (VOLATILE.has(name)) return "volatile";
-  if (SERVER_STATE.has(name) || (name.startsWith("pg_") && !COMPUTES.has(name)))
+  if (SERVER_STATE.has(name) || (SERVER_PREFIXES.test(name) && !COMPUTES.has(name)))
     return "serverState";
   const own = overloads.filter(({ schema }) => schema === "pg_catalog");
   if (own.some(({ volatility }) => volatility === "volatile")) return "writes";

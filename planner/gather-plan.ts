@@ -4,7 +4,6 @@
  */
 import type { Node, SelectStmt } from "@pgsql/types";
 import { planAggregates } from "./aggregate-plan.ts";
-import { copyTree } from "./ast.ts";
 import type { Level } from "./analyze/model.ts";
 import {
   distinctColumns,
@@ -80,10 +79,9 @@ function planRows(node: SelectStmt, level: Level, context: PlanContext): GatherP
 /** Sort expressions that are no output are appended to the select list, under names that no ORDER BY means. */
 function withHiddenColumns(node: SelectStmt, hidden: readonly SortItem[]): Node {
   const appended = hidden.map(({ expression }, index): Node => ({
-    ResTarget: { name: `colonnade_sort_${index + 1}`, val: copyTree(expression) },
+    ResTarget: { name: `colonnade_sort_${index + 1}`, val: expression },
   }));
-  const copy = copyTree(node);
-  return { SelectStmt: { ...copy, targetList: [...(copy.targetList ?? []), ...appended] } };
+  return { SelectStmt: { ...node, targetList: [...(node.targetList ?? []), ...appended] } };
 }
 
 /** Duplicates of several placements: the rows themselves are the groups. */

@@ -111,11 +111,11 @@ function gathered(
   if (level.statement.kind !== "select")
     return { gather: { kind: "counts" }, scatterTemplate: undefined };
   const plan = planGather(level.statement.node, level, rules.keyClasses(level, roots), context);
-  return { gather: plan.gather, scatterTemplate: scatterTemplate(statement, plan, context) };
+  return { gather: plan.gather, scatterTemplate: templateOfPlacements(statement, plan, context) };
 }
 
 /** The text for several placements, where it is not the client's own. */
-function scatterTemplate(
+function templateOfPlacements(
   statement: ParsedStatement,
   { gather, rewritten }: GatherPlan,
   context: PlanContext,

@@ -12,7 +12,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 
 export interface DataCase {
   readonly command: string;
@@ -32,21 +32,20 @@ interface ReadCase extends DataCase {
 const SEPARATOR = "----";
 
 export function dataDriven(path: string, run: RunCase): void {
-  const { cases, tail } = readCases(readFileSync(path, "utf8"));
-  if (process.env["REWRITE"] === "1") {
-    const text = cases
-      .map((data) => [...data.head, SEPARATOR, rewritten(data, run)].join("\n"))
-      .join("\n\n");
-    writeFileSync(path, `${text}\n${tail}`);
+  if (process.env["REWRITE"] === "1") rewrite(path, run);
+  const { cases } = readCases(readFileSync(path, "utf8"));
+  const file = basename(path);
+  for (const data of cases) {
+    test(`${file}:${data.line} ${data.input.slice(0, 60)}`, () => {
+      expect(run(data)).toBe(data.expected);
+    });
   }
-  describe(basename(path), () => {
-    for (const data of cases) {
-      test(`${basename(path)}:${data.line} ${data.input.slice(0, 60)}`, () => {
-        const actual = run(data);
-        if (process.env["REWRITE"] !== "1") expect(actual).toBe(data.expected);
-      });
-    }
-  });
+}
+
+function rewrite(path: string, run: RunCase): void {
+  const { cases, tail } = readCases(readFileSync(path, "utf8"));
+  const texts = cases.map((data) => [...data.head, SEPARATOR, rewritten(data, run)].join("\n"));
+  writeFileSync(path, `${texts.join("\n\n")}\n${tail}`);
 }
 
 /** A case that fails by itself is marked, so that a rewrite never hides it. */
