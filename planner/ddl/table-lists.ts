@@ -81,8 +81,11 @@ export function planVacuum(
   const options = { transactional: !isVacuum, changesCatalog: false };
   const rule = isVacuum ? "VACUUM" : "ANALYZE";
   const [first] = relations;
-  if (first?.relation === undefined)
-    return ddlPlan(rule, asWritten(statement, databasesOf(context.map)), options);
+  if (first?.relation === undefined) {
+    // Each database commits alone: databases of one server share catalogs that ANALYZE locks.
+    const steps = asWritten(statement, databasesOf(context.map));
+    return ddlPlan(rule, steps, { ...options, transactional: false });
+  }
   const command = statement.text.slice(0, statement.offsetOf(first.relation.location));
   const listed = relations.map(({ relation = {}, va_cols }): ListedTable => {
     const table = listedTable(statement, relation, context);
