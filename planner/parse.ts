@@ -73,6 +73,8 @@ export function parseSql(text: string): ParseOutcome {
 export class ParsedStatement {
   /** `{ SelectStmt: ... }` */
   readonly node: Node;
+  /** The tree of the whole `text`: `node`, but for a statement that is part of another. */
+  readonly textNode: Node;
   /** Without the separator and the blanks around it; comments are kept. */
   readonly text: string;
   /** Where `text` begins in the query string, in UTF-16 units. */
@@ -89,9 +91,11 @@ export class ParsedStatement {
     start: number,
     end: number,
     toOffset: (byte: number) => number,
+    textNode: Node | undefined = raw.stmt,
   ) {
-    invariant(raw.stmt !== undefined, "a parsed statement has a tree");
+    invariant(raw.stmt !== undefined && textNode !== undefined, "a parsed statement has a tree");
     this.node = raw.stmt;
+    this.textNode = textNode;
     this.start = blanksEnd(whole, start, end);
     this.text = whole.slice(this.start, blanksStart(whole, this.start, end));
     this.tokensEnd = lastTokenEnd(this.text);
@@ -107,6 +111,7 @@ export class ParsedStatement {
       this.start,
       this.start + this.text.length,
       this.#toOffset,
+      this.textNode,
     );
   }
 

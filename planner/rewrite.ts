@@ -197,7 +197,7 @@ function verifyRenaming(
   const schemas = new Map<unknown, string>();
   for (const { tree, target } of renames)
     schemas.set(tree, target.kind === "fixed" ? target.schema : PROBE_SCHEMA);
-  verifyRenamed(sql, statement.node, schemas);
+  verifyRenamed(sql, statement.textNode, schemas);
 }
 
 /** That `sql` is one statement, and `node` but for the schemas of the trees in `schemas`. */

@@ -1,4 +1,5 @@
 /** Parses the split statement again: as many rows and values as were meant, in the same order. */
+import type { Node } from "@pgsql/types";
 import { invariant } from "../../base/invariant.ts";
 import { sameTree } from "../ast.ts";
 import { renderInsert } from "./template.ts";
@@ -21,7 +22,8 @@ export function verifyInsert(plan: InsertPlan, { insert, context }: InsertInput)
     { placement: undefined, canonicalSchema: context.map.canonicalSchema, limit: undefined },
   );
   const outcome = parseSql(rendered.sql);
-  const node = outcome.kind === "statements" ? outcome.statements[0]?.node : undefined;
+  const [statement] = outcome.kind === "statements" ? outcome.statements : [];
+  const node = explained(statement?.node);
   invariant(node !== undefined && "InsertStmt" in node, "a split INSERT is one INSERT");
   const written = node.InsertStmt;
   const select = written.selectStmt;
@@ -41,4 +43,9 @@ export function verifyInsert(plan: InsertPlan, { insert, context }: InsertInput)
     ),
     "a split INSERT keeps its ON CONFLICT and RETURNING",
   );
+}
+
+/** The INSERT of an EXPLAIN, whose text keeps the EXPLAIN before it. */
+function explained(node: Node | undefined): Node | undefined {
+  return node !== undefined && "ExplainStmt" in node ? node.ExplainStmt.query : node;
 }

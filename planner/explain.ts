@@ -1,0 +1,160 @@
+/**
+ * Prints logical and physical plans: as a tree for people, as data for machines. The same
+ * plan always prints the same, so that a printed plan can be compared.
+ */
+import { unreachable } from "../base/invariant.ts";
+import type { Colocation } from "../shardmap/shard-map.ts";
+import { gatherLabel } from "./explain/gather-label.ts";
+import { routingLabel, termLabel } from "./explain/routing-label.ts";
+import { printTree, type Tree } from "./explain/tree.ts";
+import type {
+  DdlPlan,
+  InsertPlan,
+  LogicalPlan,
+  QueryPlan,
+  TransactionPlan,
+} from "./logical-plan.ts";
+import type { PhysicalPlan } from "./physical-plan.ts";
+
+export function explainLogical(plan: LogicalPlan): string {
+  return printTree(logicalTree(plan));
+}
+
+export function explainPhysical(plan: PhysicalPlan): string {
+  return printTree(physicalTree(plan));
+}
+
+/** A plan as JSON may hold it: colocations by name, for they are the map's, and bigints as text. */
+export function explainJson(plan: LogicalPlan | PhysicalPlan): unknown {
+  return JSON.parse(
+    JSON.stringify(plan, (_, value: unknown) => {
+      if (typeof value === "bigint") return value.toString();
+      return isColocation(value) ? value.name : value;
+    }),
+  ) as unknown;
+}
+
+function isColocation(value: unknown): value is Colocation {
+  return typeof value === "object" && value !== null && "placementByShard" in value;
+}
+
+function logicalTree(plan: LogicalPlan): Tree {
+  switch (plan.kind) {
+    case "empty":
+      return leaf("empty");
+    case "rejected":
+      return {
+        label: "rejected by the grammar: PostgreSQL words the error",
+        children: [sqlLeaf(plan.sql)],
+      };
+    case "query":
+      return queryTree(plan);
+    case "insert":
+      return insertTree(plan);
+    case "ddl":
+      return ddlTree(plan);
+    case "transaction":
+      return leaf(`transaction ${transactionLabel(plan)}`);
+    case "setting":
+      return {
+        label: `setting ${plan.action} ${plan.scope} ${plan.name ?? "all"}`,
+        children: [sqlLeaf(plan.sql)],
+      };
+    case "session":
+      return leaf(`session ${plan.action.kind}`);
+    default:
+      return unreachable(plan);
+  }
+}
+
+function queryTree(plan: QueryPlan): Tree {
+  const children = [
+    leaf(`route ${routingLabel(plan.routing)}`),
+    plan.scatterRefusal === undefined
+      ? leaf(`gather ${gatherLabel(plan.gather)}`)
+      : leaf(`one placement only (${plan.scatterRefusal.id})`),
+    sqlLeaf(plan.template.sql),
+  ];
+  if (plan.scatterTemplate !== undefined)
+    children.push(leaf(`sql of several placements: ${plan.scatterTemplate.sql}`));
+  return { label: `query ${plan.rule} (${plan.access})`, children };
+}
+
+function insertTree(plan: InsertPlan): Tree {
+  const isReference = plan.table.kind === "reference";
+  const target = isReference ? "every database" : `by ${plan.table.keyColumns.join(", ")}`;
+  const fills = plan.generated.map(({ column, source }) => {
+    const origin =
+      source.kind === "sequence" ? `sequence ${source.schema}.${source.sequence}` : "a random uuid";
+    return leaf(`fill ${column} from ${origin}`);
+  });
+  const rows = plan.rows.map(({ key, pieces }, index) => {
+    const keyLabel = isReference ? "" : ` key (${key.map(termLabel).join(", ")})`;
+    const text = pieces.map((piece) => (piece.kind === "text" ? piece.text : `<${piece.index}>`));
+    return leaf(`row ${index}${keyLabel}: ${text.join("")}`);
+  });
+  return {
+    label: `insert ${plan.rule} into ${plan.table.name} (${target})`,
+    children: [...fills, ...rows, sqlLeaf(plan.template.statement.sql)],
+  };
+}
+
+function ddlTree(plan: DdlPlan): Tree {
+  const mode = plan.transactional ? "one transaction" : "each step commits alone";
+  return {
+    label: `ddl ${plan.rule} (${mode})`,
+    children: plan.steps.map(({ database, sql }) => leaf(`on ${database}: ${sql}`)),
+  };
+}
+
+function transactionLabel({ action }: TransactionPlan): string {
+  switch (action.kind) {
+    case "begin":
+    case "setModes": {
+      const { isolation, readOnly, deferrable } = action.modes;
+      const modes = [
+        isolation,
+        readOnly === undefined ? undefined : readOnly ? "read only" : "read write",
+        deferrable === undefined ? undefined : deferrable ? "deferrable" : "not deferrable",
+      ];
+      return [action.kind, ...modes.filter((mode) => mode !== undefined)].join(" ");
+    }
+    case "commit":
+    case "rollback":
+      return `${action.kind}${action.chain ? " and chain" : ""}`;
+    case "savepoint":
+    case "release":
+    case "rollbackTo":
+      return `${action.kind} ${action.name}`;
+    default:
+      return unreachable(action);
+  }
+}
+
+function physicalTree(plan: PhysicalPlan): Tree {
+  const { fragments, access, mapVersion } = plan;
+  const count = fragments.length === 1 ? "one placement" : `${fragments.length} placements`;
+  const leaves = fragments.map(({ placementId, rendered, rowIndexes }) => {
+    const rows = rowIndexes === undefined ? "" : ` rows ${rowIndexes.join(", ")}`;
+    return leaf(`fragment ${placementId}${rows}: ${rendered.sql}`);
+  });
+  return {
+    label: `${access} on ${count} (map version ${mapVersion})`,
+    children: [...leaves, leaf(`gather ${boundGatherLabel(plan)}`)],
+  };
+}
+
+function boundGatherLabel({ gather }: PhysicalPlan): string {
+  if (gather.kind !== "gather") return gather.kind;
+  const count = gather.count === undefined ? "" : `, first ${gather.count} rows`;
+  const offset = gather.offset === 0n ? "" : `, after ${gather.offset}`;
+  return `${gatherLabel(gather.gather)}${count}${offset}`;
+}
+
+function leaf(label: string): Tree {
+  return { label, children: [] };
+}
+
+function sqlLeaf(sql: string): Tree {
+  return leaf(`sql ${sql}`);
+}
