@@ -202,7 +202,6 @@ export const ADMIN_HEADERS_BYTES_MAX = 8_192;
 /** Connections to the admin interface at once: a few scrapers and people. */
 export const ADMIN_CONNECTIONS_MAX = 100;
 
-
 /** How long loading the catalog may take, waiting for a connection included. */
 export const CATALOG_LOAD_TIMEOUT_MS = 60_000;
 
@@ -235,3 +234,24 @@ export const SECRET_QUERY_TIMEOUT_MS = 10_000;
 
 /** Records within records in one binary value whose type OIDs are translated. */
 export const VALUE_NESTING_MAX = 64;
+
+/** How long a statement waits before anybody asks whether it is in a deadlock over several databases: PostgreSQL's deadlock_timeout. */
+export const DEADLOCK_CHECK_AFTER_MS = 1_000;
+
+/** How often a statement's wait is looked at, in memory alone: what a deadlock may last longer than it must. */
+export const DEADLOCK_TICK_MS = 250;
+
+/** Time between two looks at a deadlock: a wait that only looks like part of one is mostly over by then. */
+export const DEADLOCK_CONFIRM_AFTER_MS = 100;
+
+/** How long one database may take to say who waits for whom, connecting included. */
+export const DEADLOCK_LOOK_TIMEOUT_MS = 2_000;
+
+/** Waiting processes read of one database: in a queue for one row each names all before it, so their number counts squared. */
+export const DEADLOCK_WAITERS_MAX = 500;
+
+/** Deadlocks broken in one look; the next look, a second later, sees the others. */
+export const DEADLOCKS_BROKEN_AT_ONCE = 32;
+
+/** Lines of a deadlock's detail: nobody reads more, and a circle may have hundreds of members. */
+export const DEADLOCK_DETAIL_LINES_MAX = 50;

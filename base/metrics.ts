@@ -95,6 +95,11 @@ export const METRICS = {
     help: "Prepared transactions that recovery decided, by outcome: committed or rolled back.",
     labels: ["outcome"],
   },
+  colonnade_deadlocks_total: {
+    type: "counter",
+    help: "Deadlocks over several databases that were broken; a server's own are not among them.",
+    labels: [],
+  },
   colonnade_map_version: {
     type: "gauge",
     help: "Version of the shard map in use.",

@@ -391,6 +391,11 @@ export const ERRORS = {
     sqlstate: "57014",
     when: "The client canceled a statement while it waited for a backend.",
   },
+  deadlock_detected: {
+    sqlstate: "40P01",
+    when: "Transactions wait for each other in a circle over several databases, which no single server sees; the youngest is stopped.",
+    hint: "Retry the transaction; lock rows in the same order everywhere.",
+  },
   proxy_shutdown: { sqlstate: "57P01", when: "The proxy is stopping." },
   cached_plan_changed: {
     sqlstate: "0A000",

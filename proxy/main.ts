@@ -17,8 +17,10 @@ import { startAdminHttp } from "./admin/http.ts";
 import { parseBackendAddress } from "./backend/backend-address.ts";
 import { Backends } from "./backend/backends.ts";
 import type { Config } from "./config/config.ts";
+import { DeadlockDetector } from "./execution/deadlock-detector.ts";
 import { GlobalSequences } from "./execution/global-sequences.ts";
 import { InDoubt } from "./execution/in-doubt.ts";
+import { LockHolders } from "./execution/lock-holders.ts";
 import { Recovery } from "./execution/recovery.ts";
 import { TwoPhaseCommit } from "./execution/two-phase-commit.ts";
 import type { AuthenticationPolicy } from "./frontend/authentication.ts";
@@ -68,7 +70,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     await backends.close();
     throw error;
   });
-  const { listener, admin, sessions, topology, recovery, gauges } = parts;
+  const { listener, admin, sessions, topology, recovery, deadlocks, gauges } = parts;
   let isDraining = false;
   let closing: Promise<void> | undefined;
   const close = async () => {
@@ -76,6 +78,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     sessions.end();
     await Promise.all([listener.close(), admin.close(), recovery.stop(), topology.stop()]);
     gauges.stop();
+    await deadlocks.stop();
     await backends.close();
   };
   log.info(
@@ -117,6 +120,8 @@ async function openParts(
   });
   const databases = () => [...topology.current.map.databases.keys()];
   const recovery = new Recovery({ inDoubt, twoPhase, backends, databases, log, metrics });
+  const holders = new LockHolders();
+  const deadlocks = new DeadlockDetector({ holders, backends, log, metrics });
   const gauges = new PoolGauges(backends, metrics);
   const sessions = new Sessions({
     topology: () => topology.current,
@@ -125,6 +130,7 @@ async function openParts(
     backends,
     inDoubt,
     twoPhase,
+    holders,
     sequences: new GlobalSequences(),
     planner: new StatementPlanner(new PlanCache()),
     descriptions: new DescriptionCache(),
@@ -155,10 +161,11 @@ async function openParts(
     });
     await recovery.runOnce();
     recovery.start();
+    deadlocks.start();
     topology.startPolling();
     gauges.start();
     metrics.set("colonnade_map_version", {}, map.version);
-    return { listener, admin, sessions, topology, recovery, gauges };
+    return { listener, admin, sessions, topology, recovery, deadlocks, gauges };
   } catch (error) {
     await listener.close();
     throw error;

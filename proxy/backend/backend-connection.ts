@@ -52,6 +52,7 @@ export class BackendConnection {
   readonly #connected: Connected;
   #transactionStatus: TransactionStatus = "idle";
   #pendingReadyForQuery = 0;
+  #answeredCount = 0;
   #statementNumber = 0;
   /** A FATAL or PANIC: the reason why the connection is about to end. */
   #fatal: BackendError | undefined;
@@ -85,6 +86,11 @@ export class BackendConnection {
   /** Syncs and Queries announced by `expectReady` and not yet answered. */
   get pendingReadyForQuery(): number {
     return this.#pendingReadyForQuery;
+  }
+
+  /** Syncs and Queries answered so far: while it stays the same, so does the statement that runs. */
+  get answeredCount(): number {
+    return this.#answeredCount;
   }
 
   /** Nothing can be sent any more; what had arrived may still be received. */
@@ -243,6 +249,7 @@ export class BackendConnection {
         invariant(this.#pendingReadyForQuery > 0, "each ReadyForQuery was announced");
         this.#transactionStatus = decodeReadyForQuery(runBody(run)).status;
         this.#pendingReadyForQuery -= 1;
+        this.#answeredCount += 1;
         break;
       case BACKEND_TYPE.parameterStatus: {
         const { name, value } = decodeParameterStatus(runBody(run));

@@ -169,6 +169,27 @@ export class Transaction {
     );
   }
 
+  /**
+   * After an error, before the client ends the transaction: as in PostgreSQL, what the
+   * transaction, or its last savepoint, has locked is free at once, in every database.
+   */
+  async fail(): Promise<void> {
+    const savepoint = this.#savepoints.at(-1);
+    const sql =
+      savepoint === undefined
+        ? "ROLLBACK"
+        : `ROLLBACK TO SAVEPOINT ${quoteIdentifier(savepoint.name)}`;
+    const open = this.participants.filter(
+      ({ connection }) =>
+        !connection.isBroken &&
+        connection.pendingReadyForQuery === 0 &&
+        connection.transactionStatus === "inTransaction",
+    );
+    await Promise.all(
+      open.map(({ connection }) => connection.query(sql).catch(() => connection.destroy())),
+    );
+  }
+
   async rollback(): Promise<void> {
     await this.#end();
   }

@@ -10,6 +10,7 @@ import type { DatabaseName } from "../../base/ids.ts";
 import type { OidTranslation } from "../execution/fragment-request.ts";
 import type { GlobalSequences } from "../execution/global-sequences.ts";
 import type { InDoubt, InDoubtBackends } from "../execution/in-doubt.ts";
+import type { LockHolders } from "../execution/lock-holders.ts";
 import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";
 import type { DescriptionCache } from "./description-cache.ts";
 import type { EnvironmentCache } from "./environment.ts";
@@ -31,6 +32,8 @@ export interface SessionServices {
   readonly backends: InDoubtBackends;
   readonly inDoubt: InDoubt;
   readonly twoPhase: TwoPhaseCommit;
+  /** Where sessions that hold several backends are found by the deadlock detector. */
+  readonly holders: LockHolders;
   readonly sequences: GlobalSequences;
   readonly planner: StatementPlanner;
   readonly descriptions: DescriptionCache;

@@ -199,7 +199,9 @@ export class Session {
   async #fail({ type }: Frame, error: unknown): Promise<void> {
     this.#report(error, "ERROR");
     this.#runner.transaction.fail();
-    if (!this.#runner.transaction.isExplicit) await this.#runner.transaction.rollback();
+    if (this.#runner.transaction.isExplicit)
+      await this.#runner.transaction.current?.transaction.fail();
+    else await this.#runner.transaction.rollback();
     if (
       type === FRONTEND_TYPE.query ||
       type === FRONTEND_TYPE.functionCall ||
@@ -210,7 +212,7 @@ export class Session {
   }
 
   #report(error: unknown, severity: "ERROR" | "FATAL"): void {
-    const cause = error instanceof StatementFailure ? error.cause : error;
+    const cause = this.#runner.causeOf(error instanceof StatementFailure ? error.cause : error);
     const charactersBefore = error instanceof StatementFailure ? error.charactersBefore : 0;
     const fields = errorFields(cause, severity, charactersBefore);
     this.#services.metrics.increment("colonnade_errors_total", {

@@ -59,6 +59,7 @@ export class StatementRunner {
       services.backends,
       services.inDoubt,
       () => settings.script,
+      services.holders,
     );
     this.transaction = new SessionTransaction(
       (modes) => new Transaction(this.#backends, services.twoPhase, modes),
@@ -68,6 +69,11 @@ export class StatementRunner {
 
   cancel(): void {
     this.#backends.cancel();
+  }
+
+  /** See SessionBackends.causeOf. */
+  causeOf(error: unknown): unknown {
+    return this.#backends.causeOf(error);
   }
 
   /** Lends a backend of the catalog database: the transaction's own where it has one. */

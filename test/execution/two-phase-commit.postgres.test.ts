@@ -7,6 +7,7 @@ import { BackendError } from "../../proxy/backend/backend-error.ts";
 import { Backends } from "../../proxy/backend/backends.ts";
 import { CREATE_COMMIT_RECORD, preparedName } from "../../proxy/execution/commit-record.ts";
 import { InDoubt } from "../../proxy/execution/in-doubt.ts";
+import { LockHolders } from "../../proxy/execution/lock-holders.ts";
 import { SessionBackends } from "../../proxy/execution/session-backends.ts";
 import { NO_SETTINGS } from "../../proxy/execution/session-settings.ts";
 import { Transaction } from "../../proxy/execution/transaction.ts";
@@ -44,7 +45,7 @@ function openProxy(target: TestPostgres = server, instance = Math.random().toStr
   const backends = new Backends(addresses, { pool: { waitMs: 5000 }, drainMs: 1000 });
   const inDoubt = new InDoubt(backends);
   const twoPhase = new TwoPhaseCommit(backends, inDoubt, () => instance);
-  const session = new SessionBackends(backends, inDoubt, () => NO_SETTINGS);
+  const session = new SessionBackends(backends, inDoubt, () => NO_SETTINGS, new LockHolders());
   return {
     backends,
     inDoubt,

@@ -1,0 +1,37 @@
+/**
+ * Who in this process holds backends of several servers at once: only they can close a
+ * circle of waits that no single server sees. A session that holds one backend is not in
+ * here, so the usual statement pays for a comparison.
+ */
+import type { SqlError } from "../../base/sql-error.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+
+export interface LockHolder {
+  /** Of the time from its first backend until it holds none: never the same twice, larger for younger ones. */
+  readonly holdNumber: number;
+  readonly held: Iterable<BackendConnection>;
+  /** Stops what runs, and has it fail with this error. */
+  breakDeadlock(error: SqlError): void;
+}
+
+export class LockHolders {
+  readonly #holders = new Set<LockHolder>();
+  #lastNumber = 0;
+
+  get values(): ReadonlySet<LockHolder> {
+    return this.#holders;
+  }
+
+  nextHoldNumber(): number {
+    this.#lastNumber += 1;
+    return this.#lastNumber;
+  }
+
+  add(holder: LockHolder): void {
+    this.#holders.add(holder);
+  }
+
+  delete(holder: LockHolder): void {
+    this.#holders.delete(holder);
+  }
+}
