@@ -153,6 +153,11 @@ function scatteredRouting(
   }
   if (colocation === undefined)
     refuse("shard_key_not_pinned", "the statement names no sharded table");
+  // A hash says nothing of order, so only ranges and lists are pruned by bounds.
+  const bounds = colocation.function.kind === "hash" ? undefined : rules.rootBounds(level, roots);
+  if (bounds !== undefined) {
+    return { rule: "pruneByRange", routing: { kind: "keyRange", colocation, ...bounds } };
+  }
   return {
     rule: "scatter",
     routing: { kind: "allShards", colocation, because: "no shard key in predicate" },

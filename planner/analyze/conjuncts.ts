@@ -13,6 +13,7 @@ import {
   typeOfColumn,
 } from "./column-types.ts";
 import { subLinkOf, walkExpression } from "./expressions.ts";
+import type { KeyTerm } from "../logical-plan.ts";
 import type { Column, Fact, PinValues, Source } from "./model.ts";
 import { resolveColumn, type Scope } from "./namespace.ts";
 import { querySource } from "./sources.ts";
@@ -100,21 +101,86 @@ function readSemiJoin(
 
 function readComparison(run: AnalysisRun, expression: A_Expr, scope: Scope, into: Fact[]): void {
   const { kind, lexpr: left, rexpr: right } = expression;
-  if (left === undefined || right === undefined || !isBuiltInEquals(nameParts(expression.name)))
-    return;
+  if (left === undefined || right === undefined) return;
+  const names = nameParts(expression.name);
+  const isEquality = isBuiltInEquals(names);
   switch (kind) {
     case "AEXPR_OP":
-      readEquality(run, left, right, scope, into);
+      if (isEquality) readEquality(run, left, right, scope, into);
+      else readBound(run, names, left, right, scope, into);
       return;
     case "AEXPR_IN":
-      if ("List" in right) readAlternatives(run, left, right.List.items ?? [], scope, into);
+      if (isEquality && "List" in right)
+        readAlternatives(run, left, right.List.items ?? [], scope, into);
       return;
     case "AEXPR_OP_ANY":
-      readAny(run, left, right, scope, into);
+      if (isEquality) readAny(run, left, right, scope, into);
+      return;
+    case "AEXPR_BETWEEN":
+      readBetween(run, left, right, scope, into);
       return;
     default:
       return;
   }
+}
+
+const MIRRORED: Readonly<Record<string, string>> = { "<": ">", "<=": ">=", ">": "<", ">=": "<=" };
+
+/** `key >= value` and its like; a bound that excludes its value is widened to include it, but for `<`. */
+function readBound(
+  run: AnalysisRun,
+  names: readonly string[],
+  left: Node,
+  right: Node,
+  scope: Scope,
+  into: Fact[],
+): void {
+  const [operator] = names;
+  if (operator === undefined || names.length !== 1 || MIRRORED[operator] === undefined) return;
+  const isColumnLeft = columnOf(left, scope) !== undefined;
+  const [column, value] = isColumnLeft ? [left, right] : [right, left];
+  const term = boundTerm(run, column, value, scope);
+  if (term === undefined) return;
+  const direction = isColumnLeft ? operator : MIRRORED[operator];
+  const isUpper = direction === "<" || direction === "<=";
+  const bounds = isUpper
+    ? { from: undefined, to: term.term, toInclusive: direction === "<=" }
+    : { from: term.term, to: undefined, toInclusive: false };
+  into.push({ kind: "bounds", column: term.column, bounds });
+}
+
+function readBetween(run: AnalysisRun, left: Node, right: Node, scope: Scope, into: Fact[]): void {
+  const [low, high] = "List" in right ? (right.List.items ?? []) : [];
+  const from = low === undefined ? undefined : boundTerm(run, left, low, scope);
+  const to = high === undefined ? undefined : boundTerm(run, left, high, scope);
+  const column = (from ?? to)?.column;
+  if (column === undefined) return;
+  into.push({
+    kind: "bounds",
+    column,
+    bounds: { from: from?.term, to: to?.term, toInclusive: true },
+  });
+}
+
+function boundTerm(
+  run: AnalysisRun,
+  expression: Node,
+  value: Node,
+  scope: Scope,
+): { readonly column: Column; readonly term: KeyTerm } | undefined {
+  const column = columnOf(expression, scope);
+  const family = column === undefined ? undefined : equalityFamily(column, run.context.catalog);
+  // Text is ordered by its collation, which ranges of bytes do not follow.
+  if (column === undefined || family === undefined || family === "text") return undefined;
+  const term = termOf(value, family, run.context.parameterTypes);
+  if (term === undefined) return undefined;
+  if (term.kind === "parameter") {
+    run.suggestType(
+      term.number,
+      term.isCast ? term.typeOid : typeOfColumn(column, run.context.catalog),
+    );
+  }
+  return { column, term };
 }
 
 function isBuiltInEquals(names: readonly string[]): boolean {

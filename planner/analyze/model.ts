@@ -47,7 +47,15 @@ export type SourceContent =
 
 export type Fact =
   | { readonly kind: "columns"; readonly left: Column; readonly right: Column }
-  | { readonly kind: "values"; readonly column: Column; readonly values: PinValues };
+  | { readonly kind: "values"; readonly column: Column; readonly values: PinValues }
+  | { readonly kind: "bounds"; readonly column: Column; readonly bounds: Bounds };
+
+/** `from` may be the column's value; so may `to` where `toInclusive`. */
+export interface Bounds {
+  readonly from: KeyTerm | undefined;
+  readonly to: KeyTerm | undefined;
+  readonly toInclusive: boolean;
+}
 
 /** Alternatives, any of which the column may equal. */
 export type PinValues =

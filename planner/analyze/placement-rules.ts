@@ -16,9 +16,9 @@ import { ANALYSIS_VISITS_MAX } from "../../base/limits.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refusal, refuse, type RefusalDraft } from "../refusal.ts";
 import { joinRefusal, keyNames } from "./join-refusals.ts";
-import type { Analysis, Column, Level, Source } from "./model.ts";
+import type { Analysis, Bounds, Column, Level, Source } from "./model.ts";
 import { localShape } from "./shape.ts";
-import { equalColumns, isTied, pinOf, tableUnit, type Pin, type Unit } from "./units.ts";
+import { boundsOf, equalColumns, isTied, pinOf, tableUnit, type Pin, type Unit } from "./units.ts";
 
 export type Settlement =
   | { readonly kind: "settled"; readonly pins: readonly Pin[] }
@@ -160,6 +160,15 @@ export class PlacementRules {
       const innerPin =
         distribution.kind === "byShard" ? this.rootPin(inner, distribution.roots) : undefined;
       if (innerPin !== undefined) return innerPin;
+    }
+    return undefined;
+  }
+
+  /** What a root's key lies between, by the level's own facts. */
+  rootBounds(level: Level, roots: readonly Unit[]): Bounds | undefined {
+    for (const root of roots) {
+      const bounds = boundsOf(root, level.facts.get(root.source) ?? [], this.#inferredTypes);
+      if (bounds !== undefined) return bounds;
     }
     return undefined;
   }

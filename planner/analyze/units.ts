@@ -10,7 +10,7 @@ import type { Colocation } from "../../shardmap/shard-map.ts";
 import { PINNED_KEYS_MAX } from "../../base/limits.ts";
 import type { KeyTerm, KeyTuple } from "../logical-plan.ts";
 import { equalityFamily, familyOfKey } from "./column-types.ts";
-import type { Column, Fact, PinValues, Source } from "./model.ts";
+import type { Bounds, Column, Fact, PinValues, Source } from "./model.ts";
 
 export interface Unit {
   readonly source: Source;
@@ -95,6 +95,28 @@ export function pinOf(
   }
   const keys = tuplesOf(bounds);
   return keys === undefined ? undefined : { kind: "keys", colocation, keys };
+}
+
+/** What a unit's single key column lies between; undefined where nothing bounds it. */
+export function boundsOf(
+  unit: Unit,
+  facts: readonly Fact[],
+  inferredTypes: ReadonlyMap<number, number>,
+): Bounds | undefined {
+  const [column, more] = unit.key ?? [];
+  if (column === undefined || more !== undefined) return undefined;
+  const equal = equalColumns(column, facts);
+  const found = facts.flatMap((fact) =>
+    fact.kind === "bounds" && equal.has(fact.column) ? [fact.bounds] : [],
+  );
+  const lower = found.find(({ from }) => from !== undefined)?.from;
+  const upper = found.find(({ to }) => to !== undefined);
+  if (lower === undefined && upper === undefined) return undefined;
+  return {
+    from: lower === undefined ? undefined : withInferredType(lower, inferredTypes),
+    to: upper?.to === undefined ? undefined : withInferredType(upper.to, inferredTypes),
+    toInclusive: upper?.toInclusive ?? false,
+  };
 }
 
 function fewest(column: Column, facts: readonly Fact[]): PinValues | undefined {

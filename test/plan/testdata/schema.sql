@@ -6,6 +6,8 @@ CREATE TABLE shops (code text PRIMARY KEY, name text);
 CREATE TABLE stock (shop_code varchar(20) NOT NULL, sku text, qty int, PRIMARY KEY (shop_code, sku));
 CREATE TABLE accounts (tenant int NOT NULL, region text NOT NULL, id bigint, PRIMARY KEY (tenant, region, id));
 CREATE TABLE entries (tenant int NOT NULL, region text NOT NULL, account bigint, amount numeric);
+CREATE TABLE journal (day date NOT NULL, id bigint, amount numeric, booked date, PRIMARY KEY (day, id));
+CREATE TABLE receipts (day date NOT NULL, id bigint, PRIMARY KEY (day, id));
 CREATE TABLE invoices (id bigint PRIMARY KEY, user_id bigint, amount numeric);
 CREATE TABLE payments (id bigint PRIMARY KEY, invoice bigint);
 CREATE TABLE audit_log (id bigint PRIMARY KEY, what text);
