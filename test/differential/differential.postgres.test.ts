@@ -52,7 +52,7 @@ const CASES = new URL("cases/", import.meta.url);
 
 describe.for(await readdir(CASES))("%s", (file) => {
   test("every case is answered as one PostgreSQL does, or refused as expected", async () => {
-    await environment.truncateAll();
+    await environment.emptyAll();
     const runner = new Runner(
       {
         client: await environment.connectPlain(),

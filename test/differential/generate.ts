@@ -91,6 +91,9 @@ function stepOf(random: Random, home?: string): Step {
   return isExtended ? asExtended(random, statement) : asSimple([statement]);
 }
 
+/** Changes of many rows: which of them fails first is open. */
+const MANY_ROWS = /^(DELETE|UPDATE)/;
+
 /** In the simple protocol the statement has no parameters. */
 function writeStatement(random: Random, isExtended: boolean, home?: string): Statement {
   const writing: Writing = { random, parameters: isExtended ? [] : undefined };
@@ -109,7 +112,16 @@ function writeStatement(random: Random, isExtended: boolean, home?: string): Sta
     [20, () => change(writing, writeInsert(writing, random.pick(tables)))],
     [14, () => change(writing, writeUpdate(writing, random.pick(tables)))],
     [5, () => change(writing, writeDelete(writing, random.pick(tables)))],
-    [7, () => statementOf("failing", writeFailing(writing), [], { isWrite: true })],
+    [
+      7,
+      () => {
+        const sql = writeFailing(writing);
+        return statementOf("failing", sql, [], {
+          isWrite: true,
+          mayFailTwice: MANY_ROWS.test(sql),
+        });
+      },
+    ],
   ])();
   return usedParameters({
     ...draft,

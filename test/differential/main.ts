@@ -20,6 +20,9 @@ const { values } = parseArgs({
   },
 });
 
+/** The end of the proxy's log, where something differed. */
+const LOG_CHARS = 2_000;
+
 await using environment = await startEnvironment();
 await using proxy = values.twin ? undefined : await startTestProxy(environment.mapYaml);
 const report = await runDifferential(environment, {
@@ -33,5 +36,5 @@ const report = await runDifferential(environment, {
 });
 process.stdout.write(`${printReport(report)}\n`);
 if (report.differences.length > 0)
-  process.stdout.write(`\nthe proxy's log:\n${proxy?.output() ?? ""}\n`);
+  process.stdout.write(`\nthe proxy's log:\n${proxy?.output().slice(-LOG_CHARS) ?? ""}\n`);
 process.exitCode = report.differences.length > 0 ? 1 : 0;

@@ -102,7 +102,7 @@ export async function runDifferential(
 
 /** Empties both sides and fills them alike. */
 async function fill(environment: Environment, runner: Runner, random: Random): Promise<void> {
-  await environment.truncateAll();
+  await environment.emptyAll();
   runner.isDiverged = false;
   runner.isFilling = true;
   for (const step of writeInitialRows(random, INITIAL_ROWS_PER_TABLE)) {
