@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { SqlError } from "../base/sql-error.ts";
 import { catalogFromSql } from "../planner/catalog-from-sql.ts";
-import { type ExplainLine, explainLogical, explainPhysical } from "./plan-lines.ts";
+import { explainJson, explainLogical, explainPhysical } from "../planner/explain.ts";
 import type { InsertPlan, LogicalPlan } from "../planner/logical-plan.ts";
 import { loadParser, type ParsedStatement, parseSql } from "../planner/parse.ts";
 import { bindPlan, type BoundParameter, type PhysicalPlan } from "../planner/physical-plan.ts";
@@ -24,9 +24,9 @@ export interface ExplainFlags {
 }
 
 interface Explanation {
-  readonly logical: readonly ExplainLine[];
+  readonly logical: LogicalPlan;
   /** Absent where values are missing, and for statements that are not bound to keys. */
-  readonly physical?: readonly ExplainLine[];
+  readonly physical?: PhysicalPlan;
   /** What the plan above leaves open. */
   readonly note?: string;
 }
@@ -38,9 +38,7 @@ export async function explain(sql: string, flags: ExplainFlags): Promise<void> {
   try {
     const context = await planContext(map, flags);
     const explanation = explainStatement(onlyStatement(sql), context, flags);
-    process.stdout.write(
-      flags.json === true ? `${JSON.stringify(explanation, null, 2)}\n` : printed(explanation),
-    );
+    process.stdout.write(flags.json === true ? printedJson(explanation) : printed(explanation));
   } catch (error) {
     if (!(error instanceof SqlError)) throw error;
     if (flags.json === true) process.stdout.write(`${JSON.stringify(refusal(error), null, 2)}\n`);
@@ -78,20 +76,17 @@ function explainStatement(
   { param }: ExplainFlags,
 ): Explanation {
   const plan = planStatement(statement, context);
-  const logical = explainLogical(plan);
-  if (plan.kind !== "query" && plan.kind !== "insert") return { logical };
+  if (plan.kind !== "query" && plan.kind !== "insert") return { logical: plan };
   const needed = parameterCount(statement);
   if (param.length < needed) {
-    const note = `The statement has ${needed} parameters: give --param ${needed} times to see where it goes.`;
-    return { logical, note };
+    const note =
+      "Parameters have no values here: give --param once for each to see where the statement goes.";
+    return { logical: plan, note };
   }
-  const physical = explainPhysical(bind(plan, param, context.map));
-  if (!drawsValues(plan)) return { logical, physical };
-  return {
-    logical,
-    physical,
-    note: "Drawn values are examples; real ones are drawn when it runs.",
-  };
+  const physical = bind(plan, param, context.map);
+  if (!drawsValues(plan)) return { logical: plan, physical };
+  const note = "Drawn values are examples; real ones are drawn when it runs.";
+  return { logical: plan, physical, note };
 }
 
 function bind(
@@ -126,15 +121,19 @@ function parameterCount(statement: ParsedStatement): number {
 }
 
 function printed({ logical, physical, note }: Explanation): string {
-  const parts = ["Logical plan", ...columns(logical)];
-  if (physical !== undefined) parts.push("Physical plan", ...columns(physical));
+  const parts = [explainLogical(logical)];
+  if (physical !== undefined) parts.push(explainPhysical(physical));
   if (note !== undefined) parts.push(note);
-  return `${parts.join("\n")}\n`;
+  return `${parts.join("\n\n")}\n`;
 }
 
-function columns(lines: readonly ExplainLine[]): readonly string[] {
-  const width = Math.max(...lines.map(([label]) => label.length));
-  return lines.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
+function printedJson({ logical, physical, note }: Explanation): string {
+  const data = {
+    logical: explainJson(logical),
+    ...(physical && { physical: explainJson(physical) }),
+    ...(note !== undefined && { note }),
+  };
+  return `${JSON.stringify(data, null, 2)}\n`;
 }
 
 function refusal({ id, sqlstate, message, detail, hint, position }: SqlError): object {

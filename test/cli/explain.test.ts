@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type CommandResult, runCommand } from "../support/command.ts";
+
+const SAMPLE = ["--map", "deploy/dev/map.yaml", "--schema", "deploy/dev/schema.sql"];
+
+async function explain(...words: readonly string[]): Promise<CommandResult> {
+  return await runCommand("explain", ...SAMPLE, ...words);
+}
+
+test("a pinned statement: its rule, its key and its one placement", async () => {
+  const { code, stdout } = await explain(
+    "SELECT total FROM orders WHERE user_id = $1",
+    "--param",
+    "7",
+  );
+  expect(code).toBe(0);
+  expect(stdout).toContain("pinByShardKey");
+  expect(stdout).toMatch(/fragment users1\.public: SELECT total FROM orders/);
+});
+
+test("without a parameter's value, the logical plan alone", async () => {
+  const { code, stdout } = await explain("SELECT total FROM orders WHERE user_id = $1");
+  expect(code).toBe(0);
+  expect(stdout).not.toContain("fragment");
+  expect(stdout).toContain("give --param once for each");
+});
+
+test("--json: colocations by name, fragments with their databases", async () => {
+  const { stdout } = await explain("--json", "SELECT count(*) FROM orders");
+  const { logical, physical } = JSON.parse(stdout) as {
+    readonly logical: { readonly routing: object };
+    readonly physical: { readonly fragments: readonly { readonly placementId: string }[] };
+  };
+  expect(logical.routing).toMatchObject({ kind: "allShards", colocation: "users" });
+  expect(physical.fragments.map(({ placementId }) => placementId)).toEqual([
+    "main.public",
+    "users0.public",
+    "users1.public",
+    "users2.public",
+    "users2.users_b",
+  ]);
+});
+
+test("a refusal: exit code 1, the place under a caret, and the hint", async () => {
+  const sql = "SELECT 1\nFROM users u JOIN workspaces w ON w.name = u.name";
+  const { code, stdout, stderr } = await explain(sql);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  const [first, line, caret] = stderr.split("\n");
+  expect(first).toContain("refused with 0A000 (join_across_colocations)");
+  expect(line).toBe("LINE 2: FROM users u JOIN workspaces w ON w.name = u.name");
+  expect(line?.slice(caret?.indexOf("^"))).toMatch(/^workspaces w/);
+  const json = await explain("--json", sql);
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.stdout)).toMatchObject({ error: { id: "join_across_colocations" } });
+});
+
+test.each([
+  ["several statements", "SELECT 1; SELECT 2", 2, "explain takes one statement"],
+  ["no statement", "/* nothing */", 2, "explain takes one statement"],
+  ["no SQL", "SELEC 1", 1, 'syntax error at or near "SELEC" (at character 1)'],
+])("%s", async (_, sql, code, expected) => {
+  const result = await explain(sql);
+  expect(result.code).toBe(code);
+  expect(result.stderr).toContain(expected);
+});
+
+test("a catalog database that is away is told, with exit code 2", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "colonnade-explain-"));
+  const map = join(directory, "map.yaml");
+  writeFileSync(
+    map,
+    'version: 1\ncatalog: main\ndatabases: { main: { primary: "postgres://a@127.0.0.1:1/a" } }\n',
+  );
+  const { code, stderr } = await runCommand("explain", "--map", map, "SELECT 1");
+  rmSync(directory, { recursive: true });
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^colonnade: .*main.*\n$/);
+});
