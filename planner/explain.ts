@@ -24,10 +24,10 @@ export function explainPhysical(plan: PhysicalPlan): string {
   return printTree(physicalTree(plan));
 }
 
-/** A plan as JSON may hold it: colocations by name, for they are the map's, and bigints as text. */
-export function explainJson(plan: LogicalPlan | PhysicalPlan): unknown {
+/** Plans, or what holds them, as JSON may: colocations by name, for they are the map's, and bigints as text. */
+export function explainJson(plans: object): unknown {
   return JSON.parse(
-    JSON.stringify(plan, (_, value: unknown) => {
+    JSON.stringify(plans, (_, value: unknown) => {
       if (typeof value === "bigint") return value.toString();
       return isColocation(value) ? value.name : value;
     }),
