@@ -368,6 +368,11 @@ export const ERRORS = {
   },
   portal_exists: { sqlstate: "42P03", when: "A Bind message names a portal that is open." },
   portal_unknown: { sqlstate: "34000", when: "A message names a portal that is not there." },
+  too_many_savepoints: { sqlstate: "54000", when: "One transaction holds too many savepoints." },
+  message_malformed: {
+    sqlstate: "08P01",
+    when: "The inside of a message is not as the protocol says.",
+  },
   too_many_portals: { sqlstate: "54000", when: "One transaction holds too many portals." },
   portal_too_large: {
     sqlstate: "53200",
@@ -493,10 +498,6 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "A sub-select over a sharded table that would be evaluated on a part of its rows.",
     hint: "Tie it to the outer query by the shard key, or pin the shard key in both.",
-  },
-  shard_key_not_pinned: {
-    sqlstate: "0A000",
-    when: "A statement that needs one placement does not pin a sharded table to it.",
   },
   subquery_limit_scattered: {
     sqlstate: "0A000",

@@ -7,15 +7,16 @@
  *     else                                                       refused, with what stands in the way
  */
 import type { Node } from "@pgsql/types";
+import { invariant } from "../base/invariant.ts";
 import type { Analysis, Level } from "./analyze/model.ts";
-import { PlacementRules, type Distribution } from "./analyze/placement-rules.ts";
+import { PlacementRules } from "./analyze/placement-rules.ts";
 import type { Pin, Unit } from "./analyze/units.ts";
 import { mayWrite } from "./function-rules.ts";
 import { planGather, type GatherPlan } from "./gather-plan.ts";
 import type { Gather, PinnedKeys, QueryPlan, Routing } from "./logical-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
-import { PlanRefused, placeRefusal, refusal, refuse, type RefusalDraft } from "./refusal.ts";
+import { PlanRefused, placeRefusal, refuse, type RefusalDraft } from "./refusal.ts";
 import { templateOf } from "./rewrite.ts";
 import { returnsRows, templateFor } from "./statement-text.ts";
 import { limitEdits } from "./row-limit.ts";
@@ -73,8 +74,8 @@ function planScatter(
   context: PlanContext,
 ): Scatter {
   const joined = rules.distributeJoins(analysis.root);
-  if (joined.kind !== "byShard")
-    return { kind: "refused", refusal: boundBecause(joined, analysis.root) };
+  invariant(joined.kind !== "free", "a statement over sharded tables reads one at some level");
+  if (joined.kind === "bound") return { kind: "refused", refusal: joined.refusal };
   const [barred] = analysis.scatterRefusals;
   if (barred !== undefined) return { kind: "refused", refusal: barred };
   try {
@@ -87,18 +88,6 @@ function planScatter(
     if (error instanceof PlanRefused) return { kind: "refused", refusal: error.draft };
     throw error;
   }
-}
-
-function boundBecause(
-  distribution: Exclude<Distribution, { kind: "byShard" }>,
-  level: Level,
-): RefusalDraft {
-  if (distribution.kind === "bound") return distribution.refusal;
-  return refusal(
-    "shard_key_not_pinned",
-    "the statement reads a sharded table in a place that decides no placement",
-    { location: level.location },
-  );
 }
 
 function gathered(
@@ -151,8 +140,7 @@ function scatteredRouting(
     const routing = pinRouting(pin, []);
     return { rule: routing.kind === "noRows" ? "noRowsWhenNull" : "pinByShardKey", routing };
   }
-  if (colocation === undefined)
-    refuse("shard_key_not_pinned", "the statement names no sharded table");
+  invariant(colocation !== undefined, "a distributed level has a root");
   // A hash says nothing of order, so only ranges and lists are pruned by bounds.
   const bounds = colocation.function.kind === "hash" ? undefined : rules.rootBounds(level, roots);
   if (bounds !== undefined) {

@@ -15,7 +15,7 @@
 import { ANALYSIS_VISITS_MAX } from "../../base/limits.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refusal, refuse, type RefusalDraft } from "../refusal.ts";
-import { joinRefusal, keyNames } from "./join-refusals.ts";
+import { joinRefusal } from "./join-refusals.ts";
 import type { Analysis, Bounds, Column, Level, Source } from "./model.ts";
 import { localShape } from "./shape.ts";
 import { boundsOf, equalColumns, isTied, pinOf, tableUnit, type Pin, type Unit } from "./units.ts";
@@ -324,16 +324,7 @@ export class PlacementRules {
       const distribution = this.distribute(source.content.level);
       if (distribution.kind === "bound") return distribution.refusal;
     }
-    const [anchor] = settled;
-    if (anchor !== undefined && unit !== undefined) return joinRefusal(anchor, unit);
-    return refusal(
-      "shard_key_not_pinned",
-      `sharded table "${source.name}" is not pinned to a shard key`,
-      {
-        location: source.location,
-        ...(unit === undefined ? {} : { hint: `Add a condition on ${keyNames(unit)}.` }),
-      },
-    );
+    return joinRefusal(settled[0], unit);
   }
 }
 
