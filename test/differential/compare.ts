@@ -12,10 +12,12 @@ function isOwnError(fields: Readonly<Record<string, string>>): boolean {
 }
 
 /** The first refusal of the answer, or undefined where the proxy answered. */
-export function refusalOf(items: readonly Item[]): string | undefined {
+export function refusalOf(items: readonly Item[], hasExecution = true): string | undefined {
   for (const item of items) {
     if (item.kind !== "error" || !isOwnError(item.fields)) continue;
-    if (REFUSAL_STATES.has(item.fields["C"] ?? "")) return refusalReason(item.fields);
+    const isNamed = item.fields["R"] !== undefined;
+    if (REFUSAL_STATES.has(item.fields["C"] ?? "") || (isNamed && !hasExecution))
+      return refusalReason(item.fields);
   }
   return undefined;
 }

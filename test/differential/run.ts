@@ -78,6 +78,7 @@ export async function runDifferential(
           kind: "table contents",
           why,
           step: "",
+          before: [],
           expected: "",
           actual: "",
         });
@@ -152,6 +153,14 @@ function shortestOfEach(differences: readonly Difference[]): string[] {
   });
 }
 
-function printDifference({ statement, kind, why, step, expected, actual }: Difference): string {
-  return `\nDIFFERENCE at statement ${statement} (${kind}): ${why}\n${step}\n--- one PostgreSQL\n${expected}\n--- the other\n${actual}`;
+function printDifference({
+  statement,
+  kind,
+  why,
+  step,
+  before,
+  expected,
+  actual,
+}: Difference): string {
+  return `\nDIFFERENCE at statement ${statement} (${kind}): ${why}\n${step}\n--- one PostgreSQL\n${expected}\n--- the other\n${actual}\n--- before it, the last first\n${before.join("\n")}`;
 }

@@ -30,9 +30,13 @@ export interface Difference {
   readonly kind: string;
   readonly why: string;
   readonly step: string;
+  /** What the same connection did before it, the last first. */
+  readonly before: readonly string[];
   readonly expected: string;
   readonly actual: string;
 }
+
+const HISTORY_STEPS = 12;
 
 export interface Tally {
   answered: number;
@@ -45,6 +49,7 @@ export class Runner {
   /** Differences already known, by their reason: counted, and gone past. */
   readonly #ignored: RegExp | undefined;
   readonly ignored = new Map<string, number>();
+  readonly #history: string[] = [];
   readonly refusals = new Map<string, number>();
   readonly kinds = new Map<string, Tally>();
   readonly differences: Difference[] = [];
@@ -67,6 +72,7 @@ export class Runner {
   async unit(steps: readonly Step[]): Promise<void> {
     for (const step of steps) {
       const outcome = await this.#step(step);
+      this.#remember(step, outcome);
       if (outcome === "answered") continue;
       await this.#tidy(steps);
       return;
@@ -85,7 +91,7 @@ export class Runner {
     if (answer instanceof Error)
       return this.#differs(step, kind, `the connection failed: ${answer.message}`, [], []);
     const actual = readAnswer(answer.messages, this.other.typeNames, opaque);
-    const refusal = refusalOf(actual) ?? this.#knownFailure(actual);
+    const refusal = refusalOf(actual, hasExecution(step)) ?? this.#knownFailure(actual);
     this.#count(kind, step.statements.length, refusal);
     if (refusal !== undefined) return "refused";
     const plain = await attempt(this.plain.client, bytes);
@@ -94,7 +100,8 @@ export class Runner {
     const why = differenceOf(expected, actual, step.statements);
     if (why === undefined) {
       this.#countErrors(expected, actual);
-      return "answered";
+      // An early error of the proxy's own leaves fewer prepared statements behind: begin anew.
+      return actual.some(isOwnFailure) ? "refused" : "answered";
     }
     if (this.#ignored?.test(why) === true) {
       const reason = alike(why);
@@ -107,9 +114,9 @@ export class Runner {
   /** A failure of the proxy's own that is already known: like a refusal, not run on the plain server. */
   #knownFailure(items: readonly Item[]): string | undefined {
     for (const item of items) {
-      if (item.kind !== "error" || item.fields["F"] !== undefined) continue;
-      const message = item.fields["M"] ?? "";
-      if (this.#ignored?.test(message) === true) return `known: ${alike(message)}`;
+      const message = item.kind === "error" && isOwnFailure(item) ? (item.fields["M"] ?? "") : "";
+      if (message !== "" && this.#ignored?.test(message) === true)
+        return `known: ${alike(message)}`;
     }
     return undefined;
   }
@@ -129,7 +136,7 @@ export class Runner {
 
   #countErrors(expected: readonly Item[], actual: readonly Item[]): void {
     if (this.isFilling) return;
-    const own = actual.find((item) => item.kind === "error" && item.fields["F"] === undefined);
+    const own = actual.find(isOwnFailure);
     for (const item of expected) {
       if (item.kind !== "error") continue;
       const words = own?.kind === "error" ? ` (${own.fields["R"] ?? "the proxy's own"})` : "";
@@ -150,11 +157,17 @@ export class Runner {
       kind,
       why,
       step: printStep(step),
+      before: this.#history.toReversed(),
       expected: expected.map(printItem).join("\n"),
       actual: actual.map(printItem).join("\n"),
     });
     this.isDiverged = true;
     return "different";
+  }
+
+  #remember(step: Step, outcome: string): void {
+    this.#history.push(`${outcome}: ${printStep(step).replaceAll("\n", " | ")}`);
+    if (this.#history.length > HISTORY_STEPS) this.#history.shift();
   }
 
   /** Ends what an abandoned unit left open, alike on both sides. */
@@ -179,6 +192,16 @@ export class Runner {
       }
     }
   }
+}
+
+/** A backend's errors name the source file; the proxy's do not. */
+function isOwnFailure(item: Item): boolean {
+  return item.kind === "error" && item.fields["F"] === undefined;
+}
+
+/** Parse and Describe alone change nothing, so that an early error of the proxy is a refusal. */
+function hasExecution(step: Step): boolean {
+  return step.kind === "simple" || step.calls.some(({ kind }) => kind === "execute");
 }
 
 /** A reason without the names and numbers in it. */
