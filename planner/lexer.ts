@@ -14,7 +14,7 @@ export type TokenKind =
   | "word"
   /** A quoted identifier: `"a"`, `U&"a"`. */
   | "quoted"
-  /** `'a'`, `E'a'`, `U&'a'`, `N'a'`, `B'1'`, `X'1'`, `$$a$$`; continuations over a newline included. */
+  /** `'a'`, `E'a'`, `U&'a'`, `B'1'`, `X'1'`, `$$a$$`; continuations over a newline included. `N'a'` is a word and a string. */
   | "string"
   | "number"
   /** `$1` */
@@ -75,13 +75,16 @@ export class Lexer {
     const text = this.#text;
     const first = text.charCodeAt(start);
     const second = text.charCodeAt(start + 1);
-    if (first === QUOTE) return this.#takeString(start, start + 1, false);
-    if (second === QUOTE && isStringPrefix(first)) {
-      return this.#takeString(start, start + 2, isLetter(first, LETTER_E));
+    if (first === QUOTE) return this.#takeString(start, start + 1, "doubled quotes");
+    if (second === QUOTE && isLetter(first, LETTER_E)) {
+      return this.#takeString(start, start + 2, "backslashes too");
+    }
+    if (second === QUOTE && (isLetter(first, LETTER_B) || isLetter(first, LETTER_X))) {
+      return this.#takeString(start, start + 2, "none");
     }
     if (isLetter(first, LETTER_U) && second === AMPERSAND) {
       const third = text.charCodeAt(start + 2);
-      if (third === QUOTE) return this.#takeString(start, start + 3, false);
+      if (third === QUOTE) return this.#takeString(start, start + 3, "doubled quotes");
       if (third === DOUBLE_QUOTE) return this.#takeQuoted(start, start + 3);
     }
     if (first === DOUBLE_QUOTE) return this.#takeQuoted(start, start + 1);
@@ -92,18 +95,18 @@ export class Lexer {
     this.#takePunctuation(start, first, second);
   }
 
-  #takeString(start: number, contentStart: number, hasBackslashes: boolean): void {
-    let end = quoteEnd(this.#text, contentStart, QUOTE, hasBackslashes);
+  #takeString(start: number, contentStart: number, escapes: Escapes): void {
+    let end = quoteEnd(this.#text, contentStart, QUOTE, escapes);
     while (end !== UNTERMINATED) {
       const continued = continuationStart(this.#text, end);
       if (continued === UNTERMINATED) return this.#take("string", start, end);
-      end = quoteEnd(this.#text, continued, QUOTE, hasBackslashes);
+      end = quoteEnd(this.#text, continued, QUOTE, escapes);
     }
     this.#take("invalid", start, this.#text.length);
   }
 
   #takeQuoted(start: number, contentStart: number): void {
-    const end = quoteEnd(this.#text, contentStart, DOUBLE_QUOTE, false);
+    const end = quoteEnd(this.#text, contentStart, DOUBLE_QUOTE, "doubled quotes");
     // A zero-length delimited identifier is an error in scan.l.
     if (end === UNTERMINATED) return this.#take("invalid", start, this.#text.length);
     this.#take(end === contentStart + 1 ? "invalid" : "quoted", start, end);
@@ -112,20 +115,25 @@ export class Lexer {
   #takeNumber(start: number): void {
     const end = numberEnd(this.#text, start);
     const junkEnd = identifierEnd(this.#text, end);
-    const isJunk = junkEnd > end && isIdentifierStart(this.#text.charCodeAt(end));
+    const isJunk = junkEnd > end && this.#endsInIdentifier(start, end);
     this.#take(isJunk ? "invalid" : "number", start, isJunk ? junkEnd : end);
+  }
+
+  /** What follows continues an identifier that begins behind a digit: `1a`, and `1_0$1`, which scan.l reads as `1` and `_0$1`. */
+  #endsInIdentifier(start: number, end: number): boolean {
+    let at = end;
+    while (at > start && !isIdentifierStart(this.#text.charCodeAt(at))) {
+      if (!isDigit(this.#text.charCodeAt(at)) && at < end) return false;
+      at--;
+    }
+    return at > start;
   }
 
   #takeDollar(start: number): void {
     const text = this.#text;
+    // PostgreSQL refuses a letter after it; the parser's grammar does not, and a server words the error.
     if (isDigit(text.charCodeAt(start + 1))) {
-      const end = digitsEnd(text, start + 1);
-      const isJunk = isIdentifierStart(text.charCodeAt(end));
-      return this.#take(
-        isJunk ? "invalid" : "parameter",
-        start,
-        isJunk ? identifierEnd(text, end) : end,
-      );
+      return this.#take("parameter", start, plainDigitsEnd(text, start + 1));
     }
     const tagEnd = dollarTagEnd(text, start);
     if (tagEnd === UNTERMINATED) return this.#take("invalid", start, start + 1);
@@ -169,22 +177,12 @@ const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const LETTER_B = 0x62;
 const LETTER_E = 0x65;
-const LETTER_N = 0x6e;
 const LETTER_O = 0x6f;
 const LETTER_U = 0x75;
 const LETTER_X = 0x78;
 
 function isLetter(unit: number, lower: number): boolean {
   return (unit | 0x20) === lower;
-}
-
-function isStringPrefix(unit: number): boolean {
-  return (
-    isLetter(unit, LETTER_E) ||
-    isLetter(unit, LETTER_B) ||
-    isLetter(unit, LETTER_X) ||
-    isLetter(unit, LETTER_N)
-  );
 }
 
 function isDigit(unit: number): boolean {
@@ -256,14 +254,17 @@ function blockCommentEnd(text: string, from: number): number {
   return UNTERMINATED;
 }
 
-/** Just past the closing quote; a doubled one stands for itself. */
-function quoteEnd(text: string, from: number, quote: number, hasBackslashes: boolean): number {
+/** How a quote may stand inside; bit strings cannot hold one. */
+type Escapes = "none" | "doubled quotes" | "backslashes too";
+
+/** Just past the closing quote. */
+function quoteEnd(text: string, from: number, quote: number, escapes: Escapes): number {
   let at = from;
   while (at < text.length) {
     const unit = text.charCodeAt(at);
-    if (hasBackslashes && unit === BACKSLASH) at += 2;
+    if (escapes === "backslashes too" && unit === BACKSLASH) at += 2;
     else if (unit !== quote) at++;
-    else if (text.charCodeAt(at + 1) === quote) at += 2;
+    else if (escapes !== "none" && text.charCodeAt(at + 1) === quote) at += 2;
     else return at + 1;
   }
   return UNTERMINATED;
@@ -291,6 +292,12 @@ function digitsEnd(text: string, from: number): number {
     (text.charCodeAt(at) === UNDERSCORE && isDigit(text.charCodeAt(at + 1)) && at > from)
   )
     at++;
+  return at;
+}
+
+function plainDigitsEnd(text: string, from: number): number {
+  let at = from;
+  while (isDigit(text.charCodeAt(at))) at++;
   return at;
 }
 

@@ -1,13 +1,14 @@
 /** What of WebAssembly the parser's wrapper touches: neither Node's types nor the language's libraries declare it. */
 declare namespace WebAssembly {
-  class Module {
-    constructor(bytes: Uint8Array);
+  interface Module {
+    readonly [Symbol.toStringTag]: "WebAssembly.Module";
   }
-  class Instance {
-    constructor(module: Module, imports: Imports);
+  interface Instance {
     readonly exports: object;
   }
   type Imports = object;
+  const Module: new (bytes: Uint8Array) => Module;
+  const Instance: new (module: Module, imports: Imports) => Instance;
 }
 
 /** The factory of libpg-query's WebAssembly module, which the package ships without types. */

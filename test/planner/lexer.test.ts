@@ -15,7 +15,7 @@ describe("lexer", () => {
     ["e'\\\\'", ["string:e'\\\\'"]],
     ["U&'d!0061' UESCAPE '!'", ["string:U&'d!0061'", "word:UESCAPE", "string:'!'"]],
     ['U&"d\\0061" "a""b"', ['quoted:U&"d\\0061"', 'quoted:"a""b"']],
-    ["B'01' x'fF' N'n'", ["string:B'01'", "string:x'fF'", "string:N'n'"]],
+    ["B'01' x'fF' N'n'", ["string:B'01'", "string:x'fF'", "word:N", "string:'n'"]],
     ["'a'\n  'b'", ["string:'a'\n  'b'"]],
     ["'a' -- c\n 'b'", ["string:'a' -- c\n 'b'"]],
     ["E'a'\n'\\'b'", ["string:E'a'\n'\\'b'"]],
@@ -23,7 +23,11 @@ describe("lexer", () => {
     ["'a' /*\n*/ 'b'", ["string:'a'", "string:'b'"]],
     ["$$a'b$$ $t$ $$ $t$", ["string:$$a'b$$", "string:$t$ $$ $t$"]],
     ["a$b$ $1 $12", ["word:a$b$", "parameter:$1", "parameter:$12"]],
-    ["$1a", ["invalid:$1a"]],
+    [
+      "x'a''b' 1_0$1 1e5$1 1.5$1",
+      ["string:x'a'", "string:'b'", "invalid:1_0$1", "invalid:1e5$1", "number:1.5", "parameter:$1"],
+    ],
+    ["$1a", ["parameter:$1", "word:a"]],
     ["a/* x /* y */ z */b", ["word:a", "word:b"]],
     ["a--b\nc", ["word:a", "word:c"]],
     [

@@ -71,6 +71,7 @@ describe("plan cache", () => {
     const setting: LogicalPlan = {
       kind: "setting",
       sql: "SET a = 1",
+      command: "SET",
       name: "a",
       scope: "session",
       action: "set",
