@@ -35,6 +35,8 @@ export interface RenderedSql {
   readonly original: string;
   /** Pairs in the rendered text, for error positions. */
   readonly shifts: readonly { readonly at: number; readonly by: number }[];
+  /** The placement's schema, which errors name, where clients know its tables in another. */
+  readonly schema: { readonly own: string; readonly shown: string } | undefined;
 }
 
 export interface RenderContext {
@@ -54,7 +56,13 @@ export function renderTemplate(template: SqlTemplate, context: RenderContext): R
     read = edit.end;
     shifts.push({ at: sql.length, by: read - sql.length });
   }
-  return { sql: sql + template.sql.slice(read), original: template.sql, shifts };
+  const rest = template.sql.slice(read);
+  return { sql: sql + rest, original: template.sql, shifts, schema: renamedSchema(context) };
+}
+
+function renamedSchema({ placement, canonicalSchema }: RenderContext): RenderedSql["schema"] {
+  if (placement === undefined || placement.schema === canonicalSchema) return undefined;
+  return { own: placement.schema, shown: canonicalSchema };
 }
 
 function renderValue(value: TemplateValue, context: RenderContext, original: string): string {
@@ -81,7 +89,7 @@ function renderTable(
 
 /** A text that is the same for every placement. */
 export function plainSql(sql: string): RenderedSql {
-  return { sql, original: sql, shifts: [] };
+  return { sql, original: sql, shifts: [], schema: undefined };
 }
 
 /** Where a character position (one-based) of the rendered text was in the client's text. */

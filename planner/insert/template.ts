@@ -45,7 +45,7 @@ export function renderInsert(
   shifts.push({ at: sql.length, by: rowsEnd - sql.length });
   for (const { at, by } of tail.shifts)
     shifts.push({ at: at + sql.length, by: by + rowsEnd - sql.length });
-  return { sql: sql + tail.sql, original: statement.sql, shifts };
+  return { sql: sql + tail.sql, original: statement.sql, shifts, schema: head.schema };
 }
 
 function appendRow(
