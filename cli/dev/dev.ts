@@ -6,13 +6,15 @@
  * error half way, and by the servers' own watch when this process is killed.
  */
 import { createServer } from "node:net";
+import { dirname } from "node:path";
+import { InvariantViolation } from "../../base/invariant.ts";
 import { createLog } from "../../base/log.ts";
 import { Metrics } from "../../base/metrics.ts";
 import { type Config, DEFAULT_CONFIG } from "../../proxy/config/config.ts";
 import { startProxy } from "../../proxy/main.ts";
 import type { RunningProxy } from "../../proxy/running-proxy.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
-import { CommandFailure } from "../failure.ts";
+import { CommandFailure, reasonOf } from "../failure.ts";
 import { requireMap } from "../input-files.ts";
 import { packageFile } from "../package-root.ts";
 import { type DevDirectory, openDevDirectory } from "./data-directory.ts";
@@ -20,6 +22,7 @@ import {
   assignServers,
   type DevServers,
   removeServerData,
+  serverDirectories,
   startDevServers,
 } from "./dev-servers.ts";
 import { EMBEDDED_SUPERUSER } from "./embedded-server.ts";
@@ -82,22 +85,36 @@ async function start(
   const assignment = assignServers(map, before?.servers ?? {});
   directory.writeState({ servers: assignment, isLoaded: !isFirst });
   say(isFirst ? "making two PostgreSQL servers" : "starting two PostgreSQL servers");
-  const servers = await startDevServers({
-    directory: directory.path,
-    assignment,
-    map,
-    signal,
-    onRestart: (index) => say(`PostgreSQL server ${index} had ended; it runs again`),
-    onLost: (reason) => interrupt.giveUp(reason),
-  });
+  const elsewhere = serverDirectories(directory.path).find(
+    (path) => !path.startsWith(directory.path),
+  );
+  if (elsewhere !== undefined) {
+    say(
+      `PostgreSQL does not run as root, and the account it runs as cannot enter ${directory.path}: its data is in ${dirname(elsewhere)}`,
+    );
+  }
+  const servers = await started(
+    "the PostgreSQL servers",
+    startDevServers({
+      directory: directory.path,
+      assignment,
+      map,
+      signal,
+      onRestart: (index) => say(`PostgreSQL server ${index} had ended; it runs again`),
+      onLost: (reason) => interrupt.giveUp(reason),
+    }),
+  );
   cleanUp.servers = servers;
-  const proxy = await startProxy({
-    map,
-    config: configFor(flags),
-    embedded: servers.urls,
-    log: createLog("warn"),
-    metrics: new Metrics(),
-  });
+  const proxy = await started(
+    "the proxy",
+    startProxy({
+      map,
+      config: configFor(flags),
+      embedded: servers.urls,
+      log: createLog("warn"),
+      metrics: new Metrics(),
+    }),
+  );
   cleanUp.proxy = proxy;
   const url = `postgres://${EMBEDDED_SUPERUSER}@${HOST}:${proxy.port}/${encodeURIComponent(map.catalog)}`;
   const files = isFirst ? sqlFiles(flags) : [];
@@ -115,6 +132,16 @@ async function start(
     servers,
     isSample: flags.map === undefined && flags.sql === undefined,
   });
+}
+
+/** What an operating system, a full disk or a URL of the map can be in the way of: told in words, without a stack. */
+async function started<T>(what: string, starting: Promise<T>): Promise<T> {
+  try {
+    return await starting;
+  } catch (cause) {
+    if (cause instanceof CommandFailure || cause instanceof InvariantViolation) throw cause;
+    throw new CommandFailure(`cannot start ${what}: ${reasonOf(cause)}`, 2, { cause });
+  }
 }
 
 function configFor(flags: DevFlags): Config {

@@ -6,6 +6,7 @@
  * The package's own class is not used: it hides process ids, never stops a server whose
  * parent was killed, and prints to the console.
  */
+import { randomUUID } from "node:crypto";
 import { cp, mkdir, readFile, rename, rm, stat, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
@@ -85,8 +86,8 @@ async function reachableCopy(packageDirectory: string, account: ServerAccount): 
   const copy = join(ROOT_COPIES, `postgresql-${version}`);
   if (await exists(copy)) return copy;
   await mkdir(ROOT_COPIES, { recursive: true, mode: 0o755 });
-  // Renamed into place, so that two starts at once never see half a copy.
-  const unfinished = `${copy}.${process.pid}`;
+  // Renamed into place, so that two starts at once never see half a copy; one of them wins.
+  const unfinished = `${copy}.${randomUUID()}`;
   try {
     await cp(native, unfinished, { recursive: true, verbatimSymlinks: true });
     await rename(unfinished, copy);
