@@ -11,6 +11,7 @@ import type {
   RowLimit,
   SortCollation,
 } from "../../planner/logical-plan.ts";
+import { explainLogical } from "../../planner/explain.ts";
 import type { PhysicalPlan } from "../../planner/physical-plan.ts";
 
 export function printError(error: unknown): string {
@@ -23,7 +24,7 @@ export function printError(error: unknown): string {
 }
 
 export function printPlan(plan: LogicalPlan): string {
-  if (plan.kind !== "query") return plan.kind;
+  if (plan.kind !== "query") return explainLogical(plan);
   const lines = [`${plan.access} ${plan.rule}`, `route ${printRouting(plan)}`];
   if (plan.scatterRefusal === undefined) lines.push(`gather ${printGather(plan.gather)}`);
   else lines.push(`one placement: ${plan.scatterRefusal.id}`);

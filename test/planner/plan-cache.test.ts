@@ -70,8 +70,8 @@ describe("plan cache", () => {
     const cache = new PlanCache();
     const setting: LogicalPlan = {
       kind: "setting",
-      sql: "SET a = 1",
       command: "SET",
+      sql: "SET a = 1",
       name: "a",
       scope: "session",
       action: "set",

@@ -233,3 +233,10 @@ describe("refusals", () => {
     expect(errorOf(sql)).toMatchObject({ id });
   });
 });
+
+test("a map that takes no unlisted tables refuses to make one", () => {
+  const context = samplePlanContext();
+  const strict = { ...context, map: { ...context.map, unlistedTables: "error" } } as const;
+  const make = (): unknown => planStatement(onlyStatement("CREATE TABLE drafts (id int)"), strict);
+  expect(make).toThrow(expect.objectContaining({ id: "table_not_in_map" }));
+});

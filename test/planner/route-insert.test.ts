@@ -288,3 +288,21 @@ describe("tables that are whole in one database", () => {
     });
   });
 });
+
+test("a map that names a column the table lacks", () => {
+  const statement = onlyStatement("INSERT INTO users (name) VALUES ('a')");
+  const { node } = statement;
+  const context = samplePlanContext();
+  const publicRelations = new Map(context.catalog.relations.get("public"));
+  const users = publicRelations.get("users");
+  if (users === undefined || !("InsertStmt" in node)) throw new Error("the sample has users");
+  publicRelations.set("users", {
+    ...users,
+    columns: users.columns.slice(1),
+    uniqueKeys: [],
+  });
+  const catalog = { ...context.catalog, relations: new Map([["public", publicRelations]]) };
+  const planned = (): LogicalPlan =>
+    withRefusals(statement, () => planInsert(statement, node.InsertStmt, { ...context, catalog }));
+  expect(planned).toThrow(expect.objectContaining({ id: "shard_key_column_missing" }));
+});

@@ -15,10 +15,14 @@ function plan(sql: string): LogicalPlan {
 
 describe("transaction control", () => {
   test.each([
-    ["BEGIN", { kind: "begin", modes: NO_MODES }],
+    ["BEGIN", { kind: "begin", command: "BEGIN", modes: NO_MODES }],
     [
       "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, NOT DEFERRABLE",
-      { kind: "begin", modes: { isolation: "serializable", readOnly: true, deferrable: false } },
+      {
+        kind: "begin",
+        command: "START TRANSACTION",
+        modes: { isolation: "serializable", readOnly: true, deferrable: false },
+      },
     ],
     ["SET TRANSACTION READ WRITE", { kind: "setModes", modes: { ...NO_MODES, readOnly: false } }],
     ["END AND CHAIN", { kind: "commit", chain: true }],
@@ -49,7 +53,8 @@ describe("settings", () => {
     ["RESET role", "role", "session", "reset"],
     ["SET NAMES 'UTF-8'", "client_encoding", "session", "set"],
   ])("%s", (sql, name, scope, action) => {
-    expect(plan(sql)).toEqual({ kind: "setting", sql, name, scope, action });
+    const command = sql.startsWith("RESET") ? "RESET" : "SET";
+    expect(plan(sql)).toEqual({ kind: "setting", command, sql, name, scope, action });
   });
 
   test.each([
