@@ -80,11 +80,6 @@ export const METRICS = {
     help: "Parser instances made; each after the first replaces one that a statement broke.",
     labels: [],
   },
-  colonnade_gather_bytes_total: {
-    type: "counter",
-    help: "Row bytes that were decoded to be merged or combined.",
-    labels: [],
-  },
   colonnade_transactions_total: {
     type: "counter",
     help: "Transactions ended, by commit kind: single, two-phase or rollback.",

@@ -10,10 +10,11 @@ import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { DRAIN_POLL_MS, SECRET_QUERY_TIMEOUT_MS } from "../base/limits.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
-import { loadParser } from "../planner/parse.ts";
+import { loadParser, parserInstancesMade } from "../planner/parse.ts";
 import { PlanCache } from "../planner/plan-cache.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { startAdminHttp } from "./admin/http.ts";
+import { SampledMetrics } from "./admin/sampled-metrics.ts";
 import { parseBackendAddress } from "./backend/backend-address.ts";
 import { Backends } from "./backend/backends.ts";
 import type { Config } from "./config/config.ts";
@@ -28,7 +29,6 @@ import { Listener } from "./frontend/listener.ts";
 import { QueryUserStore } from "./frontend/query-user-store.ts";
 import type { FrontendTlsOptions } from "./frontend/tls.ts";
 import { UsersFile } from "./frontend/users-file.ts";
-import { PoolGauges } from "./pool-gauges.ts";
 import type { RunningProxy } from "./running-proxy.ts";
 import { DescriptionCache } from "./session/description-cache.ts";
 import { EnvironmentCache } from "./session/environment.ts";
@@ -122,7 +122,15 @@ async function openParts(
   const recovery = new Recovery({ inDoubt, twoPhase, backends, databases, log, metrics });
   const holders = new LockHolders();
   const deadlocks = new DeadlockDetector({ holders, backends, log, metrics });
-  const gauges = new PoolGauges(backends, metrics);
+  const plans = new PlanCache();
+  const gauges = new SampledMetrics(
+    {
+      pools: () => backends.stats(),
+      plans: () => plans.counts,
+      parserInstances: parserInstancesMade,
+    },
+    metrics,
+  );
   const sessions = new Sessions({
     topology: () => topology.current,
     refreshCatalog: () => topology.refresh(),
@@ -132,7 +140,7 @@ async function openParts(
     twoPhase,
     holders,
     sequences: new GlobalSequences(),
-    planner: new StatementPlanner(new PlanCache()),
+    planner: new StatementPlanner(plans),
     descriptions: new DescriptionCache(),
     environments,
     randomUuid: randomUUID,
