@@ -97,6 +97,9 @@ export const PREPARED_STATEMENTS_PER_CLIENT_MAX = 10_000;
 /** Portals one client may keep open in one transaction. */
 export const PORTALS_PER_CLIENT_MAX = 1_000;
 
+/** Savepoints one transaction may hold: each is replayed in every database that joins later. */
+export const SAVEPOINTS_PER_TRANSACTION_MAX = 10_000;
+
 /** Statements kept prepared on one backend before the oldest is closed. */
 export const PREPARED_STATEMENTS_PER_BACKEND_MAX = 500;
 

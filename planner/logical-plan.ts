@@ -287,7 +287,12 @@ export interface TransactionPlan {
   readonly kind: "transaction";
   readonly sql: string;
   readonly action:
-    | { readonly kind: "begin"; readonly modes: TransactionModes }
+    | {
+        readonly kind: "begin";
+        /** As the client wrote it: the command tag says so. */
+        readonly command: "BEGIN" | "START TRANSACTION";
+        readonly modes: TransactionModes;
+      }
     /** SET TRANSACTION: the modes that are given replace those of the open transaction, before its first query. */
     | { readonly kind: "setModes"; readonly modes: TransactionModes }
     | { readonly kind: "commit"; readonly chain: boolean }
@@ -312,6 +317,8 @@ export interface TransactionModes {
 export interface SettingPlan {
   readonly kind: "setting";
   readonly sql: string;
+  /** The command tag: SET ... TO DEFAULT resets, and is a SET. */
+  readonly command: "SET" | "RESET";
   /** Lower case; undefined for RESET ALL. */
   readonly name: string | undefined;
   readonly scope: "session" | "local";

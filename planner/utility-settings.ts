@@ -12,7 +12,14 @@ export function planSetting(set: VariableSetStmt, sql: string): SettingPlan | Tr
   const name = (set.name ?? "").toLowerCase();
   switch (set.kind) {
     case "VAR_RESET_ALL":
-      return { kind: "setting", sql, name: undefined, scope: "session", action: "reset" };
+      return {
+        kind: "setting",
+        sql,
+        command: "RESET",
+        name: undefined,
+        scope: "session",
+        action: "reset",
+      };
     case "VAR_SET_MULTI":
       return planTransactionModes(set, sql);
     case "VAR_SET_CURRENT":
@@ -25,6 +32,7 @@ export function planSetting(set: VariableSetStmt, sql: string): SettingPlan | Tr
       return {
         kind: "setting",
         sql,
+        command: set.kind === "VAR_RESET" ? "RESET" : "SET",
         name,
         scope: scopeOf(set, name),
         action: value === undefined ? "reset" : "set",
@@ -78,6 +86,7 @@ function planTransactionModes(set: VariableSetStmt, sql: string): SettingPlan | 
   return {
     kind: "setting",
     sql,
+    command: "SET",
     name: `default_${mode.DefElem.defname}`,
     scope: "session",
     action: "set",

@@ -75,7 +75,11 @@ function planTransaction(transaction: TransactionStmt, sql: string): Transaction
   switch (transaction.kind) {
     case "TRANS_STMT_BEGIN":
     case "TRANS_STMT_START":
-      return plan({ kind: "begin", modes: transactionModes(transaction.options) });
+      return plan({
+        kind: "begin",
+        command: transaction.kind === "TRANS_STMT_START" ? "START TRANSACTION" : "BEGIN",
+        modes: transactionModes(transaction.options),
+      });
     case "TRANS_STMT_COMMIT":
       return plan({ kind: "commit", chain });
     case "TRANS_STMT_ROLLBACK":

@@ -127,13 +127,18 @@ export class DatabaseRows {
     }
   }
 
-  /** Nothing more is wanted: the running fragment is read to its end, or cancelled where that is harmless. */
+  /**
+   * Nothing more is wanted: the running fragment is cancelled where that is harmless, and read
+   * to its end. The cancel comes first: the read under way may be waiting for a first row that
+   * is minutes off. A server that takes no cancel request may never answer either.
+   */
   async abandon(mayCancel: boolean): Promise<void> {
     for (const result of this.results) result.stop();
-    await this.#reading?.catch(() => undefined);
     this.#failure ??= new SqlError("statement_stopped", "statement was stopped");
     const isRunning = this.connection.pendingReadyForQuery > 0 && !this.connection.isBroken;
-    if (isRunning && mayCancel) await this.connection.cancel().catch(() => undefined);
+    if (isRunning && mayCancel)
+      await this.connection.cancel().catch(() => this.connection.destroy());
+    await this.#reading?.catch(() => undefined);
     await this.#stream?.return().catch(() => undefined);
   }
 

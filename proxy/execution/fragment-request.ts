@@ -42,6 +42,8 @@ export type FragmentProtocol =
       readonly resultFormats: readonly ("text" | "binary")[];
       /** The client named its statement, so it will come again: it is kept prepared on the backend. */
       readonly keepPrepared: boolean;
+      /** A backend has taken the parameters' values; called once for each. */
+      readonly onBound: () => void;
     };
 
 export interface FragmentRequest {

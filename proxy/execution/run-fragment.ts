@@ -53,6 +53,9 @@ export async function* runFragment(
         case BACKEND_TYPE.commandComplete:
           yield { kind: "complete", tag: decodeCommandComplete(runBody(run)).tag };
           break;
+        case BACKEND_TYPE.bindComplete:
+          if (request.protocol.kind === "extended") request.protocol.onBound();
+          break;
         case BACKEND_TYPE.portalSuspended:
           yield { kind: "suspended" };
           break;
@@ -91,9 +94,16 @@ function errorFields(run: BackendRun): ErrorFields {
   return decodeErrorResponse(runBody(run)).fields;
 }
 
+/** An error as one server would have worded it: its position in the client's text, its schema the client's. */
+function inClientText(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
+  const { schema } = rendered;
+  const placed = atClientPosition(fields, rendered);
+  return schema !== undefined && placed.s === schema.own ? { ...placed, s: schema.shown } : placed;
+}
+
 /** Positions count characters, not UTF-16 units: both ways through the code points. */
-export function inClientText(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
-  const position = fields["P"];
+function atClientPosition(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
+  const position = fields.P;
   if (position === undefined || rendered.shifts.length === 0) return fields;
   const unit = [...rendered.sql].slice(0, Number(position) - 1).join("").length + 1;
   const original = originalPosition(rendered, unit);

@@ -135,7 +135,11 @@ export class Transaction {
   }
 
   async #onAll(sql: string): Promise<void> {
-    await Promise.all(this.participants.map(({ connection }) => connection.query(sql)));
+    const results = await Promise.allSettled(
+      this.participants.map(({ connection }) => connection.query(sql)),
+    );
+    // Only once all have answered: none may be used while its answer is outstanding.
+    for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
   /** Commits everything or nothing. Afterwards the transaction is over, also when it throws. */

@@ -51,7 +51,7 @@ export class Commands {
         return this.#setting(plan, signal);
       case "session":
         this.#runner.transaction.refuseWhenFailed();
-        return this.#session(plan, signal);
+        return this.#session(plan);
       default:
         return unreachable(plan);
     }
@@ -63,7 +63,7 @@ export class Commands {
       case "begin":
         transaction.refuseWhenFailed();
         await this.#begin(action.modes, signal);
-        return "BEGIN";
+        return action.command;
       case "setModes":
         transaction.refuseWhenFailed();
         return this.#setModes(action.modes);
@@ -119,15 +119,8 @@ export class Commands {
     }
     if (command === "ROLLBACK") this.#runner.transaction.fail();
     const outcome = open === undefined ? command : await this.#runner.end(signal);
-    await this.#reportSettings(open?.pendingSettings.length ?? 0, signal);
     if (chain && open !== undefined) await this.#runner.begin(open.transaction.modes, true, signal);
     return outcome;
-  }
-
-  /** A rolled back SET is told to the client as any other change. */
-  async #reportSettings(changes: number, signal: AbortSignal): Promise<void> {
-    if (changes === 0) return;
-    this.#responder.parameterStatuses((await this.#runner.environment(signal)).parameters);
   }
 
   async #setting(plan: SettingPlan, signal: AbortSignal): Promise<string> {
@@ -142,16 +135,17 @@ export class Commands {
       for (const { connection } of open.transaction.participants)
         await this.#apply(connection, sql);
       this.#runner.transaction.addSetting(plan, sql);
-      this.#responder.parameterStatuses((await this.#runner.environment(signal)).parameters);
+      // Read now, and not once it is needed: what the proxy cannot work under is refused here.
+      await this.#runner.environment(signal);
     }
-    return plan.action === "set" ? "SET" : "RESET";
+    return plan.command;
   }
 
   #statementFor({ action, name, sql, scope }: SettingPlan): string {
-    if (action === "set" || scope === "local") return sql;
+    if (action === "set") return sql;
     return name === undefined
       ? this.#settings.resetAllStatement()
-      : this.#settings.resetStatement(name);
+      : this.#settings.resetStatement(name, scope);
   }
 
   async #setAlone(connection: BackendConnection, plan: SettingPlan, sql: string): Promise<void> {
@@ -159,8 +153,10 @@ export class Commands {
     await this.#apply(connection, sql);
     const environment = await readEnvironment(connection);
     applySetting(this.#settings, plan);
-    connection.sessionTag = this.#settings.script.tag;
-    this.#responder.parameterStatuses(environment.parameters);
+    const { tag } = this.#settings.script;
+    connection.sessionTag = tag;
+    this.#runner.rememberEnvironment(tag, environment);
+    this.#runner.transaction.mayHaveChangedSettings = true;
   }
 
   async #apply(connection: BackendConnection, sql: string): Promise<void> {
@@ -169,7 +165,7 @@ export class Commands {
     }
   }
 
-  async #session({ action }: SessionPlan, signal: AbortSignal): Promise<string> {
+  #session({ action }: SessionPlan): string {
     switch (action.kind) {
       case "deallocate":
         if (action.name === undefined) this.#prepared.clear();
@@ -184,7 +180,7 @@ export class Commands {
         }
         this.#prepared.clear();
         this.#settings.resetAll();
-        this.#responder.parameterStatuses((await this.#runner.environment(signal)).parameters);
+        this.#runner.transaction.mayHaveChangedSettings = true;
         return "DISCARD ALL";
       case "discardPlans":
         return "DISCARD PLANS";

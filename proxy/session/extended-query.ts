@@ -17,10 +17,11 @@ import type { Close } from "../protocol/frontend/close.ts";
 import type { Describe } from "../protocol/frontend/describe.ts";
 import type { Execute } from "../protocol/frontend/execute.ts";
 import type { Parse } from "../protocol/frontend/parse.ts";
+import { DelayedAnswers } from "./delayed-answers.ts";
 import { Portals } from "./portals.ts";
 import type { Portal } from "./portals.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
-import { RowQueue } from "./row-queue.ts";
+import { countedTag, RowQueue } from "./row-queue.ts";
 import type { QueryParts } from "./simple-query.ts";
 import type { RowsPlan } from "./statement-runner.ts";
 
@@ -30,6 +31,7 @@ export class ExtendedQuery {
   readonly #parts: QueryParts;
   readonly #prepared: PreparedStatements;
   readonly #portals = new Portals();
+  readonly #delayed = new DelayedAnswers();
 
   constructor(parts: QueryParts, prepared: PreparedStatements) {
     this.#parts = parts;
@@ -40,6 +42,7 @@ export class ExtendedQuery {
     { statement: name, sql, parameterTypeOids }: Parse,
     signal: AbortSignal,
   ): Promise<void> {
+    this.say();
     this.#prepared.refuseTaken(name);
     if (name === "") this.#prepared.close("");
     const statement = await this.#prepare(name, sql, parameterTypeOids, signal);
@@ -62,13 +65,16 @@ export class ExtendedQuery {
           name,
           sql,
           isEmpty: false,
+          endsTransaction: false,
           description: before,
           catalogEpoch: context.catalog.epoch,
         };
     }
     const outcome = planner.parse(sql);
-    if (outcome.kind === "empty")
-      return { name, sql, isEmpty: true, description: NOTHING_DESCRIBED, catalogEpoch: 0 };
+    if (outcome.kind === "empty") {
+      const description = NOTHING_DESCRIBED;
+      return { name, sql, isEmpty: true, endsTransaction: false, description, catalogEpoch: 0 };
+    }
     if (outcome.kind === "rejected") return runner.rejected(sql, signal);
     const [statement, second] = outcome.statements;
     if (statement === undefined || second !== undefined) {
@@ -77,16 +83,19 @@ export class ExtendedQuery {
         "cannot insert multiple commands into a prepared statement",
       );
     }
-    if (!("TransactionStmt" in statement.node)) runner.transaction.refuseWhenFailed();
+    const endsTransaction = isTransactionEnd(statement);
+    if (!endsTransaction) runner.transaction.refuseWhenFailed();
     const description = hasDescription(statement)
       ? await runner.describe(sql, declaredTypes, signal)
       : NOTHING_DESCRIBED;
     const context = await runner.planContext(description.parameterTypes, signal);
     planner.plan(statement, context, sql);
-    return { name, sql, isEmpty: false, description, catalogEpoch: context.catalog.epoch };
+    const catalogEpoch = context.catalog.epoch;
+    return { name, sql, isEmpty: false, endsTransaction, description, catalogEpoch };
   }
 
-  async bind(message: Bind): Promise<void> {
+  bind(message: Bind): void {
+    this.say();
     const statement = this.#prepared.get(message.statement);
     const { parameterTypes, columns } = statement.description;
     if (message.parameters.length !== parameterTypes.length) {
@@ -95,6 +104,7 @@ export class ExtendedQuery {
         `bind message supplies ${message.parameters.length} parameters, but prepared statement "${statement.name}" requires ${parameterTypes.length}`,
       );
     }
+    if (!statement.endsTransaction) this.#parts.runner.transaction.refuseWhenFailed();
     const formats = message.resultFormats;
     if (formats.length > 1 && formats.length !== (columns?.length ?? 0)) {
       throw new SqlError(
@@ -118,20 +128,35 @@ export class ExtendedQuery {
         ...column,
         format: formatAt(formats, index),
       })),
+      scope: this.#parts.runner.transaction.scope,
       progress: { kind: "new" },
     });
-    this.#parts.responder.bindComplete();
+    this.#delayed.add(message.portal, () => this.#parts.responder.bindComplete());
   }
 
   describe({ target, name }: Describe): void {
-    const { responder } = this.#parts;
+    if (target === "portal" && this.#delayed.isLast(name)) {
+      const { columns } = this.#portals.get(name);
+      this.#refuseColumnsWhenFailed(columns);
+      this.#delayed.add(name, () => this.#columns(columns));
+      return;
+    }
+    this.say();
     if (target === "statement") {
       const { description } = this.#prepared.get(name);
-      responder.parameterTypes(description.parameterTypes);
+      this.#refuseColumnsWhenFailed(description.columns);
+      this.#parts.responder.parameterTypes(description.parameterTypes);
       this.#columns(description.columns);
     } else {
-      this.#columns(this.#portals.get(name).columns);
+      const { columns } = this.#portals.get(name);
+      this.#refuseColumnsWhenFailed(columns);
+      this.#columns(columns);
     }
+  }
+
+  /** PostgreSQL looks up nothing in a failed transaction, and what returns rows may need that. */
+  #refuseColumnsWhenFailed(columns: readonly ColumnDescription[] | undefined): void {
+    if (columns !== undefined) this.#parts.runner.transaction.refuseWhenFailed();
   }
 
   #columns(columns: readonly ColumnDescription[] | undefined): void {
@@ -145,18 +170,23 @@ export class ExtendedQuery {
     isAlone: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    const { responder } = this.#parts;
+    const { responder, runner } = this.#parts;
+    if (!this.#delayed.isFor(name)) this.say();
     const portal = this.#portals.get(name);
+    if (portal.statement.isEmpty) {
+      this.say();
+      return responder.event({ kind: "empty" });
+    }
+    if (!portal.statement.endsTransaction) runner.transaction.refuseWhenFailed();
     switch (portal.progress.kind) {
       case "suspended":
         return this.#resume(portal, portal.progress.rows, rowLimit);
       case "done":
-        return this.#again(portal);
+        return this.#again(portal, portal.progress.tag);
       case "new":
         break;
     }
-    if (portal.statement.isEmpty) return responder.event({ kind: "empty" });
-    portal.progress = { kind: "done" };
+    portal.progress = { kind: "done", tag: "SELECT 0" };
     return this.#run(portal, await this.#plan(portal.statement, signal), rowLimit, isAlone, signal);
   }
 
@@ -200,6 +230,7 @@ export class ExtendedQuery {
       case "transaction":
       case "setting":
       case "session":
+        this.say();
         return responder.complete(await commands.run(plan, signal));
       case "rejected":
         return runner.rejected(plan.sql, signal);
@@ -224,6 +255,7 @@ export class ExtendedQuery {
           parameters: portal.parameters,
           resultFormats: portal.resultFormats,
           keepPrepared: portal.statement.name !== "",
+          onBound: () => this.say(),
         },
         output: async () => portal.columns,
         describe: false,
@@ -231,8 +263,11 @@ export class ExtendedQuery {
       },
       signal,
     );
-    if (rowLimit === 0 || portal.columns === undefined) {
-      for await (const event of stream) await responder.event(event);
+    if (rowLimit <= 0 || portal.columns === undefined) {
+      for await (const event of stream) {
+        if (event.kind === "complete") portal.progress = { kind: "done", tag: event.tag };
+        await responder.event(event);
+      }
       return;
     }
     await this.#resume(portal, await this.#collect(stream), rowLimit);
@@ -252,7 +287,7 @@ export class ExtendedQuery {
   /** PostgreSQL finds out that a portal is at its end only by asking for one row more than there is. */
   async #resume(portal: Portal, rows: RowQueue, rowLimit: number): Promise<void> {
     const { responder } = this.#parts;
-    let wanted = rowLimit === 0 ? Number.MAX_SAFE_INTEGER : rowLimit;
+    let wanted = rowLimit <= 0 ? Number.MAX_SAFE_INTEGER : rowLimit;
     let given = 0;
     while (wanted > 0) {
       const run = rows.take(wanted);
@@ -265,18 +300,19 @@ export class ExtendedQuery {
       portal.progress = { kind: "suspended", rows };
       return responder.event({ kind: "suspended" });
     }
-    portal.progress = { kind: "done" };
+    portal.progress = { kind: "done", tag: rows.tag };
     responder.complete(rows.tagFor(given));
   }
 
-  /** A SELECT that is at its end gives no rows again; anything else cannot be run twice. */
-  #again(portal: Portal): void {
+  /** What returns rows and is at its end gives no more of them; anything else cannot be run twice. */
+  #again(portal: Portal, tag: string): void {
     if (portal.columns === undefined)
       throw new SqlError("portal_not_runnable", `portal "${portal.name}" cannot be run`);
-    this.#parts.responder.complete("SELECT 0");
+    this.#parts.responder.complete(countedTag(tag, 0));
   }
 
   close({ target, name }: Close): void {
+    this.say();
     if (target === "statement") this.#prepared.close(name);
     else this.#portals.close(name);
     this.#parts.responder.closeComplete();
@@ -284,10 +320,30 @@ export class ExtendedQuery {
 
   /** Ends the implicit transaction of the pipeline, and with any transaction its portals. */
   async sync(signal: AbortSignal): Promise<void> {
+    this.say();
     const { runner } = this.#parts;
     if (runner.transaction.isExplicit) return;
     this.#portals.clear();
     if (runner.transaction.current !== undefined) await runner.end(signal);
+  }
+
+  /**
+   * Answers that waited. PostgreSQL reads a portal's values, and plans with them, at Bind;
+   * here the backend does so when the portal is executed, and BindComplete waits for it.
+   */
+  say(): void {
+    this.#delayed.say();
+  }
+
+  /** An error takes their place. */
+  dropDelayed(): void {
+    this.#delayed.drop();
+  }
+
+  /** A query string uses the unnamed statement and portal up. */
+  forgetUnnamed(): void {
+    this.#prepared.close("");
+    this.#portals.close("");
   }
 
   /** The transaction has ended. */
@@ -295,6 +351,18 @@ export class ExtendedQuery {
     this.#portals.clear();
   }
 }
+
+function isTransactionEnd({ node }: ParsedStatement): boolean {
+  if (!("TransactionStmt" in node)) return false;
+  return TRANSACTION_ENDS.has(node.TransactionStmt.kind ?? "");
+}
+
+/** IsTransactionExitStmt of postgres.c, but for PREPARE TRANSACTION. */
+const TRANSACTION_ENDS: ReadonlySet<string> = new Set([
+  "TRANS_STMT_COMMIT",
+  "TRANS_STMT_ROLLBACK",
+  "TRANS_STMT_ROLLBACK_TO",
+]);
 
 function resultType({ name, typeOid, typmod }: ColumnDescription): readonly unknown[] {
   return [name, typeOid, typmod];

@@ -6,6 +6,8 @@ import type { FormatCode } from "../protocol/format-code.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
 import type { RowQueue } from "./row-queue.ts";
+import { isUndone } from "./session-transaction.ts";
+import type { Scope } from "./session-transaction.ts";
 
 export interface Portal {
   readonly name: string;
@@ -14,6 +16,7 @@ export interface Portal {
   readonly resultFormats: readonly FormatCode[];
   /** The statement's columns in the portal's formats; undefined without rows. */
   readonly columns: readonly ColumnDescription[] | undefined;
+  readonly scope: Scope;
   progress: PortalProgress;
 }
 
@@ -21,15 +24,17 @@ export type PortalProgress =
   | { readonly kind: "new" }
   /** Its rows so far were fewer than it has: the rest waits here. */
   | { readonly kind: "suspended"; readonly rows: RowQueue }
-  | { readonly kind: "done" };
+  /** The tag says what kind of statement it was. */
+  | { readonly kind: "done"; readonly tag: string };
 
 export class Portals {
   readonly #byName = new Map<string, Portal>();
 
   add(portal: Portal): void {
-    if (portal.name !== "" && this.#byName.has(portal.name)) {
+    if (portal.name !== "" && this.find(portal.name) !== undefined) {
       throw new SqlError("portal_exists", `cursor "${portal.name}" already exists`);
     }
+    if (this.#byName.size >= PORTALS_PER_CLIENT_MAX) this.#dropUndone();
     if (this.#byName.size >= PORTALS_PER_CLIENT_MAX) {
       throw new SqlError(
         "too_many_portals",
@@ -39,8 +44,14 @@ export class Portals {
     this.#byName.set(portal.name, portal);
   }
 
-  get(name: string): Portal {
+  /** A portal goes with the transaction, or the savepoint, that it was made in. */
+  find(name: string): Portal | undefined {
     const portal = this.#byName.get(name);
+    return portal === undefined || isUndone(portal.scope) ? undefined : portal;
+  }
+
+  get(name: string): Portal {
+    const portal = this.find(name);
     if (portal === undefined)
       throw new SqlError("portal_unknown", `portal "${name}" does not exist`);
     return portal;
@@ -52,5 +63,10 @@ export class Portals {
 
   clear(): void {
     this.#byName.clear();
+  }
+
+  #dropUndone(): void {
+    for (const { name, scope } of this.#byName.values())
+      if (isUndone(scope)) this.#byName.delete(name);
   }
 }

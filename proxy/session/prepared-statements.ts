@@ -8,6 +8,8 @@ export interface PreparedStatement {
   /** Blanks and comments alone make an empty statement. */
   readonly sql: string;
   readonly isEmpty: boolean;
+  /** COMMIT, ROLLBACK or ROLLBACK TO: what a failed transaction still takes. */
+  readonly endsTransaction: boolean;
   readonly description: Description;
   /** Of the catalog that the description is from. */
   readonly catalogEpoch: number;

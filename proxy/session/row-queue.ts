@@ -14,9 +14,9 @@ export class RowQueue {
   /** Of the whole statement, once it has ended. */
   tag = "SELECT 0";
 
-  /** PostgreSQL counts a SELECT's rows per Execute; the count of a write is the statement's. */
+  /** PostgreSQL counts the rows of each Execute by itself, those of a write's RETURNING too. */
   tagFor(given: number): string {
-    return this.tag.startsWith("SELECT ") ? `SELECT ${given}` : this.tag;
+    return countedTag(this.tag, given);
   }
 
   add(run: DataRowRun): void {
@@ -44,6 +44,11 @@ export class RowQueue {
     this.#bytes -= cut;
     return { bytes: run.bytes.subarray(0, cut), count };
   }
+}
+
+/** The tag with another count of rows; one that has none (SHOW) as it is. */
+export function countedTag(tag: string, count: number): string {
+  return tag.replace(/ \d+$/, ` ${count}`);
 }
 
 /** How many bytes the first `count` frames of a run take. */

@@ -4,11 +4,12 @@
  *
  * SETs inside it are pending until it commits.
  */
+import { invariant } from "../../base/invariant.ts";
+import { SAVEPOINTS_PER_TRANSACTION_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { SettingPlan, TransactionModes } from "../../planner/logical-plan.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
-import { Transaction } from "../execution/transaction.ts";
-import type { CommitKind } from "../execution/transaction.ts";
+import type { CommitKind, Transaction } from "../execution/transaction.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import type { Environment } from "./environment.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -30,20 +31,43 @@ interface OpenTransaction {
   /** Undefined until asked for, and after each SET. */
   environment: Environment | undefined;
   readonly pendingSettings: SettingPlan[];
-  readonly savepoints: { readonly name: string; readonly settingsCount: number }[];
+  readonly savepoints: OpenSavepoint[];
+  /** What a ROLLBACK TO undoes a part of, from the last BEGIN or savepoint on. */
+  scope: Scope;
+}
+
+interface OpenSavepoint {
+  readonly name: string;
+  readonly settingsCount: number;
+  readonly environment: Environment | undefined;
+  readonly scope: Scope;
+}
+
+/** A subtransaction, as far as portals are concerned: those made in one that is undone are gone. */
+export interface Scope {
+  readonly outer: Scope | undefined;
+  isUndone: boolean;
+}
+
+export function isUndone(scope: Scope): boolean {
+  for (let each: Scope | undefined = scope; each !== undefined; each = each.outer)
+    if (each.isUndone) return true;
+  return false;
 }
 
 export interface Ended {
   readonly outcome: "COMMIT" | "ROLLBACK";
   readonly commitKind: CommitKind;
   readonly changedCatalog: boolean;
-  readonly changedSettings: boolean;
 }
 
 export class SessionTransaction {
   readonly #open: (modes: TransactionModes) => Transaction;
   readonly #settings: SessionSettings;
   #current: OpenTransaction | undefined;
+  #scope: Scope = { outer: undefined, isUndone: false };
+  /** The client may have been told of settings that are others now. */
+  mayHaveChangedSettings = false;
 
   constructor(open: (modes: TransactionModes) => Transaction, settings: SessionSettings) {
     this.#open = open;
@@ -52,6 +76,11 @@ export class SessionTransaction {
 
   get current(): OpenTransaction | undefined {
     return this.#current;
+  }
+
+  /** Where a portal made now belongs. */
+  get scope(): Scope {
+    return this.#current?.scope ?? this.#scope;
   }
 
   get isExplicit(): boolean {
@@ -87,13 +116,29 @@ export class SessionTransaction {
       environment: undefined,
       pendingSettings: [],
       savepoints: [],
+      scope: this.#scope,
     };
     return transaction;
   }
 
   /** An error inside a transaction fails it; outside there is nothing to fail. */
   fail(): void {
-    if (this.#current !== undefined) this.#current.isFailed = true;
+    const open = this.#current;
+    if (open === undefined) return;
+    open.isFailed = true;
+    // PostgreSQL undoes the SETs of the innermost subtransaction at the error, not at its end.
+    const savepoint = open.savepoints.at(-1);
+    this.#undoSettings(open, savepoint?.settingsCount ?? 0, savepoint?.environment);
+  }
+
+  #undoSettings(
+    open: OpenTransaction,
+    settingsCount: number,
+    environment: Environment | undefined,
+  ): void {
+    if (open.pendingSettings.length > settingsCount) this.mayHaveChangedSettings = true;
+    open.pendingSettings.length = settingsCount;
+    open.environment = environment;
   }
 
   addSetting(plan: SettingPlan, sql: string): void {
@@ -101,28 +146,47 @@ export class SessionTransaction {
     this.#current.transaction.addSetting(sql);
     this.#current.pendingSettings.push(plan);
     this.#current.environment = undefined;
+    this.mayHaveChangedSettings = true;
   }
 
   async savepoint(name: string): Promise<void> {
     const open = this.#explicit("SAVEPOINT");
+    if (open.savepoints.length >= SAVEPOINTS_PER_TRANSACTION_MAX) {
+      throw new SqlError(
+        "too_many_savepoints",
+        `a transaction may hold ${SAVEPOINTS_PER_TRANSACTION_MAX} savepoints`,
+      );
+    }
     await open.transaction.savepoint(name);
-    open.savepoints.push({ name, settingsCount: open.pendingSettings.length });
+    const { environment, scope } = open;
+    open.savepoints.push({
+      name,
+      settingsCount: open.pendingSettings.length,
+      environment,
+      scope,
+    });
+    open.scope = { outer: scope, isUndone: false };
   }
 
   async release(name: string): Promise<void> {
     const open = this.#explicit("RELEASE SAVEPOINT");
     await open.transaction.release(name);
-    open.savepoints.length = open.savepoints.findLastIndex((savepoint) => savepoint.name === name);
+    const index = open.savepoints.findLastIndex((savepoint) => savepoint.name === name);
+    open.scope = open.savepoints[index]?.scope ?? open.scope;
+    open.savepoints.length = index;
   }
 
   async rollbackTo(name: string): Promise<void> {
     const open = this.#explicit("ROLLBACK TO SAVEPOINT");
     await open.transaction.rollbackTo(name);
     const index = open.savepoints.findLastIndex((savepoint) => savepoint.name === name);
-    open.pendingSettings.length = open.savepoints[index]?.settingsCount ?? 0;
+    const savepoint = open.savepoints[index];
+    invariant(savepoint !== undefined, "the transaction has found the savepoint");
+    this.#undoSettings(open, savepoint.settingsCount, savepoint.environment);
     open.savepoints.length = index + 1;
+    undoScopes(open.scope, savepoint.scope);
+    open.scope = { outer: savepoint.scope, isUndone: false };
     open.isFailed = false;
-    open.environment = undefined;
     open.catalog = undefined;
   }
 
@@ -137,15 +201,17 @@ export class SessionTransaction {
   async end(signal: AbortSignal): Promise<Ended> {
     const open = this.#current;
     this.#current = undefined;
+    this.#scope.isUndone = true;
+    this.#scope = { outer: undefined, isUndone: false };
     if (open === undefined) return NOTHING_ENDED;
-    const changedSettings = open.pendingSettings.length > 0;
+    if (open.pendingSettings.length > 0) this.mayHaveChangedSettings = true;
     if (open.isFailed) {
       await open.transaction.rollback();
-      return { outcome: "ROLLBACK", commitKind: "none", changedCatalog: false, changedSettings };
+      return { outcome: "ROLLBACK", commitKind: "none", changedCatalog: false };
     }
     const commitKind = await open.transaction.commit(signal);
     for (const plan of open.pendingSettings) applySetting(this.#settings, plan);
-    return { outcome: "COMMIT", commitKind, changedCatalog: open.changesCatalog, changedSettings };
+    return { outcome: "COMMIT", commitKind, changedCatalog: open.changesCatalog };
   }
 
   async rollback(): Promise<Ended> {
@@ -154,11 +220,18 @@ export class SessionTransaction {
   }
 }
 
+/** A released savepoint's scope lies inside of the one it was released into, and goes with it. */
+function undoScopes(inner: Scope, outermost: Scope): void {
+  for (let each: Scope | undefined = inner; each !== undefined; each = each.outer) {
+    if (each === outermost) return;
+    each.isUndone = true;
+  }
+}
+
 const NOTHING_ENDED: Ended = {
   outcome: "COMMIT",
   commitKind: "none",
   changedCatalog: false,
-  changedSettings: false,
 };
 
 export function applySetting(

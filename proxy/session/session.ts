@@ -147,23 +147,26 @@ export class Session {
   async #answer({ type, body }: Frame, signal: AbortSignal): Promise<void> {
     switch (type) {
       case FRONTEND_TYPE.query:
-        await runSimpleQuery(decodeQuery(body).sql, this.#parts, signal);
-        return this.#ready();
+        this.#extended.say();
+        this.#extended.forgetUnnamed();
+        await runSimpleQuery(decoded(decodeQuery, body).sql, this.#parts, signal);
+        return this.#ready(signal);
       case FRONTEND_TYPE.parse:
-        return this.#extended.parse(decodeParse(body), signal);
+        return this.#extended.parse(decoded(decodeParse, body), signal);
       case FRONTEND_TYPE.bind:
-        return this.#extended.bind(decodeBind(body));
+        return this.#extended.bind(decoded(decodeBind, body));
       case FRONTEND_TYPE.describe:
-        return this.#extended.describe(decodeDescribe(body));
+        return this.#extended.describe(decoded(decodeDescribe, body));
       case FRONTEND_TYPE.execute:
-        return this.#extended.execute(decodeExecute(body), this.#isAlone(), signal);
+        return this.#extended.execute(decoded(decodeExecute, body), this.#isAlone(), signal);
       case FRONTEND_TYPE.close:
-        return this.#extended.close(decodeClose(body));
+        return this.#extended.close(decoded(decodeClose, body));
       case FRONTEND_TYPE.sync:
         this.#isSkipping = false;
         await this.#extended.sync(signal);
-        return this.#ready();
+        return this.#ready(signal);
       case FRONTEND_TYPE.flush:
+        return this.#extended.say();
       // What is left of a COPY that has failed already: PostgreSQL drops it, too.
       case FRONTEND_TYPE.copyData:
       case FRONTEND_TYPE.copyDone:
@@ -190,13 +193,32 @@ export class Session {
     );
   }
 
-  #ready(): void {
+  async #ready(signal: AbortSignal): Promise<void> {
     if (this.#runner.transaction.current === undefined) this.#extended.forgetPortals();
+    await this.#tellSettings(signal);
     this.#responder.readyForQuery(this.#runner.transaction.status);
+  }
+
+  /**
+   * As PostgreSQL, once for all changes since the client was last told. What has been done is
+   * done: that the settings cannot be read just now is no error, and they are told later.
+   */
+  async #tellSettings(signal: AbortSignal): Promise<void> {
+    const { transaction } = this.#runner;
+    if (!transaction.mayHaveChangedSettings) return;
+    try {
+      const environment = await this.#runner.environmentToTell(signal);
+      if (environment === undefined) return;
+      this.#responder.parameterStatuses(environment.parameters);
+      transaction.mayHaveChangedSettings = false;
+    } catch (error) {
+      this.#services.log.debug({ err: error }, "a client's settings cannot be read now");
+    }
   }
 
   /** An error fails an explicit transaction, ends an implicit one, and in the extended protocol skips to Sync. */
   async #fail({ type }: Frame, error: unknown): Promise<void> {
+    this.#extended.dropDelayed();
     this.#report(error, "ERROR");
     this.#runner.transaction.fail();
     if (this.#runner.transaction.isExplicit)
@@ -207,7 +229,7 @@ export class Session {
       type === FRONTEND_TYPE.functionCall ||
       type === FRONTEND_TYPE.sync
     )
-      this.#ready();
+      await this.#ready(this.#statement.signal);
     else this.#isSkipping = true;
   }
 
@@ -221,5 +243,15 @@ export class Session {
     });
     if (fields.C === "XX000") this.#services.log.error({ err: cause }, "internal error");
     this.#responder.error(fields);
+  }
+}
+
+/** Frames are cut rightly, so one whose inside is broken is an error as any other, as in PostgreSQL. */
+function decoded<T>(decode: (body: Buffer) => T, body: Buffer): T {
+  try {
+    return decode(body);
+  } catch (error) {
+    if (!(error instanceof ProtocolViolation)) throw error;
+    throw new SqlError("message_malformed", error.message, { cause: error });
   }
 }

@@ -13,7 +13,8 @@ export class SessionSettings {
   #script: SettingsScript | undefined;
 
   constructor(startup: ReadonlyMap<string, string>) {
-    this.#startup = startup;
+    // The proxy's own name stands on its connections; a client that gives none has none.
+    this.#startup = new Map([["application_name", ""], ...startup]);
     this.#statements = this.#startupStatements();
   }
 
@@ -52,8 +53,12 @@ export class SessionSettings {
   }
 
   /** What RESET of this session means on a backend: the startup packet's value, or the server's own. */
-  resetStatement(name: string): string {
-    return this.#startupStatements().get(name) ?? `RESET ${quoteIdentifier(name)}`;
+  resetStatement(name: string, scope: "session" | "local"): string {
+    const value = this.#startup.get(name);
+    if (value !== undefined) return setStatement(name, value, scope);
+    return scope === "local"
+      ? `SET LOCAL ${settingName(name)} TO DEFAULT`
+      : `RESET ${settingName(name)}`;
   }
 
   resetAllStatement(): string {
@@ -62,12 +67,19 @@ export class SessionSettings {
 
   #startupStatements(): Map<string, string> {
     return new Map(
-      [...this.#startup].map(([name, value]) => [
-        name,
-        `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`,
-      ]),
+      [...this.#startup].map(([name, value]) => [name, setStatement(name, value, "session")]),
     );
   }
+}
+
+function setStatement(name: string, value: string, scope: "session" | "local"): string {
+  const isLocal = String(scope === "local");
+  return `SELECT pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, ${isLocal})`;
+}
+
+/** Settings of extensions have two parts, each a name. */
+function settingName(name: string): string {
+  return name.split(".").map(quoteIdentifier).join(".");
 }
 
 function scriptOf(statements: ReadonlyMap<string, string>): SettingsScript {

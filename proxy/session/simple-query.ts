@@ -17,6 +17,13 @@ export interface QueryParts {
   readonly responder: Responder;
 }
 
+interface Position {
+  /** The string is this statement. */
+  readonly isAlone: boolean;
+  /** An implicit transaction ends with it. */
+  readonly isLast: boolean;
+}
+
 /** An error of one statement of a string: its position counts from the string's start. */
 export class StatementFailure extends Error {
   readonly charactersBefore: number;
@@ -34,10 +41,12 @@ export async function runSimpleQuery(
   signal: AbortSignal,
 ): Promise<void> {
   const { runner, planner, responder } = parts;
+  // A pipeline's implicit transaction goes on until its Sync.
+  const isPipelined = runner.transaction.current?.isExplicit === false;
   if (!runner.transaction.isFailed) {
     const known = planner.known(text, await runner.planContext([], signal));
     if (known !== undefined)
-      return runOne(known, text, parts, { isAlone: true, isLast: true }, signal);
+      return runOne(known, text, parts, { isAlone: true, isLast: !isPipelined }, signal);
   }
   const outcome = planner.parse(text);
   switch (outcome.kind) {
@@ -46,7 +55,7 @@ export async function runSimpleQuery(
     case "rejected":
       return runner.rejected(text, signal);
     case "statements":
-      return runAll(text, outcome.statements, parts, signal);
+      return runAll(text, outcome.statements, parts, isPipelined, signal);
   }
 }
 
@@ -54,6 +63,7 @@ async function runAll(
   text: string,
   statements: readonly ParsedStatement[],
   parts: QueryParts,
+  isPipelined: boolean,
   signal: AbortSignal,
 ): Promise<void> {
   const { runner, planner } = parts;
@@ -61,7 +71,7 @@ async function runAll(
   for (const [index, statement] of statements.entries()) {
     try {
       if (!("TransactionStmt" in statement.node)) runner.transaction.refuseWhenFailed();
-      const isLast = index === statements.length - 1;
+      const isLast = index === statements.length - 1 && !(isAlone && isPipelined);
       if (!isAlone && runner.transaction.current === undefined)
         await runner.begin(NO_MODES, false, signal);
       const context = await runner.planContext([], signal);
@@ -77,7 +87,7 @@ async function runOne(
   plan: LogicalPlan,
   sql: string,
   parts: QueryParts,
-  { isAlone, isLast }: { readonly isAlone: boolean; readonly isLast: boolean },
+  { isAlone, isLast }: Position,
   signal: AbortSignal,
 ): Promise<void> {
   const { runner, commands, responder } = parts;
@@ -105,7 +115,7 @@ async function runRows(
   plan: RowsPlan,
   sql: string,
   { runner, responder }: QueryParts,
-  { isAlone, isLast }: { readonly isAlone: boolean; readonly isLast: boolean },
+  { isAlone, isLast }: Position,
   signal: AbortSignal,
 ): Promise<void> {
   const output = async () => (await runner.describe(sql, [], signal)).columns;

@@ -120,10 +120,23 @@ export class StatementRunner {
     return environment;
   }
 
+  rememberEnvironment(settingsTag: string, environment: Environment): void {
+    this.#services.environments.set(settingsTag, environment);
+  }
+
+  /** What the client is to be told of its settings; undefined while a failed transaction hides them. */
+  async environmentToTell(signal: AbortSignal): Promise<Environment | undefined> {
+    const open = this.transaction.current;
+    const isHidden = open?.isFailed === true && open.pendingSettings.length > 0;
+    return isHidden ? open.environment : this.environment(signal);
+  }
+
   async planContext(parameterTypes: readonly number[], signal: AbortSignal): Promise<PlanContext> {
-    const { searchPath, user } = await this.environment(signal);
     const { map, catalog } = this.#services.topology();
     const open = this.transaction.current;
+    // All that a failed transaction still plans is its end, which names nothing.
+    if (open?.isFailed === true) return { map, catalog, searchPath: [], user: "", parameterTypes };
+    const { searchPath, user } = await this.environment(signal);
     if (open?.changesCatalog === true) {
       open.catalog ??= await this.withCatalog(signal, (connection) =>
         this.#services.loadCatalog(connection),
@@ -332,7 +345,7 @@ export class StatementRunner {
         this.#backends.release(connection);
       }
     }
-    if (plan.changesCatalog) await this.#services.refreshCatalog();
+    if (plan.changesCatalog) await this.#refreshCatalog();
   }
 
   /** What the grammar rejects is put to a server as a Parse, which runs nothing, for its words. */
@@ -352,9 +365,21 @@ export class StatementRunner {
     });
     if (ended.changedCatalog) {
       this.#services.sequences.forget();
-      await this.#services.refreshCatalog();
+      await this.#refreshCatalog();
     }
     return ended.outcome;
+  }
+
+  /**
+   * What has committed is answered as committed, whatever becomes of the catalog database: the
+   * catalog is looked at again as if somebody else had changed it.
+   */
+  async #refreshCatalog(): Promise<void> {
+    try {
+      await this.#services.refreshCatalog();
+    } catch (error) {
+      this.#services.log.warn({ err: error }, "the catalog could not be loaded after a change");
+    }
   }
 }
 

@@ -1,0 +1,119 @@
+/**
+ * One plain PostgreSQL database, and a proxy whose map spreads the same tables over three:
+ * accounts below 100 live in `east`, below 200 in `west`, and above in `west`'s schema `far`.
+ */
+import { startPostgres } from "../support/postgres.ts";
+import type { TestPostgres } from "../support/postgres.ts";
+import { startTestProxy } from "../support/proxy.ts";
+import type { TestProxy, TestProxyOptions } from "../support/proxy.ts";
+import { RawClient } from "../support/raw-client.ts";
+
+const SHARDED = `
+  CREATE TABLE accounts (id bigint PRIMARY KEY, name text, balance integer NOT NULL CHECK (balance >= 0));
+  CREATE TABLE entries (account bigint REFERENCES accounts, n integer, note text, PRIMARY KEY (account, n));
+  CREATE TABLE late (account bigint, n integer, CONSTRAINT late_once UNIQUE (account, n) DEFERRABLE INITIALLY DEFERRED);
+  CREATE TABLE things (id bigint PRIMARY KEY, small smallint, number numeric(10,2), real float4, double float8,
+    flag boolean, letters varchar(10), fixed char(5), word text, bytes bytea, day date, moment timestamp,
+    instant timestamptz, hour time, span interval, one uuid, document jsonb, list integer[], words text[]);`;
+const REFERENCE = "CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);";
+const UNLISTED = "CREATE TABLE notes (id integer PRIMARY KEY, body text);";
+/** In every database, since a statement may call it anywhere. */
+const FUNCTIONS = `
+  CREATE FUNCTION public.say(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN RAISE NOTICE 'it said: %', $1 USING HINT = 'no hint', DETAIL = 'none'; RETURN $1; END $$;
+  CREATE FUNCTION public.late_sleep(double precision) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+    $$ SELECT pg_catalog.pg_sleep($1) IS NOT NULL $$;`;
+
+const TABLES = ["entries", "accounts", "late", "things"];
+
+export interface Servers extends AsyncDisposable {
+  readonly first: TestPostgres;
+  readonly second: TestPostgres;
+  readonly proxy: TestProxy;
+  readonly map: string;
+  connectPlain(settings?: Readonly<Record<string, string>>): Promise<RawClient>;
+  /** Empties all tables on both sides and gives them the same rows. */
+  reset(): Promise<void>;
+}
+
+export const ROWS = `
+  INSERT INTO accounts VALUES (1, 'ann', 10), (2, 'bob', 20), (101, 'cid', 30), (201, 'dan', 40)`;
+
+export async function startServers(options: TestProxyOptions = {}): Promise<Servers> {
+  const stack = new AsyncDisposableStack();
+  try {
+    const settings = { max_prepared_transactions: "50" };
+    const first = stack.use(await startPostgres({ databases: ["plain", "main"], settings }));
+    const second = stack.use(await startPostgres({ databases: ["east", "west"], settings }));
+    await first.query("plain", `${SHARDED} ${REFERENCE} ${UNLISTED} ${FUNCTIONS}`);
+    await first.query("main", `${SHARDED} ${REFERENCE} ${UNLISTED} ${FUNCTIONS}`);
+    await second.query("east", `${SHARDED} ${REFERENCE} ${FUNCTIONS}`);
+    await second.query(
+      "west",
+      `${SHARDED} ${REFERENCE} ${FUNCTIONS}
+      CREATE SCHEMA far; SET search_path = far; ${SHARDED}`,
+    );
+    const map = mapOf(first, second);
+    const proxy = stack.use(await startTestProxy(map, options));
+    const held = stack.move();
+    return {
+      first,
+      second,
+      proxy,
+      map,
+      connectPlain: (given) =>
+        RawClient.connect({
+          host: first.host,
+          port: first.port,
+          user: "postgres",
+          database: "plain",
+          ...(given && { settings: given }),
+        }),
+      reset: () => reset(first, second),
+      [Symbol.asyncDispose]: () => held.disposeAsync(),
+    };
+  } catch (cause) {
+    await stack.disposeAsync();
+    throw cause;
+  }
+}
+
+async function reset(first: TestPostgres, second: TestPostgres): Promise<void> {
+  const tables = TABLES.join(", ");
+  const far = TABLES.map((name) => `far.${name}`).join(", ");
+  await Promise.all([
+    first.query("plain", `TRUNCATE ${tables}, countries, notes; ${ROWS}`),
+    first.query("main", `TRUNCATE ${tables}, countries, notes`),
+    second.query(
+      "east",
+      `TRUNCATE ${tables}, countries; INSERT INTO accounts VALUES (1, 'ann', 10), (2, 'bob', 20)`,
+    ),
+    second.query(
+      "west",
+      `TRUNCATE ${tables}, ${far}, countries; INSERT INTO accounts VALUES (101, 'cid', 30);
+       INSERT INTO far.accounts VALUES (201, 'dan', 40)`,
+    ),
+  ]);
+}
+
+function mapOf(first: TestPostgres, second: TestPostgres): string {
+  return `
+version: 1
+catalog: main
+databases:
+  main: { primary: ${first.url("main")} }
+  east: { primary: ${second.url("east")} }
+  west: { primary: ${second.url("west")} }
+colocations:
+  accounts:
+    shard_key: bigint
+    function: range
+    tables: { accounts: id, entries: account, late: account, things: id }
+    placements:
+      - { ranges: [{ to: 100 }], database: east }
+      - { ranges: [{ from: 100, to: 200 }], database: west }
+      - { ranges: [{ from: 200 }], database: west, schema: far }
+reference_tables: [countries]
+unlisted_tables: catalog
+`;
+}
