@@ -4,38 +4,34 @@ import { startPostgres } from "../test/support/postgres.ts";
 import { startTestProxy } from "../test/support/proxy.ts";
 import type { TestProxy } from "../test/support/proxy.ts";
 import type { RawClient } from "../test/support/raw-client.ts";
-import { invariant } from "../base/invariant.ts";
 import type { Measurement } from "./measurement.ts";
 
 const CLIENTS = 1_000;
 /** Connected, asked and gone before the first look, so that code and pools are there. */
 const WARM_UP_CLIENTS = 200;
 const SETTLE_MS = 3_000;
-const REPORT_MEMORY = new URL("report-memory.ts", import.meta.url).href;
 
 export async function measureIdleClients(): Promise<readonly Measurement[]> {
   await using server = await startPostgres({ databases: ["app"] });
   const map = `version: 1\ncatalog: app\ndatabases:\n  app: { primary: ${server.url("app")} }\n`;
-  await using proxy = await startTestProxy(map, {
-    nodeFlags: ["--expose-gc", "--import", REPORT_MEMORY],
-  });
+  await using proxy = await startTestProxy(map);
   await Promise.all((await connect(proxy, WARM_UP_CLIENTS)).map((client) => client.close()));
   await sleep(SETTLE_MS);
-  const before = await memoryOf(proxy);
+  const before = await proxy.memory();
   const clients = await connect(proxy, CLIENTS);
   await sleep(SETTLE_MS);
-  const after = await memoryOf(proxy);
+  const after = await proxy.memory();
   for (const client of clients) client.destroy();
   return [
     {
       name: `resident memory per idle client, of ${CLIENTS}`,
-      value: (after.resident - before.resident) / CLIENTS / 1024,
+      value: (after.residentBytes - before.residentBytes) / CLIENTS / 1024,
       unit: "kB",
       bound: 10,
     },
     {
       name: `JavaScript heap and buffers per idle client, of ${CLIENTS}`,
-      value: (after.heap - before.heap) / CLIENTS / 1024,
+      value: (after.heapBytes - before.heapBytes) / CLIENTS / 1024,
       unit: "kB",
       bound: 10,
     },
@@ -51,25 +47,4 @@ async function connect(proxy: TestProxy, count: number): Promise<RawClient[]> {
     clients.push(client);
   }
   return clients;
-}
-
-interface Memory {
-  readonly resident: number;
-  /** JavaScript objects, and the buffers outside of the heap that belong to them. */
-  readonly heap: number;
-}
-
-async function memoryOf(proxy: TestProxy): Promise<Memory> {
-  const reports = (): RegExpExecArray[] => [
-    ...proxy.output().matchAll(/^memory (\d+) (\d+) (\d+)$/gm),
-  ];
-  const before = reports().length;
-  process.kill(proxy.pid, "SIGUSR2");
-  const deadline = Date.now() + SETTLE_MS;
-  while (reports().length === before) {
-    invariant(Date.now() < deadline, "the proxy reports its memory when it is asked");
-    await sleep(20);
-  }
-  const [, resident, heapUsed, external] = reports().at(-1) ?? [];
-  return { resident: Number(resident), heap: Number(heapUsed) + Number(external) };
 }

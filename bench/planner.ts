@@ -130,6 +130,6 @@ function planned(text: string, context: PlanContext): LogicalPlan {
 
 function bound(plan: LogicalPlan, parameter: BoundParameter, { map }: PlanContext): void {
   invariant(plan.kind === "query", "the benchmark's statements are queries");
-  const physical = bindPlan(plan, [parameter], map);
+  const physical = bindPlan(plan, [parameter], map, []);
   invariant(physical.fragments.length === 1, "a pinned statement has one fragment");
 }

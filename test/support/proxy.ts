@@ -8,7 +8,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,8 +19,12 @@ import { RawClient } from "./raw-client.ts";
 export interface TestProxyOptions {
   /** Merged over ports and a quiet log. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Flags for Node itself. */
-  readonly nodeFlags?: readonly string[];
+}
+
+export interface ProxyMemory {
+  readonly residentBytes: number;
+  /** JavaScript objects, and the buffers outside of the heap that belong to them. */
+  readonly heapBytes: number;
 }
 
 export interface TestProxy extends AsyncDisposable {
@@ -31,8 +35,8 @@ export interface TestProxy extends AsyncDisposable {
   /** What it has written so far: the last of its log. */
   output(): string;
   isAlive(): boolean;
-  /** Resident memory, in bytes. */
-  residentBytes(): Promise<number>;
+  /** After a garbage collection: garbage comes and goes by hundreds of megabytes under load. */
+  memory(): Promise<ProxyMemory>;
   connect(settings?: Readonly<Record<string, string>>): Promise<RawClient>;
   /** For psql and pgbench. */
   url(database?: string): string;
@@ -46,6 +50,7 @@ const STOP_TIMEOUT_MS = 15_000;
 /** Longer than any wait the proxy allows a statement: a later answer is none. */
 const ANSWER_TIMEOUT_MS = 40_000;
 const OUTPUT_CHARS_MAX = 20_000;
+const REPORT_MEMORY = new URL("report-memory.ts", import.meta.url).href;
 const ENTRY = new URL("../../cli/main.ts", import.meta.url).pathname;
 
 export async function startTestProxy(
@@ -65,7 +70,9 @@ export async function startTestProxy(
   await writeFile(configFile, stringify(config));
 
   const flags = [
-    ...(options.nodeFlags ?? []),
+    "--expose-gc",
+    "--import",
+    REPORT_MEMORY,
     ENTRY,
     "serve",
     "--map",
@@ -107,7 +114,7 @@ export async function startTestProxy(
     pid: child.pid as number,
     output: () => output,
     isAlive,
-    residentBytes: () => residentBytes(child.pid as number),
+    memory: () => memoryOf(child, () => output),
     connect,
     url: (database = "app") => `postgres://postgres@${HOST}:${port}/${database}`,
     stop,
@@ -133,11 +140,23 @@ async function untilServing(
   }
 }
 
-async function residentBytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-  if (kilobytes === undefined) throw new Error(`process ${pid} has no resident memory`);
-  return Number(kilobytes) * 1024;
+async function memoryOf(child: ChildProcess, output: () => string): Promise<ProxyMemory> {
+  const reports = (): RegExpExecArray[] => [
+    ...output().matchAll(/^memory (\d+) (\d+) (\d+) (\d+)$/gm),
+  ];
+  const lastNumber = (): string | undefined => reports().at(-1)?.[1];
+  const before = lastNumber();
+  child.kill("SIGUSR2");
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  while (lastNumber() === before) {
+    if (Date.now() > deadline) throw new Error(`the proxy does not report its memory: ${output()}`);
+    await sleep(20);
+  }
+  const [, , residentBytes, heapUsed, external] = reports().at(-1) ?? [];
+  return {
+    residentBytes: Number(residentBytes),
+    heapBytes: Number(heapUsed) + Number(external),
+  };
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {
