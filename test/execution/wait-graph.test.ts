@@ -84,7 +84,7 @@ describe("two deadlocks", () => {
   test("that have nothing in common are both broken", () => {
     const [t4, t5] = [party(4, "a14", "b24"), party(5, "a15", "b25")];
     const both = waits("a12 a11", "b21 b22", "a15 a14", "b24 b25");
-    expect(victims(both, [T1, T2, t4, t5]).toSorted()).toEqual([2, 5]);
+    expect(new Set(victims(both, [T1, T2, t4, t5]))).toEqual(new Set([2, 5]));
     expect(findDeadlocks(joinWaits(both, [T1, T2, t4, t5]), 1)).toHaveLength(1);
   });
 
