@@ -150,10 +150,11 @@ function printedRefusal(sql: string, error: SqlError): string {
 }
 
 function caret(sql: string, position: number): readonly string[] {
-  const before = [...sql].slice(0, position - 1).join("");
+  const characters = Array.from(sql);
+  const before = characters.slice(0, position - 1).join("");
   const number = before.split("\n").length;
   const line = sql.split("\n")[number - 1] ?? "";
   const label = `LINE ${number}: `;
-  const column = [...before].length - [...before.slice(0, before.lastIndexOf("\n") + 1)].length;
+  const column = Array.from(before.slice(before.lastIndexOf("\n") + 1)).length;
   return [`${label}${line}`, `${" ".repeat(label.length + column)}^`];
 }

@@ -125,7 +125,7 @@ test("SIGTERM lets an open transaction end, takes no new clients, and ends with 
   await busy.query("INSERT INTO users VALUES (2, 'b')");
   command.child.kill("SIGTERM");
   await idleEnded;
-  await expect(connect()).rejects.toThrow();
+  await expect(connect()).rejects.toThrow(/ECONNREFUSED|shutting down|terminated/);
   await busy.query("COMMIT");
   expect(await command.finished).toMatchObject({ code: 0, stderr: "" });
   expect((await server.query("users0", "SELECT name FROM users WHERE id = 2")).rows).toEqual([
@@ -152,7 +152,7 @@ test("no SQL text in the log at its usual level", async () => {
   const command = await startServe();
   const client = await connect();
   await client.query("SELECT 'a-literal' FROM users WHERE id = 1");
-  await expect(client.query("SELECT 'a-literal' FROM nowhere")).rejects.toThrow();
+  await expect(client.query("SELECT 'a-literal' FROM nowhere")).rejects.toThrow("nowhere");
   await client.end();
   expect(command.output()).not.toContain("a-literal");
 });

@@ -12,6 +12,9 @@ const FUNCTION_LINES_MAX = 70;
 const LONGER_FOR_A_REASON: Readonly<Record<string, string>> = {
   "base/sql-error.ts": "the catalogue of errors is one table",
   "proxy/protocol/saslprep-tables.ts": "the tables of RFC 3454",
+  "test/protocol/message-vectors.ts": "one vector for each message, as data",
+  "test/session/scripts-extended.ts": "conversations, as data",
+  "test/session/scripts-simple.ts": "conversations, as data",
 };
 
 const files = sourceFiles();
