@@ -1,6 +1,11 @@
 /** The names in a map file: of databases and colocations (ours), of schemas, tables and columns (PostgreSQL's). */
 import { IDENTIFIER_BYTES_MAX } from "../../base/limits.ts";
-import { didYouMean, type FieldPath, type ProblemList, quoted } from "../../base/document/problems.ts";
+import {
+  didYouMean,
+  type FieldPath,
+  type ProblemList,
+  quoted,
+} from "../../base/document/problems.ts";
 
 /** Ours stand in `database.schema`, metrics and URLs, so they are plain. */
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_-]*$/;

@@ -10,7 +10,12 @@ import type { Placement } from "../shard-map.ts";
 import { placementFile } from "./format.ts";
 import { checkDatabase, checkIdentifier } from "./names.ts";
 import type { AssignedShards, PlacementEntry } from "./placement-entry.ts";
-import { type FieldPath, fieldText, type ProblemList, quoted } from "../../base/document/problems.ts";
+import {
+  type FieldPath,
+  fieldText,
+  type ProblemList,
+  quoted,
+} from "../../base/document/problems.ts";
 import { readHashShards } from "./shards-of-hash.ts";
 import { readListShards } from "./shards-of-list.ts";
 import { readRangeShards } from "./shards-of-range.ts";
