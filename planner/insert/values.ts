@@ -197,7 +197,12 @@ class InsertSplitter {
 
   #template(): InsertTemplate {
     const { rowsExtent } = this.#layout;
-    const edits = [...this.#input.tables.edits, ...this.#columnEdits(), ...this.#overridingEdits()];
+    const edits = [
+      ...this.#input.tables.edits,
+      ...this.#columnEdits(),
+      ...this.#overridingEdits(),
+      ...this.#valuesEdits(),
+    ];
     return {
       statement: templateOf(this.#input.statement.text, edits),
       rowsStart: rowsExtent.start,
@@ -210,16 +215,18 @@ class InsertSplitter {
     const added = this.#appended.map(({ column }) => column.name);
     if (this.#layout.rows.length === 0) {
       const names = added.length > 0 ? added : [this.#input.relation.columns[0]?.name ?? ""];
-      return [
-        insertion(targetEnd, ` (${names.map(quoteIdentifier).join(", ")})`),
-        insertion(this.#layout.valuesStart, "VALUES "),
-      ];
+      return [insertion(targetEnd, ` (${names.map(quoteIdentifier).join(", ")})`)];
     }
     if (added.length === 0) return [];
     if (columnsClose !== undefined)
       return [insertion(columnsClose, added.map((name) => `, ${quoteIdentifier(name)}`).join(""))];
     const names = [...this.#columns.given.map(({ name }) => name), ...added];
     return [insertion(targetEnd, ` (${names.map(quoteIdentifier).join(", ")})`)];
+  }
+
+  /** DEFAULT VALUES becomes VALUES and a row: OVERRIDING, where there is one, stands before it. */
+  #valuesEdits(): readonly TemplateEdit[] {
+    return this.#layout.rows.length === 0 ? [insertion(this.#layout.valuesStart, "VALUES ")] : [];
   }
 
   /** A value the proxy writes into an identity column must count, whatever the client's clause says. */

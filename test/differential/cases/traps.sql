@@ -287,3 +287,7 @@ SELECT seats FROM tenants WHERE (org, region) = (1, 'us')
 
 -- expect: equal or refused
 SELECT seats FROM tenants WHERE (org, region) IN ((1, 'us'), (2, 'eu'))
+
+-- The row of DEFAULT VALUES is written out with the identity's value, after OVERRIDING SYSTEM VALUE.
+-- expect: equal
+INSERT INTO tickets DEFAULT VALUES RETURNING title, priority
