@@ -106,10 +106,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
 }
 
-async function openParts(
-  { map, config, log, metrics, port, adminPort }: ProxyOptions,
-  backends: Backends,
-) {
+async function openParts(options: ProxyOptions, backends: Backends) {
+  const { map, config, log, metrics, adminPort } = options;
   const inDoubt = new InDoubt(backends);
   const processId = randomBytes(8).toString("hex");
   const twoPhase = new TwoPhaseCommit(backends, inDoubt, () => processId);
@@ -147,17 +145,7 @@ async function openParts(
     log,
     metrics,
   });
-  const listener = await Listener.listen({
-    host: config.listen.host,
-    port: port ?? config.listen.port,
-    authentication: await authenticationPolicy(config, backends, topology, log),
-    sessions,
-    log,
-    metrics,
-    tls: await tlsOptions(config),
-    clientsMax: config.listen.max_clients,
-    authenticationTimeoutMs: config.timeouts.authentication_ms,
-  });
+  const listener = await openListener(options, sessions, backends, topology);
   try {
     const isReady = () => topology.isReachable;
     const admin = await startAdminHttp({
@@ -178,6 +166,25 @@ async function openParts(
     await listener.close();
     throw error;
   }
+}
+
+async function openListener(
+  { config, log, metrics, port }: ProxyOptions,
+  sessions: Sessions,
+  backends: Backends,
+  topology: LiveTopology,
+): Promise<Listener> {
+  return Listener.listen({
+    host: config.listen.host,
+    port: port ?? config.listen.port,
+    authentication: await authenticationPolicy(config, backends, topology, log),
+    sessions,
+    log,
+    metrics,
+    tls: await tlsOptions(config),
+    clientsMax: config.listen.max_clients,
+    authenticationTimeoutMs: config.timeouts.authentication_ms,
+  });
 }
 
 async function tlsOptions({ listen: { tls } }: Config): Promise<FrontendTlsOptions | undefined> {
