@@ -6,7 +6,6 @@
  * wrong by itself: names and columns are resolved again by the servers.
  */
 import { CATALOG_POLL_INTERVAL_MS, CATALOG_LOAD_TIMEOUT_MS } from "../../base/limits.ts";
-import type { DatabaseName } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
