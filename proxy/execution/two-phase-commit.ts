@@ -62,7 +62,7 @@ export class TwoPhaseCommit {
       coordinator: coordinator.database,
     };
     try {
-      await this.#ensureRecordTable(coordinator.database, signal);
+      await this.#ensureRecordTable(coordinator, signal);
     } catch (error) {
       await Promise.all(writers.map(({ connection }) => rollback(connection)));
       throw error;
@@ -72,13 +72,21 @@ export class TwoPhaseCommit {
     await this.#finish(transaction, participants);
   }
 
-  /** The table is made before it is needed, outside of any client's transaction. */
-  async #ensureRecordTable(database: DatabaseName, signal: AbortSignal): Promise<void> {
+  /**
+   * The table is made before it is needed, outside of any client's transaction. Whether it is
+   * there the transaction itself can ask: a second connection may be one too many.
+   */
+  async #ensureRecordTable(coordinator: Writer, signal: AbortSignal): Promise<void> {
+    const { database } = coordinator;
     if (this.#ready.has(database)) return;
+    const { rows } = await coordinator.connection.query(COMMIT_RECORD_EXISTS);
+    if (rows[0]?.[0] === "t") {
+      this.#ready.add(database);
+      return;
+    }
     const connection = await this.#backends.acquire(database, signal);
     try {
-      const { rows } = await connection.query(COMMIT_RECORD_EXISTS);
-      if (rows[0]?.[0] !== "t") await connection.query(CREATE_COMMIT_RECORD);
+      await connection.query(CREATE_COMMIT_RECORD);
       this.#ready.add(database);
     } finally {
       this.#backends.release(connection);

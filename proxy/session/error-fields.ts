@@ -12,7 +12,10 @@ export function errorFields(
   severity: "ERROR" | "FATAL",
   charactersBefore = 0,
 ): ErrorFields {
-  if (error instanceof BackendError) return moved(error.fields, charactersBefore);
+  if (error instanceof BackendError) {
+    const fields = moved(error.fields, charactersBefore);
+    return severity === "FATAL" ? { ...fields, S: severity, V: severity } : fields;
+  }
   if (error instanceof SqlError) {
     const fields = fieldsOf(severity, error.sqlstate, error.message);
     return moved(

@@ -18,6 +18,9 @@ const SHARDED = `
 const REFERENCE = "CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);";
 const UNLISTED = "CREATE TABLE notes (id integer PRIMARY KEY, body text);";
 /** In every database, since a statement may call it anywhere. */
+/** Another table of the same name, for who asks for its schema. */
+const SIDE = `CREATE SCHEMA side; CREATE TABLE side.accounts (id bigint, own text);
+  INSERT INTO side.accounts VALUES (1, 'of side');`;
 const FUNCTIONS = `
   CREATE FUNCTION public.say(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
     $$ BEGIN RAISE NOTICE 'it said: %', $1 USING HINT = 'no hint', DETAIL = 'none'; RETURN $1; END $$;
@@ -46,7 +49,7 @@ export async function startServers(options: TestProxyOptions = {}): Promise<Serv
     const first = stack.use(await startPostgres({ databases: ["plain", "main"], settings }));
     const second = stack.use(await startPostgres({ databases: ["east", "west"], settings }));
     await first.query("plain", `${SHARDED} ${REFERENCE} ${UNLISTED} ${FUNCTIONS}`);
-    await first.query("main", `${SHARDED} ${REFERENCE} ${UNLISTED} ${FUNCTIONS}`);
+    await first.query("main", `${SHARDED} ${REFERENCE} ${UNLISTED} ${FUNCTIONS} ${SIDE}`);
     await second.query("east", `${SHARDED} ${REFERENCE} ${FUNCTIONS}`);
     await second.query(
       "west",
