@@ -112,7 +112,7 @@ SELECT avg(balance), avg(score), sum(balance), sum(score) FROM users
 -- expect: equal
 SELECT count(*), sum(age), avg(age), bool_and(active) FROM users WHERE id > 100 AND id < 200
 
--- expect: equal
+-- expect: equal or refused
 SELECT count(*) FROM users GROUP BY active HAVING count(*) > 100
 
 -- expect: equal
@@ -291,3 +291,11 @@ SELECT seats FROM tenants WHERE (org, region) IN ((1, 'us'), (2, 'eu'))
 -- The row of DEFAULT VALUES is written out with the identity's value, after OVERRIDING SYSTEM VALUE.
 -- expect: equal
 INSERT INTO tickets DEFAULT VALUES RETURNING title, priority
+
+-- LIMIT 0 over several placements.
+-- expect: equal
+SELECT id FROM users ORDER BY id LIMIT 0
+
+-- Every column of the row is the server's own, the shard key too.
+-- expect: equal
+INSERT INTO tickets DEFAULT VALUES
