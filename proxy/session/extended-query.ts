@@ -265,12 +265,16 @@ export class ExtendedQuery {
     );
     if (rowLimit <= 0 || portal.columns === undefined) {
       for await (const event of stream) {
+        // A gather that wants no row (LIMIT 0) completes before any backend has answered Bind.
+        this.say();
         if (event.kind === "complete") portal.progress = { kind: "done", tag: event.tag };
         await responder.event(event);
       }
       return;
     }
-    await this.#resume(portal, await this.#collect(stream), rowLimit);
+    const rows = await this.#collect(stream);
+    this.say();
+    await this.#resume(portal, rows, rowLimit);
   }
 
   /** A limited Execute: the statement runs to its end, and what the client did not ask for waits. */
