@@ -46,12 +46,12 @@ export const METRICS = {
   },
   colonnade_statements_total: {
     type: "counter",
-    help: "Statements run, by kind (select, insert, ...) and route (single, scatter, ...).",
+    help: "Queries and writes run, by kind (read, write or insert) and route (single or scatter).",
     labels: ["kind", "route"],
   },
   colonnade_statement_seconds: {
     type: "histogram",
-    help: "Time from a statement's arrival to its last byte, by route.",
+    help: "Time from a planned statement's start to the last of its answer, which the client takes at its own pace, by route.",
     labels: ["route"],
     buckets: SECONDS,
   },

@@ -180,8 +180,7 @@ class AggregateBuilder {
     )
       return;
     walkNodes(call.args, ({ kind, body }) => {
-      const column =
-        kind === "ColumnRef" ? this.#level.columnOf({ ColumnRef: body } as Node) : undefined;
+      const column = kind === "ColumnRef" ? this.#level.columnOf({ ColumnRef: body }) : undefined;
       const type = column === undefined ? undefined : typeOfColumn(column, this.#context.catalog);
       const isUnknown = kind === "ColumnRef" && (type === undefined || type === 0);
       const isCast =

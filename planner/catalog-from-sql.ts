@@ -130,7 +130,7 @@ class SchemaFile {
     const isPlain = index.whereClause === undefined && names.every((name) => name !== undefined);
     this.#find(index.relation)?.uniqueKeys.push({
       name: index.idxname ?? "",
-      columns: isPlain ? (names as string[]) : undefined,
+      columns: isPlain ? names : undefined,
     });
   }
 

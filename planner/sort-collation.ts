@@ -77,7 +77,7 @@ function collationsWithin(
       collations.push(...(named.length === 0 ? [undefined] : named));
     }
     if (kind !== "ColumnRef") return true;
-    const column = level.columnOf({ ColumnRef: body } as Node);
+    const column = level.columnOf({ ColumnRef: body });
     if (column === undefined) collations.push(undefined);
     else if (isCollatable(column)) collations.push(collationOfColumn(column, catalog));
     return false;

@@ -22,7 +22,7 @@ export function synthesize(tree: Node): ParsedStatement {
 
 function print(tree: Node): string {
   try {
-    return deparseSync(tree as Parameters<typeof deparseSync>[0], { pretty: false });
+    return deparseSync(tree, { pretty: false });
   } catch {
     return refuse(
       "synthesized_statement_differs",

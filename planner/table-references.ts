@@ -30,8 +30,7 @@ export function tableReferences(node: Node): TableReferences {
         const table = child as RangeVar;
         if (!isWithQuery(table, inner)) tables.push(table);
       } else if (key === "ColumnRef") {
-        if (((child as ColumnRef).fields?.length ?? 0) > 2)
-          schemaQualifiedColumns.push(child as ColumnRef);
+        if (((child as ColumnRef).fields?.length ?? 0) > 2) schemaQualifiedColumns.push(child);
       } else {
         // The target of a writing statement is a table even where a WITH query has its name.
         if (WRITING_STATEMENTS.has(key))

@@ -82,22 +82,22 @@ export function walkExpression(
     ({ kind, body }) => {
       switch (kind) {
         case "SubLink":
-          walkSubLink(run, body as SubLink, scope, place);
+          walkSubLink(run, body, scope, place);
           return false;
         case "FuncCall":
-          walkCall(run, body as FuncCall, scope);
+          walkCall(run, body, scope);
           return true;
         case "ColumnRef":
-          walkColumn(run, body as ColumnRef, scope);
+          walkColumn(run, body, scope);
           return false;
         case "ParamRef":
           run.countParameter((body as { readonly number?: number }).number ?? 0);
           return false;
         case "TypeCast":
-          walkCast(run, body as TypeCast);
+          walkCast(run, body);
           return true;
         case "A_Expr":
-          walkOperator(run, body as A_Expr);
+          walkOperator(run, body);
           return true;
         case "CurrentOfExpr":
           run.barsSharded(
@@ -178,7 +178,7 @@ function belongsToOuterLevel(call: FuncCall, scope: Scope): boolean {
   walkNodes([call.args, call.agg_filter, call.agg_order], ({ kind, body }) => {
     if (kind !== "ColumnRef") return true;
     hasColumns = true;
-    hasOwn ||= resolveColumn(body as ColumnRef, scope)?.level === scope.level;
+    hasOwn ||= resolveColumn(body, scope)?.level === scope.level;
     return false;
   });
   return hasColumns && !hasOwn;
@@ -228,7 +228,7 @@ function walkOperator(run: AnalysisRun, expression: A_Expr): void {
 /** Whether a node of the tree is a sub-select, for callers that treat one by themselves. */
 export function subLinkOf(node: Node): SubLink | undefined {
   const inner = unwrap(node);
-  return inner?.kind === "SubLink" ? (inner.body as SubLink) : undefined;
+  return inner?.kind === "SubLink" ? inner.body : undefined;
 }
 
 /** INTO makes a table; no level may have it. */

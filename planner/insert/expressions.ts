@@ -25,16 +25,16 @@ export function checkInsertExpressions(
   walkNodes(expressions, ({ kind, body }) => {
     switch (kind) {
       case "FuncCall":
-        checkCall(body as FuncCall, target, table, context);
+        checkCall(body, target, table, context);
         return true;
       case "SQLValueFunction":
-        checkValueFunction(body as SQLValueFunction, target, table);
+        checkValueFunction(body, target, table);
         return true;
       case "TypeCast":
-        checkCast(body as TypeCast);
+        checkCast(body);
         return true;
       case "SubLink":
-        checkSubLink(body as SubLink, target, table, context);
+        checkSubLink(body, target, table, context);
         return true;
       default:
         return true;

@@ -214,6 +214,7 @@ export class StatementRunner {
     plan: QueryPlan | InsertPlan,
     signal: AbortSignal,
   ): ResultStream {
+    const startedMs = performance.now();
     const physical = await this.bind(plan, request.protocol, signal);
     const needsBlock = physical.fragments.length > 1 && physical.access === "write";
     const transaction = await this.#blockFor(request, needsBlock, signal);
@@ -226,15 +227,20 @@ export class StatementRunner {
       types: { byOid: catalog.types, extraFloatDigits },
       catalogEpoch: catalog.epoch,
     });
-    this.#services.metrics.increment("colonnade_statements_total", {
-      kind: plan.kind === "insert" ? "insert" : physical.access,
-      route: physical.fragments.length > 1 ? "scatter" : "single",
-    });
-    yield* executor.execute(
-      { plan: physical, protocol: request.protocol, output, describe: request.describe },
-      transaction,
-      signal,
-    );
+    const { metrics } = this.#services;
+    const route = physical.fragments.length > 1 ? "scatter" : "single";
+    const kind = plan.kind === "insert" ? "insert" : physical.access;
+    metrics.increment("colonnade_statements_total", { kind, route });
+    try {
+      yield* executor.execute(
+        { plan: physical, protocol: request.protocol, output, describe: request.describe },
+        transaction,
+        signal,
+      );
+    } finally {
+      const seconds = (performance.now() - startedMs) / 1000;
+      metrics.observe("colonnade_statement_seconds", { route }, seconds);
+    }
   }
 
   async bind(

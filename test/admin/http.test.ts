@@ -34,12 +34,12 @@ test("healthz answers from the start; readyz once the proxy is ready", async () 
 });
 
 test("metrics are Prometheus' text, with every metric of the catalogue", async () => {
-  metrics.increment("colonnade_statements_total", { kind: "select", route: "single" }, 3);
+  metrics.increment("colonnade_statements_total", { kind: "read", route: "single" }, 3);
   metrics.set("colonnade_map_version", {}, 12);
   metrics.observe("colonnade_statement_seconds", { route: "single" }, 0.002);
   const [status, text] = await get("/metrics");
   expect(status).toBe(200);
-  expect(text).toContain('colonnade_statements_total{kind="select",route="single"} 3');
+  expect(text).toContain('colonnade_statements_total{kind="read",route="single"} 3');
   expect(text).toContain("colonnade_map_version 12");
   expect(text).toContain('colonnade_statement_seconds_bucket{le="0.0025",route="single"} 1');
 });

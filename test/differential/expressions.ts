@@ -166,9 +166,7 @@ export function scalar(
   const { random } = writing;
   const columns = scope.filter((column) => column.type === type);
   const leaf =
-    columns.length > 0 && random.chance(80)
-      ? random.pick(columns).sql
-      : `${castable(writing, type)}`;
+    columns.length > 0 && random.chance(80) ? random.pick(columns).sql : castable(writing, type);
   if (depth === 0 || random.chance(30)) return leaf;
   const other = (): string => scalar(writing, scope, type, depth - 1);
   if (random.chance(25)) {

@@ -1,7 +1,7 @@
 /** Transactions over several databases, with every way in which their commit can go wrong. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseName } from "../../base/ids.ts";
-import { SqlError } from "../../base/sql-error.ts";
+import type { SqlError } from "../../base/sql-error.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { BackendError } from "../../proxy/backend/backend-error.ts";
 import { Backends } from "../../proxy/backend/backends.ts";

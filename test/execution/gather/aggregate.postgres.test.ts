@@ -192,7 +192,7 @@ async function query(sql: string): Promise<{ rows: (string | null)[][]; typeOids
   const result = await client.query<(string | null)[]>({
     text: sql,
     rowMode: "array",
-    types: RAW as never,
+    types: RAW,
   });
   return { rows: result.rows, typeOids: result.fields.map(({ dataTypeID }) => dataTypeID) };
 }

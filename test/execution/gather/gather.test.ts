@@ -97,10 +97,10 @@ test("LIMIT 0 asks no shard for a row", async () => {
   expect([shard.asked, shard.isStopped]).toEqual([0, true]);
 });
 
-test.each([
+test.each<[string, Gather]>([
   ["concat", CONCAT],
   ["merge", mergeBy()],
-  ["agree", { kind: "agree" } as Gather],
+  ["agree", { kind: "agree" }],
 ])("an error of one shard stops the others and is thrown: %s", async (_, how) => {
   const failure = new Error("division by zero");
   const failing = new HandShard("a", ID, [ids(1)], { failure });
