@@ -97,6 +97,12 @@ export const PREPARED_STATEMENTS_PER_CLIENT_MAX = 10_000;
 /** Portals one client may keep open in one transaction. */
 export const PORTALS_PER_CLIENT_MAX = 1_000;
 
+/** Characters of the SET statements that make one client's settings. PostgreSQL's own settings need a few hundred. */
+export const SETTINGS_LENGTH_MAX = 16 * 1024;
+
+/** Statements with longer texts are described each time, rather than kept with all their text. */
+export const DESCRIPTION_KEY_LENGTH_MAX = SETTINGS_LENGTH_MAX + PLAN_CACHE_TEXT_LENGTH_MAX;
+
 /** Savepoints one transaction may hold: each is replayed in every database that joins later. */
 export const SAVEPOINTS_PER_TRANSACTION_MAX = 10_000;
 

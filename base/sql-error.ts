@@ -368,6 +368,11 @@ export const ERRORS = {
   },
   portal_exists: { sqlstate: "42P03", when: "A Bind message names a portal that is open." },
   portal_unknown: { sqlstate: "34000", when: "A message names a portal that is not there." },
+  settings_too_long: {
+    sqlstate: "54000",
+    when: "The settings of one session are too long to be kept and sent to each backend.",
+    hint: "Set fewer or shorter values, or reset what is not used any more.",
+  },
   too_many_savepoints: { sqlstate: "54000", when: "One transaction holds too many savepoints." },
   message_malformed: {
     sqlstate: "08P01",

@@ -5,6 +5,7 @@
 import { invariant } from "../../base/invariant.ts";
 import { GATHER_BYTES_MAX } from "../../base/limits.ts";
 import type { DatabaseName } from "../../base/ids.ts";
+import { SqlError } from "../../base/sql-error.ts";
 import type { Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
@@ -104,7 +105,7 @@ export class Executor {
     transaction: Transaction | undefined,
     signal: AbortSignal,
   ): ResultStream {
-    const notices: Buffer[] = [];
+    const notices = new Notices();
     const scatter = await this.#open(request, transaction, signal, notices);
     let isDone = false;
     try {
@@ -113,12 +114,12 @@ export class Executor {
       }
       let count = 0;
       for await (const rows of this.#rows(request, scatter.databases)) {
-        yield* takeNotices(notices);
+        yield* notices.take();
         count += rows.count;
         yield { kind: "rows", rows };
       }
       const tag = await this.#tag(request.plan, scatter.databases, count);
-      yield* takeNotices(notices);
+      yield* notices.take();
       yield { kind: "complete", tag };
       isDone = true;
     } finally {
@@ -131,7 +132,7 @@ export class Executor {
     request: ExecutionRequest,
     transaction: Transaction | undefined,
     signal: AbortSignal,
-    notices: Buffer[],
+    notices: Notices,
   ): Promise<{ databases: readonly DatabaseRows[]; close: (isDone: boolean) => Promise<void> }> {
     const byDatabase = Map.groupBy(request.plan.fragments, ({ database }) => database);
     const opened: {
@@ -142,10 +143,7 @@ export class Executor {
     const protocol = this.#shardProtocol(request);
     try {
       for (const database of [...byDatabase.keys()].sort()) {
-        const participant = await transaction?.join(database, signal);
-        if (request.plan.access === "write") markWritten(participant, undefined);
-        const connection =
-          participant?.connection ?? (await this.#backends.acquire(database, signal));
+        // Made before its backend is taken: a type that the database lacks is refused here.
         const fragments = (byDatabase.get(database) ?? []).map((fragment) => ({
           placementId: fragment.placementId,
           request: {
@@ -154,7 +152,11 @@ export class Executor {
           },
           rowIndexes: fragment.rowIndexes,
         }));
-        const rows = new DatabaseRows(connection, fragments, (bytes) => notices.push(bytes));
+        const participant = await transaction?.join(database, signal);
+        if (request.plan.access === "write") markWritten(participant, undefined);
+        const connection =
+          participant?.connection ?? (await this.#backends.acquire(database, signal));
+        const rows = new DatabaseRows(connection, fragments, (bytes) => notices.add(bytes));
         opened.push({ connection, participant, rows });
       }
     } catch (error) {
@@ -253,8 +255,24 @@ function isFixedScalar(typeOid: number): boolean {
 
 async function* none(): AsyncGenerator<DataRowRun> {}
 
-function* takeNotices(notices: Buffer[]): Generator<ResultEvent> {
-  for (const bytes of notices.splice(0)) yield { kind: "notice", bytes };
+/** Notices of all shards, in the order they came, until the next rows give them a place to go. */
+class Notices {
+  #notices: Buffer[] = [];
+  #bytes = 0;
+
+  add(bytes: Buffer): void {
+    this.#bytes += bytes.length;
+    if (this.#bytes > GATHER_BYTES_MAX)
+      throw new SqlError("gather_memory_exceeded", "the statement's notices take too much memory");
+    this.#notices.push(bytes);
+  }
+
+  *take(): Generator<ResultEvent> {
+    const notices = this.#notices;
+    this.#notices = [];
+    this.#bytes = 0;
+    for (const bytes of notices) yield { kind: "notice", bytes };
+  }
 }
 
 function markAll(

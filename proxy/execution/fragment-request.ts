@@ -140,7 +140,12 @@ function evictOldest(connection: BackendConnection, writer: FrameWriter): void {
   }
 }
 
-/** A Parse may have failed: whatever this request was to prepare is not known to be there. */
+/** The backend has the request's statement under a name. */
+export function isPrepared(connection: BackendConnection, request: FragmentRequest): boolean {
+  return connection.prepared.has(preparedKey(request));
+}
+
+/** What this request was to prepare is not there, or not to be used again. */
 export function forgetPrepared(connection: BackendConnection, request: FragmentRequest): void {
   connection.prepared.delete(preparedKey(request));
 }

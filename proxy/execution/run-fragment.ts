@@ -17,7 +17,7 @@ import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import { encodeCopyFail } from "../protocol/frontend/copy-fail.ts";
-import { forgetPrepared, writeFragment } from "./fragment-request.ts";
+import { forgetPrepared, isPrepared, writeFragment } from "./fragment-request.ts";
 import type { FragmentRequest, OidTranslation } from "./fragment-request.ts";
 import type { ResultStream } from "./result-event.ts";
 
@@ -33,6 +33,7 @@ export async function* runFragment(
   connection: BackendConnection,
   request: FragmentRequest,
 ): ResultStream {
+  let isParsed = isPrepared(connection, request);
   writeFragment(connection, request, WRITER);
   const { translation } = request;
   let columns: readonly ColumnDescription[];
@@ -53,6 +54,9 @@ export async function* runFragment(
         case BACKEND_TYPE.commandComplete:
           yield { kind: "complete", tag: decodeCommandComplete(runBody(run)).tag };
           break;
+        case BACKEND_TYPE.parseComplete:
+          isParsed = true;
+          break;
         case BACKEND_TYPE.bindComplete:
           if (request.protocol.kind === "extended") request.protocol.onBound();
           break;
@@ -68,10 +72,12 @@ export async function* runFragment(
         case BACKEND_TYPE.copyInResponse:
           failure = refuseCopy(connection);
           break;
-        case BACKEND_TYPE.errorResponse:
-          forgetPrepared(connection, request);
-          failure ??= new BackendError(inClientText(errorFields(run), request.rendered));
+        case BACKEND_TYPE.errorResponse: {
+          const fields = errorFields(run);
+          if (!isParsed || isUnusable(fields)) forgetPrepared(connection, request);
+          failure ??= new BackendError(inClientText(fields, request.rendered));
           break;
+        }
         case BACKEND_TYPE.readyForQuery:
           if (failure !== undefined) throw failure;
           return;
@@ -83,6 +89,14 @@ export async function* runFragment(
     await drainToReady(connection);
   }
 }
+
+/** The statement's result has changed since it was prepared, or something on the server has dropped it. */
+function isUnusable({ C: sqlstate }: ErrorFields): boolean {
+  return sqlstate === FEATURE_NOT_SUPPORTED || sqlstate === INVALID_SQL_STATEMENT_NAME;
+}
+
+const FEATURE_NOT_SUPPORTED = "0A000";
+const INVALID_SQL_STATEMENT_NAME = "26000";
 
 function refuseCopy(connection: BackendConnection): SqlError {
   encodeCopyFail({ kind: "copyFail", reason: "COPY is not carried by the proxy" }, WRITER);

@@ -126,6 +126,8 @@ export class Commands {
   async #setting(plan: SettingPlan, signal: AbortSignal): Promise<string> {
     const sql = this.#statementFor(plan);
     const open = this.#runner.transaction.current;
+    const pending = open?.pendingSettings.map((each) => each.sql) ?? [];
+    this.#settings.refuseTooLong(plan.action === "set" ? [...pending, sql] : pending);
     if (open === undefined) {
       await this.#runner.withCatalog(signal, (connection) => this.#setAlone(connection, plan, sql));
     } else {

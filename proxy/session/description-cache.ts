@@ -2,7 +2,7 @@
  * Parameters and columns of statements, as the catalog database describes them, kept by
  * text, declared types, settings and catalog: a statement met before costs no round trip.
  */
-import { DESCRIPTION_CACHE_ENTRIES_MAX } from "../../base/limits.ts";
+import { DESCRIPTION_CACHE_ENTRIES_MAX, DESCRIPTION_KEY_LENGTH_MAX } from "../../base/limits.ts";
 import type { Description } from "../execution/describe.ts";
 import { BoundedCache } from "./bounded-cache.ts";
 
@@ -20,8 +20,10 @@ export class DescriptionCache {
     return this.#cache.get(keyText(key));
   }
 
+  /** Long texts are hardly met twice, and would hold much memory. */
   set(key: DescriptionKey, description: Description): void {
-    this.#cache.set(keyText(key), description);
+    const text = keyText(key);
+    if (text.length <= DESCRIPTION_KEY_LENGTH_MAX) this.#cache.set(text, description);
   }
 }
 

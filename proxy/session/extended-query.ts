@@ -266,7 +266,8 @@ export class ExtendedQuery {
     if (rowLimit <= 0 || portal.columns === undefined) {
       for await (const event of stream) {
         // A gather that wants no row (LIMIT 0) completes before any backend has answered Bind.
-        this.say();
+        // A notice may come before that answer: planning at Bind runs functions, too.
+        if (event.kind !== "notice") this.say();
         if (event.kind === "complete") portal.progress = { kind: "done", tag: event.tag };
         await responder.event(event);
       }

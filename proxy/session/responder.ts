@@ -20,9 +20,11 @@ import { FrameWriter } from "../protocol/frame-writer.ts";
 import type { Client } from "./client.ts";
 import type { ResultEvent } from "../execution/result-event.ts";
 
+/** Filled and taken within one call, so one serves all sessions: an arena each would be most of an idle client's memory. */
+const WRITER = new FrameWriter();
+
 export class Responder {
   readonly #client: Client;
-  readonly #writer = new FrameWriter();
   readonly #parameters = new Map<string, string>();
 
   constructor(client: Client) {
@@ -112,7 +114,7 @@ export class Responder {
   }
 
   #send(encode: (writer: FrameWriter) => void): void {
-    encode(this.#writer);
-    this.#client.write(this.#writer.take());
+    encode(WRITER);
+    this.#client.write(WRITER.take());
   }
 }

@@ -3,6 +3,8 @@
  * packet gave is where RESET goes back to, and a transaction that rolls back takes its SETs
  * with it. The values themselves are the server's matter: statements are kept as written.
  */
+import { SETTINGS_LENGTH_MAX } from "../../base/limits.ts";
+import { SqlError } from "../../base/sql-error.ts";
 import type { SettingsScript } from "../execution/session-settings.ts";
 import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
 
@@ -16,6 +18,16 @@ export class SessionSettings {
     // The proxy's own name stands on its connections; a client that gives none has none.
     this.#startup = new Map([["application_name", ""], ...startup]);
     this.#statements = this.#startupStatements();
+    this.refuseTooLong([]);
+  }
+
+  /** Asked before `more` statements run, so that what has committed is never refused. */
+  refuseTooLong(more: readonly string[]): void {
+    let length = 0;
+    for (const sql of [...this.#statements.values(), ...more]) length += sql.length;
+    if (length > SETTINGS_LENGTH_MAX) {
+      throw new SqlError("settings_too_long", `settings exceed ${SETTINGS_LENGTH_MAX} characters`);
+    }
   }
 
   get script(): SettingsScript {

@@ -43,7 +43,7 @@ export function comparing(title: string, cases: Readonly<Record<string, Case>>):
   });
   beforeEach(() => servers.reset());
 
-  describe(title, () => {
+  describe(`${title}, compared`, () => {
     for (const [name, { script, settings, differs }] of Object.entries(cases)) {
       for (const pace of ["at once", "one by one"] as const) {
         test(`${name} (${pace})`, async () => {

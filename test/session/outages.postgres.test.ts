@@ -83,7 +83,7 @@ describe("SIGTERM", () => {
     await sleep(300);
     process.kill(servers.proxy.pid, "SIGTERM");
     await expect(idle.receive().then(() => idle.receive())).rejects.toBeInstanceOf(ConnectionLost);
-    await expect(servers.proxy.connect()).rejects.toThrow();
+    await expect(servers.proxy.connect()).rejects.toThrow("ECONNREFUSED");
     expect(await busy.query("SELECT balance FROM accounts WHERE id = 1")).toEqual([["77"]]);
     expect(await converse(busy, [query("COMMIT")])).toEqual([
       "CommandComplete COMMIT",

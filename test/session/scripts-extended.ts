@@ -68,6 +68,9 @@ export const EXTENDED: Readonly<Record<string, Case>> = {
       query("COMMIT"),
     ],
   },
+  "a scatter that wants no row": {
+    script: [run("SELECT id FROM accounts ORDER BY id LIMIT 0"), sync()],
+  },
   "a portal twice": { script: [parse("", ONE), bind("", "", ["1"]), execute(), execute(), sync()] },
   "a write's portal twice": {
     script: [

@@ -12,7 +12,7 @@ const SHARDED = `
   CREATE TABLE accounts (id bigint PRIMARY KEY, name text, balance integer NOT NULL CHECK (balance >= 0));
   CREATE TABLE entries (account bigint REFERENCES accounts, n integer, note text, PRIMARY KEY (account, n));
   CREATE TABLE late (account bigint, n integer, CONSTRAINT late_once UNIQUE (account, n) DEFERRABLE INITIALLY DEFERRED);
-  CREATE TABLE things (id bigint PRIMARY KEY, small smallint, number numeric(10,2), real float4, double float8,
+  CREATE TABLE things (id bigint PRIMARY KEY, small smallint, number numeric(10,2), single float4, wide float8,
     flag boolean, letters varchar(10), fixed char(5), word text, bytes bytea, day date, moment timestamp,
     instant timestamptz, hour time, span interval, one uuid, document jsonb, list integer[], words text[]);`;
 const REFERENCE = "CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);";
