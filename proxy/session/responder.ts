@@ -20,12 +20,15 @@ import { FrameWriter } from "../protocol/frame-writer.ts";
 import type { Client } from "./client.ts";
 import type { ResultEvent } from "../execution/result-event.ts";
 
+const NO_PARAMETERS: ReadonlyMap<string, string> = new Map();
+
 /** Filled and taken within one call, so one serves all sessions: an arena each would be most of an idle client's memory. */
 const WRITER = new FrameWriter();
 
 export class Responder {
   readonly #client: Client;
-  readonly #parameters = new Map<string, string>();
+  /** What the client was last told; the map is its environment's, shared with all clients alike. */
+  #parameters: ReadonlyMap<string, string> = NO_PARAMETERS;
 
   constructor(client: Client) {
     this.#client = client;
@@ -106,11 +109,11 @@ export class Responder {
   parameterStatuses(parameters: ReadonlyMap<string, string>): void {
     for (const [name, value] of parameters) {
       if (this.#parameters.get(name) === value) continue;
-      this.#parameters.set(name, value);
       this.#send((writer) =>
         encodeParameterStatus({ kind: "parameterStatus", name, value }, writer),
       );
     }
+    this.#parameters = parameters;
   }
 
   #send(encode: (writer: FrameWriter) => void): void {
