@@ -5,18 +5,24 @@
 import fc from "fast-check";
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { formatFloat4, formatFloat8 } from "../../../proxy/execution/gather/values/float-text.ts";
 import { formatInterval, parseInterval } from "../../../proxy/execution/gather/values/interval.ts";
-import {
-  addNumeric,
-  divideNumeric,
-  formatNumeric,
-  parseNumeric,
-} from "../../../proxy/execution/gather/values/numeric.ts";
 import { valueTypeOf } from "../../../proxy/execution/gather/values/type-lookup.ts";
 import type { CatalogType } from "../../../shardmap/catalog.ts";
 import { startPostgres } from "../../support/postgres.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
+import {
+  date,
+  float,
+  float4,
+  int,
+  interval,
+  moment,
+  nat,
+  numeric,
+  SEED,
+  time,
+  zone,
+} from "./random-values.ts";
 import { column } from "./shards-by-hand.ts";
 
 let server: TestPostgres;
@@ -24,8 +30,6 @@ let client: pg.Client;
 let byOid: ReadonlyMap<number, CatalogType>;
 
 const RAW = { getTypeParser: () => (value: string) => value };
-/** Fixed, so that a failure is the same again. */
-const SEED = 20_260_722;
 
 beforeAll(async () => {
   server = await startPostgres();
@@ -66,73 +70,6 @@ async function readTypes(): Promise<ReadonlyMap<number, CatalogType>> {
   );
 }
 
-const int = (min: bigint, max: bigint) => fc.bigInt({ min, max }).map(String);
-const digits = (max: number) => fc.stringMatching(new RegExp(`^[0-9]{1,${max}}$`));
-const pad = (value: number, width: number) => String(value).padStart(width, "0");
-const nat = (min: number, max: number) => fc.integer({ min, max });
-
-const numeric = fc.oneof(
-  fc.tuple(fc.constantFrom("", "-"), digits(30), digits(30)).map(([s, a, b]) => `${s}${a}.${b}`),
-  fc
-    .tuple(fc.constantFrom("", "-"), digits(3), fc.constantFrom("", ".0", ".00", ".50", ".5"))
-    .map((p) => p.join("")),
-  fc.tuple(digits(2), nat(-40, 40)).map(([d, e]) => `${d}e${e}`),
-  fc.constantFrom("NaN", "Infinity", "-Infinity", "0", "0.000", "1e1000", "-1e1000", "1e-1000"),
-);
-const float = fc.oneof(
-  fc.double({ noNaN: true }).map((value) => (Object.is(value, -0) ? "-0" : String(value))),
-  fc.constantFrom("NaN", "Infinity", "-Infinity", "-0", "0", "1", "1.5"),
-);
-const float4 = fc.oneof(
-  fc.float({ noNaN: true }).map((value) => (Object.is(value, -0) ? "-0" : String(value))),
-  fc.constantFrom("NaN", "Infinity", "-Infinity", "-0", "0", "0.1"),
-);
-const date = fc.oneof(
-  fc
-    .tuple(nat(1, 9999), nat(1, 12), nat(1, 28))
-    .map(([y, m, d]) => `${pad(y, 4)}-${pad(m, 2)}-${pad(d, 2)}`),
-  fc
-    .tuple(nat(1, 4713), nat(1, 12), nat(1, 28))
-    .map(([y, m, d]) => `${pad(y, 4)}-${pad(m, 2)}-${pad(d, 2)} BC`),
-  fc.tuple(nat(10_000, 294_000), nat(1, 12)).map(([y, m]) => `${y}-${pad(m, 2)}-01`),
-  fc.constantFrom(
-    "infinity",
-    "-infinity",
-    "2000-02-29",
-    "1900-02-28",
-    "2000-01-01",
-    "4713-11-24 BC",
-    "0001-01-01",
-  ),
-);
-const time = fc.oneof(
-  fc
-    .tuple(nat(0, 23), nat(0, 59), nat(0, 59), nat(0, 999_999))
-    .map(([h, m, s, f]) => `${pad(h, 2)}:${pad(m, 2)}:${pad(s, 2)}.${pad(f, 6)}`),
-  fc.constantFrom("00:00", "24:00", "12:00:00.5", "12:00:00.45", "12:00"),
-);
-const zone = fc.constantFrom("+00", "+05:30", "-03:30", "+13", "-12", "+00:19:32", "-00:00:30");
-const moment = fc.tuple(date, time).map(([day, clock]) => {
-  if (day.includes("infinity")) return day;
-  return day.endsWith(" BC") ? `${day.slice(0, -3)} ${clock} BC` : `${day} ${clock}`;
-});
-const interval = fc.oneof(
-  fc
-    .tuple(nat(-30, 30), nat(-70, 70), nat(-90, 90), nat(-100_000, 100_000), nat(0, 999_999))
-    .map(([y, m, d, s, f]) => `${y} years ${m} mons ${d} days ${s}.${pad(f, 6)} seconds`),
-  fc.constantFrom(
-    "0",
-    "1 mon",
-    "30 days",
-    "720:00",
-    "-1 day +24:00",
-    "1 day",
-    "24:00",
-    "infinity",
-    "-infinity",
-  ),
-  fc.constantFrom("178000000 years", "-178000000 years", "2147483647 days", "2562047788:00:54"),
-);
 const word = fc.oneof(
   fc.stringMatching(/^[ a-cA-C_-]{0,6}$/),
   fc
@@ -352,45 +289,6 @@ test.each([
   );
 });
 
-test("floats are written as the server writes them", async () => {
-  const powers = Array.from({ length: 2098 }, (_, index) => 2 ** (index - 1074)).filter(
-    Number.isFinite,
-  );
-  const tens = Array.from({ length: 632 }, (_, index) => Number(`1e${index - 323}`));
-  const whole = fc.sample(fc.double({ min: 2 ** 53, max: 2 ** 90, noNaN: true }), {
-    seed: SEED,
-    numRuns: 3000,
-  });
-  const any = fc.sample(fc.double(), { seed: SEED, numRuns: 5000 });
-  const doubles = [...powers, ...tens, ...whole, ...any, 0.3, 123_456.789, -1e-5, -0];
-  const singles = doubles
-    .map(Math.fround)
-    .concat(fc.sample(fc.float(), { seed: SEED, numRuns: 5000 }));
-  expect(doubles.map(formatFloat8)).toEqual(await floatTexts("float8", doubles, 8));
-  expect(singles.map(formatFloat4)).toEqual(await floatTexts("float4", singles, 4));
-});
-
-/** As the server prints the very same bits: they go there as bytea, through the type's own reader. */
-async function floatTexts(
-  type: "float4" | "float8",
-  values: readonly number[],
-  size: 4 | 8,
-): Promise<string[]> {
-  const { rows } = await client.query<[string]>({
-    text: `SELECT x::${type} FROM unnest($1::text[]) WITH ORDINALITY AS u(x, n) ORDER BY n`,
-    // 17 digits name a double, and 9 a single, beyond doubt.
-    values: [values.map((value) => exactText(value, size === 4 ? 9 : 17))],
-    rowMode: "array",
-    types: RAW,
-  });
-  return rows.map(([text]) => text);
-}
-
-function exactText(value: number, precision: number): string {
-  if (Object.is(value, -0)) return "-0";
-  return Number.isFinite(value) ? value.toExponential(precision - 1) : String(value);
-}
-
 test("intervals are written as the server writes them", async () => {
   const { values } = await rankedValues(
     "interval",
@@ -399,25 +297,4 @@ test("intervals are written as the server writes them", async () => {
   );
   const texts = values.map(({ text }) => text.toString());
   expect(texts.map((text) => formatInterval(parseInterval(text)))).toEqual(texts);
-});
-
-test("numeric sums and quotients have the server's digits and scale", async () => {
-  const count = fc.oneof(
-    int(1n, 20n),
-    int(1n, 2n ** 62n),
-    fc.constantFrom("9999", "10000", "10001", "100000000"),
-  );
-  const samples = fc.sample(fc.tuple(numeric, numeric, count), { seed: SEED, numRuns: 4000 });
-  const { rows } = await client.query<string[]>({
-    text: `SELECT a, b, n, a + b, a / n FROM
-             (SELECT a::numeric, b::numeric, n::numeric FROM unnest($1::text[], $2::text[], $3::text[]) AS u(a, b, n)) v`,
-    values: [0, 1, 2].map((index) => samples.map((sample) => sample[index])),
-    rowMode: "array",
-    types: RAW,
-  });
-  const computed = rows.map(([a = "", b = "", n = ""]) => {
-    const sum = formatNumeric(addNumeric(parseNumeric(a), parseNumeric(b)));
-    return [a, b, n, sum, formatNumeric(divideNumeric(parseNumeric(a), BigInt(n)))];
-  });
-  expect(computed).toEqual(rows);
 });
