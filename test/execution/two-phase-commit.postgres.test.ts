@@ -127,6 +127,10 @@ describe("commit", () => {
 
   test("is in doubt, and said to be, when the deciding connection is lost", async () => {
     await using proxy = openProxy();
+    // The first one asks whether the record's table is there: a loss then decides nothing.
+    const first = proxy.begin();
+    for (const name of [A, B]) await write(first, name, "INSERT INTO t VALUES (21)");
+    await first.commit(signal);
     const transaction = proxy.begin();
     const coordinator = await write(transaction, A, "INSERT INTO t VALUES (20)");
     await write(transaction, B, "INSERT INTO t VALUES (20)");
