@@ -115,6 +115,9 @@ export const SQL_TEXT_BYTES_MAX = 16 * 1024 * 1024;
 /** Operands in one run without a comma, keyword or parenthesis; more overflows the parser's stack (PostgreSQL itself fails with 54001 between 3,000 and 5,000). */
 export const SQL_OPERATOR_RUN_MAX = 4_000;
 
+/** Characters the grammar's scanner may read again after comment starts: some 20 ms. */
+export const SQL_COMMENT_SCAN_MAX = 2_000_000;
+
 /** Nesting of parentheses, brackets and CASE. */
 export const SQL_NESTING_MAX = 1_000;
 

@@ -3,7 +3,12 @@
  * over its tree recurse as deep as the longest chain of operators, and one statement must
  * not take the parser of all clients down.
  */
-import { SQL_NESTING_MAX, SQL_OPERATOR_RUN_MAX, SQL_TEXT_BYTES_MAX } from "../base/limits.ts";
+import {
+  SQL_COMMENT_SCAN_MAX,
+  SQL_NESTING_MAX,
+  SQL_OPERATOR_RUN_MAX,
+  SQL_TEXT_BYTES_MAX,
+} from "../base/limits.ts";
 import { SqlError } from "../base/sql-error.ts";
 import { Lexer } from "./lexer.ts";
 
@@ -17,7 +22,24 @@ export function checkBounds(text: string): SqlError | undefined {
   }
   // Each element of a chain needs a character of its own: a short text has no long chain.
   if (text.length <= Math.min(SQL_NESTING_MAX, SQL_OPERATOR_RUN_MAX)) return undefined;
-  return new ChainMeter(text).measure();
+  return commentStarts(text) ?? new ChainMeter(text).measure();
+}
+
+const OPERATOR_CHARACTERS = /[~!@#^&|`?+\-*/%<>=]{2,}/g;
+
+/**
+ * PostgreSQL's scanner reads the whole run of operator characters after each slash-star
+ * and puts all but those two back (scan.l, xcstart): a run of comment starts costs the square
+ * of its length.
+ */
+function commentStarts(text: string): SqlError | undefined {
+  let scanned = 0;
+  for (const { 0: run } of text.matchAll(OPERATOR_CHARACTERS)) {
+    for (let at = run.indexOf("/*"); at >= 0; at = run.indexOf("/*", at + 2))
+      scanned += run.length - at;
+    if (scanned > SQL_COMMENT_SCAN_MAX) return tooComplex("too many comment starts in a row");
+  }
+  return undefined;
 }
 
 /** Words that begin a new expression, so that the operators before them are no longer on one path of the tree. */

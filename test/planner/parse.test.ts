@@ -91,6 +91,7 @@ describe("hostile texts", () => {
 
   const run = SQL_OPERATOR_RUN_MAX + 1;
   test.each([
+    ["comment starts", `SELECT ${"/*".repeat(run)}`],
     ["operators", `SELECT 1${"+1".repeat(run)}`],
     ["casts", `SELECT 1${"::int".repeat(run)}`],
     ["prefixes", `SELECT ${"- ".repeat(run)}1`],
