@@ -117,7 +117,8 @@ export class LiveTopology {
   async #look(): Promise<void> {
     try {
       const fingerprint = await this.#readFingerprint();
-      if (this.#fingerprint !== "" && fingerprint !== this.#fingerprint) await this.refresh();
+      // The first look loads again: whatever changed while the catalog was first loaded is in it.
+      if (fingerprint !== this.#fingerprint) await this.refresh();
       this.#fingerprint = fingerprint;
       this.#isReachable = true;
     } catch (error) {
