@@ -142,7 +142,7 @@ export class Executor {
     }[] = [];
     const protocol = this.#shardProtocol(request);
     try {
-      for (const database of [...byDatabase.keys()].sort()) {
+      for (const database of [...byDatabase.keys()].toSorted()) {
         // Made before its backend is taken: a type that the database lacks is refused here.
         const fragments = (byDatabase.get(database) ?? []).map((fragment) => ({
           placementId: fragment.placementId,
@@ -287,5 +287,5 @@ function markAll(
 /** "UPDATE 0" leaves open whether a trigger wrote; anything that is not a count of zero has written. */
 function markWritten(participant: Participant | undefined, tag: string | undefined): void {
   if (participant === undefined || participant.wrote === "yes") return;
-  participant.wrote = tag === undefined || / 0$/.test(tag) ? "maybe" : "yes";
+  participant.wrote = tag === undefined || tag.endsWith(" 0") ? "maybe" : "yes";
 }

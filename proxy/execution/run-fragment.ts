@@ -119,9 +119,10 @@ function inClientText(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
 function atClientPosition(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
   const position = fields.P;
   if (position === undefined || rendered.shifts.length === 0) return fields;
-  const unit = [...rendered.sql].slice(0, Number(position) - 1).join("").length + 1;
+  const before = Array.from(rendered.sql).slice(0, Number(position) - 1);
+  const unit = before.join("").length + 1;
   const original = originalPosition(rendered, unit);
-  const characters = [...rendered.original.slice(0, original - 1)].length + 1;
+  const characters = Array.from(rendered.original.slice(0, original - 1)).length + 1;
   return { ...fields, P: String(characters) };
 }
 

@@ -1,6 +1,7 @@
 /** From whatever was thrown to the fields of an ErrorResponse: the only place that does so. */
 import { InvariantViolation } from "../../base/invariant.ts";
-import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import { ERRORS, ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import type { ErrorId } from "../../base/sql-error.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { ErrorFields } from "../protocol/backend/error-response.ts";
 
@@ -29,7 +30,10 @@ export function errorFields(
       charactersBefore,
     );
   }
-  if (error instanceof ProtocolViolation) return fieldsOf("FATAL", "08P01", error.message);
+  if (error instanceof ProtocolViolation) {
+    const id = "protocol_violation" satisfies ErrorId;
+    return { ...fieldsOf("FATAL", ERRORS[id].sqlstate, error.message), R: id };
+  }
   const rule = error instanceof InvariantViolation ? `: ${error.message}` : "";
   return fieldsOf(severity, INTERNAL_ERROR, `internal error of the proxy${rule}`);
 }

@@ -5,7 +5,6 @@ import type { ConnectionOptions, TLSSocket } from "node:tls";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { decodeBackendKeyData } from "../../proxy/protocol/backend/backend-key-data.ts";
-import { decodeErrorResponse } from "../../proxy/protocol/backend/error-response.ts";
 import { decodeNegotiateProtocolVersion } from "../../proxy/protocol/backend/negotiate-protocol-version.ts";
 import { decodeDataRow } from "../../proxy/protocol/backend/data-row.ts";
 import type { Frame } from "../../proxy/protocol/frame-reader.ts";
@@ -14,7 +13,7 @@ import { encodeQuery } from "../../proxy/protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../../proxy/protocol/message-type.ts";
 import { encodeStartup } from "../../proxy/protocol/startup.ts";
 import type { Echo } from "./echo-host.ts";
-import { listening, makeCertificate, RawClient, usersOf } from "./listening.ts";
+import { errorsIn, listening, makeCertificate, RawClient, usersOf } from "./listening.ts";
 import type { Certificate } from "./listening.ts";
 
 let certificate: Certificate;
@@ -24,12 +23,7 @@ beforeAll(async () => {
 });
 
 function errorsOf(frames: readonly Frame[]): readonly string[] {
-  return frames
-    .filter(({ type }) => type === BACKEND_TYPE.errorResponse)
-    .map(({ body }) => {
-      const { S, C, M } = decodeErrorResponse(body).fields;
-      return `${S} ${C} ${M}`;
-    });
+  return errorsIn(frames).map(({ S, C, M }) => `${S} ${C} ${M}`);
 }
 
 function typesOf(frames: readonly Frame[]): string {

@@ -8,9 +8,12 @@ import { Listener } from "../../proxy/frontend/listener.ts";
 import type { ListenerOptions } from "../../proxy/frontend/listener.ts";
 import type { StoredSecret, UserStore } from "../../proxy/frontend/user-store.ts";
 import { parseStoredSecret } from "../../proxy/frontend/user-store.ts";
+import { decodeErrorResponse } from "../../proxy/protocol/backend/error-response.ts";
+import type { ErrorFields } from "../../proxy/protocol/backend/error-response.ts";
 import { FrameReader } from "../../proxy/protocol/frame-reader.ts";
 import type { Frame } from "../../proxy/protocol/frame-reader.ts";
 import { FrameWriter } from "../../proxy/protocol/frame-writer.ts";
+import { BACKEND_TYPE } from "../../proxy/protocol/message-type.ts";
 import { encodeStartup } from "../../proxy/protocol/startup.ts";
 import type { StartupPacket } from "../../proxy/protocol/startup.ts";
 import { EchoHost } from "./echo-host.ts";
@@ -61,6 +64,13 @@ export function usersOf(secrets: Readonly<Record<string, string>>): UserStore {
     if (secret !== undefined) users.set(user, secret);
   }
   return { lookup: (user) => Promise.resolve(users.get(user)) };
+}
+
+/** The fields of every ErrorResponse among the frames. */
+export function errorsIn(frames: readonly Frame[]): readonly ErrorFields[] {
+  return frames
+    .filter(({ type }) => type === BACKEND_TYPE.errorResponse)
+    .map(({ body }) => decodeErrorResponse(body).fields);
 }
 
 /** Speaks the protocol byte by byte, right or wrong. */

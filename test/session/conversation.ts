@@ -165,7 +165,7 @@ function valueText(value: Buffer | null): string {
 }
 
 /** All fields but file, line and routine. */
-const COMPARED_FIELDS = [..."SVCMDHPpqWstcdn"];
+const COMPARED_FIELDS = Array.from("SVCMDHPpqWstcdn");
 
 function fieldsText(fields: Readonly<Record<string, string>>): string {
   return COMPARED_FIELDS.filter((letter) => fields[letter] !== undefined)
