@@ -125,6 +125,17 @@ export class Listener {
     this.#sockets.add(raw);
     raw.once("close", () => this.#sockets.delete(raw));
 
+    try {
+      const client = await this.#startUp(raw);
+      if (client !== undefined) await this.#runSession(client, raw);
+    } catch (error) {
+      this.#report(raw, error);
+      raw.destroy();
+    }
+  }
+
+  /** Start-up and authentication, within the deadline; undefined where it ended the connection. What it needs is let go of before the session begins. */
+  async #startUp(raw: Socket): Promise<ClientConnection | undefined> {
     const deadline = new AbortController();
     const timer = setTimeout(
       () => deadline.abort(authenticationTimeout()),
@@ -138,36 +149,37 @@ export class Listener {
     let opening: Opening | undefined;
     try {
       opening = await readOpening(raw, { tls: this.#tls, signal: deadline.signal, onSocket });
-      await this.#open(opening, raw, () => clearTimeout(timer));
+      return await this.#open(opening, raw);
     } catch (error) {
       this.#report(raw, error);
       // Who has not said what it speaks is not answered: a TLS handshake may be half way.
       if (opening === undefined && deadline.signal.aborted) raw.destroy();
       else refuse(current.socket, raw, error);
+      return undefined;
     } finally {
       clearTimeout(timer);
     }
   }
 
-  async #open(opening: Opening, raw: Socket, authenticated: () => void): Promise<void> {
+  async #open(opening: Opening, raw: Socket): Promise<ClientConnection | undefined> {
     switch (opening.kind) {
       case "gone":
         raw.destroy();
-        return;
+        return undefined;
       case "cancel":
         this.#options.sessions.cancel(opening.request.processId, opening.request.secretKey);
         raw.destroy();
-        return;
+        return undefined;
       case "startup":
-        await this.#serve(opening, raw, authenticated);
+        return await this.#authenticate(opening, raw);
     }
   }
 
-  async #serve(
+  /** Takes a place among the clients, which the session gives back at its end. */
+  async #authenticate(
     { startup, socket, isTls }: Opening & { kind: "startup" },
     raw: Socket,
-    authenticated: () => void,
-  ): Promise<void> {
+  ): Promise<ClientConnection | undefined> {
     const negotiation = negotiateProtocolVersion(startup);
     if (negotiation !== undefined) {
       socket.write(encodeToBuffer(encodeNegotiateProtocolVersion, negotiation));
@@ -178,26 +190,25 @@ export class Listener {
       throw new SqlError("tls_required", `connection of user "${user}" requires TLS`);
     }
     const processId = this.#takeProcessId();
+    let isProven = false;
     try {
       const certificateHash = isTls ? this.#tls?.certificateHash : undefined;
-      const channel = { socket, isTls, certificateHash };
-      if (!(await this.#authenticator.authenticate(user, channel))) {
-        raw.destroy();
-        return;
-      }
-      authenticated();
-      const client = new ClientConnection(socket.socket, {
-        user,
-        database,
-        settings,
-        processId,
-        secretKey: randomBytes(startup.minor >= 2 ? SECRET_KEY_BYTES_3_2 : SECRET_KEY_BYTES),
-        address: `${raw.remoteAddress}:${raw.remotePort}`,
-      });
-      await this.#runSession(client, raw);
+      isProven = await this.#authenticator.authenticate(user, { socket, isTls, certificateHash });
     } finally {
-      this.#processIds.delete(processId);
+      if (!isProven) this.#processIds.delete(processId);
     }
+    if (!isProven) {
+      raw.destroy();
+      return undefined;
+    }
+    return new ClientConnection(socket.socket, {
+      user,
+      database,
+      settings,
+      processId,
+      secretKey: randomBytes(startup.minor >= 2 ? SECRET_KEY_BYTES_3_2 : SECRET_KEY_BYTES),
+      address: `${raw.remoteAddress}:${raw.remotePort}`,
+    });
   }
 
   /** The client keeps its place until its socket is closed, so that closing clients are counted, too. */
@@ -212,6 +223,7 @@ export class Listener {
       client.end();
       await closed;
     } finally {
+      this.#processIds.delete(client.processId);
       metrics.add("colonnade_clients", {}, -1);
     }
   }

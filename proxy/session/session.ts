@@ -32,9 +32,8 @@ export class Session {
   readonly #parts: QueryParts;
   /** After an error in the extended protocol, messages are skipped up to the next Sync. */
   #isSkipping = false;
-  /** Aborts what the running statement waits for; a new one for each statement. */
-  #statement = new AbortController();
-  #isRunning = false;
+  /** Aborts what the running statement waits for; undefined while none runs. */
+  #statement: AbortController | undefined;
   #isClosing = false;
 
   constructor(client: Client, services: SessionServices) {
@@ -61,7 +60,7 @@ export class Session {
 
   /** Between transactions: may be sent away when the proxy drains. */
   get isIdle(): boolean {
-    return !this.#isRunning && this.#runner.transaction.current === undefined;
+    return this.#statement === undefined && this.#runner.transaction.current === undefined;
   }
 
   /** Runs to the client's end. Never rejects. */
@@ -86,7 +85,7 @@ export class Session {
 
   /** A CancelRequest, or a client that is gone: stops what runs, and whatever it waits for. */
   cancel(): void {
-    if (!this.#isRunning) return;
+    if (this.#statement === undefined) return;
     this.#statement.abort(
       new SqlError("query_canceled", "canceling statement due to user request"),
     );
@@ -110,9 +109,9 @@ export class Session {
 
   /** Applies the startup packet's settings on a real server, which may refuse them. */
   async #greet(): Promise<boolean> {
-    this.#isRunning = true;
+    const { signal } = (this.#statement = new AbortController());
     try {
-      const { parameters } = await this.#runner.environment(this.#statement.signal);
+      const { parameters } = await this.#runner.environment(signal);
       this.#responder.parameterStatuses(parameters);
       this.#responder.backendKeyData();
       this.#responder.readyForQuery("idle");
@@ -121,7 +120,7 @@ export class Session {
       this.#report(error, "FATAL");
       return false;
     } finally {
-      this.#isRunning = false;
+      this.#statement = undefined;
     }
   }
 
@@ -130,15 +129,14 @@ export class Session {
       const frame = await this.#client.receive();
       if (frame === undefined || frame.type === FRONTEND_TYPE.terminate) return;
       if (this.#isSkipping && frame.type !== FRONTEND_TYPE.sync) continue;
-      this.#statement = new AbortController();
-      this.#isRunning = true;
+      const { signal } = (this.#statement = new AbortController());
       try {
-        await this.#answer(frame, this.#statement.signal);
+        await this.#answer(frame, signal);
       } catch (error) {
         if (error instanceof ProtocolViolation) throw error;
-        await this.#fail(frame, error);
+        await this.#fail(frame, error, signal);
       } finally {
-        this.#isRunning = false;
+        this.#statement = undefined;
       }
       if (this.#isClosing && this.isIdle) return this.#sendAway();
     }
@@ -217,7 +215,7 @@ export class Session {
   }
 
   /** An error fails an explicit transaction, ends an implicit one, and in the extended protocol skips to Sync. */
-  async #fail({ type }: Frame, error: unknown): Promise<void> {
+  async #fail({ type }: Frame, error: unknown, signal: AbortSignal): Promise<void> {
     this.#extended.dropDelayed();
     this.#report(error, "ERROR");
     this.#runner.transaction.fail();
@@ -229,7 +227,7 @@ export class Session {
       type === FRONTEND_TYPE.functionCall ||
       type === FRONTEND_TYPE.sync
     )
-      await this.#ready(this.#statement.signal);
+      await this.#ready(signal);
     else this.#isSkipping = true;
   }
 
