@@ -11,10 +11,21 @@ import { decodeParameterDescription } from "../protocol/backend/parameter-descri
 import { decodeRowDescription } from "../protocol/backend/row-description.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
+import { encodeBind } from "../protocol/frontend/bind.ts";
+import type { Bind } from "../protocol/frontend/bind.ts";
 import { encodeDescribe } from "../protocol/frontend/describe.ts";
 import { encodeParse } from "../protocol/frontend/parse.ts";
 import { encodeSync } from "../protocol/frontend/sync.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
+
+const NO_PARAMETERS: Bind = {
+  kind: "bind",
+  portal: "",
+  statement: "",
+  parameterFormats: [],
+  parameters: [],
+  resultFormats: [],
+};
 
 export interface Description {
   /** Type OIDs of `$1`, `$2`, ... */
@@ -23,15 +34,23 @@ export interface Description {
   readonly columns: readonly ColumnDescription[] | undefined;
 }
 
+/**
+ * A statement is described as it was analyzed, a portal as it was planned: folding constants
+ * may tell more of a column (its typmod), and the simple protocol shows what was planned.
+ */
+export type DescribedThing = "statement" | "portal";
+
 /** Throws BackendError with the server's own words. `declaredTypes`: as in Parse, 0 for "work it out". */
 export async function describe(
   connection: BackendConnection,
   sql: string,
   declaredTypes: readonly number[],
+  options: { readonly of: DescribedThing; readonly onNotice?: (bytes: Buffer) => void },
 ): Promise<Description> {
   const writer = new FrameWriter();
   encodeParse({ kind: "parse", statement: "", sql, parameterTypeOids: declaredTypes }, writer);
-  encodeDescribe({ kind: "describe", target: "statement", name: "" }, writer);
+  if (options.of === "portal") encodeBind(NO_PARAMETERS, writer);
+  encodeDescribe({ kind: "describe", target: options.of, name: "" }, writer);
   encodeSync({ kind: "sync" }, writer);
   connection.expectReady();
   connection.send(writer.take());
@@ -47,6 +66,9 @@ export async function describe(
         break;
       case BACKEND_TYPE.rowDescription:
         columns = decodeRowDescription(runBody(run)).columns;
+        break;
+      case BACKEND_TYPE.noticeResponse:
+        options.onNotice?.(run.bytes);
         break;
       case BACKEND_TYPE.errorResponse:
         failure = new BackendError(decodeErrorResponse(runBody(run)).fields);

@@ -3,10 +3,11 @@
  * text, declared types, settings and catalog: a statement met before costs no round trip.
  */
 import { DESCRIPTION_CACHE_ENTRIES_MAX, DESCRIPTION_KEY_LENGTH_MAX } from "../../base/limits.ts";
-import type { Description } from "../execution/describe.ts";
+import type { DescribedThing, Description } from "../execution/describe.ts";
 import { BoundedCache } from "./bounded-cache.ts";
 
 export interface DescriptionKey {
+  readonly of: DescribedThing;
   readonly sql: string;
   readonly declaredTypes: readonly number[];
   readonly settingsTag: string;
@@ -28,6 +29,6 @@ export class DescriptionCache {
 }
 
 /** No part before the statement's text holds a zero byte, so no two keys meet. */
-function keyText({ sql, declaredTypes, settingsTag, catalogEpoch }: DescriptionKey): string {
-  return `${catalogEpoch}\0${declaredTypes.join(",")}\0${settingsTag}\0${sql}`;
+function keyText({ of, sql, declaredTypes, settingsTag, catalogEpoch }: DescriptionKey): string {
+  return `${of}\0${catalogEpoch}\0${declaredTypes.join(",")}\0${settingsTag}\0${sql}`;
 }

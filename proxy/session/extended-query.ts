@@ -75,7 +75,8 @@ export class ExtendedQuery {
       const description = NOTHING_DESCRIBED;
       return { name, sql, isEmpty: true, endsTransaction: false, description, catalogEpoch: 0 };
     }
-    if (outcome.kind === "rejected") return runner.rejected(sql, signal);
+    if (outcome.kind === "rejected")
+      return runner.rejected(sql, (notice) => this.#parts.responder.notice(notice), signal);
     const [statement, second] = outcome.statements;
     if (statement === undefined || second !== undefined) {
       throw new SqlError(
@@ -202,7 +203,8 @@ export class ExtendedQuery {
     if (known !== undefined) return known;
     const outcome = planner.parse(sql);
     const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
-    if (statement === undefined) return runner.rejected(sql, signal);
+    if (statement === undefined)
+      return runner.rejected(sql, (notice) => this.#parts.responder.notice(notice), signal);
     return planner.plan(statement, context, sql);
   }
 
@@ -233,7 +235,7 @@ export class ExtendedQuery {
         this.say();
         return responder.complete(await commands.run(plan, signal));
       case "rejected":
-        return runner.rejected(plan.sql, signal);
+        return runner.rejected(plan.sql, (notice) => responder.notice(notice), signal);
       case "empty":
         return responder.event({ kind: "empty" });
     }

@@ -43,7 +43,7 @@ export class Responder {
       case "columns":
         return this.columns(event.columns);
       case "notice":
-        return this.#client.write(event.bytes);
+        return this.notice(event.bytes);
       case "complete":
         return this.complete(event.tag);
       case "suspended":
@@ -53,6 +53,11 @@ export class Responder {
           encodeEmptyQueryResponse({ kind: "emptyQueryResponse" }, writer),
         );
     }
+  }
+
+  /** A whole NoticeResponse frame of a backend's. */
+  notice(bytes: Buffer): void {
+    this.#client.write(bytes);
   }
 
   columns(columns: readonly ColumnDescription[]): void {

@@ -53,7 +53,7 @@ export async function runSimpleQuery(
     case "empty":
       return responder.event({ kind: "empty" });
     case "rejected":
-      return runner.rejected(text, signal);
+      return runner.rejected(text, (notice) => responder.notice(notice), signal);
     case "statements":
       return runAll(text, outcome.statements, parts, isPipelined, signal);
   }
@@ -104,7 +104,7 @@ async function runOne(
       return responder.complete(tag);
     }
     case "rejected":
-      return runner.rejected(plan.sql, signal);
+      return runner.rejected(plan.sql, (notice) => responder.notice(notice), signal);
     case "empty":
       return responder.event({ kind: "empty" });
   }
@@ -118,7 +118,7 @@ async function runRows(
   { isAlone, isLast }: Position,
   signal: AbortSignal,
 ): Promise<void> {
-  const output = async () => (await runner.describe(sql, [], signal)).columns;
+  const output = () => runner.plannedColumns(sql, signal);
   const stream = runner.run(
     { plan, protocol: { kind: "simple" }, output, describe: true, isAlone },
     signal,

@@ -18,7 +18,7 @@ import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.t
 import type { PlanContext } from "../../planner/plan-context.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { describe } from "../execution/describe.ts";
-import type { Description } from "../execution/describe.ts";
+import type { DescribedThing, Description } from "../execution/describe.ts";
 import { Executor } from "../execution/executor.ts";
 import { plainRequest } from "../execution/fragment-request.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
@@ -148,7 +148,7 @@ export class StatementRunner {
   /** What `describe` would give, where it costs nothing. */
   describedBefore(sql: string, declaredTypes: readonly number[]): Description | undefined {
     if (this.#seesOwnCatalog()) return undefined;
-    return this.#services.descriptions.get(this.#descriptionKey(sql, declaredTypes));
+    return this.#services.descriptions.get(this.#descriptionKey("statement", sql, declaredTypes));
   }
 
   /** The statement as PostgreSQL describes it; kept, but for what only this transaction sees. */
@@ -157,19 +157,38 @@ export class StatementRunner {
     declaredTypes: readonly number[],
     signal: AbortSignal,
   ): Promise<Description> {
-    const before = this.describedBefore(sql, declaredTypes);
+    return this.#describe("statement", sql, declaredTypes, signal);
+  }
+
+  /** The columns that the simple protocol shows of a statement. */
+  async plannedColumns(sql: string, signal: AbortSignal): Promise<Description["columns"]> {
+    return (await this.#describe("portal", sql, [], signal)).columns;
+  }
+
+  async #describe(
+    of: DescribedThing,
+    sql: string,
+    declaredTypes: readonly number[],
+    signal: AbortSignal,
+  ): Promise<Description> {
+    const { descriptions } = this.#services;
+    const key = this.#descriptionKey(of, sql, declaredTypes);
+    const before = this.#seesOwnCatalog() ? undefined : descriptions.get(key);
     if (before !== undefined) return before;
-    const key = this.#descriptionKey(sql, declaredTypes);
     const description = await this.withCatalog(signal, (connection) =>
-      describe(connection, sql, declaredTypes),
+      describe(connection, sql, declaredTypes, { of }),
     );
-    if (!this.#seesOwnCatalog()) this.#services.descriptions.set(key, description);
+    if (!this.#seesOwnCatalog()) descriptions.set(key, description);
     return description;
   }
 
-  #descriptionKey(sql: string, declaredTypes: readonly number[]): DescriptionKey {
+  #descriptionKey(
+    of: DescribedThing,
+    sql: string,
+    declaredTypes: readonly number[],
+  ): DescriptionKey {
     const { epoch: catalogEpoch } = this.#services.topology().catalog;
-    return { sql, declaredTypes, settingsTag: this.#settings.script.tag, catalogEpoch };
+    return { of, sql, declaredTypes, settingsTag: this.#settings.script.tag, catalogEpoch };
   }
 
   /** The open transaction has changed tables or settings, which nobody else sees yet. */
@@ -354,12 +373,18 @@ export class StatementRunner {
     if (plan.changesCatalog) await this.#refreshCatalog();
   }
 
-  /** What the grammar rejects is put to a server as a Parse, which runs nothing, for its words. */
-  async rejected(sql: string, signal: AbortSignal): Promise<never> {
-    await this.withCatalog(signal, (connection) => describe(connection, sql, []));
+  /** What the planner cannot read is put to a server as a Parse, which runs nothing, for its words. */
+  async rejected(
+    sql: string,
+    onNotice: (bytes: Buffer) => void,
+    signal: AbortSignal,
+  ): Promise<never> {
+    await this.withCatalog(signal, (connection) =>
+      describe(connection, sql, [], { of: "statement", onNotice }),
+    );
     throw new SqlError(
-      "grammar_disagrees",
-      "the statement's grammar is not understood by the proxy",
+      "statement_not_understood",
+      "statement is understood by the server, but not by the proxy",
     );
   }
 
