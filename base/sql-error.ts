@@ -412,9 +412,10 @@ export const ERRORS = {
     when: "A prepared statement's columns are others than they were when it was prepared: its tables have changed.",
     hint: "Prepare the statement again.",
   },
-  grammar_disagrees: {
+  statement_not_understood: {
     sqlstate: "0A000",
-    when: "The proxy's grammar, PostgreSQL 18's, rejects a statement that the server accepts.",
+    when: "A server accepts a statement that the proxy's grammar, PostgreSQL 18's, rejects, or that writes to a table the proxy does not know yet.",
+    hint: "Where the table was made past the proxy, or by a function, send the statement again once that has committed.",
   },
   type_not_translatable: {
     sqlstate: "42704",
