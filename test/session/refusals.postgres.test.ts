@@ -1,0 +1,143 @@
+/**
+ * Refusals that need a session and servers: each is met by a client, and its id stands in the
+ * field for a routine's name, beside the SQLSTATE and the hint of the catalogue.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { ERRORS } from "../../base/sql-error.ts";
+import type { ErrorDefinition, ErrorId } from "../../base/sql-error.ts";
+import { ConnectionLost, RawClient, ServerError } from "../support/raw-client.ts";
+import { cancelFrame, readFields } from "../support/raw-frames.ts";
+import { bind, execute, parse, query, sync } from "./conversation.ts";
+import type { Script } from "./conversation.ts";
+import { startServers } from "./servers.ts";
+import type { Servers } from "./servers.ts";
+
+let servers: Servers;
+
+beforeAll(async () => {
+  // One backend for each database, so that a second client waits for the first.
+  servers = await startServers({ config: { pool: { size: 1, wait_ms: 30_000 } } });
+  await servers.first.query(
+    "main",
+    `CREATE FUNCTION make_table() RETURNS trigger LANGUAGE plpgsql AS
+       $$ BEGIN CREATE TABLE made (id integer); RETURN NULL; END $$;
+     CREATE TRIGGER make AFTER INSERT ON notes EXECUTE FUNCTION make_table()`,
+  );
+});
+afterAll(async () => {
+  await servers[Symbol.asyncDispose]();
+});
+beforeEach(() => servers.reset());
+
+type Fields = Readonly<Record<string, string>>;
+
+/** All errors that the client is told of. */
+async function errorsOf(client: RawClient, script: Script): Promise<readonly Fields[]> {
+  const said = script.flat();
+  client.write(Buffer.concat(said.map(({ bytes }) => bytes)));
+  const errors: Fields[] = [];
+  for (const { isAnswered } of said) {
+    if (!isAnswered) continue;
+    const { messages } = await client.untilReady();
+    errors.push(...messages.filter(({ type }) => type === "E").map(({ body }) => readFields(body)));
+  }
+  return errors;
+}
+
+function expectRefused(errors: readonly Fields[], id: ErrorId, severity = "ERROR"): void {
+  const { sqlstate, hint }: ErrorDefinition = ERRORS[id];
+  expect(errors.map(({ S, R, C, H }) => ({ S, R, C, H }))).toEqual([
+    { S: severity, R: id, C: sqlstate, H: hint },
+  ]);
+}
+
+const SCRIPTS: readonly (readonly [ErrorId, string, Script])[] = [
+  [
+    "combined_value_out_of_range",
+    "each placement's sum fits, and their sum does not",
+    [
+      query("INSERT INTO things (id, wide) VALUES (1, 1.7e308)"),
+      query("INSERT INTO things (id, wide) VALUES (101, 1.7e308)"),
+      query("SELECT sum(wide) FROM things"),
+    ],
+  ],
+  [
+    "expression_not_supported",
+    "an expression of a kind that is not known, over several placements",
+    [query("SELECT json_arrayagg(id) FROM things")],
+  ],
+  [
+    "statement_not_understood",
+    "a table that a trigger has made in this transaction",
+    [
+      query("BEGIN"),
+      query("INSERT INTO notes VALUES (1, 'fires it')"),
+      query("INSERT INTO made VALUES (1)"),
+    ],
+  ],
+  [
+    "cached_plan_changed",
+    "a column more than when the statement was prepared",
+    [
+      query("CREATE TABLE changing (id integer)"),
+      parse("s", "SELECT * FROM changing"),
+      bind("", "s"),
+      execute(),
+      sync(),
+      query("ALTER TABLE changing ADD COLUMN more text"),
+      bind("", "s"),
+      execute(),
+      sync(),
+      query("DROP TABLE changing"),
+    ],
+  ],
+];
+
+test.each(SCRIPTS)("%s: %s", async (id, _when, script) => {
+  const client = await servers.proxy.connect();
+  try {
+    expectRefused(await errorsOf(client, script), id);
+  } finally {
+    client.destroy();
+  }
+});
+
+test.each<[ErrorId, Readonly<Record<string, string>>]>([
+  ["client_encoding_not_supported", { client_encoding: "LATIN1" }],
+  ["escaping_strings_not_supported", { options: "-c standard_conforming_strings=off" }],
+])("%s: a client that starts with %j", async (id, settings) => {
+  const error = await servers.proxy.connect(settings).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ServerError);
+  expectRefused([(error as ServerError).fields], id, "FATAL");
+});
+
+test("query_canceled: while it waits for a backend that another client holds", async () => {
+  const [holder, waiting] = [await servers.proxy.connect(), await servers.proxy.connect()];
+  try {
+    await holder.query("BEGIN; UPDATE accounts SET balance = 1 WHERE id = 1");
+    const errors = errorsOf(waiting, [query("SELECT name FROM accounts WHERE id = 2")]);
+    const { processId, secretKey } = waiting;
+    const answered = errors.then(() => true);
+    // A request that comes before the statement runs stops nothing, as in PostgreSQL.
+    while (!(await Promise.race([answered, sleep(20, false)]))) {
+      const canceller = await RawClient.open(servers.proxy.host, servers.proxy.port);
+      canceller.write(cancelFrame(processId, secretKey));
+      await expect(canceller.receive()).rejects.toBeInstanceOf(ConnectionLost);
+    }
+    expectRefused(await errors, "query_canceled");
+    await holder.query("ROLLBACK");
+    expect(await waiting.query("SELECT name FROM accounts WHERE id = 2")).toEqual([["bob"]]);
+  } finally {
+    holder.destroy();
+    waiting.destroy();
+  }
+});
+
+test("proxy_shutdown: an idle client is sent away", async () => {
+  const client = await servers.proxy.connect();
+  process.kill(servers.proxy.pid, "SIGTERM");
+  const error = await client.untilReady().catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ServerError);
+  expectRefused([(error as ServerError).fields], "proxy_shutdown", "FATAL");
+});
