@@ -80,7 +80,11 @@ export async function startTestProxy(
     "--config",
     configFile,
   ];
-  const child = spawn(process.execPath, flags, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, flags, {
+    // Nothing is ever written to its standard input, which ends when we do.
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, COLONNADE_TEST_DIRECTORY: directory },
+  });
   let output = "";
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-OUTPUT_CHARS_MAX);
