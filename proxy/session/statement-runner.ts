@@ -7,7 +7,6 @@ import { invariant, unreachable } from "../../base/invariant.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type {
   DdlPlan,
-  GeneratedColumn,
   InsertPlan,
   LogicalPlan,
   QueryPlan,
@@ -22,7 +21,6 @@ import type { DescribedThing, Description } from "../execution/describe.ts";
 import { Executor } from "../execution/executor.ts";
 import { plainRequest } from "../execution/fragment-request.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
-import { nextValues, qualified } from "../execution/global-sequences.ts";
 import type { ResultStream } from "../execution/result-event.ts";
 import { runFragment } from "../execution/run-fragment.ts";
 import { SessionBackends } from "../execution/session-backends.ts";
@@ -31,6 +29,7 @@ import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { readEnvironment } from "./environment.ts";
 import type { DescriptionKey } from "./description-cache.ts";
 import type { Environment } from "./environment.ts";
+import { drawValues } from "./generated-values.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -84,8 +83,14 @@ export class StatementRunner {
     const { catalog } = this.#services.topology().map;
     const open = this.transaction.current;
     const isOwn = open !== undefined && (this.#seesOwnCatalog() || open.transaction.has(catalog));
-    if (isOwn) return this.withOwnCatalog(signal, use);
-    const connection = await this.#backends.acquire(catalog, signal);
+    return isOwn ? this.withOwnCatalog(signal, use) : this.#withFreeCatalog(signal, use);
+  }
+
+  async #withFreeCatalog<T>(
+    signal: AbortSignal,
+    use: (connection: BackendConnection) => Promise<T>,
+  ): Promise<T> {
+    const connection = await this.#backends.acquire(this.#services.topology().map.catalog, signal);
     try {
       return await use(connection);
     } finally {
@@ -273,6 +278,15 @@ export class StatementRunner {
     return bindPlan(plan, parameters, this.#services.topology().map, draws);
   }
 
+  #draw(plan: InsertPlan, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
+    const seesOwn = this.transaction.current?.changesCatalog === true;
+    return drawValues(plan, {
+      services: this.#services,
+      inside: seesOwn ? (use) => this.withCatalog(signal, use) : undefined,
+      outside: (use) => this.#withFreeCatalog(signal, use),
+    });
+  }
+
   async #blockFor(
     request: StatementRequest,
     needsBlock: boolean,
@@ -281,53 +295,6 @@ export class StatementRunner {
     const open = this.transaction.current;
     if (open !== undefined) return open.transaction;
     return needsBlock || !request.isAlone ? this.begin(NO_MODES, false, signal) : undefined;
-  }
-
-  /** For each row, the values of the columns that the proxy fills. */
-  async #draw(
-    { generated, rows }: InsertPlan,
-    signal: AbortSignal,
-  ): Promise<readonly (readonly string[])[]> {
-    const columns = await Promise.all(
-      generated.map((column) => this.#drawColumn(column, rows.length, signal)),
-    );
-    return rows.map((_, row) => columns.map((values) => values[row] ?? ""));
-  }
-
-  async #drawColumn(
-    { source }: GeneratedColumn,
-    count: number,
-    signal: AbortSignal,
-  ): Promise<readonly string[]> {
-    switch (source.kind) {
-      case "randomUuid":
-        return Array.from({ length: count }, this.#services.randomUuid);
-      case "sequence":
-        // A sequence this transaction made or changed is there for nobody else.
-        if (this.transaction.current?.changesCatalog === true) {
-          return this.withCatalog(signal, (connection) =>
-            nextValues(connection, qualified(source), count),
-          );
-        }
-        return this.#services.sequences.draw(source, count, (use) =>
-          this.#withCatalogOutside(signal, use),
-        );
-      default:
-        return unreachable(source);
-    }
-  }
-
-  /** A backend of its own: what a sequence gave stays given when the transaction rolls back. */
-  async #withCatalogOutside<T>(
-    signal: AbortSignal,
-    use: (connection: BackendConnection) => Promise<T>,
-  ): Promise<T> {
-    const connection = await this.#backends.acquire(this.#services.topology().map.catalog, signal);
-    try {
-      return await use(connection);
-    } finally {
-      this.#backends.release(connection);
-    }
   }
 
   async *#runDdl(request: StatementRequest, plan: DdlPlan, signal: AbortSignal): ResultStream {

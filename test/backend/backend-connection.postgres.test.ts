@@ -2,7 +2,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { setTimeout as sleep } from "node:timers/promises";
 import { databaseName } from "../../base/ids.ts";
-import { BACKEND_READ_AHEAD_BYTES, BACKEND_UNSENT_BYTES } from "../../base/limits.ts";
+import {
+  BACKEND_READ_AHEAD_BYTES,
+  BACKEND_UNSENT_BYTES,
+  CONTROL_ANSWER_BYTES_MAX,
+} from "../../base/limits.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { BackendConnection, BackendError } from "../../proxy/backend/backend-connection.ts";
 import { decodeErrorResponse } from "../../proxy/protocol/backend/error-response.ts";
@@ -69,6 +73,16 @@ describe("control statements", () => {
     expect(error).toMatchObject({ fields: { C: "22012", S: "ERROR" } });
     expect(connection.isClean).toBe(true);
     expect((await connection.query("BEGIN")).tag).toBe("BEGIN");
+  });
+
+  test("an answer over the bound is refused, and its connection given up", async () => {
+    const rows = Math.ceil(CONTROL_ANSWER_BYTES_MAX / 1_000_000) + 1;
+    const sql = `SELECT repeat('x', 1000000) FROM generate_series(1, ${rows})`;
+    await expect(connection.query(sql)).rejects.toMatchObject({
+      id: "control_answer_too_large",
+      sqlstate: "54000",
+    });
+    expect(connection.isBroken).toBe(true);
   });
 
   test("the transaction status is that of the last ReadyForQuery", async () => {

@@ -125,6 +125,24 @@ describe("commit", () => {
     },
   );
 
+  test.each([[[A]], [[A, B]]])(
+    "of %j is an error where the last of them had failed before",
+    async (databases) => {
+      await using proxy = openProxy();
+      const transaction = proxy.begin();
+      for (const name of databases) await write(transaction, name, "INSERT INTO t VALUES (15)");
+      const { connection } = await transaction.join(databases.at(-1) ?? A, signal);
+      await connection.query("SELECT 1/0").catch(() => undefined);
+      await expect(transaction.commit(signal)).rejects.toMatchObject({
+        id: "transaction_aborted",
+        sqlstate: "40000",
+        hint: "Retry the transaction.",
+      });
+      for (const name of databases) expect(await ids(name, "id = 15")).toEqual([]);
+      expect(await preparedLeft()).toBe(0);
+    },
+  );
+
   test("is in doubt, and said to be, when the deciding connection is lost", async () => {
     await using proxy = openProxy();
     // The first one asks whether the record's table is there: a loss then decides nothing.

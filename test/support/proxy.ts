@@ -6,11 +6,12 @@
  * the test that drives it do not share one thread.
  */
 import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, ChildProcessByStdio } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { freePort } from "./free-port.ts";
@@ -59,31 +60,11 @@ export async function startTestProxy(
 ): Promise<TestProxy> {
   const directory = await mkdtemp(join(tmpdir(), "colonnade-proxy-"));
   const [port, adminPort] = [await freePort(), await freePort()];
-  const [mapFile, configFile] = [join(directory, "map.yaml"), join(directory, "config.yaml")];
-  await writeFile(mapFile, mapYaml);
-  const config = {
+  const child = await spawnProxy(directory, mapYaml, {
     listen: { host: HOST, port },
     admin: { host: HOST, port: adminPort },
     log: { level: "warn" },
     ...options.config,
-  };
-  await writeFile(configFile, stringify(config));
-
-  const flags = [
-    "--expose-gc",
-    "--import",
-    REPORT_MEMORY,
-    ENTRY,
-    "serve",
-    "--map",
-    mapFile,
-    "--config",
-    configFile,
-  ];
-  const child = spawn(process.execPath, flags, {
-    // Nothing is ever written to its standard input, which ends when we do.
-    stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, COLONNADE_TEST_DIRECTORY: directory },
   });
   let output = "";
   const keep = (chunk: Buffer): void => {
@@ -124,6 +105,23 @@ export async function startTestProxy(
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+async function spawnProxy(
+  directory: string,
+  mapYaml: string,
+  config: Readonly<Record<string, unknown>>,
+): Promise<ChildProcessByStdio<Writable, Readable, Readable>> {
+  const [mapFile, configFile] = [join(directory, "map.yaml"), join(directory, "config.yaml")];
+  await writeFile(mapFile, mapYaml);
+  await writeFile(configFile, stringify(config));
+  const node = ["--expose-gc", "--import", REPORT_MEMORY];
+  const serve = [ENTRY, "serve", "--map", mapFile, "--config", configFile];
+  return spawn(process.execPath, [...node, ...serve], {
+    // Nothing is ever written to its standard input, which ends when we do.
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, COLONNADE_TEST_DIRECTORY: directory },
+  });
 }
 
 async function untilServing(

@@ -1,0 +1,47 @@
+/**
+ * The values that the proxy itself fills into the rows of an INSERT: numbers of sequences that
+ * all databases share, and UUIDs. It knows nothing of where a connection comes from.
+ */
+import { unreachable } from "../../base/invariant.ts";
+import type { GeneratedColumn, InsertPlan } from "../../planner/logical-plan.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { nextValues, qualified } from "../execution/global-sequences.ts";
+import type { SessionServices } from "./session-services.ts";
+
+type WithCatalog = <T>(use: (connection: BackendConnection) => Promise<T>) => Promise<T>;
+
+export interface ValueSources {
+  readonly services: Pick<SessionServices, "randomUuid" | "sequences">;
+  /** The open transaction's own backend, where it changed the catalog: a sequence that it made is there for nobody else. */
+  readonly inside: WithCatalog | undefined;
+  /** A backend of its own: what a sequence gave stays given when the transaction rolls back. */
+  readonly outside: WithCatalog;
+}
+
+/** For each row, the values of the columns that the proxy fills. */
+export async function drawValues(
+  { generated, rows }: InsertPlan,
+  sources: ValueSources,
+): Promise<readonly (readonly string[])[]> {
+  const columns = await Promise.all(
+    generated.map((column) => drawColumn(column, rows.length, sources)),
+  );
+  return rows.map((_, row) => columns.map((values) => values[row] ?? ""));
+}
+
+async function drawColumn(
+  { source }: GeneratedColumn,
+  count: number,
+  { services, inside, outside }: ValueSources,
+): Promise<readonly string[]> {
+  switch (source.kind) {
+    case "randomUuid":
+      return Array.from({ length: count }, services.randomUuid);
+    case "sequence":
+      return inside === undefined
+        ? services.sequences.draw(source, count, outside)
+        : inside((connection) => nextValues(connection, qualified(source), count));
+    default:
+      return unreachable(source);
+  }
+}
