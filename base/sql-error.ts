@@ -112,7 +112,7 @@ export const ERRORS = {
   pool_exhausted: {
     sqlstate: "53300",
     when: "No connection of a database's pool came free before the deadline, or too many statements wait for one.",
-    hint: "Raise the pool's size, or look for transactions that stay open: SHOW POOLS.",
+    hint: "Raise the pool's size, or look for transactions that stay open; /metrics tells how many wait (colonnade_pool_waiters) and how many connections there are (colonnade_backends).",
   },
   pool_closed: {
     sqlstate: "57P03",
@@ -342,7 +342,7 @@ export const ERRORS = {
   prepared_transactions_disabled: {
     sqlstate: "55000",
     when: "A transaction wrote to several databases and one of them cannot prepare transactions.",
-    hint: "Set max_prepared_transactions to at least max_connections on every server, and restart it.",
+    hint: "Set max_prepared_transactions on every server to at least as many as transactions over several databases may run at once, for example the pools' sizes together, and restart it.",
   },
   client_encoding_not_supported: {
     sqlstate: "0A000",
@@ -407,6 +407,25 @@ export const ERRORS = {
     hint: "Retry the transaction; lock rows in the same order everywhere.",
   },
   proxy_shutdown: { sqlstate: "57P01", when: "The proxy is stopping." },
+  system_catalog_written: {
+    sqlstate: "0A000",
+    when: "UPDATE or DELETE of a system catalog, such as pg_settings.",
+    hint: "Use SET for a setting, and DDL for everything else.",
+  },
+  session_view: {
+    sqlstate: "0A000",
+    when: "A statement reads a system view of one backend's own state, such as pg_prepared_statements.",
+  },
+  map_version_lower: {
+    sqlstate: "F0000",
+    when: "A shard map with a lower version than the one in use is to be loaded.",
+    hint: "Raise the version with every change of the map.",
+  },
+  map_leaves_rows: {
+    sqlstate: "F0000",
+    when: "A shard map is to be loaded under which rows that exist would be looked for elsewhere.",
+    hint: "A map does not move rows: copy them while nothing writes, then start the proxy with the new map.",
+  },
   cached_plan_changed: {
     sqlstate: "0A000",
     when: "A prepared statement's columns are others than they were when it was prepared: its tables have changed.",
@@ -465,7 +484,7 @@ export const ERRORS = {
   select_into_not_supported: {
     sqlstate: "0A000",
     when: "SELECT ... INTO.",
-    hint: "Use CREATE TABLE, then INSERT ... SELECT.",
+    hint: "Use CREATE TABLE, then INSERT.",
   },
   tablesample_not_supported: {
     sqlstate: "0A000",
@@ -602,7 +621,6 @@ export const ERRORS = {
   session_state_function: {
     sqlstate: "0A000",
     when: "A function about the session's own state, which a pooled connection does not keep.",
-    hint: "Use a transaction-level lock (pg_advisory_xact_lock), SET, or RETURNING instead of currval().",
   },
   catalog_state_function: {
     sqlstate: "0A000",

@@ -30,6 +30,7 @@ const SESSION_STATE: ReadonlySet<string> = new Set([
   "set_config",
   "setseed",
   "pg_listening_channels",
+  "pg_backend_pid",
   "pg_my_temp_schema",
   "pg_export_snapshot",
   "pg_advisory_lock",

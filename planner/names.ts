@@ -37,9 +37,21 @@ const SYSTEM_SCHEMAS: ReadonlySet<string> = new Set([
   "pg_toast",
 ]);
 
+/** What they show of a backend that clients share is other clients' statements. */
+const SESSION_VIEWS: ReadonlySet<string> = new Set(["pg_prepared_statements", "pg_cursors"]);
+
 export function resolveTable(reference: RangeVar, context: PlanContext): ResolvedTable {
   const name = reference.relname ?? "";
   const schema = reference.schemaname;
+  if (SESSION_VIEWS.has(name) && (schema === undefined || schema === "pg_catalog")) {
+    refuse(
+      "session_view",
+      `view ${name} is not supported: it shows a pooled backend, not the session`,
+      {
+        location: reference.location,
+      },
+    );
+  }
   if (schema !== undefined && SYSTEM_SCHEMAS.has(schema)) return { kind: "system", name };
   const relation =
     schema === undefined ? searchPath(name, context) : relationOf(schema, name, context);

@@ -20,6 +20,7 @@ import { placeTables, type Home } from "./table-mix.ts";
 export function routeQuery(statement: ParsedStatement, context: PlanContext): QueryPlan {
   return withRefusals(statement, () => {
     const analysis = analyze(statement.node, context);
+    refuseSystemWrites(analysis);
     const home = placeTables(analysis, context);
     checkFunctions(analysis, home, context);
     if (home.kind === "sharded") {
@@ -29,6 +30,20 @@ export function routeQuery(statement: ParsedStatement, context: PlanContext): Qu
     }
     return routeUnsharded(statement, analysis, home, context);
   });
+}
+
+/** An UPDATE of pg_settings is a SET that nobody sees: it would stay on the backend for whoever gets it next. */
+function refuseSystemWrites({ tables }: Analysis): void {
+  const written = tables.find(({ table, isWritten }) => isWritten && table.kind === "system");
+  if (written === undefined) return;
+  refuse("system_catalog_written", `system catalog "${written.table.name}" cannot be written`, {
+    location: written.location,
+  });
+}
+
+/** Ids that were drawn ahead are void after it. */
+function setsSequence({ functions }: Analysis): boolean {
+  return functions.some(({ name }) => name === "setval");
 }
 
 function routeUnsharded(
@@ -67,7 +82,8 @@ function unshardedRouting(
         "a reference table cannot be written together with tables of a group",
       );
     }
-    return [home.rule, { kind: "home", database: home.database, because: home.because }, concat];
+    const because = setsSequence(analysis) ? "sequence" : home.because;
+    return [home.rule, { kind: "home", database: home.database, because }, concat];
   }
   if (home.isWritten) {
     checkReferenceWrite(statement.node, analysis);

@@ -10,8 +10,10 @@ import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { DRAIN_POLL_MS, SECRET_QUERY_TIMEOUT_MS } from "../base/limits.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
+import { SqlError } from "../base/sql-error.ts";
 import { loadParser, parserInstancesMade } from "../planner/parse.ts";
 import { PlanCache } from "../planner/plan-cache.ts";
+import { rowsLeftBehind } from "../shardmap/diff.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { startAdminHttp } from "./admin/http.ts";
 import { SampledMetrics } from "./admin/sampled-metrics.ts";
@@ -35,6 +37,7 @@ import { EnvironmentCache } from "./session/environment.ts";
 import { Sessions } from "./session/sessions.ts";
 import { StatementPlanner } from "./session/statement-planner.ts";
 import { LiveTopology } from "./topology/live-topology.ts";
+import type { TopologyView } from "./topology/live-topology.ts";
 import { backendAddresses } from "./topology/backend-addresses.ts";
 
 export interface ProxyOptions {
@@ -66,12 +69,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
     drainMs: config.drain_ms,
   });
-  const parts = await openParts(options, backends).catch(async (error: unknown) => {
-    await backends.close();
-    throw error;
-  });
-  const { listener, admin, sessions, topology, recovery, deadlocks, gauges } = parts;
   let isDraining = false;
+  const parts = await openParts(options, backends, () => isDraining).catch(
+    async (error: unknown) => {
+      await backends.close();
+      throw error;
+    },
+  );
+  const { listener, admin, sessions, topology, recovery, deadlocks, gauges } = parts;
   let closing: Promise<void> | undefined;
   const close = async () => {
     isDraining = true;
@@ -90,6 +95,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     adminPort: admin.port,
     ready: () => !isDraining,
     reload: async (map) => {
+      refuseLeavingRows(topology.current, map);
       const addresses = backendAddresses(map, embedded);
       await topology.replaceMap(map, () => backends.update(addresses));
       metrics.set("colonnade_map_version", {}, map.version);
@@ -106,7 +112,27 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
 }
 
-async function openParts(options: ProxyOptions, backends: Backends) {
+/** A map says where rows are; it does not move them. Versions only grow, so that nobody takes an old file for the new one. */
+function refuseLeavingRows({ map: before, catalog }: TopologyView, next: ShardMap): void {
+  if (next.version < before.version) {
+    throw new SqlError(
+      "map_version_lower",
+      `version ${next.version} of the shard map is lower than ${before.version}, which is in use`,
+    );
+  }
+  const canonical = catalog.relations.get(next.canonicalSchema);
+  const left = rowsLeftBehind(before, next, (table) => canonical?.has(table) === true);
+  if (left.length === 0) return;
+  throw new SqlError(
+    "map_leaves_rows",
+    "the new shard map would leave rows where nobody finds them",
+    {
+      detail: left.join("; "),
+    },
+  );
+}
+
+async function openParts(options: ProxyOptions, backends: Backends, isDraining: () => boolean) {
   const { map, config, log, metrics, adminPort } = options;
   const inDoubt = new InDoubt(backends);
   const processId = randomBytes(8).toString("hex");
@@ -147,7 +173,7 @@ async function openParts(options: ProxyOptions, backends: Backends) {
   });
   const listener = await openListener(options, sessions, backends, topology);
   try {
-    const isReady = () => topology.isReachable;
+    const isReady = () => topology.isReachable && !isDraining();
     const admin = await startAdminHttp({
       host: config.admin.host,
       port: adminPort ?? config.admin.port,

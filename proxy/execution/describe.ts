@@ -27,6 +27,9 @@ const NO_PARAMETERS: Bind = {
   resultFormats: [],
 };
 
+/** What it finds in a literal or a comment costs a question more. */
+const MAY_HAVE_PARAMETERS = /\$\d/;
+
 export interface Description {
   /** Type OIDs of `$1`, `$2`, ... */
   readonly parameterTypes: readonly number[];
@@ -47,6 +50,8 @@ export async function describe(
   declaredTypes: readonly number[],
   options: { readonly of: DescribedThing; readonly onNotice?: (bytes: Buffer) => void },
 ): Promise<Description> {
+  if (options.of === "portal" && MAY_HAVE_PARAMETERS.test(sql))
+    await refuseParameters(connection, sql);
   const writer = new FrameWriter();
   encodeParse({ kind: "parse", statement: "", sql, parameterTypeOids: declaredTypes }, writer);
   if (options.of === "portal") encodeBind(NO_PARAMETERS, writer);
@@ -80,4 +85,13 @@ export async function describe(
         break;
     }
   }
+}
+
+/**
+ * The simple protocol has no parameters. Parse would take `$1` as one whose type is to be worked
+ * out; a Query says what is wrong with it, and runs nothing, since no such statement is valid.
+ */
+async function refuseParameters(connection: BackendConnection, sql: string): Promise<void> {
+  const { parameterTypes } = await describe(connection, sql, [], { of: "statement" });
+  if (parameterTypes.length > 0) await connection.query(sql);
 }

@@ -14,6 +14,7 @@ import { DatabaseRows } from "./database-rows.ts";
 import type { FragmentProtocol, FragmentRequest, OidTranslation } from "./fragment-request.ts";
 import { combineCommandTags, gatherRows, insertOrderRows } from "./gather/gather.ts";
 import type { GatherTypes } from "./gather/gather.ts";
+import { inLockOrder } from "./lock-order.ts";
 import type { ResultEvent, ResultStream } from "./result-event.ts";
 import { runFragment } from "./run-fragment.ts";
 import type { SessionBackends } from "./session-backends.ts";
@@ -33,6 +34,7 @@ export interface ExecutorOptions {
   readonly translation: (database: DatabaseName) => OidTranslation;
   readonly types: GatherTypes;
   readonly catalogEpoch: number;
+  readonly catalog: DatabaseName;
 }
 
 export class Executor {
@@ -73,6 +75,7 @@ export class Executor {
       const fragmentRequest = this.#request(request, fragment, request.protocol);
       if (request.plan.access === "write") markWritten(participant, undefined);
       for await (const event of runFragment(connection, fragmentRequest)) {
+        if (event.kind === "columns") checkTold(event.columns, request, participant);
         if (request.describe || event.kind !== "columns") yield event;
         if (event.kind === "complete" && request.plan.access === "write")
           markWritten(participant, event.tag);
@@ -96,7 +99,8 @@ export class Executor {
       catalogEpoch: this.#options.catalogEpoch,
       translation,
       parameterTypes: translation.parameterTypes(types),
-      describe: request.describe || carriesOids(request.output),
+      // Asked for even where the client does not read it: the rows must be those it was told of.
+      describe: request.plan.returnsRows,
     };
   }
 
@@ -142,7 +146,7 @@ export class Executor {
     }[] = [];
     const protocol = this.#shardProtocol(request);
     try {
-      for (const database of [...byDatabase.keys()].toSorted()) {
+      for (const database of inLockOrder([...byDatabase.keys()], this.#options.catalog)) {
         // Made before its backend is taken: a type that the database lacks is refused here.
         const fragments = (byDatabase.get(database) ?? []).map((fragment) => ({
           placementId: fragment.placementId,
@@ -239,18 +243,30 @@ export class Executor {
   }
 }
 
-/** Binary values of arrays and records hold OIDs; to find them, the server's own columns must be known. */
-function carriesOids(output: readonly ColumnDescription[] | undefined): boolean {
-  return (
-    output?.some(({ format, typeOid }) => format === "binary" && !isFixedScalar(typeOid)) ?? false
-  );
-}
-
-const RECORD_OIDS = new Set([2249, 2287]);
-const FIXED_OID_MAX = 9_999;
-
-function isFixedScalar(typeOid: number): boolean {
-  return typeOid <= FIXED_OID_MAX && !RECORD_OIDS.has(typeOid);
+/**
+ * Columns of the extended protocol were described earlier, perhaps before a table changed:
+ * rows of other columns must never reach the client under those names.
+ */
+function checkTold(
+  columns: readonly ColumnDescription[],
+  { output, plan }: ExecutionRequest,
+  participant: Participant | undefined,
+): void {
+  if (output === undefined) return;
+  const isAsTold =
+    columns.length === output.length &&
+    columns.every(({ name, typeOid }, index) => {
+      const told = output[index];
+      return told?.name === name && told.typeOid === typeOid;
+    });
+  if (isAsTold) return;
+  if (plan.access === "write" && participant === undefined) {
+    throw new SqlError(
+      "transaction_in_doubt",
+      "the statement may have taken effect, but its columns have changed since it was prepared",
+    );
+  }
+  throw new SqlError("cached_plan_changed", "cached plan must not change result type");
 }
 
 async function* none(): AsyncGenerator<DataRowRun> {}

@@ -21,6 +21,7 @@ import type { DescribedThing, Description } from "../execution/describe.ts";
 import { Executor } from "../execution/executor.ts";
 import { plainRequest } from "../execution/fragment-request.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
+import { compareLockOrder } from "../execution/lock-order.ts";
 import type { ResultStream } from "../execution/result-event.ts";
 import { runFragment } from "../execution/run-fragment.ts";
 import { SessionBackends } from "../execution/session-backends.ts";
@@ -244,12 +245,13 @@ export class StatementRunner {
     const transaction = await this.#blockFor(request, needsBlock, signal);
     const isDescribed = physical.fragments.length > 1 || request.protocol.kind === "extended";
     const output = physical.returnsRows && isDescribed ? await request.output(signal) : undefined;
-    const { translations, catalog } = this.#services.topology();
+    const { translations, catalog, map } = this.#services.topology();
     const { extraFloatDigits } = await this.environment(signal);
     const executor = new Executor(this.#backends, {
       translation: (database) => translations.of(database),
       types: { byOid: catalog.types, extraFloatDigits },
       catalogEpoch: catalog.epoch,
+      catalog: map.catalog,
     });
     const { metrics } = this.#services;
     const route = physical.fragments.length > 1 ? "scatter" : "single";
@@ -264,6 +266,8 @@ export class StatementRunner {
     } finally {
       const seconds = (performance.now() - startedMs) / 1000;
       metrics.observe("colonnade_statement_seconds", { route }, seconds);
+      // PostgreSQL's own sessions, too, drop what they drew ahead when setval() is called.
+      if (setsSequence(plan)) this.#services.sequences.forget();
     }
   }
 
@@ -306,7 +310,11 @@ export class StatementRunner {
       open.changesCatalog = true;
       open.catalog = undefined;
     }
-    for (const [index, step] of plan.steps.entries()) {
+    const { catalog } = this.#services.topology().map;
+    const steps = plan.steps.toSorted((left, right) =>
+      compareLockOrder(left.database, right.database, catalog),
+    );
+    for (const [index, step] of steps.entries()) {
       const participant = await transaction.join(step.database, signal);
       participant.wrote = "yes";
       const isAnswer = index === 0;
@@ -384,6 +392,12 @@ export class StatementRunner {
 /** Read committed is what a transaction has anyway: naming it would only lengthen each BEGIN. */
 function meaningful(isolation: TransactionModes["isolation"]): TransactionModes["isolation"] {
   return isolation === "repeatable read" || isolation === "serializable" ? isolation : undefined;
+}
+
+function setsSequence(plan: QueryPlan | InsertPlan): boolean {
+  return (
+    plan.kind === "query" && plan.routing.kind === "home" && plan.routing.because === "sequence"
+  );
 }
 
 export type RowsPlan = Extract<LogicalPlan, { kind: "query" | "insert" | "ddl" }>;

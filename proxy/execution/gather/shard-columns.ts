@@ -15,7 +15,13 @@ export function checkClientColumns(
 ): void {
   checkCount(shard, columns, output.length + hiddenColumns);
   for (const [index, expected] of output.entries()) {
-    checkColumn(shard, columns[index] as ColumnDescription, expected);
+    const column = columns[index] as ColumnDescription;
+    checkColumn(shard, column, expected);
+    if (column.name === expected.name) continue;
+    throw new SqlError(
+      "placement_columns_differ",
+      `column "${column.name}" of placement "${shard.placementId}" stands where "${expected.name}" was expected`,
+    );
   }
 }
 
