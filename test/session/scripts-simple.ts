@@ -29,6 +29,15 @@ export const SIMPLE: Readonly<Record<string, Case>> = {
   "several statements": {
     script: [query("SELECT 1; SELECT 2;; SELECT 3"), query(`${MOVE}; SELECT 1`), AFTER],
   },
+  "a parameter, which a query string cannot have": {
+    script: [
+      query("SELECT * FROM accounts WHERE id = $1"),
+      query("SELECT name FROM accounts WHERE name = '$1'"),
+      query("BEGIN"),
+      query("SELECT name FROM accounts WHERE balance > $1 ORDER BY id"),
+      query("ROLLBACK"),
+    ],
+  },
   "an error in the second statement": {
     script: [query("UPDATE accounts SET balance = 0 WHERE id = 1; SELECT 1/0; SELECT 2"), AFTER],
   },
