@@ -31,6 +31,8 @@ const SESSION_STATE: ReadonlySet<string> = new Set([
   "setseed",
   "pg_listening_channels",
   "pg_backend_pid",
+  "pg_prepared_statement",
+  "pg_cursor",
   "pg_my_temp_schema",
   "pg_export_snapshot",
   "pg_advisory_lock",
