@@ -80,6 +80,7 @@ export class DatabaseRows {
   readonly #fragments: readonly DatabaseFragment[];
   readonly #onNotice: (bytes: Buffer) => void;
   #current = -1;
+  #isHeld = false;
   #stream: ResultStream | undefined;
   #reading: Promise<void> | undefined;
   #failure: unknown;
@@ -98,6 +99,12 @@ export class DatabaseRows {
   /** Puts the first fragment to the backend without waiting for its answer. */
   start(): void {
     void this.#read().catch(() => undefined);
+  }
+
+  /** Runs all fragments to their end and holds their rows, within the bound. */
+  async load(): Promise<void> {
+    this.#isHeld = true;
+    for (const result of this.results) while (!result.isEnded) await this.#read();
   }
 
   /** All fragments as one, in their order: for gathers that do not care which row is whose. */
@@ -198,12 +205,12 @@ export class DatabaseRows {
   }
 
   #refuseTooMuch(): void {
-    if (this.results.length === 1) return;
+    if (this.results.length === 1 && !this.#isHeld) return;
     const bytes = this.results.reduce((sum, result) => sum + result.bufferedBytes, 0);
     if (bytes <= GATHER_BYTES_MAX) return;
     throw new SqlError(
       "gather_memory_exceeded",
-      `rows of several placements of database "${this.connection.database}" exceed ${GATHER_BYTES_MAX} bytes`,
+      `rows held of database "${this.connection.database}" exceed ${GATHER_BYTES_MAX} bytes`,
     );
   }
 }

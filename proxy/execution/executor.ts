@@ -113,6 +113,7 @@ export class Executor {
     const scatter = await this.#open(request, transaction, signal, notices);
     let isDone = false;
     try {
+      await startAll(request.plan, scatter.databases);
       if (request.describe && request.plan.returnsRows) {
         yield { kind: "columns", columns: request.output ?? [] };
       }
@@ -168,7 +169,6 @@ export class Executor {
         if (participant === undefined) this.#backends.release(connection);
       throw error;
     }
-    for (const { rows } of opened) rows.start();
     return {
       databases: opened.map(({ rows }) => rows),
       close: async (isDone) => {
@@ -267,6 +267,18 @@ function checkTold(
     );
   }
   throw new SqlError("cached_plan_changed", "cached plan must not change result type");
+}
+
+/**
+ * Readers start together. Writers lock as they go, so they go one after the other, in lock
+ * order: two that met in another order in each database would wait for each other for ever.
+ */
+async function startAll(
+  { access }: PhysicalPlan,
+  databases: readonly DatabaseRows[],
+): Promise<void> {
+  if (access === "read") for (const database of databases) database.start();
+  else for (const database of databases) await database.load();
 }
 
 async function* none(): AsyncGenerator<DataRowRun> {}
