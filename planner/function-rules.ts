@@ -6,7 +6,11 @@ import { refuse } from "./refusal.ts";
 import type { Home } from "./table-mix.ts";
 
 /** Refuses what would answer for one database only, or write where nobody finds it. */
-export function checkFunctions(analysis: Analysis, home: Home, context: PlanContext): void {
+export function checkFunctions(
+  analysis: Pick<Analysis, "functions">,
+  home: Home,
+  context: PlanContext,
+): void {
   const isCatalog = home.kind === "home" && home.database === context.map.catalog;
   for (const use of analysis.functions) checkFunction(use, isCatalog, home, context);
 }
@@ -23,7 +27,7 @@ function checkFunction(
       return refuse(
         "session_state_function",
         `function ${name} is not supported: it reads or keeps state of the session`,
-        { location },
+        { location, hint: sessionStateHint(name) },
       );
     case "readsTables":
       if (context.map.tables.size === 0) return;
@@ -49,6 +53,21 @@ function checkFunction(
     default:
       return;
   }
+}
+
+/** What gives an application the same without the session's state, where there is such a thing. */
+function sessionStateHint(name: string): string | undefined {
+  if (name === "currval" || name === "lastval") {
+    return "Read the value with RETURNING in the INSERT that draws it.";
+  }
+  if (name === "set_config") return "Use the statement SET or SET LOCAL.";
+  if (name === "setseed") return "Draw the random values in the application.";
+  if (name.includes("advisory_unlock"))
+    return "A transaction-level lock ends with its transaction.";
+  if (name.includes("advisory_lock")) {
+    return `Use a transaction-level lock: ${name.replace("advisory_lock", "advisory_xact_lock")}.`;
+  }
+  return undefined;
 }
 
 export function hasEffect(analysis: Analysis, ...effects: readonly FunctionEffect[]): boolean {

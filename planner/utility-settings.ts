@@ -127,8 +127,9 @@ export function settingRefusal(name: string, value: string | undefined): Refusal
   if (value === undefined) return undefined;
   if (IDENTITY_SETTINGS.has(name)) {
     return refusal("setting_not_supported", `parameter "${name}" cannot be set`, {
-      detail: "Backends are shared by the clients of one user.",
-      hint: "Connect as the role.",
+      detail:
+        "Backends are shared by clients, as the role of each database's URL in the shard map.",
+      hint: "Name the role in the databases' URLs.",
     });
   }
   const required = REQUIRED_VALUES.get(name);
