@@ -21,7 +21,7 @@ const SEED = Number(process.env["FUZZ_SEED"] ?? 20_240_229);
 
 const repeat = (text: string, times: number): string => text.repeat(times);
 
-/** What PARSING.md found to break parsers, in the sizes that broke them. */
+/** What is known to break parsers, in the sizes that broke them. */
 const DEEP: readonly (readonly [string, string])[] = [
   ["a sum of 20,000 terms", `SELECT 1${repeat("+1", 20_000)}`],
   ["a sum of 3,500 terms", `SELECT 1${repeat(" + 1", 3_500)}`],
