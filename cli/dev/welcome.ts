@@ -43,7 +43,9 @@ function welcomeText({ url, adminPort, map, servers, isSample, port }: Welcome):
     `  URL     ${url}`,
     `  health  http://127.0.0.1:${adminPort}/readyz   metrics  http://127.0.0.1:${adminPort}/metrics`,
     "",
-    ...[...servers.urls].map(([name, direct]) => `  ${name.padEnd(10)} alone: ${direct}`),
+    "The databases behind it, past the proxy:",
+    "",
+    ...[...servers.urls].map(([name, direct]) => `  ${name.padEnd(10)} ${direct}`),
     "",
   ];
   if (isSample) {

@@ -96,7 +96,7 @@ test("the first start makes the sample, the second finds what was written", asyn
 
 test("the rows are where the map says, in four databases", async () => {
   const command = await startDev();
-  const direct = [...command.output().matchAll(/(\w+) +alone: (postgres:\S+)/g)];
+  const direct = [...command.output().matchAll(/^ {2}(\w+) +(postgres:\S+\/\1)$/gm)];
   expect(direct.map(([, name]) => name)).toEqual(["main", "users0", "users1", "users2"]);
   let total = 0;
   for (const [, , url] of direct) {
