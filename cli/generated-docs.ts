@@ -7,6 +7,8 @@ import { METRICS } from "../base/metrics.ts";
 import { ERRORS, type ErrorDefinition } from "../base/sql-error.ts";
 import { configSchema } from "../proxy/config/config.ts";
 import { printShardMapJsonSchema } from "../shardmap/json-schema.ts";
+import { mapFile } from "../shardmap/map-file/format.ts";
+import { fieldRows, type FieldSchema } from "./field-rows.ts";
 
 /** Path in the repository to the text that must stand there. */
 export function generatedDocuments(): ReadonlyMap<string, string> {
@@ -14,6 +16,7 @@ export function generatedDocuments(): ReadonlyMap<string, string> {
     ["docs/errors.md", errorsDocument()],
     ["docs/metrics.md", metricsDocument()],
     ["docs/config.md", configDocument()],
+    ["docs/shard-map.md", shardMapDocument()],
     ["docs/shard-map.schema.json", printShardMapJsonSchema()],
   ]);
 }
@@ -54,51 +57,36 @@ set or from the shard map, never from a client's text.
 ${table(["name", "type", "labels", "what it tells"], rows)}`;
 }
 
-/** The parts of JSON Schema that the configuration's own schema uses. */
-interface FieldSchema {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly properties?: Readonly<Record<string, FieldSchema>>;
-  readonly required?: readonly string[];
-}
-
 function configDocument(): string {
-  const schema = z.toJSONSchema(configSchema, { io: "input" }) as FieldSchema;
-  const rows = [...fields(schema, "")];
+  const rows = fieldRows(z.toJSONSchema(configSchema, { io: "input" }) as FieldSchema);
   return `${heading("Configuration", "proxy/config/config.ts")}\`colonnade serve --config FILE\` reads one YAML file. Every field has a default, so an empty file, or none, is a
 valid configuration. Unknown fields are errors. Fields that end in \`_ms\` are milliseconds.
 
 ${table(["field", "takes", "default", "what it does"], rows)}`;
 }
 
-function* fields(schema: FieldSchema, prefix: string): Iterable<readonly string[]> {
-  for (const [name, field] of Object.entries(schema.properties ?? {})) {
-    const path = `${prefix}${name}`;
-    if (field.properties === undefined) {
-      const isRequired = schema.required?.includes(name) === true;
-      yield [`\`${path}\``, takes(field), defaultOf(field, isRequired), field.description ?? ""];
-    } else {
-      yield [`**\`${path}\`**`, "", "", field.description ?? ""];
-      yield* fields(field, `${path}.`);
-    }
-  }
-}
+function shardMapDocument(): string {
+  const rows = fieldRows(z.toJSONSchema(mapFile, { io: "input" }) as FieldSchema).map(
+    ([field, accepts, byDefault, description]) => [
+      field,
+      accepts,
+      byDefault === "required" ? "yes" : "",
+      description,
+    ],
+  );
+  return `${heading("The shard map", "shardmap/map-file/format.ts")}The file that \`--map\` names says which table's rows live where. It is YAML; unknown fields are errors. A name
+in capitals stands for one that you choose, \`[]\` for each entry of a list. What fields mean together
+(every shard in exactly one placement, every table once) is told by \`colonnade check\`.
 
-function takes({ enum: values, type, minimum, maximum }: FieldSchema): string {
-  if (values !== undefined) return values.map((value) => `\`${String(value)}\``).join(", ");
-  if (type === "boolean") return "`true`, `false`";
-  if (type === "integer") return `${minimum} to ${maximum}`;
-  return "text";
-}
+Editors complete and check the file as it is written, with this as its first line:
 
-function defaultOf(field: FieldSchema, isRequired: boolean): string {
-  if (field.default !== undefined)
-    return `\`${JSON.stringify(field.default).replaceAll('"', "")}\``;
-  return isRequired ? "required" : "none";
+\`\`\`yaml
+# yaml-language-server: $schema=PATH/docs/shard-map.schema.json
+\`\`\`
+
+Examples are in [deploy/maps](../deploy/maps) and [deploy/dev/map.yaml](../deploy/dev/map.yaml).
+
+${table(["field", "takes", "required", "what it says"], rows)}`;
 }
 
 function byText(a: string, b: string): number {

@@ -19,8 +19,13 @@ const shardSet = z.union([z.int().min(0), z.string()]);
 const keyScalar = z.union([z.string(), z.number()]);
 
 export const databaseFile = fields({
-  primary: z.string().optional().describe("URL of the primary: postgres://user@host:port/database"),
-  replicas: z.array(z.string()).optional().describe("URLs of its streaming replicas"),
+  primary: z
+    .string()
+    .optional()
+    .describe(
+      "URL of the primary: postgres://user@host:port/database. Statements run as its user, whoever the client is",
+    ),
+  replicas: z.array(z.string()).optional().describe("URLs of its streaming replicas; noted only: nothing is read from them yet"),
   embedded: z
     .boolean()
     .optional()
@@ -53,7 +58,7 @@ export const placementFile = fields({
   database: name.describe("a name under `databases`"),
   schema: name
     .optional()
-    .describe("the schema that holds the tables there; left out: the canonical one, public"),
+    .describe("the schema that holds the tables there, which CREATE SCHEMA makes; left out: the canonical one"),
 });
 
 export const keyColumnsFile = z.union([name, z.array(name).min(1)]);
@@ -72,7 +77,8 @@ export const colocationFile = fields({
   logical_shards: logicalShardsFile
     .optional()
     .describe(
-      "hash: the number of buckets; fixed for ever, so choose one that divides well, such as 480",
+      "hash: how many logical shards there are. Fixed for ever, since a row's shard is its key's hash modulo " +
+        "this; choose one that divides well, such as 480, and far above the number of databases",
     ),
   tables: z
     .record(name, keyColumnsFile)
@@ -80,40 +86,60 @@ export const colocationFile = fields({
   placements: z
     .array(placementFile)
     .min(1)
-    .describe("where the logical shards live; each shard exactly once"),
+    .describe(
+      "where the logical shards live: each shard in exactly one placement, a schema of a database",
+    ),
 });
 
 export const groupFile = fields({
   database: name.describe("a name under `databases`"),
   schema: name
     .optional()
-    .describe("the schema that holds the tables there; left out: the canonical one, public"),
-  tables: z.array(name),
+    .describe("the schema that holds the tables there, which CREATE SCHEMA makes; left out: the canonical one"),
+  tables: z.array(name).describe("tables whose rows all live there; a table has one place"),
 });
 
 export const versionFile = z.int().min(1);
 
-export const catalogFile = z.union([name, fields({ database: name, schema: name.optional() })]);
+export const catalogFile = z.union([
+  name,
+  fields({
+    database: name.describe("a name under `databases`"),
+    schema: name.optional().describe("the canonical schema; left out: public"),
+  }),
+]);
 
 export const unlistedTablesFile = z.enum(["catalog", "error"]);
 
 export const mapFile = fields({
-  version: versionFile.describe("grows with every change"),
+  version: versionFile.describe("raise it with every change; logs and colonnade_map_version tell which version is in use"),
   catalog: catalogFile.describe(
-    "the database that holds the canonical tables, or { database, schema }",
+    "the database that holds a canonical definition of every table, by which statements are checked and " +
+      "described, the sequences, and every table that the map does not name; it may hold shards, too",
   ),
   databases: z
     .record(name, databaseFile)
-    .describe("every physical PostgreSQL, by a name of its own"),
+    .describe(
+      "every physical PostgreSQL database, by a name that this map and the proxy's errors use",
+    ),
   colocations: z
     .record(name, colocationFile)
     .optional()
-    .describe("tables that share a shard key and live together"),
+    .describe(
+      "tables that share a shard key: rows of equal keys live in one place, where they may be joined",
+    ),
   groups: z
     .record(name, groupFile)
     .optional()
-    .describe("unsharded tables that live together in one database"),
-  reference_tables: z.array(name).optional().describe("small tables held whole in every database"),
+    .describe(
+      "tables that are not sharded and live together, whole, in one database",
+    ),
+  reference_tables: z
+    .array(name)
+    .optional()
+    .describe(
+      "small tables held whole in every database, so that every join with them is local; a write goes to all",
+    ),
   unlisted_tables: unlistedTablesFile
     .optional()
     .describe(
