@@ -29,8 +29,14 @@ function centred(text: string, width: number): string {
   return text.padStart(text.length + left).padEnd(width);
 }
 
-/** `sql`: one line, which is shown whole where psql would cut a long one. */
+/** psql shows so many characters of a line around an error's position, and cuts what is longer. */
+const SHOWN_WHOLE_MAX = 60;
+
+/** `sql`: one line that psql shows whole. */
 export function formatError(error: pg.DatabaseError, sql: string): string {
+  if (sql.includes("\n") || sql.length >= SHOWN_WHOLE_MAX) {
+    throw new RangeError("psql would show a part of this statement");
+  }
   const lines = [`ERROR:  ${error.message}`];
   if (error.position !== undefined) {
     const label = "LINE 1: ";
