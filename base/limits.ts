@@ -267,3 +267,6 @@ export const DEADLOCKS_BROKEN_AT_ONCE = 32;
 
 /** Lines of a deadlock's detail: nobody reads more, and a circle may have hundreds of members. */
 export const DEADLOCK_DETAIL_LINES_MAX = 50;
+
+/** Characters of a function's text that the catalog reads: hand-written ones are shorter, and a longer one is taken for one that reaches tables. */
+export const ROUTINE_BODY_CHARACTERS_MAX = 64 * 1024;

@@ -275,8 +275,18 @@ export const ERRORS = {
   },
   rules_not_supported: {
     sqlstate: "0A000",
-    when: "A mapped table has rewrite rules, which may read or write rows of other placements.",
-    hint: "Replace the rule by a trigger.",
+    when: "CREATE RULE, or a table that has rewrite rules: they may read or write rows of other placements.",
+    hint: "Drop the rule, and write its statements in the application.",
+  },
+  trigger_not_supported: {
+    sqlstate: "0A000",
+    when: "A write to a table with a trigger that may change the shard key, or read or write rows of other tables or placements.",
+    hint: "Do it in the application, or in a CHECK constraint or a generated column; or drop or disable the trigger.",
+  },
+  stored_expression_not_supported: {
+    sqlstate: "0A000",
+    when: "A DEFAULT, CHECK or generated column calls a function that may read tables, or that answers for one database only.",
+    hint: "Give the column a value in the statement, or compute it with PostgreSQL's own functions.",
   },
   row_security_not_supported: {
     sqlstate: "0A000",

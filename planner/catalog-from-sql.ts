@@ -9,6 +9,7 @@ import type {
   AlterTableStmt,
   CreateFunctionStmt,
   CreateStmt,
+  CreateTrigStmt,
   IndexStmt,
   Node,
   RangeVar,
@@ -16,7 +17,8 @@ import type {
 import { invariant } from "../base/invariant.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { Catalog, CatalogFunction, CatalogRelation } from "../shardmap/catalog.ts";
-import { nameParts } from "./ast.ts";
+import { routineBody, type RoutineBody } from "../shardmap/routine-body.ts";
+import { nameParts, walkNodes } from "./ast.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
 import {
   applyColumnChange,
@@ -59,6 +61,8 @@ class SchemaFile {
     readonly kind: CatalogRelation["kind"];
   }[] = [];
   readonly #functions = new Map<string, CatalogFunction[]>();
+  /** By the function's name with its schema. */
+  readonly #bodies = new Map<string, RoutineBody>();
 
   constructor(options: SchemaFileOptions) {
     this.#options = options;
@@ -75,6 +79,7 @@ class SchemaFile {
     else if ("CreateSeqStmt" in node) this.#addOther(node.CreateSeqStmt.sequence, "sequence");
     else if ("ViewStmt" in node) this.#addOther(node.ViewStmt.view, "view");
     else if ("CreateFunctionStmt" in node) this.#addFunction(node.CreateFunctionStmt);
+    else if ("CreateTrigStmt" in node) this.#addTrigger(node.CreateTrigStmt);
     else this.#types.add(node);
   }
 
@@ -153,8 +158,33 @@ class SchemaFile {
         (optionText(create.options, "volatility") as CatalogFunction["volatility"] | undefined) ??
         "volatile",
       language: optionText(create.options, "language") ?? "sql",
+      body: undefined,
     };
-    this.#functions.set(name, [...(this.#functions.get(name) ?? []), overload]);
+    const body = routineBody(overload.language, optionText(create.options, "as") ?? "");
+    const isReadable = overload.language === "sql" || overload.language === "plpgsql";
+    this.#bodies.set(`${overload.schema}.${name}`, body);
+    this.#functions.set(name, [
+      ...(this.#functions.get(name) ?? []),
+      overload.volatility === "immutable" && isReadable ? { ...overload, body } : overload,
+    ]);
+  }
+
+  #addTrigger({ relation, trigname, funcname, row, whenClause }: CreateTrigStmt): void {
+    const names = nameParts(funcname);
+    const functionName = names.length > 1 ? names.join(".") : `${this.#options.schema}.${names[0]}`;
+    const conditionCalls = new Set<string>();
+    walkNodes(whenClause, ({ kind, body }) => {
+      if (kind === "FuncCall")
+        conditionCalls.add(nameParts(body["funcname"] as Node[]).at(-1) ?? "");
+      return true;
+    });
+    this.#find(relation)?.triggers.push({
+      name: trigname ?? "",
+      functionName,
+      isForEachRow: row === true,
+      body: this.#bodies.get(functionName) ?? routineBody("internal", names.at(-1) ?? ""),
+      conditionCalls,
+    });
   }
 
   #schemaOf(relation: RangeVar | undefined): string {
@@ -202,6 +232,8 @@ function optionText(options: readonly Node[] | undefined, name: string): string 
     if (!("DefElem" in option) || option.DefElem.defname !== name) continue;
     const { arg } = option.DefElem;
     if (arg !== undefined && "String" in arg) return arg.String.sval;
+    // The text of a function, which for one in C has the name of its symbol as a second part.
+    if (arg !== undefined && "List" in arg) return nameParts(arg.List.items)[0];
   }
   return undefined;
 }

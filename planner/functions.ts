@@ -167,8 +167,9 @@ export function functionUse(
   const user = overloads.filter((overload) => overload.schema !== "pg_catalog");
   const isAggregate =
     BUILT_IN_AGGREGATES.has(name) || user.some(({ kind }) => kind === "aggregate");
-  const own = user.map(userEffect).find((effect) => effect === "readsTables");
-  const effect = own ?? strongest([builtInEffect(name, overloads), ...user.map(userEffect)]);
+  const userEffects = user.map((overload) => userEffect(overload, context));
+  const own = userEffects.find((effect) => effect === "readsTables");
+  const effect = own ?? strongest([builtInEffect(name, overloads), ...userEffects]);
   return { name, effect, isUserDefined: user.length > 0, isAggregate, location };
 }
 
@@ -184,10 +185,52 @@ function candidates(
 }
 
 /** A function in SQL or a procedural language that is not immutable may read tables, and would see one database's rows. */
-function userEffect({ volatility, language, kind }: CatalogFunction): FunctionEffect {
+function userEffect(overload: CatalogFunction, context: PlanContext): FunctionEffect {
+  const { volatility, language, kind } = overload;
+  if (isBelied(overload, context)) return "readsTables";
   if (volatility === "immutable" || kind === "aggregate") return "immutable";
   if (language !== "internal" && language !== "c") return "readsTables";
   return volatility === "stable" ? "stable" : "writes";
+}
+
+/** Whether a function that is declared IMMUTABLE reaches tables or the session by its own text, or by that of one it calls. */
+function isBelied(
+  { body }: CatalogFunction,
+  context: PlanContext,
+  seen: ReadonlySet<string> = new Set(),
+): boolean {
+  if (body === undefined) return false;
+  return body.reachesTables || [...body.calls].some((name) => mayReachTables(name, context, seen));
+}
+
+/**
+ * Whether a call that stands in a stored text may read tables or keep state of the session.
+ * The schemas that the text's own search_path would find are not known, so all of them count.
+ */
+export function mayReachTables(
+  name: string,
+  context: PlanContext,
+  seen: ReadonlySet<string> = new Set(),
+): boolean {
+  if (SESSION_STATE.has(name) || READS_TABLES.has(name)) return true;
+  if (seen.has(name)) return false;
+  const deeper = new Set([...seen, name]);
+  return (context.catalog.functions.get(name) ?? []).some((overload) => {
+    const { schema, kind, volatility, language } = overload;
+    if (schema === "pg_catalog") return false;
+    if (isBelied(overload, context, deeper)) return true;
+    const isCompiled = language === "internal" || language === "c";
+    return !isCompiled && volatility !== "immutable" && kind !== "aggregate";
+  });
+}
+
+/** The effect of a call in a stored text that does not reach tables: PostgreSQL's own function of that name, if any. */
+export function storedCallEffect(name: string, { catalog }: PlanContext): FunctionEffect {
+  const overloads = catalog.functions.get(name) ?? [];
+  const compiled = overloads.some(
+    ({ schema, volatility }) => schema !== "pg_catalog" && volatility === "volatile",
+  );
+  return strongest([builtInEffect(name, overloads), compiled ? "writes" : "immutable"]);
 }
 
 function builtInEffect(name: string, overloads: readonly CatalogFunction[]): FunctionEffect {

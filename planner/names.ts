@@ -100,12 +100,7 @@ function resolveRelation(
       { location },
     );
   }
-  if (relation.hasRules) {
-    refuse("rules_not_supported", `table "${name}" has rewrite rules`, {
-      location,
-      detail: "A rule may read or write rows of other placements.",
-    });
-  }
+  refuseRules(relation, location);
   if (relation.hasRowSecurity && table.kind === "sharded") {
     refuse(
       "row_security_not_supported",
@@ -121,6 +116,14 @@ function resolveRelation(
     case "reference":
       return { kind: "reference", name, relation };
   }
+}
+
+function refuseRules({ name, hasRules }: CatalogRelation, location: number | undefined): void {
+  if (!hasRules) return;
+  refuse("rules_not_supported", `table "${name}" has rewrite rules`, {
+    location,
+    detail: "A rule may read or write rows of other placements.",
+  });
 }
 
 function resolveUnlisted(
@@ -140,6 +143,7 @@ function resolveUnlisted(
       detail: "It is evaluated in the catalog database, where the rows of mapped tables are not.",
     });
   }
+  refuseRules(relation, location);
   if (isPlacedElsewhere(relation, context)) {
     refuse("placement_table_named", `table "${schema}.${name}" belongs to a placement`, {
       location,

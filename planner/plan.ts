@@ -9,6 +9,7 @@ import { planInsert } from "./route-insert.ts";
 import { routeQuery } from "./route-query.ts";
 import { planExplain } from "./utility-explain.ts";
 import { planUtility } from "./utility.ts";
+import { checkWriteEffects } from "./write-rules.ts";
 
 /** Throws SqlError for what cannot be answered as one PostgreSQL would. */
 export function planStatement(statement: ParsedStatement, context: PlanContext): LogicalPlan {
@@ -24,6 +25,7 @@ export function planStatement(statement: ParsedStatement, context: PlanContext):
 
 function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan {
   const { node } = statement;
+  checkWriteEffects(node, context);
   if ("SelectStmt" in node || "UpdateStmt" in node || "DeleteStmt" in node)
     return routeQuery(statement, context);
   if ("InsertStmt" in node) return planInsert(statement, node.InsertStmt, context);

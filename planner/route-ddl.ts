@@ -35,7 +35,7 @@ import {
 import { ddlPlan, kindOf, ownSchema, splicedSteps } from "./ddl/steps.ts";
 import { existingTable, homesOf } from "./ddl/table-homes.ts";
 import { planDropTable, planGrant, planTruncate, planVacuum } from "./ddl/table-lists.ts";
-import { planCreateTrigger, planDropTrigger } from "./ddl/table-parts.ts";
+import { planCreateTrigger, planDropPart } from "./ddl/table-parts.ts";
 import type { DdlPlan } from "./logical-plan.ts";
 import { nameParts } from "./ast.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
@@ -64,7 +64,10 @@ function planTableDdl(statement: ParsedStatement, context: PlanContext): DdlPlan
   if ("CreatePolicyStmt" in node)
     return planOfUnmappedTable(statement, node.CreatePolicyStmt.table, "CREATE POLICY", context);
   if ("RuleStmt" in node)
-    return planOfUnmappedTable(statement, node.RuleStmt.relation, "CREATE RULE", context);
+    return refuse("rules_not_supported", "CREATE RULE is not supported", {
+      location: node.RuleStmt.relation?.location,
+      hint: "Write the rule's statements in the application.",
+    });
   return undefined;
 }
 
@@ -193,7 +196,9 @@ function planDrop(
     case "OBJECT_INDEX":
       return planDropIndex(statement, drop, context);
     case "OBJECT_TRIGGER":
-      return planDropTrigger(statement, drop, context);
+      return planDropPart("TRIGGER", statement, drop, context);
+    case "OBJECT_RULE":
+      return planDropPart("RULE", statement, drop, context);
     case "OBJECT_SEQUENCE":
       return planDropSequence(statement, drop, context);
     case "OBJECT_VIEW":

@@ -3,10 +3,13 @@
  * reference table they go to every database; into a group's or an unlisted table the
  * statement goes as it is to the database that has it.
  */
-import type { InsertStmt, Node, RangeVar } from "@pgsql/types";
+import type { FuncCall, InsertStmt, Node, RangeVar } from "@pgsql/types";
 import type { DatabaseName } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { KeyColumn } from "../shardmap/key-assignment.ts";
+import { nameParts, walkNodes } from "./ast.ts";
+import { checkFunctions } from "./function-rules.ts";
+import { functionUse, type FunctionUse } from "./functions.ts";
 import { drawnByCall } from "./insert/calls.ts";
 import { checkReferenceDefaults } from "./insert/defaults.ts";
 import { checkConflictClause, checkUniqueKeys } from "./insert/conflict.ts";
@@ -72,7 +75,23 @@ function planHome(
   context: PlanContext,
 ): QueryPlan {
   for (const table of tableReferences(statement.node).tables) checkAtHome(table, database, context);
-  return queryPlan("insertAtHome", { kind: "home", database, because }, statement, insert, context);
+  const home = { kind: "home", database, because } as const;
+  const functions = callsThatReach(statement.node, context);
+  checkFunctions({ functions }, { ...home, rule: "insertAtHome" }, context);
+  return queryPlan("insertAtHome", home, statement, insert, context);
+}
+
+/** Calls that look beyond the statement's own tables, or leave something in the session. */
+function callsThatReach(node: Node, context: PlanContext): readonly FunctionUse[] {
+  const uses: FunctionUse[] = [];
+  walkNodes(node, ({ kind, body }) => {
+    if (kind !== "FuncCall") return true;
+    const { funcname, location }: FuncCall = body;
+    const use = functionUse(nameParts(funcname), location, context);
+    if (use.effect === "readsTables" || use.effect === "sessionState") uses.push(use);
+    return true;
+  });
+  return uses;
 }
 
 function checkAtHome(table: RangeVar, database: DatabaseName, context: PlanContext): void {
@@ -128,17 +147,6 @@ function planReference(
   const { name, relation } = target;
   refuseWith(insert, name);
   requireValues(insert, name);
-  const location = insert.relation?.location;
-  if (relation.triggers.length > 0) {
-    refuse(
-      "reference_value_differs",
-      `INSERT into reference table "${name}" with triggers is not supported`,
-      {
-        location,
-        detail: `Trigger "${relation.triggers[0]}" may store another value in each database.`,
-      },
-    );
-  }
   checkStatementExpressions(insert, "reference", name, context);
   const input = {
     statement,

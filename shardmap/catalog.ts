@@ -3,6 +3,7 @@
  * snapshot, loaded by proxy/topology/catalog-source.ts or built from a schema file by
  * planner/catalog-from-sql.ts. The planner reads nothing else of the database.
  */
+import type { RoutineBody } from "./routine-body.ts";
 
 export interface Catalog {
   /** Grows with every refresh; part of the key of every cached plan. */
@@ -50,10 +51,21 @@ export interface CatalogRelation {
   }[];
   readonly hasRules: boolean;
   readonly hasRowSecurity: boolean;
-  /** Names of user triggers (internal ones of foreign keys left out). */
-  readonly triggers: readonly string[];
+  /** Enabled user triggers (internal ones of foreign keys left out), in the order of their names. */
+  readonly triggers: readonly CatalogTrigger[];
   /** A partition's or child's parents exist: rows are also seen through them. */
   readonly isInherited: boolean;
+}
+
+export interface CatalogTrigger {
+  readonly name: string;
+  /** Its function's name, with the schema. */
+  readonly functionName: string;
+  /** FOR EACH ROW. */
+  readonly isForEachRow: boolean;
+  readonly body: RoutineBody;
+  /** Functions that its WHEN condition may call, among other names. */
+  readonly conditionCalls: ReadonlySet<string>;
 }
 
 export interface CatalogColumn {
@@ -110,6 +122,8 @@ export interface CatalogFunction {
   readonly volatility: "immutable" | "stable" | "volatile";
   /** `internal`, `c`, `sql`, `plpgsql`, ... */
   readonly language: string;
+  /** Of an immutable function of a user in SQL or PL/pgSQL, whose promise it may belie; undefined for all others. */
+  readonly body: RoutineBody | undefined;
 }
 
 export interface CatalogCollation {

@@ -8,6 +8,7 @@ import type { DdlPlan } from "../logical-plan.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
+import { checkStoredExpression } from "../stored-expressions.ts";
 import { checkAddedColumn, constraintsOf } from "./columns.ts";
 import { checkConstraint, type ConstrainedTable } from "./constraints.ts";
 import { asWritten, ddlPlan, ownSchema, splicedSteps, type NamePlace } from "./steps.ts";
@@ -42,7 +43,6 @@ export function planAlterTable(
 const PLAIN_COMMANDS: ReadonlySet<string> = new Set([
   "AT_SetNotNull",
   "AT_DropNotNull",
-  "AT_ColumnDefault",
   "AT_DropConstraint",
   "AT_ValidateConstraint",
   "AT_AlterConstraint",
@@ -87,6 +87,13 @@ function checkCommand(command: AlterTableCmd, owner: ConstrainedTable): readonly
       return def !== undefined && "Constraint" in def
         ? checkConstraint(def.Constraint, name, owner)
         : [];
+    case "AT_ColumnDefault":
+      checkStoredExpression(
+        def,
+        `default of column "${name ?? ""}" of table "${table.name}"`,
+        context,
+      );
+      return [];
     case "AT_DropColumn":
       refuseKeyChange(table, name, "dropped");
       return [];

@@ -8,6 +8,7 @@ import type { MapTable } from "../../shardmap/shard-map.ts";
 import { nameParts } from "../ast.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
+import { checkStoredExpression } from "../stored-expressions.ts";
 import { ownSchema, type NamePlace } from "./steps.ts";
 import { existingTable } from "./table-homes.ts";
 
@@ -39,9 +40,28 @@ export function checkConstraint(
     case "CONSTR_IDENTITY":
       checkIdentity(constraint);
       return [];
+    case "CONSTR_CHECK":
+    case "CONSTR_DEFAULT":
+    case "CONSTR_GENERATED":
+      checkStoredExpression(
+        constraint.raw_expr,
+        storedIn(constraint, column, owner),
+        owner.context,
+      );
+      return [];
     default:
       return [];
   }
+}
+
+function storedIn(
+  { contype }: Constraint,
+  column: string | undefined,
+  { table }: ConstrainedTable,
+): string {
+  if (contype === "CONSTR_CHECK") return `CHECK constraint of table "${table.name}"`;
+  const kind = contype === "CONSTR_DEFAULT" ? "default of" : "generated";
+  return `${kind} column "${column ?? ""}" of table "${table.name}"`;
 }
 
 function uniqueColumns(

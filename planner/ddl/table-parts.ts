@@ -36,7 +36,9 @@ export function planCreateTrigger(
   );
 }
 
-export function planDropTrigger(
+/** DROP TRIGGER and DROP RULE. */
+export function planDropPart(
+  part: "TRIGGER" | "RULE",
   statement: ParsedStatement,
   drop: DropStmt,
   context: PlanContext,
@@ -46,12 +48,13 @@ export function planDropTrigger(
   const name = parts.at(-1) ?? "";
   const target = existingTable(rangeVar(parts.slice(0, -1)), context);
   if (target.kind === "catalogOnly")
-    return ddlPlan("dropCatalogTrigger", asWritten(statement, [context.map.catalog]));
-  const ifExists = drop.missing_ok === true ? "IF EXISTS " : "";
+    return ddlPlan("dropCatalogTablePart", asWritten(statement, [context.map.catalog]));
+  // A rule was not made through the proxy, and may stand in some places only.
+  const ifExists = drop.missing_ok === true || part === "RULE" ? "IF EXISTS " : "";
   const behavior = drop.behavior === "DROP_CASCADE" ? " CASCADE" : "";
   const steps = homesOf(target.table, context.map).map(({ database, schema }) => ({
     database,
-    sql: `DROP TRIGGER ${ifExists}${quoteIdentifier(name)} ON ${quoteIdentifier(schema)}.${quoteIdentifier(target.table.name)}${behavior}`,
+    sql: `DROP ${part} ${ifExists}${quoteIdentifier(name)} ON ${quoteIdentifier(schema)}.${quoteIdentifier(target.table.name)}${behavior}`,
   }));
-  return ddlPlan("dropTrigger", steps);
+  return ddlPlan("dropTablePart", steps);
 }

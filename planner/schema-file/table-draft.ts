@@ -16,6 +16,7 @@ export interface TableDraft {
   primaryKey: readonly string[];
   readonly uniqueKeys: { readonly name: string; readonly columns: readonly string[] | undefined }[];
   readonly foreignKeys: CatalogRelation["foreignKeys"][number][];
+  readonly triggers: CatalogRelation["triggers"][number][];
   /** Of serial and identity columns, in the table's schema. */
   readonly ownSequences: string[];
 }
@@ -35,6 +36,7 @@ export function tableDraft(
     primaryKey: [],
     uniqueKeys: [],
     foreignKeys: [],
+    triggers: [],
     ownSequences: [],
   };
   for (const element of create.tableElts ?? []) {

@@ -6,8 +6,10 @@ import type {
   CatalogColumn,
   CatalogFunction,
   CatalogRelation,
+  CatalogTrigger,
   CatalogType,
 } from "../../shardmap/catalog.ts";
+import { routineBody } from "../../shardmap/routine-body.ts";
 import { columnFill } from "./column-fill.ts";
 import type { SequenceName } from "./column-fill.ts";
 
@@ -85,11 +87,25 @@ function buildRelations(rows: CatalogRows): Catalog["relations"] {
       })),
       hasRules: boolean(row, 4),
       hasRowSecurity: boolean(row, 5),
-      triggers: (triggers.get(oid) ?? []).map((trigger) => text(trigger, 1)),
+      triggers: (triggers.get(oid) ?? []).map(buildTrigger),
       isInherited: boolean(row, 6),
     });
   }
   return schemas;
+}
+
+function buildTrigger(row: Row): CatalogTrigger {
+  const name = text(row, 3);
+  const conditionCalls = new Set(routineBody("sql", row[7] ?? "").calls);
+  // The definition names the trigger's own function, which no expression can call.
+  conditionCalls.delete(name);
+  return {
+    name: text(row, 1),
+    functionName: `${text(row, 2)}.${name}`,
+    isForEachRow: boolean(row, 6),
+    body: routineBody(text(row, 4), text(row, 5)),
+    conditionCalls,
+  };
 }
 
 function buildColumns(rows: CatalogRows): ReadonlyMap<number, readonly CatalogColumn[]> {
@@ -173,12 +189,14 @@ const VOLATILITY: Readonly<Record<string, CatalogFunction["volatility"]>> = {
 function buildFunctions(rows: readonly Row[]): Catalog["functions"] {
   const functions = new Map<string, CatalogFunction[]>();
   for (const row of rows) {
+    const source = row[5] ?? undefined;
     listOf(functions, text(row, 1)).push({
       schema: text(row, 0),
       name: text(row, 1),
       kind: FUNCTION_KIND[text(row, 2)] ?? "function",
       volatility: VOLATILITY[text(row, 3)] ?? "volatile",
       language: text(row, 4),
+      body: source === undefined ? undefined : routineBody(text(row, 4), source),
     });
   }
   return functions;

@@ -6,6 +6,7 @@
  * They expect CATALOG_READ_SETTINGS: with an empty search_path the server prints
  * every name outside pg_catalog with its schema, so its texts mean the same in any session.
  */
+import { ROUTINE_BODY_CHARACTERS_MAX } from "../../base/limits.ts";
 
 /** Constants printed in forms that every session reads alike, for the rest of a transaction. */
 export const CATALOG_READ_SETTINGS = `
@@ -136,9 +137,19 @@ export const FOREIGN_KEYS_QUERY = `
    WHERE f.contype = 'f' AND ${IS_USER_SCHEMA}
    ORDER BY f.conrelid, f.conname`;
 
-/** relation, name. */
+/** As much of a function's text as is read, and one character more that tells of a longer one. */
+const BODY_CHARACTERS = ROUTINE_BODY_CHARACTERS_MAX + 1;
+
+/** relation, name, function's schema, name, language and text, is for each row, the definition where it has a WHEN. */
 export const TRIGGERS_QUERY = `
-  SELECT g.tgrelid, g.tgname FROM pg_trigger g WHERE NOT g.tgisinternal ORDER BY g.tgrelid, g.tgname`;
+  SELECT g.tgrelid, g.tgname, n.nspname, f.proname, l.lanname, left(f.prosrc, ${BODY_CHARACTERS}),
+         g.tgtype & 1 = 1, CASE WHEN g.tgqual IS NOT NULL THEN pg_get_triggerdef(g.oid) END
+    FROM pg_trigger g
+    JOIN pg_proc f ON f.oid = g.tgfoid
+    JOIN pg_namespace n ON n.oid = f.pronamespace
+    JOIN pg_language l ON l.oid = f.prolang
+   WHERE NOT g.tgisinternal AND g.tgenabled <> 'D'
+   ORDER BY g.tgrelid, g.tgname`;
 
 /** relation, name: CHECK constraints that hold for every row. */
 export const CHECKS_QUERY = `
@@ -178,9 +189,11 @@ export const RANGES_QUERY = `
   UNION ALL
   SELECT r.rngmultitypid, r.rngsubtype FROM pg_range r`;
 
-/** schema, name, prokind, volatility, language: outside pg_catalog all, of it those that are not immutable. */
+/** schema, name, prokind, volatility, language, an immutable one's text: outside pg_catalog all, of it those that are not immutable. */
 export const FUNCTIONS_QUERY = `
-  SELECT n.nspname, f.proname, f.prokind, f.provolatile, l.lanname
+  SELECT n.nspname, f.proname, f.prokind, f.provolatile, l.lanname,
+         CASE WHEN f.provolatile = 'i' AND l.lanname IN ('sql', 'plpgsql')
+              THEN left(coalesce(pg_get_function_sqlbody(f.oid), f.prosrc), ${BODY_CHARACTERS}) END
     FROM pg_proc f
     JOIN pg_namespace n ON n.oid = f.pronamespace
     JOIN pg_language l ON l.oid = f.prolang

@@ -228,7 +228,7 @@ describe("refusals", () => {
     ["GRANT SELECT ON orders, countries TO app", "ddl_not_supported"],
     ["GRANT SELECT ON ALL TABLES IN SCHEMA public TO app", "ddl_not_supported"],
     ["CREATE POLICY p ON orders", "ddl_not_supported"],
-    ["CREATE RULE r AS ON INSERT TO orders DO NOTHING", "ddl_not_supported"],
+    ["CREATE RULE r AS ON INSERT TO orders DO NOTHING", "rules_not_supported"],
   ])("%s", (sql, id) => {
     expect(errorOf(sql)).toMatchObject({ id });
   });

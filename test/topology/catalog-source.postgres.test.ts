@@ -45,7 +45,15 @@ const SCHEMA = `
   );
   ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
   CREATE FUNCTION app.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
-  CREATE TRIGGER stamp BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION app.fire();
+  CREATE TRIGGER stamp BEFORE INSERT ON orders FOR EACH ROW
+    WHEN (length(NEW.number::text) > 0) EXECUTE FUNCTION app.fire();
+  CREATE TRIGGER same BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+  CREATE FUNCTION app.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM users; RETURN NULL; END';
+  CREATE TRIGGER guard AFTER DELETE ON orders EXECUTE FUNCTION app.refuse();
+  CREATE TRIGGER off AFTER DELETE ON orders FOR EACH ROW EXECUTE FUNCTION app.refuse();
+  ALTER TABLE orders DISABLE TRIGGER off;
+  CREATE FUNCTION app.lies(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(*) FROM public.users WHERE id = $1';
+  CREATE FUNCTION app.atomic(bigint) RETURNS bigint LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT count(*) FROM public.users WHERE id = $1; END;
   CREATE RULE shout AS ON DELETE TO orders DO ALSO SELECT 1;
   CREATE VIEW recent AS SELECT * FROM orders;
   CREATE MATERIALIZED VIEW stored AS SELECT 1 AS one;
@@ -173,7 +181,28 @@ describe("relations", () => {
       },
     ]);
     expect(relation("orders")).toMatchObject({
-      triggers: ["stamp"],
+      triggers: [
+        {
+          name: "guard",
+          functionName: "app.refuse",
+          isForEachRow: false,
+          conditionCalls: new Set(),
+          body: { reachesTables: true, isOpaque: false },
+        },
+        {
+          name: "stamp",
+          functionName: "app.fire",
+          isForEachRow: true,
+          conditionCalls: expect.any(Set) as unknown,
+          body: { reachesTables: false, replacesRow: false },
+        },
+        {
+          name: "same",
+          functionName: "pg_catalog.suppress_redundant_updates_trigger",
+          isForEachRow: true,
+          body: { reachesTables: false, replacesRow: false },
+        },
+      ].toSorted((left, right) => (left.name < right.name ? -1 : 1)),
       hasRules: true,
       hasRowSecurity: true,
     });
@@ -278,10 +307,16 @@ describe("types, functions, collations", () => {
   });
 
   test("functions: every overload of users, and what is not immutable of PostgreSQL's own", () => {
-    expect(catalog.functions.get("plus")).toEqual([
+    expect(catalog.functions.get("plus")).toMatchObject([
       { schema: "app", name: "plus", kind: "function", volatility: "immutable", language: "sql" },
       { schema: "app", name: "plus", kind: "function", volatility: "stable", language: "plpgsql" },
     ]);
+    expect(catalog.functions.get("plus")?.map(({ body }) => body?.reachesTables)).toEqual([
+      false,
+      undefined,
+    ]);
+    for (const name of ["lies", "atomic"])
+      expect(catalog.functions.get(name)?.[0]?.body?.reachesTables).toBe(true);
     expect(catalog.functions.get("act")?.[0]?.kind).toBe("procedure");
     expect(catalog.functions.get("total")?.[0]?.kind).toBe("aggregate");
     expect(catalog.functions.get("random")?.[0]).toMatchObject({
