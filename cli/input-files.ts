@@ -1,9 +1,11 @@
 /** The files that commands are given: the shard map, the configuration, SQL. Each failure is one that a person can act on. */
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { type Config, DEFAULT_CONFIG, parseConfig } from "../proxy/config/config.ts";
 import { type DocumentProblem, printProblem } from "../base/document/problems.ts";
 import { parseShardMap } from "../shardmap/schema.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
+import { reportConfigFiles, withWholePaths } from "./config-files.ts";
 import { CommandFailure, reasonOf } from "./failure.ts";
 
 /** `what` names the file's role: `map`, `config`. */
@@ -38,9 +40,15 @@ export function requireMap(path: string): ShardMap {
   throw new CommandFailure(file.problems.map(printProblem).join("\n"));
 }
 
+/** With the files it names: their paths are whole, and each can be used. */
 export function requireConfig(path: string | undefined): Config {
   if (path === undefined) return DEFAULT_CONFIG;
   const result = parseConfig(readInput(path, "config"), path);
-  if ("config" in result) return result.config;
-  throw new CommandFailure(result.problems.map(printProblem).join("\n"));
+  if ("config" in result) {
+    const config = withWholePaths(result.config, dirname(path));
+    reportConfigFiles(config, result.further);
+    if (result.further.isEmpty) return config;
+  }
+  const problems = "config" in result ? result.further.inOrder() : result.problems;
+  throw new CommandFailure(problems.map(printProblem).join("\n"));
 }

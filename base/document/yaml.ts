@@ -15,7 +15,6 @@ import {
   isPair,
   isScalar,
   isSeq,
-  LineCounter,
   type Node,
   type Pair,
   parseDocument,
@@ -58,36 +57,30 @@ export function readYaml(text: string, fileName: string, kind: DocumentKind): Ya
     return { value: undefined, problems };
   }
 
-  const lines = new LineCounter();
   const document = parseDocument(text, {
-    lineCounter: lines,
     merge: true,
     intAsBigInt: true,
     prettyErrors: false,
   });
-  const positionAt = (offset: number): Position => {
-    const { line, col } = lines.linePos(offset);
-    return { line: Math.max(1, line), column: Math.max(1, col) };
-  };
+  const positionAt = positionsIn(text);
   const problems = new ProblemList(fileName, (path, part) =>
     positionAt(offsetOf(document, path, part)),
   );
 
-  let canBeRead = true;
-  for (const error of document.errors) {
-    // A duplicate key leaves a readable document, so the rest is still checked.
-    canBeRead &&= error.code === "DUPLICATE_KEY";
-    const message =
-      error.code === "DUPLICATE_KEY"
-        ? "the same name stands twice in one place"
-        : yamlMessage(error.message);
-    const remedy =
-      error.code === "DUPLICATE_KEY"
-        ? "Remove one of the two."
-        : "The file must be YAML 1.2: see https://yaml.org/spec/1.2.2.";
-    problems.reportAt(positionAt(error.pos[0]), [], message, remedy);
+  // The parser goes on after a mistake, but what it finds then tells more of itself than of the file.
+  const mistake = document.errors
+    .filter(({ code }) => code !== "DUPLICATE_KEY")
+    .toSorted((left, right) => left.pos[0] - right.pos[0])[0];
+  if (mistake !== undefined) {
+    const remedy = "The file must be YAML 1.2: see https://yaml.org/spec/1.2.2.";
+    problems.reportAt(positionAt(mistake.pos[0]), [], yamlMessage(mistake.message), remedy);
+    return { value: undefined, problems };
   }
-  if (!canBeRead) return { value: undefined, problems };
+  // A name that stands twice leaves a readable document, so the rest is still checked.
+  for (const { pos } of document.errors) {
+    const message = "the same name stands twice in one place";
+    problems.reportAt(positionAt(pos[0]), [], message, "Remove one of the two.");
+  }
   plainScalars(document, problems);
   // A text of comments alone is the value null.
   const value = document.contents === null ? {} : toPlain(document, problems);
@@ -134,6 +127,21 @@ function isNestedTooDeeply(text: string): boolean {
   return new RegExp(`^(?:[ ]|[-?:] ){${2 * DOCUMENT_NESTING_MAX}}`, "m").test(text);
 }
 
+/** Counted in the text: the parser's own counter misses lines within a token it did not expect. */
+function positionsIn(text: string): (offset: number) => Position {
+  const starts = [0, ...Array.from(text.matchAll(/\n/g), ({ index }) => index + 1)];
+  return (offset) => {
+    let line = 1;
+    let after = starts.length + 1;
+    while (after - line > 1) {
+      const middle = (line + after) >> 1;
+      if ((starts[middle - 1] ?? 0) <= offset) line = middle;
+      else after = middle;
+    }
+    return { line, column: offset - (starts[line - 1] ?? 0) + 1 };
+  };
+}
+
 /** The parser's words without its own position, which is given beside them. */
 function yamlMessage(message: string): string {
   const text =
@@ -141,7 +149,8 @@ function yamlMessage(message: string): string {
       .split("\n", 1)[0]
       ?.replace(/ at line \d+, column \d+:?$/, "")
       .replace(/\.$/, "") ?? "";
-  return `this is not YAML: ${text.charAt(0).toLowerCase()}${text.slice(1, 200)}`;
+  const words = text.length > 120 ? `${text.slice(0, 120)}...` : text;
+  return `this is not YAML: ${words.charAt(0).toLowerCase()}${words.slice(1)}`;
 }
 
 /**

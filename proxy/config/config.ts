@@ -9,7 +9,7 @@ import { isIP } from "node:net";
 import { z } from "zod";
 import { fields } from "../../base/document/fields.ts";
 import { reportIssues } from "../../base/document/issues.ts";
-import type { DocumentProblem } from "../../base/document/problems.ts";
+import type { DocumentProblem, ProblemList } from "../../base/document/problems.ts";
 import { type DocumentKind, readYaml } from "../../base/document/yaml.ts";
 import {
   AUTHENTICATION_TIMEOUT_MS,
@@ -30,8 +30,12 @@ const durationMs = z.int().min(1).max(DURATION_MS_MAX);
 const path = z.string().min(1);
 
 const tls = fields({
-  cert: path.describe("PEM file with the server certificate, and the chain above it."),
-  key: path.describe("PEM file with the certificate's private key."),
+  cert: path.describe(
+    "PEM file with the server certificate, and the chain above it. A relative path starts at the configuration's own directory.",
+  ),
+  key: path.describe(
+    "PEM file with the certificate's private key, without a passphrase; relative as `cert`.",
+  ),
   require: z
     .boolean()
     .default(false)
@@ -69,7 +73,7 @@ const auth = fields({
   users_file: path
     .optional()
     .describe(
-      'File of users and passwords in PgBouncer\'s format: `"user" "password"`, where the password is plain, `md5...` or `SCRAM-SHA-256$...`.',
+      'File of users and passwords in PgBouncer\'s format: `"user" "password"`, where the password is plain, `md5...` or `SCRAM-SHA-256$...`. A relative path starts at the configuration\'s own directory.',
     ),
   query: z
     .string()
@@ -145,16 +149,18 @@ const CONFIG_FILE: DocumentKind = {
   reference: "docs/config.md",
 };
 
-/** `fileName` is only printed. */
+/** `fileName` is only printed. `further` takes what only a look at the machine can find, such as a file that is not there. */
 export function parseConfig(
   text: string,
   fileName: string,
-): { readonly config: Config } | { readonly problems: readonly DocumentProblem[] } {
+):
+  | { readonly config: Config; readonly further: ProblemList }
+  | { readonly problems: readonly DocumentProblem[] } {
   const { value, problems } = readYaml(text, fileName, CONFIG_FILE);
   if (value === undefined) return { problems: problems.inOrder() };
   const result = configSchema.safeParse(value);
   if (!result.success) reportIssues(result.error.issues, value, problems, CONFIG_FILE);
-  if (result.success && problems.isEmpty) return { config: result.data };
+  if (result.success && problems.isEmpty) return { config: result.data, further: problems };
   return { problems: problems.inOrder() };
 }
 
@@ -167,8 +173,17 @@ interface Contradiction {
 /** Rules between fields: what would let strangers in, or could never let anybody in. */
 function* contradictions(config: {
   readonly listen: z.output<typeof listen>;
+  readonly admin: z.output<typeof admin>;
   readonly auth: z.output<typeof auth>;
 }): Iterable<Contradiction> {
+  const { listen: clients, admin: operator } = config;
+  if (clients.port === operator.port && sharesAddress(clients.host, operator.host)) {
+    yield {
+      path: ["admin", "port"],
+      message: `listen.port and admin.port are both ${clients.port}`,
+      remedy: "Give one of them another port.",
+    };
+  }
   const { method, users_file: usersFile, query } = config.auth;
   if (method === "trust" && !isLoopback(config.listen.host)) {
     yield {
@@ -191,6 +206,12 @@ function* contradictions(config: {
       remedy: "Give either users_file or query.",
     };
   }
+}
+
+/** One address holds a port once; every address includes each. */
+function sharesAddress(left: string, right: string): boolean {
+  const isEvery = (host: string): boolean => host === "0.0.0.0" || host === "::";
+  return left === right || isEvery(left) || isEvery(right);
 }
 
 function isLoopback(host: string): boolean {

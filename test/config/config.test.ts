@@ -9,7 +9,7 @@ function problemsOf(text: string): readonly string[] {
 
 test("an empty file, a file of comments and {} are the defaults", () => {
   for (const text of ["", "# nothing\n", "{}", "listen: {}\n"]) {
-    expect(parseConfig(text, "c.yaml")).toEqual({ config: DEFAULT_CONFIG });
+    expect(parseConfig(text, "c.yaml")).toMatchObject({ config: DEFAULT_CONFIG });
   }
   expect(DEFAULT_CONFIG.listen).toEqual({ host: "127.0.0.1", port: 6432, max_clients: 10_000 });
 });
@@ -69,3 +69,29 @@ function bomb(): string {
   }
   return lines.join("\n");
 }
+
+test("clients and operators cannot have one port of one address", () => {
+  const both = (listen: string, admin: string): readonly string[] =>
+    problemsOf(
+      `listen: { host: ${listen}, port: 6432 }\nadmin: { host: ${admin}, port: 6432 }\nauth: { method: md5, users_file: u }\n`,
+    );
+  const expected =
+    "admin.port: listen.port and admin.port are both 6432. Give one of them another port.";
+  expect(both("127.0.0.1", "127.0.0.1")).toEqual([`c.yaml:2:33: ${expected}`]);
+  expect(both("0.0.0.0", "127.0.0.1")).toEqual([`c.yaml:2:33: ${expected}`]);
+  expect(both("10.0.0.1", "127.0.0.1")).toEqual([]);
+  expect(problemsOf("listen: { port: 9632 }\n")).toEqual([
+    "c.yaml:1:1: admin.port: listen.port and admin.port are both 9632. Give one of them another port.",
+  ]);
+});
+
+test("a file that is not YAML is one problem, on the line where it begins", () => {
+  const prose =
+    "# Title\n\nA first paragraph\nof two lines.\n\n```sh\nnpm: start\n```\n\nMore: of: it.\n";
+  const problems = problemsOf(prose);
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toMatch(/^c\.yaml:\d+:\d+: this is not YAML: /);
+  expect(problemsOf("listen:\n  port: 1\n# a\n\n  host: [a,\nadmin: b: c\n")[0]).toMatch(
+    /^c\.yaml:6:1: this is not YAML/,
+  );
+});
