@@ -18,7 +18,7 @@ import {
 } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
-import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import { ERRORS, ProtocolViolation, SqlError } from "../../base/sql-error.ts";
 import { encodeAuthentication } from "../protocol/backend/authentication.ts";
 import { encodeErrorResponse } from "../protocol/backend/error-response.ts";
 import { encodeNegotiateProtocolVersion } from "../protocol/backend/negotiate-protocol-version.ts";
@@ -243,14 +243,16 @@ export class Listener {
 
   #report(raw: Socket, error: unknown): void {
     const { log, metrics } = this.#options;
-    const event = { client: `${raw.remoteAddress}:${raw.remotePort}`, err: error };
+    const client = `${raw.remoteAddress}:${raw.remotePort}`;
     if (error instanceof SqlError || error instanceof ProtocolViolation) {
-      const reason = error instanceof SqlError ? error.id : "protocol_violation";
-      metrics.increment("colonnade_clients_refused_total", { reason });
-      log.info(event, "client refused");
+      // What a stranger did has no stack worth reading, and must not fill the log.
+      const id = error instanceof SqlError ? error.id : "protocol_violation";
+      const { sqlstate } = ERRORS[id];
+      metrics.increment("colonnade_clients_refused_total", { reason: id });
+      log.info({ client, id, sqlstate, reason: error.message }, "client refused");
     } else {
       metrics.increment("colonnade_clients_refused_total", { reason: "internal_error" });
-      log.error(event, "client refused");
+      log.error({ client, err: error }, "client refused");
     }
   }
 }
