@@ -3,6 +3,7 @@
  * Method and machine are in README.md beside this file.
  *
  * `--only planner,idle,select` runs a part; `--seconds N` sets the time of each load.
+ * Exit code 1 where a bound is not held, 2 where nothing was measured.
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
@@ -11,31 +12,72 @@ import { measurePlanner } from "./planner.ts";
 import { measurePointSelects } from "./point-select.ts";
 import type { Measurement } from "./measurement.ts";
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string", default: "planner,idle,select" },
-    seconds: { type: "string", default: "5" },
-  },
-});
-
-const parts: Readonly<Record<string, () => Promise<readonly Measurement[]>>> = {
+const PARTS: Readonly<Record<string, (seconds: number) => Promise<readonly Measurement[]>>> = {
   planner: measurePlanner,
   idle: measureIdleClients,
-  select: () => measurePointSelects(Number(values.seconds)),
+  select: measurePointSelects,
 };
 
-process.stdout.write(
-  `${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.version}\n`,
-);
-for (const name of values.only.split(",")) {
-  const part = parts[name];
-  if (part === undefined)
-    throw new Error(`no such part: ${name}; there are ${Object.keys(parts).join(", ")}`);
-  for (const measurement of await part()) process.stdout.write(`${line(measurement)}\n`);
+/** pgbench's own bound on `-T` is higher; a longer load than an hour is a mistyped one. */
+const SECONDS_MAX = 3_600;
+
+/** What was asked for, or why it cannot be. */
+type Wish = { readonly parts: readonly string[]; readonly seconds: number } | string;
+
+function readWish(words: readonly string[]): Wish {
+  let given: { readonly only: string; readonly seconds: string };
+  try {
+    given = parseArgs({
+      args: [...words],
+      options: {
+        only: { type: "string", default: Object.keys(PARTS).join(",") },
+        seconds: { type: "string", default: "5" },
+      },
+    }).values;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  const parts = given.only.split(",");
+  const unknown = parts.find((part) => !Object.hasOwn(PARTS, part));
+  if (unknown !== undefined) {
+    return `--only: there is no part "${unknown}"; there are ${Object.keys(PARTS).join(", ")}`;
+  }
+  const seconds = Number(given.seconds);
+  if (!/^\d+$/.test(given.seconds) || seconds < 1 || seconds > SECONDS_MAX) {
+    return `--seconds: a whole number from 1 to ${SECONDS_MAX} is needed, not "${given.seconds}"`;
+  }
+  return { parts, seconds };
 }
 
-function line({ name, value, unit, bound }: Measurement): string {
+async function main(): Promise<number> {
+  const wish = readWish(process.argv.slice(2));
+  if (typeof wish === "string") {
+    process.stderr.write(`bench: ${wish}\n`);
+    return 2;
+  }
+  process.stdout.write(
+    `${cpus().length} x ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.version}\n`,
+  );
+  const broken: string[] = [];
+  for (const name of wish.parts) {
+    for (const measurement of (await PARTS[name]?.(wish.seconds)) ?? []) {
+      process.stdout.write(`${line(measurement)}\n`);
+      if (!isHeld(measurement)) broken.push(measurement.name);
+    }
+  }
+  for (const name of broken) process.stderr.write(`bench: bound not held: ${name}\n`);
+  return broken.length === 0 ? 0 : 1;
+}
+
+function line(measurement: Measurement): string {
+  const { name, value, unit, bound } = measurement;
   const shown = `${name.padEnd(64)} ${value.toFixed(value < 10 ? 2 : 0).padStart(9)} ${unit.padEnd(8)}`;
   if (bound === undefined) return shown;
-  return `${shown} bound ${bound} ${unit}: ${value <= bound ? "held" : "NOT HELD"}`;
+  return `${shown} bound ${bound} ${unit}: ${isHeld(measurement) ? "held" : "NOT HELD"}`;
 }
+
+function isHeld({ value, bound }: Measurement): boolean {
+  return bound === undefined || value <= bound;
+}
+
+process.exitCode = await main();

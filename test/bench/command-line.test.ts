@@ -1,0 +1,32 @@
+/** `npm run bench` as a script sees it: its complaints and its exit codes. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { ROOT } from "../tidy/sources.ts";
+
+function bench(...words: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(ROOT, "bench", "main.ts"), ...words],
+    { encoding: "utf8" },
+  );
+  return { status, stdout, stderr };
+}
+
+test.each([
+  [["--only", "nonsense"], '--only: there is no part "nonsense"; there are planner, idle, select'],
+  [["--only", "toString"], '--only: there is no part "toString"; there are planner, idle, select'],
+  [["--seconds", "x"], '--seconds: a whole number from 1 to 3600 is needed, not "x"'],
+  [["--seconds", "0"], '--seconds: a whole number from 1 to 3600 is needed, not "0"'],
+  [["--second", "5"], "Unknown option '--second'"],
+])("%j is refused in one line", (words, expected) => {
+  expect(bench(...words)).toEqual({ status: 2, stdout: "", stderr: `bench: ${expected}\n` });
+});
+
+test("a bound that is not held is named, and is the exit code", () => {
+  const { status, stdout, stderr } = bench("--only", "planner");
+  const broken = [...stdout.matchAll(/^(.+?) {2,}.*NOT HELD$/gm)].map(([, name]) => name);
+  expect(stdout.match(/: (?:held|NOT HELD)$/gm)).toHaveLength(3);
+  expect(stderr).toBe(broken.map((name) => `bench: bound not held: ${name}\n`).join(""));
+  expect(status).toBe(broken.length === 0 ? 0 : 1);
+}, 60_000);
