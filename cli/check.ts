@@ -17,13 +17,14 @@ export interface CheckFlags {
 /** What `--json` prints, whole. */
 interface Report {
   readonly file: string;
+  /** Every comparison asked for was made, and none found a problem. */
   readonly isValid: boolean;
   readonly problems: readonly DocumentProblem[];
   /** Absent without `--live`, and where the file itself has problems. */
   readonly findings?: readonly LiveFinding[];
 }
 
-/** Exit code 1 where there is a problem; a warning is none. */
+/** Exit code 1 where there is a problem, a warning being none; 2 where a database could not be asked. */
 export async function check(path: string, flags: CheckFlags): Promise<void> {
   const file = readMap(path);
   if (file.kind === "invalid") {
@@ -39,6 +40,11 @@ export async function check(path: string, flags: CheckFlags): Promise<void> {
   end(flags, { file: path, isValid, problems: [], findings }, summary(file.map));
 }
 
+/** Its database could not be asked, so that nothing is known of it. */
+function isAway({ object }: LiveFinding): boolean {
+  return object === "server";
+}
+
 function end(flags: CheckFlags, report: Report, ifValid: string): void {
   const { problems, findings = [], isValid, file } = report;
   if (flags.json === true) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
@@ -48,13 +54,24 @@ function end(flags: CheckFlags, report: Report, ifValid: string): void {
     process.stdout.write(`${lines.join("\n")}\n`);
   }
   if (isValid) return;
-  const errors = findings.filter(({ severity }) => severity === "error").length;
-  throw new CommandFailure(`${file} has ${count(problems.length + errors, "problem")}`, 1);
+  const errors = findings.filter(({ severity }) => severity === "error");
+  const away = errors.filter(isAway);
+  if (problems.length === 0 && away.length === errors.length) {
+    throw new CommandFailure(
+      `${file}: ${ifValid}; but nothing is known of ${named(away)}: start the server or correct its URL in the map, then check again`,
+    );
+  }
+  throw new CommandFailure(`${file} has ${count(problems.length + errors.length, "problem")}`, 1);
 }
 
 /** `error: users0: public.orders.user_id: has type integer, the catalog's bigint. Alter the column's type.` */
 function printFinding({ severity, database, object, message, remedy }: LiveFinding): string {
   return `${severity}: ${database}: ${object}: ${message}. ${remedy}`;
+}
+
+function named(findings: readonly LiveFinding[]): string {
+  const names = findings.map(({ database }) => database).join(", ");
+  return `database${findings.length === 1 ? "" : "s"} ${names}`;
 }
 
 function summary(map: ShardMap): string {

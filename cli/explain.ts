@@ -12,6 +12,7 @@ import { bindPlan, type BoundParameter, type PhysicalPlan } from "../planner/phy
 import type { PlanContext } from "../planner/plan-context.ts";
 import { planStatement } from "../planner/plan.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
+import { type ServerRefusal, unknownTable, unreadableKey } from "./explain-refusals.ts";
 import { CommandFailure } from "./failure.ts";
 import { readInput, requireMap } from "./input-files.ts";
 import { readLiveCatalog } from "./live-databases.ts";
@@ -35,14 +36,30 @@ interface Explanation {
 export async function explain(sql: string, flags: ExplainFlags): Promise<void> {
   const map = requireMap(flags.map);
   await loadParser();
+  const statement = onlyStatement(sql);
+  const context = await planContext(map, flags);
+  const explanation = explainOrRefuse(statement, context, flags);
+  if ("refused" in explanation) {
+    const { refused } = explanation;
+    if (flags.json === true) process.stdout.write(`${JSON.stringify(json(refused), null, 2)}\n`);
+    throw new CommandFailure(printedRefusal(statement.text, refused), 1);
+  }
+  process.stdout.write(flags.json === true ? printedJson(explanation) : printed(explanation));
+}
+
+/** By the proxy, which has an id for it, or by a server when it ran. */
+type Refused = SqlError | ServerRefusal;
+
+function explainOrRefuse(
+  statement: ParsedStatement,
+  context: PlanContext,
+  flags: ExplainFlags,
+): Explanation | { readonly refused: Refused } {
   try {
-    const context = await planContext(map, flags);
-    const explanation = explainStatement(onlyStatement(sql), context, flags);
-    process.stdout.write(flags.json === true ? printedJson(explanation) : printed(explanation));
+    return explainStatement(statement, context, flags);
   } catch (error) {
-    if (!(error instanceof SqlError)) throw error;
-    if (flags.json === true) process.stdout.write(`${JSON.stringify(refusal(error), null, 2)}\n`);
-    throw new CommandFailure(printedRefusal(sql, error), 1, { cause: error });
+    if (error instanceof SqlError) return { refused: error };
+    throw error;
   }
 }
 
@@ -73,9 +90,12 @@ function onlyStatement(sql: string): ParsedStatement {
 function explainStatement(
   statement: ParsedStatement,
   context: PlanContext,
-  { param }: ExplainFlags,
-): Explanation {
+  { param, schema }: ExplainFlags,
+): Explanation | { readonly refused: ServerRefusal } {
   const plan = planStatement(statement, context);
+  const source = schema === undefined ? `database "${context.map.catalog}"` : "the schema";
+  const unknown = unknownTable(statement, plan, context, source);
+  if (unknown !== undefined) return { refused: unknown };
   if (plan.kind !== "query" && plan.kind !== "insert") return { logical: plan };
   const needed = parameterCount(statement);
   if (param.length < needed) {
@@ -83,23 +103,18 @@ function explainStatement(
       "Parameters have no values here: give --param once for each to see where the statement goes.";
     return { logical: plan, note };
   }
-  const physical = bind(plan, param, context.map);
+  const parameters = param.map(textParameter);
+  const unreadable = unreadableKey(plan, parameters);
+  if (unreadable !== undefined) return { refused: unreadable };
+  const draws = plan.kind === "insert" ? exampleDraws(plan) : [];
+  const physical = bindPlan(plan, parameters, context.map, draws);
   if (!drawsValues(plan)) return { logical: plan, physical };
   const note = "Drawn values are examples; real ones are drawn when it runs.";
   return { logical: plan, physical, note };
 }
 
-function bind(
-  plan: Extract<LogicalPlan, { kind: "query" | "insert" }>,
-  values: readonly string[],
-  map: ShardMap,
-): PhysicalPlan {
-  const parameters = values.map((value): BoundParameter => ({
-    typeOid: 0,
-    format: "text",
-    value: Buffer.from(value),
-  }));
-  return bindPlan(plan, parameters, map, plan.kind === "insert" ? exampleDraws(plan) : []);
+function textParameter(value: string): BoundParameter {
+  return { typeOid: 0, format: "text", value: Buffer.from(value) };
 }
 
 function drawsValues(plan: LogicalPlan): boolean {
@@ -136,16 +151,23 @@ function printedJson({ logical, physical, note }: Explanation): string {
   return `${JSON.stringify(data, null, 2)}\n`;
 }
 
-function refusal({ id, sqlstate, message, detail, hint, position }: SqlError): object {
+function json(refused: Refused): object {
+  const { sqlstate, message, detail, position } = refused;
+  const { id, hint } = refused instanceof SqlError ? refused : {};
   return { error: { id, sqlstate, message, detail, hint, position } };
 }
 
 /** As psql prints an error, with a caret under the place. */
-function printedRefusal(sql: string, error: SqlError): string {
-  const lines = [`refused with ${error.sqlstate} (${error.id}): ${error.message}`];
+function printedRefusal(sql: string, error: Refused): string {
+  const by =
+    error instanceof SqlError
+      ? `refused with ${error.sqlstate} (${error.id})`
+      : `PostgreSQL would refuse it${error.sqlstate === undefined ? "" : ` with ${error.sqlstate}`}`;
+  const hint = error instanceof SqlError ? error.hint : undefined;
+  const lines = [`${by}: ${error.message}`];
   if (error.position !== undefined) lines.push(...caret(sql, error.position));
   if (error.detail !== undefined) lines.push(`DETAIL:  ${error.detail}`);
-  if (error.hint !== undefined) lines.push(`HINT:  ${error.hint}`);
+  if (hint !== undefined) lines.push(`HINT:  ${hint}`);
   return lines.join("\n");
 }
 

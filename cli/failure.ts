@@ -6,6 +6,8 @@
  *     1   done, and the answer is no: the map has errors, the statement is refused
  *     2   not done: a wrong flag, a missing file, a taken port, a server that is away
  */
+import { SqlError } from "../base/sql-error.ts";
+
 export class CommandFailure extends Error {
   override readonly name = "CommandFailure";
   readonly exitCode: 1 | 2;
@@ -37,4 +39,12 @@ export function reasonOf(error: unknown): string {
     default:
       return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** The reason, and of an error of ours also where it happened and what to do. */
+export function reasonAndRemedy(error: unknown): string {
+  if (!(error instanceof SqlError)) return reasonOf(error);
+  const { message, detail, hint } = error;
+  if (detail === undefined && hint === undefined) return message;
+  return [`${message}.`, detail, hint].filter((part) => part !== undefined).join(" ");
 }

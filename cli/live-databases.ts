@@ -1,12 +1,11 @@
 /** What the commands `check --live` and `explain` ask of a map's databases: connections of their own, closed at the end. */
-import { SqlError } from "../base/sql-error.ts";
 import { Backends } from "../proxy/backend/backends.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
 import { CatalogSource } from "../proxy/topology/catalog-source.ts";
 import { checkLive, type LiveFinding } from "../proxy/topology/live-check.ts";
 import type { Catalog } from "../shardmap/catalog.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { CommandFailure, reasonOf } from "./failure.ts";
+import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 
 export async function findLiveProblems(map: ShardMap): Promise<readonly LiveFinding[]> {
   return await reached(async () => await checkLive(map, backendAddresses(map)));
@@ -28,7 +27,6 @@ async function reached<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (cause) {
-    const hint = cause instanceof SqlError && cause.hint !== undefined ? `. ${cause.hint}` : "";
-    throw new CommandFailure(`${reasonOf(cause)}${hint}`, 2, { cause });
+    throw new CommandFailure(reasonAndRemedy(cause), 2, { cause });
   }
 }

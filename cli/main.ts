@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { CommandFailure } from "./failure.ts";
+import { requireNode } from "./node-version.ts";
 import { packageVersion } from "./package-root.ts";
 
 const EXIT_CODES = `
@@ -90,6 +91,7 @@ function addExplain(program: Command): void {
 
 async function main(): Promise<number> {
   try {
+    requireNode(process.versions.node);
     await commandLine().parseAsync();
     return 0;
   } catch (error) {

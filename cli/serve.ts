@@ -11,7 +11,7 @@ import { startProxy } from "../proxy/main.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
 import { printProblem } from "../base/document/problems.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { CommandFailure, reasonOf } from "./failure.ts";
+import { CommandFailure, reasonAndRemedy, reasonOf } from "./failure.ts";
 import { readMap, requireConfig, requireMap } from "./input-files.ts";
 
 export interface ServeFlags {
@@ -25,20 +25,30 @@ export async function serve(flags: ServeFlags): Promise<void> {
   refuseEmbedded(map);
   const log = createLog(config.log.level);
   const metrics = new Metrics();
-  // Installed before the start, so that a signal during it is not lost.
+  // Installed before the start, as SIGHUP's is below, so that a signal during it is not lost.
   using signals = new StopSignals();
-  const proxy = await start(map, config, log, metrics);
-  metrics.set("colonnade_map_version", {}, map.version);
-  log.info({ port: proxy.port, adminPort: proxy.adminPort, mapVersion: map.version }, "listening");
-  const reload = reloader(flags.map, proxy, log, metrics);
+  const starting = start(map, config, log, metrics);
+  const reload = reloader(flags.map, starting, log, metrics);
   process.on("SIGHUP", reload);
+  try {
+    await serveUntilStopped(await starting, config, signals, log);
+  } finally {
+    process.off("SIGHUP", reload);
+  }
+}
+
+async function serveUntilStopped(
+  proxy: RunningProxy,
+  config: Config,
+  signals: StopSignals,
+  log: Log,
+): Promise<void> {
   try {
     if ((await signals.first) === "drain") {
       log.info({ drainMs: config.drain_ms }, "draining");
       await Promise.race([proxy.drain(config.drain_ms), signals.second]);
     }
   } finally {
-    process.off("SIGHUP", reload);
     await proxy.close();
     log.info("stopped");
   }
@@ -75,14 +85,19 @@ function startReason(error: unknown): string {
   if (code === "EADDRINUSE") return `${place} is in use; change listen.port or admin.port`;
   if (code === "EADDRNOTAVAIL") return `${place} is no address of this machine`;
   if (code === "EACCES" && port !== undefined) return `listening on ${place} needs more rights`;
-  return reasonOf(error);
+  return reasonAndRemedy(error);
 }
 
-/** One reload at a time; a signal that comes during one asks for another after it. */
-function reloader(path: string, proxy: RunningProxy, log: Log, metrics: Metrics): () => void {
+/** One reload at a time; a signal that comes during one, or during the start, asks for another after it. */
+function reloader(
+  path: string,
+  starting: Promise<RunningProxy>,
+  log: Log,
+  metrics: Metrics,
+): () => void {
   let running: Promise<void> = Promise.resolve();
   let isQueued = false;
-  const reload = async (): Promise<void> => {
+  const reload = async (proxy: RunningProxy): Promise<void> => {
     isQueued = false;
     const result = await applyMap(path, proxy, log).catch((error: unknown) => {
       log.error({ reason: reasonOf(error) }, "shard map refused; the old one stays");
@@ -96,7 +111,11 @@ function reloader(path: string, proxy: RunningProxy, log: Log, metrics: Metrics)
   return () => {
     if (isQueued) return;
     isQueued = true;
-    running = running.then(reload);
+    running = Promise.all([starting, running]).then(
+      async ([proxy]) => await reload(proxy),
+      // The start has failed, which whoever waits for it tells.
+      () => undefined,
+    );
   };
 }
 

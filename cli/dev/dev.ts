@@ -13,8 +13,8 @@ import { Metrics } from "../../base/metrics.ts";
 import { type Config, DEFAULT_CONFIG } from "../../proxy/config/config.ts";
 import { startProxy } from "../../proxy/main.ts";
 import type { RunningProxy } from "../../proxy/running-proxy.ts";
-import type { ShardMap } from "../../shardmap/shard-map.ts";
-import { CommandFailure, reasonOf } from "../failure.ts";
+import type { DatabaseEntry, ShardMap } from "../../shardmap/shard-map.ts";
+import { CommandFailure, reasonAndRemedy } from "../failure.ts";
 import { requireMap } from "../input-files.ts";
 import { packageFile } from "../package-root.ts";
 import { type DevDirectory, openDevDirectory } from "./data-directory.ts";
@@ -27,7 +27,7 @@ import {
 } from "./dev-servers.ts";
 import { EMBEDDED_SUPERUSER } from "./embedded-server.ts";
 import { printWelcome } from "./welcome.ts";
-import { loadSql } from "./load-sql.ts";
+import { loadSql, readSql, type SourceStatement } from "./load-sql.ts";
 
 export interface DevFlags {
   readonly map?: string;
@@ -43,6 +43,7 @@ const HOST = "127.0.0.1";
 /** Runs until it is interrupted. */
 export async function dev(flags: DevFlags): Promise<void> {
   const map = requireMap(flags.map ?? packageFile("deploy", "dev", "map.yaml"));
+  const statements = await readSql(sqlFiles(flags));
   refuseAdminPortOfClients(flags);
   await refuseTakenPort(flags.port, "--port");
   await refuseTakenPort(flags.adminPort, "--admin-port");
@@ -51,7 +52,7 @@ export async function dev(flags: DevFlags): Promise<void> {
   if (flags.reset === true) await reset(directory);
   const cleanUp = new CleanUp(interrupt);
   try {
-    await start(flags, map, directory, interrupt, cleanUp);
+    await start(flags, { map, statements }, directory, interrupt, cleanUp);
     await interrupt.happened;
     say("stopping");
   } catch (cause) {
@@ -67,9 +68,15 @@ async function reset(directory: DevDirectory): Promise<void> {
   directory.writeState({ servers: {}, isLoaded: false });
 }
 
+interface DevFiles {
+  readonly map: ShardMap;
+  /** What the first start runs. */
+  readonly statements: readonly SourceStatement[];
+}
+
 async function start(
   flags: DevFlags,
-  map: ShardMap,
+  { map, statements }: DevFiles,
   directory: DevDirectory,
   interrupt: Interrupt,
   cleanUp: CleanUp,
@@ -108,20 +115,20 @@ async function start(
   const proxy = await started(
     "the proxy",
     startProxy({
-      map,
+      map: withServers(map, servers.urls),
       config: configFor(flags),
-      embedded: servers.urls,
       log: createLog("warn"),
       metrics: new Metrics(),
     }),
   );
   cleanUp.proxy = proxy;
   const url = `postgres://${EMBEDDED_SUPERUSER}@${HOST}:${proxy.port}/${encodeURIComponent(map.catalog)}`;
-  const files = isFirst ? sqlFiles(flags) : [];
   if (!isFirst && flags.sql !== undefined)
     say("the data is there already; --sql runs on the first start only");
-  if (files.length > 0) say("creating the tables and their rows, through the proxy");
-  await loadSql({ files, url, signal });
+  if (isFirst && statements.length > 0) {
+    say("creating the tables and their rows, through the proxy");
+    await loadSql({ statements, url, signal });
+  }
   directory.writeState({ servers: assignment, isLoaded: true });
   signal.throwIfAborted();
   printWelcome({
@@ -140,8 +147,18 @@ async function started<T>(what: string, starting: Promise<T>): Promise<T> {
     return await starting;
   } catch (cause) {
     if (cause instanceof CommandFailure || cause instanceof InvariantViolation) throw cause;
-    throw new CommandFailure(`cannot start ${what}: ${reasonOf(cause)}`, 2, { cause });
+    throw new CommandFailure(`cannot start ${what}: ${reasonAndRemedy(cause)}`, 2, { cause });
   }
+}
+
+/** Now that they run, embedded databases are like any other: what asks which server one is on (CREATE ROLE) reads its URL. */
+function withServers(map: ShardMap, urls: DevServers["urls"]): ShardMap {
+  const databases = [...map.databases.values()].map((database): DatabaseEntry => {
+    const primary = urls.get(database.name);
+    if (database.server.kind === "url" || primary === undefined) return database;
+    return { ...database, server: { kind: "url", primary, replicas: [] } };
+  });
+  return { ...map, databases: new Map(databases.map((database) => [database.name, database])) };
 }
 
 function configFor(flags: DevFlags): Config {

@@ -5,35 +5,37 @@ import { CommandFailure } from "../failure.ts";
 import { readInput } from "../input-files.ts";
 
 export interface LoadSqlOptions {
-  readonly files: readonly string[];
+  readonly statements: readonly SourceStatement[];
   /** Of the proxy. */
   readonly url: string;
   readonly signal: AbortSignal;
 }
 
-interface SourceStatement {
+export interface SourceStatement {
   readonly file: string;
   /** One-based, of the statement's first line. */
   readonly line: number;
   readonly text: string;
 }
 
-/** Reads everything before it runs anything, so that a file with a mistake in its syntax changes nothing. */
-export async function loadSql(options: LoadSqlOptions): Promise<number> {
+/** Of all files, before any is run: one that is missing or has a mistake in its syntax changes nothing. */
+export async function readSql(files: readonly string[]): Promise<readonly SourceStatement[]> {
   await loadParser();
-  const statements = options.files.flatMap(readStatements);
+  return files.flatMap(readStatements);
+}
+
+export async function loadSql(options: LoadSqlOptions): Promise<void> {
   const client = new pg.Client({ connectionString: options.url });
   client.on("error", () => undefined);
   await client.connect();
   try {
-    for (const statement of statements) {
+    for (const statement of options.statements) {
       options.signal.throwIfAborted();
       await run(client, statement);
     }
   } finally {
     await client.end().catch(() => undefined);
   }
-  return statements.length;
 }
 
 function readStatements(file: string): readonly SourceStatement[] {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,12 @@ beforeAll(() => {
   writeFileSync(file("bad-map.yaml"), "version: 1\ncatalog: main\ndatabases: {}\ncolour: red\n");
   writeFileSync(file("bad-config.yaml"), "listen:\n  port: 70000\npool: { sise: 3 }\n");
   writeFileSync(file("binary"), Buffer.from([0xff, 0xfe, 0x00]));
+  writeFileSync(file("bad.sql"), "SELECT 1;\nSELEC 2;\n");
+  writeFileSync(
+    file("away.yaml"),
+    'version: 1\ncatalog: main\ndatabases: { main: { primary: "postgres://a@127.0.0.1:1/a" } }\n',
+  );
+  writeFileSync(file("free-ports.yaml"), "listen: { port: 16433 }\nadmin: { port: 19633 }\n");
   writeFileSync(file("mine"), "not a directory");
 });
 
@@ -85,6 +91,33 @@ test("dev says what to do about a taken port", async () => {
   const said = await complaint("dev", "--data", file("data"), "--port", String(port));
   expect(said).toBe(`colonnade: port ${port} is in use: choose another with --port\n`);
   await new Promise((resolve) => server.close(resolve));
+});
+
+test("dev reads its SQL before it starts anything", async () => {
+  const ports = ["--port", "16432", "--admin-port", "19632"];
+  const sql = async (path: string): Promise<string> =>
+    await complaint("dev", "--data", file("data"), ...ports, "--sql", path);
+  expect(await sql(file("nosuch.sql"))).toBe(
+    `colonnade: cannot read SQL ${file("nosuch.sql")}: there is no such file\n`,
+  );
+  expect(await sql(file("bad.sql"))).toContain(`${file("bad.sql")}:2: syntax error`);
+  expect(existsSync(file("data"))).toBe(false);
+});
+
+test("servers that are away: the map is told from them, and what to do", async () => {
+  const map = file("away.yaml");
+  const { code, stdout, stderr } = await runCommand("check", map, "--live");
+  expect(code).toBe(2);
+  expect(stdout).toMatch(/^error: main: server: could not connect to database "main"/);
+  expect(stderr).toBe(
+    `colonnade: ${map}: version 1 is sound: 1 database, 0 colocations, 0 placements, 0 tables; but nothing is known of database main: start the server or correct its URL in the map, then check again\n`,
+  );
+  expect((await runCommand("check", map, "--live", "--json")).code).toBe(2);
+  const served = await runCommand("serve", "--map", map, "--config", file("free-ports.yaml"));
+  expect(served.code).toBe(2);
+  expect(served.stderr).toMatch(
+    /^colonnade: cannot start: could not connect to database "main": .*127\.0\.0\.1:1.* Check that the server runs and listens on this address\.\n$/,
+  );
 });
 
 test("dev leaves directories alone that are not its own", async () => {

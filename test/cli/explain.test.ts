@@ -58,6 +58,40 @@ test("a refusal: exit code 1, the place under a caret, and the hint", async () =
 });
 
 test.each([
+  ["SELECT * FROM nope", "nope", 15],
+  [" SELECT 1 FROM users u, s.nope n WHERE u.id = 1", "s.nope", 24],
+  ["INSERT INTO nope VALUES (1)", "nope", 13],
+  ["UPDATE nope SET a = 1", "nope", 8],
+])("a table that is nowhere: %s", async (sql, name, position) => {
+  const { code, stdout, stderr } = await explain(sql);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toContain(`refuse it with 42P01: relation "${name}" does not exist\n`);
+  expect(stderr).toContain("DETAIL:  The table is in neither the shard map nor the schema.\n");
+  const json = await explain("--json", sql);
+  expect(JSON.parse(json.stdout)).toMatchObject({ error: { sqlstate: "42P01", position } });
+});
+
+test("names that are no tables of the map are found all the same", async () => {
+  const own = "WITH nope AS (SELECT 1 AS one) SELECT one FROM nope, pg_class";
+  expect((await explain(own)).code).toBe(0);
+});
+
+test.each([
+  ["SELECT * FROM users WHERE id = 'abc'", []],
+  ["SELECT * FROM users WHERE id = $1", ["--param", "abc"]],
+  ["INSERT INTO users (id, name) VALUES ('abc', 'x')", []],
+])("a key that is none of its type: %s", async (sql, more) => {
+  const { code, stdout, stderr } = await explain(sql, ...more);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toContain('PostgreSQL would refuse it: invalid input for type bigint: "abc"\n');
+});
+
+test("a number beyond the key's type is compared, and matches no row", async () => {
+  const sql = "SELECT * FROM users WHERE id = 99999999999999999999";
+  expect((await explain(sql)).code).toBe(0);
+});
+
+test.each([
   ["several statements", "SELECT 1; SELECT 2", 2, "explain takes one statement"],
   ["no statement", "/* nothing */", 2, "explain takes one statement"],
   ["no SQL", "SELEC 1", 1, 'syntax error at or near "SELEC" (at character 1)'],

@@ -11,7 +11,7 @@ import { databaseName } from "../../base/ids.ts";
 import { createLog } from "../../base/log.ts";
 import { Metrics } from "../../base/metrics.ts";
 import { freePort } from "../../cli/dev/free-port.ts";
-import { loadSql } from "../../cli/dev/load-sql.ts";
+import { loadSql, readSql } from "../../cli/dev/load-sql.ts";
 import { requireMap } from "../../cli/input-files.ts";
 import { DEFAULT_CONFIG } from "../../proxy/config/config.ts";
 import { startProxy } from "../../proxy/main.ts";
@@ -39,8 +39,8 @@ beforeAll(async () => {
     metrics: new Metrics(),
   });
   url = `postgres://postgres@127.0.0.1:${proxy.port}/main`;
-  const files = [join(SAMPLE, "schema.sql"), join(SAMPLE, "data.sql")];
-  await loadSql({ files, url, signal: AbortSignal.timeout(60_000) });
+  const statements = await readSql([join(SAMPLE, "schema.sql"), join(SAMPLE, "data.sql")]);
+  await loadSql({ statements, url, signal: AbortSignal.timeout(60_000) });
 });
 
 afterAll(async () => {
