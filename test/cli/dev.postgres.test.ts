@@ -112,6 +112,22 @@ test("the rows are where the map says, in four databases", async () => {
   expect(total).toBeGreaterThan(80);
 });
 
+test("roles are made on every server", async () => {
+  const command = await startDev();
+  await withClient(async (client) => await client.query("CREATE ROLE auditor"));
+  const direct = [...command.output().matchAll(/^ {2}(\w+) +(postgres:\S+\/\1)$/gm)];
+  expect(direct).toHaveLength(4);
+  for (const [, , url] of direct) {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    const { rows } = await client.query(
+      "SELECT 1 AS found FROM pg_roles WHERE rolname = 'auditor'",
+    );
+    await client.end();
+    expect(rows).toEqual([{ found: 1 }]);
+  }
+});
+
 test("one at a time, and a lock whose process was killed is no obstacle", async () => {
   const first = await startDev();
   const other = ["--port", String(await freePort()), "--admin-port", String(await freePort())];

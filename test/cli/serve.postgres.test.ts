@@ -148,6 +148,12 @@ test("a transaction that does not end is cut off after drain_ms; a second signal
   await client.end().catch(() => undefined);
 });
 
+test("listening is said once", async () => {
+  const command = await startServe();
+  await (await connect()).end();
+  expect(command.output().match(/"listening"/g)).toHaveLength(1);
+});
+
 test("no SQL text in the log at its usual level", async () => {
   const command = await startServe();
   const client = await connect();
