@@ -142,8 +142,8 @@ export function planRoles(statement: ParsedStatement, { map }: PlanContext): Ddl
     const server = serverOf(database, map);
     if (server === undefined) {
       refuse("ddl_not_supported", "roles cannot be managed through the proxy here", {
-        detail: `Database "${database}" does not tell which server it is on.`,
-        hint: "Manage roles on each server directly.",
+        detail: `The shard map does not tell on which server database "${database}" is: it has no URL with a host there.`,
+        hint: "Connect to each server past the proxy and run the statement there.",
       });
     }
     if (!ofServer.has(server)) ofServer.set(server, database);
@@ -154,6 +154,8 @@ export function planRoles(statement: ParsedStatement, { map }: PlanContext): Ddl
 function serverOf(database: DatabaseName, map: ShardMap): string | undefined {
   const server = map.databases.get(database)?.server;
   if (server?.kind !== "url" || !URL.canParse(server.primary)) return undefined;
-  const { hostname, port } = new URL(server.primary);
-  return `${hostname}:${port === "" ? "5432" : port}`;
+  const { hostname, port, searchParams } = new URL(server.primary);
+  // As libpq's, a parameter wins over the URL's own part; a unix socket's directory stands in one alone.
+  const host = searchParams.get("host") || hostname;
+  return host === "" ? undefined : `${host}:${searchParams.get("port") || port || "5432"}`;
 }

@@ -3,6 +3,7 @@ import type { SqlError } from "../../base/sql-error.ts";
 import type { DdlPlan } from "../../planner/logical-plan.ts";
 import { loadParser } from "../../planner/parse.ts";
 import { planStatement } from "../../planner/plan.ts";
+import type { DatabaseEntry } from "../../shardmap/shard-map.ts";
 import { onlyStatement, samplePlanContext } from "./sample-plan-context.ts";
 
 beforeAll(loadParser);
@@ -239,4 +240,42 @@ test("a map that takes no unlisted tables refuses to make one", () => {
   const strict = { ...context, map: { ...context.map, unlistedTables: "error" } } as const;
   const make = (): unknown => planStatement(onlyStatement("CREATE TABLE drafts (id int)"), strict);
   expect(make).toThrow(expect.objectContaining({ id: "table_not_in_map" }));
+});
+
+describe("roles: once on each server, however its URL names it", () => {
+  const databasesOf = (...urls: readonly (string | undefined)[]): readonly string[] => {
+    const context = samplePlanContext();
+    const databases = [...context.map.databases.values()].map((database, index): DatabaseEntry => {
+      const primary = urls[index];
+      return {
+        ...database,
+        server:
+          primary === undefined ? { kind: "embedded" } : { kind: "url", primary, replicas: [] },
+      };
+    });
+    const map = {
+      ...context.map,
+      databases: new Map(databases.map((database) => [database.name, database])),
+    };
+    const planned = planStatement(onlyStatement("CREATE ROLE r"), { ...context, map });
+    if (planned.kind !== "ddl") throw new Error(`planned as ${planned.kind}`);
+    return planned.steps.map(({ database }) => database);
+  };
+
+  test("ports and directories of unix sockets tell servers apart", () => {
+    const tcp = databasesOf("postgres://a@h/x", "postgres://a@h:5432/y", "postgres://a@h:5433/z");
+    expect(tcp).toEqual(["main", "users1"]);
+    const unix = databasesOf(
+      "postgres:///x?user=a&host=/one",
+      "postgres:///y?user=a&host=/two",
+      "postgres:///z?user=a&host=/one&port=5432",
+    );
+    expect(unix).toEqual(["main", "users0"]);
+  });
+
+  test.each([[undefined], ["postgres:///x?user=a"]])("a server that %s does not name", (url) => {
+    expect(() => databasesOf("postgres://a@h/x", url, "postgres://a@h/z")).toThrow(
+      "roles cannot be managed through the proxy here",
+    );
+  });
 });
