@@ -95,7 +95,7 @@ test.each([
   ],
 ])("%s", (_, text, expected) => {
   const message = refused(text);
-  expect(message.startsWith(`${expected}`)).toBe(true);
+  expect(message.startsWith(expected)).toBe(true);
   expect(message.split("\n")).toHaveLength(1);
 });
 

@@ -4,7 +4,6 @@ import { connect as connectTls } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { createLog } from "../../base/log.ts";
 import { decodeBackendKeyData } from "../../proxy/protocol/backend/backend-key-data.ts";
 import { decodeNegotiateProtocolVersion } from "../../proxy/protocol/backend/negotiate-protocol-version.ts";
 import { decodeDataRow } from "../../proxy/protocol/backend/data-row.ts";
@@ -23,22 +22,8 @@ beforeAll(async () => {
   certificate = await makeCertificate();
 });
 
-function errorsOf(frames: readonly Frame[]): readonly string[] {
-  return errorsIn(frames).map(({ S, C, M }) => `${S} ${C} ${M}`);
-}
-
 function typesOf(frames: readonly Frame[]): string {
   return frames.map(({ type }) => String.fromCharCode(type)).join("");
-}
-
-async function ask(client: RawClient, sql: string): Promise<Echo> {
-  client.send(encodeToBuffer(encodeQuery, { kind: "query", sql }));
-  for (;;) {
-    const frame = await client.frame();
-    if (frame === undefined) throw new Error("closed");
-    if (frame.type !== BACKEND_TYPE.dataRow) continue;
-    return JSON.parse(String(decodeDataRow(frame.body).values[0])) as Echo;
-  }
 }
 
 describe("start-up", () => {
@@ -296,124 +281,4 @@ describe("TLS", () => {
       listening({ tls: { cert: certificate.cert, key: other.key, isRequired: false } }),
     ).rejects.toThrow(/key values mismatch/);
   });
-});
-
-function startupOf(user: string): Parameters<typeof encodeStartup>[0] {
-  return { kind: "startup", major: 3, minor: 0, parameters: new Map([["user", user]]) };
-}
-
-describe("hostile bytes", () => {
-  test("random bytes instead of start-up: one error at most, then closed; others go on", async () => {
-    await using server = await listening({
-      authenticationTimeoutMs: 300,
-      tls: { ...certificate, isRequired: false },
-    });
-    using bystander = new RawClient(server.port);
-    bystander.startup({ user: "u" });
-    await ask(bystander, "before");
-    await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (bytes) => {
-        using client = new RawClient(server.port);
-        client.socket.removeAllListeners("data");
-        client.socket.end(Buffer.from(bytes));
-        client.socket.resume();
-        if (!client.isClosed) await once(client.socket, "end");
-      }),
-      { numRuns: 100 },
-    );
-    expect((await ask(bystander, "after")).sql).toBe("after");
-    await expect.poll(() => server.listener.clientCount).toBe(1);
-  });
-
-  test.each([
-    ["a password message of 2 GB", "707fffffff"],
-    ["a length below four", "7000000003"],
-    ["a query before authentication", "51000000057800"],
-    ["an unknown mechanism", "700000000d53435241 4d00ffffffff"],
-    ["rubbish as SASL", "7000000008ffffffff"],
-  ])("%s", async (_name, hex) => {
-    await using server = await listening({
-      authentication: { method: "scram-sha-256", users: usersOf({ u: "p" }) },
-    });
-    using client = new RawClient(server.port);
-    client.startup({ user: "u" });
-    await client.frame();
-    client.send(Buffer.from(hex.replaceAll(" ", ""), "hex"));
-    const [error, ...more] = errorsOf(await client.rest());
-    expect(error).toMatch(/^FATAL 08P01 /);
-    expect(more).toEqual([]);
-    expect(server.host.failures).toEqual([]);
-  });
-
-  test("random bytes of an authenticated client: a violation, and closed", async () => {
-    await using server = await listening();
-    await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ minLength: 5, maxLength: 200 }), async (bytes) => {
-        using client = new RawClient(server.port);
-        client.startup({ user: "u" });
-        client.socket.end(Buffer.from(bytes));
-        const errors = errorsOf(await client.rest());
-        expect(errors.filter((each) => !/^FATAL (08P01|22021) /.test(each))).toEqual([]);
-      }),
-      { numRuns: 100 },
-    );
-    await expect.poll(() => server.host.clients.size).toBe(0);
-    await expect.poll(() => server.listener.clientCount).toBe(0);
-  });
-
-  test("a reset in the middle of a session ends that session and nothing else", async () => {
-    await using server = await listening();
-    using bystander = new RawClient(server.port);
-    bystander.startup({ user: "b" });
-    await ask(bystander, "before");
-    using client = new RawClient(server.port);
-    client.startup({ user: "u" });
-    await ask(client, "x");
-    client.socket.resetAndDestroy();
-    await expect.poll(() => server.listener.clientCount).toBe(1);
-    expect((await ask(bystander, "after")).sql).toBe("after");
-    expect(server.host.failures).toEqual([]);
-  });
-
-  test("clients that vanish at any moment leave nothing behind", async () => {
-    await using server = await listening({
-      authentication: { method: "scram-sha-256", users: usersOf({ u: "p" }) },
-      tls: { ...certificate, isRequired: false },
-    });
-    const bytes = Buffer.concat([
-      encodeToBuffer(encodeStartup, { kind: "gssencRequest" }),
-      encodeToBuffer(encodeStartup, startupOf("u")),
-      Buffer.from("700000003653435241", "hex"),
-    ]);
-    for (let length = 0; length <= bytes.length; length++) {
-      using client = new RawClient(server.port);
-      client.send(bytes.subarray(0, length));
-      await once(client.socket, "connect");
-      if (length % 2 === 0) client.socket.resetAndDestroy();
-    }
-    await expect.poll(() => server.listener.clientCount).toBe(0);
-  });
-});
-
-test("a refused client is one line of the log: its id, SQLSTATE and reason, without a stack", async () => {
-  const lines: string[] = [];
-  const log = createLog("info", { write: (line: string) => void lines.push(line) });
-  await using server = await listening({
-    log,
-    authentication: { method: "password", users: usersOf({ u: "p" }) },
-    tls: { ...certificate, isRequired: true },
-  });
-  using plain = new RawClient(server.port);
-  plain.startup({ user: "u" });
-  await plain.rest();
-  using broken = new RawClient(server.port);
-  broken.send(Buffer.from("0000000400030000", "hex"));
-  await broken.rest();
-  const [tls, violation] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-  const common = { level: "info", msg: "client refused", client: expect.any(String) as string };
-  expect(tls).toMatchObject({ ...common, id: "tls_required", sqlstate: "28000" });
-  expect(violation).toMatchObject({ ...common, id: "protocol_violation", sqlstate: "08P01" });
-  expect(violation?.["reason"]).toEqual(expect.any(String));
-  expect(lines.join("")).not.toContain("    at ");
-  expect(lines).toHaveLength(2);
 });

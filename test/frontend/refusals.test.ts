@@ -5,6 +5,7 @@
 import { once } from "node:events";
 import { connect as connectTls } from "node:tls";
 import { beforeAll, expect, test } from "vitest";
+import { createLog } from "../../base/log.ts";
 import { ERRORS } from "../../base/sql-error.ts";
 import type { ErrorDefinition, ErrorId } from "../../base/sql-error.ts";
 import type { AuthenticationPolicy } from "../../proxy/frontend/authentication.ts";
@@ -182,4 +183,27 @@ test.each(REFUSALS)("$id: $when", async ({ id, options, meet }) => {
     { S: "FATAL", R: id, C: sqlstate, H: hint },
   ]);
   await expect.poll(() => server.listener.clientCount).toBe(0);
+});
+
+test("a refused client is one line of the log: its id, SQLSTATE and reason, without a stack", async () => {
+  const lines: string[] = [];
+  const log = createLog("info", { write: (line: string) => void lines.push(line) });
+  await using server = await listening({
+    log,
+    authentication: { method: "password", users: usersOf({ u: "p" }) },
+    tls: { ...certificate, isRequired: true },
+  });
+  using plain = new RawClient(server.port);
+  plain.startup({ user: "u" });
+  await plain.rest();
+  using broken = new RawClient(server.port);
+  broken.send(Buffer.from("0000000400030000", "hex"));
+  await broken.rest();
+  const [tls, violation] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  const common = { level: "info", msg: "client refused", client: expect.any(String) as string };
+  expect(tls).toMatchObject({ ...common, id: "tls_required", sqlstate: "28000" });
+  expect(violation).toMatchObject({ ...common, id: "protocol_violation", sqlstate: "08P01" });
+  expect(violation?.["reason"]).toEqual(expect.any(String));
+  expect(lines.join("")).not.toContain("    at ");
+  expect(lines).toHaveLength(2);
 });
