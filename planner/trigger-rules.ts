@@ -3,9 +3,10 @@
  * one PostgreSQL. A trigger runs in one placement: it may compute with its own row, and
  * not look at others, nor move the row by changing its shard key.
  */
+import type { RangeVar } from "@pgsql/types";
 import type { CatalogRelation, CatalogTrigger } from "../shardmap/catalog.ts";
 import { mayReachTables, storedCallEffect, type FunctionEffect } from "./functions.ts";
-import type { ResolvedTable } from "./names.ts";
+import { resolveTable, type ResolvedTable } from "./names.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 
@@ -32,6 +33,23 @@ export function checkTriggers(
         { location, detail: `Its function ${trigger.functionName} ${why}.` },
       );
     }
+  }
+}
+
+/** TRUNCATE fires triggers that are for each statement, of the table and with CASCADE of those that refer to it. */
+export function checkTruncateTriggers(
+  reference: RangeVar,
+  cascades: boolean,
+  context: PlanContext,
+): void {
+  if (context.map.tables.size === 0) return;
+  const table = resolveTable(reference, context);
+  if (table.kind === "system" || table.kind === "unknown") return;
+  const reached = cascades ? withReferencing(table.relation, context) : [table.relation];
+  for (const relation of reached) {
+    const triggers = relation.triggers.filter(({ isForEachRow }) => !isForEachRow);
+    const fired = { ...table, relation: { ...relation, triggers } };
+    checkTriggers(fired, false, reference.location, context);
   }
 }
 

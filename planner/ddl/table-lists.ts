@@ -7,6 +7,7 @@ import { nameParts } from "../ast.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
+import { checkTruncateTriggers } from "../trigger-rules.ts";
 import { nameExtent } from "../rewrite.ts";
 import { asWritten, ddlPlan, ownSchema, partCount, splicedSteps, type DdlStep } from "./steps.ts";
 import {
@@ -54,6 +55,8 @@ export function planTruncate(
 ): DdlPlan {
   const relations = rangeVars(truncate.relations);
   const listed = relations.map((relation) => listedTable(statement, relation, context));
+  for (const relation of relations)
+    checkTruncateTriggers(relation, truncate.behavior === "DROP_CASCADE", context);
   const restarts = truncate.restart_seqs === true;
   const options = `${restarts ? " RESTART IDENTITY" : ""}${truncate.behavior === "DROP_CASCADE" ? " CASCADE" : ""}`;
   const steps = listSteps(
