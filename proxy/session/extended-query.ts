@@ -57,7 +57,7 @@ export class ExtendedQuery {
     signal: AbortSignal,
   ): Promise<PreparedStatement> {
     const { runner, planner } = this.#parts;
-    const before = runner.describedBefore(sql, declaredTypes);
+    const before = runner.descriptions.known(sql, declaredTypes);
     if (before !== undefined && !runner.transaction.isFailed) {
       const context = await runner.planContext(before.parameterTypes, signal);
       if (planner.known(sql, context) !== undefined)
@@ -87,7 +87,7 @@ export class ExtendedQuery {
     const endsTransaction = isTransactionEnd(statement);
     if (!endsTransaction) runner.transaction.refuseWhenFailed();
     const description = hasDescription(statement)
-      ? await runner.describe(sql, declaredTypes, signal)
+      ? await runner.descriptions.statement(sql, declaredTypes, signal)
       : NOTHING_DESCRIBED;
     const context = await runner.planContext(description.parameterTypes, signal);
     planner.plan(statement, context, sql);
@@ -211,7 +211,7 @@ export class ExtendedQuery {
   /** What the client was told of the statement must still hold, as PostgreSQL's plan cache demands. */
   async #refuseChanged(sql: string, told: Description, signal: AbortSignal): Promise<void> {
     if (told.parameterTypes.length === 0 && told.columns === undefined) return;
-    const now = await this.#parts.runner.describe(sql, told.parameterTypes, signal);
+    const now = await this.#parts.runner.descriptions.statement(sql, told.parameterTypes, signal);
     if (isDeepStrictEqual(told.columns?.map(resultType), now.columns?.map(resultType))) return;
     throw new SqlError("cached_plan_changed", "cached plan must not change result type");
   }

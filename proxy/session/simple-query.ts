@@ -118,7 +118,7 @@ async function runRows(
   { isAlone, isLast }: Position,
   signal: AbortSignal,
 ): Promise<void> {
-  const output = () => runner.plannedColumns(sql, signal);
+  const output = () => runner.descriptions.plannedColumns(sql, signal);
   const stream = runner.run(
     { plan, protocol: { kind: "simple" }, output, describe: true, isAlone },
     signal,

@@ -17,7 +17,6 @@ import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.t
 import type { PlanContext } from "../../planner/plan-context.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { describe } from "../execution/describe.ts";
-import type { DescribedThing, Description } from "../execution/describe.ts";
 import { Executor } from "../execution/executor.ts";
 import { plainRequest } from "../execution/fragment-request.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
@@ -28,12 +27,12 @@ import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { readEnvironment } from "./environment.ts";
-import type { DescriptionKey } from "./description-cache.ts";
 import type { Environment } from "./environment.ts";
 import { drawValues } from "./generated-values.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
+import { StatementDescriptions } from "./statement-descriptions.ts";
 
 export interface StatementRequest {
   readonly plan: QueryPlan | InsertPlan | DdlPlan;
@@ -48,6 +47,7 @@ export interface StatementRequest {
 
 export class StatementRunner {
   readonly transaction: SessionTransaction;
+  readonly descriptions: StatementDescriptions;
   readonly #services: SessionServices;
   readonly #settings: SessionSettings;
   readonly #backends: SessionBackends;
@@ -65,6 +65,12 @@ export class StatementRunner {
       (modes) => new Transaction(this.#backends, services.twoPhase, modes),
       settings,
     );
+    this.descriptions = new StatementDescriptions({
+      services,
+      settings,
+      seesOwnCatalog: () => this.#seesOwnCatalog(),
+      withCatalog: (signal, use) => this.withCatalog(signal, use),
+    });
   }
 
   cancel(): void {
@@ -149,52 +155,6 @@ export class StatementRunner {
       );
     }
     return { map, catalog: open?.catalog ?? catalog, searchPath, user, parameterTypes };
-  }
-
-  /** What `describe` would give, where it costs nothing. */
-  describedBefore(sql: string, declaredTypes: readonly number[]): Description | undefined {
-    if (this.#seesOwnCatalog()) return undefined;
-    return this.#services.descriptions.get(this.#descriptionKey("statement", sql, declaredTypes));
-  }
-
-  /** The statement as PostgreSQL describes it; kept, but for what only this transaction sees. */
-  async describe(
-    sql: string,
-    declaredTypes: readonly number[],
-    signal: AbortSignal,
-  ): Promise<Description> {
-    return this.#describe("statement", sql, declaredTypes, signal);
-  }
-
-  /** The columns that the simple protocol shows of a statement. */
-  async plannedColumns(sql: string, signal: AbortSignal): Promise<Description["columns"]> {
-    return (await this.#describe("portal", sql, [], signal)).columns;
-  }
-
-  async #describe(
-    of: DescribedThing,
-    sql: string,
-    declaredTypes: readonly number[],
-    signal: AbortSignal,
-  ): Promise<Description> {
-    const { descriptions } = this.#services;
-    const key = this.#descriptionKey(of, sql, declaredTypes);
-    const before = this.#seesOwnCatalog() ? undefined : descriptions.get(key);
-    if (before !== undefined) return before;
-    const description = await this.withCatalog(signal, (connection) =>
-      describe(connection, sql, declaredTypes, { of }),
-    );
-    if (!this.#seesOwnCatalog()) descriptions.set(key, description);
-    return description;
-  }
-
-  #descriptionKey(
-    of: DescribedThing,
-    sql: string,
-    declaredTypes: readonly number[],
-  ): DescriptionKey {
-    const { epoch: catalogEpoch } = this.#services.topology().catalog;
-    return { of, sql, declaredTypes, settingsTag: this.#settings.script.tag, catalogEpoch };
   }
 
   /** The open transaction has changed tables or settings, which nobody else sees yet. */

@@ -25,7 +25,10 @@ export const databaseFile = fields({
     .describe(
       "URL of the primary: postgres://user@host:port/database. Statements run as its user, whoever the client is",
     ),
-  replicas: z.array(z.string()).optional().describe("URLs of its streaming replicas; noted only: nothing is read from them yet"),
+  replicas: z
+    .array(z.string())
+    .optional()
+    .describe("URLs of its streaming replicas; noted only: nothing is read from them yet"),
   embedded: z
     .boolean()
     .optional()
@@ -58,7 +61,9 @@ export const placementFile = fields({
   database: name.describe("a name under `databases`"),
   schema: name
     .optional()
-    .describe("the schema that holds the tables there, which CREATE SCHEMA makes; left out: the canonical one"),
+    .describe(
+      "the schema that holds the tables there, which CREATE SCHEMA makes; left out: the canonical one",
+    ),
 });
 
 export const keyColumnsFile = z.union([name, z.array(name).min(1)]);
@@ -95,7 +100,9 @@ export const groupFile = fields({
   database: name.describe("a name under `databases`"),
   schema: name
     .optional()
-    .describe("the schema that holds the tables there, which CREATE SCHEMA makes; left out: the canonical one"),
+    .describe(
+      "the schema that holds the tables there, which CREATE SCHEMA makes; left out: the canonical one",
+    ),
   tables: z.array(name).describe("tables whose rows all live there; a table has one place"),
 });
 
@@ -112,7 +119,9 @@ export const catalogFile = z.union([
 export const unlistedTablesFile = z.enum(["catalog", "error"]);
 
 export const mapFile = fields({
-  version: versionFile.describe("raise it with every change; logs and colonnade_map_version tell which version is in use"),
+  version: versionFile.describe(
+    "raise it with every change; logs and colonnade_map_version tell which version is in use",
+  ),
   catalog: catalogFile.describe(
     "the database that holds a canonical definition of every table, by which statements are checked and " +
       "described, the sequences, and every table that the map does not name; it may hold shards, too",
@@ -131,9 +140,7 @@ export const mapFile = fields({
   groups: z
     .record(name, groupFile)
     .optional()
-    .describe(
-      "tables that are not sharded and live together, whole, in one database",
-    ),
+    .describe("tables that are not sharded and live together, whole, in one database"),
   reference_tables: z
     .array(name)
     .optional()

@@ -2,18 +2,22 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
-import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { decodeBackendKeyData } from "../../proxy/protocol/backend/backend-key-data.ts";
 import { decodeNegotiateProtocolVersion } from "../../proxy/protocol/backend/negotiate-protocol-version.ts";
-import { decodeDataRow } from "../../proxy/protocol/backend/data-row.ts";
 import type { Frame } from "../../proxy/protocol/frame-reader.ts";
 import { encodeToBuffer } from "../../proxy/protocol/frame-writer.ts";
-import { encodeQuery } from "../../proxy/protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../../proxy/protocol/message-type.ts";
 import { encodeStartup } from "../../proxy/protocol/startup.ts";
-import type { Echo } from "./echo-host.ts";
-import { errorsIn, listening, makeCertificate, RawClient, usersOf } from "./listening.ts";
+import {
+  ask,
+  errorTexts,
+  listening,
+  makeCertificate,
+  RawClient,
+  startupOf,
+  usersOf,
+} from "./listening.ts";
 import type { Certificate } from "./listening.ts";
 
 let certificate: Certificate;
@@ -113,7 +117,7 @@ describe("start-up", () => {
     await using server = await listening();
     using client = new RawClient(server.port);
     client.startup(parameters);
-    expect(errorsOf(await client.rest())).toEqual([error]);
+    expect(errorTexts(await client.rest())).toEqual([error]);
     expect(server.host.clients.size).toBe(0);
   });
 
@@ -128,7 +132,7 @@ describe("start-up", () => {
     await using server = await listening();
     using client = new RawClient(server.port);
     client.send(Buffer.from("0000000900020000 00".replaceAll(" ", ""), "hex"));
-    expect(errorsOf(await client.rest())).toEqual([
+    expect(errorTexts(await client.rest())).toEqual([
       "FATAL 0A000 unsupported frontend protocol 2.0: server supports 3.0 to 3.2",
     ]);
   });
@@ -145,7 +149,7 @@ describe("the bound on clients", () => {
     }
     using third = new RawClient(server.port);
     third.startup({ user: "u" });
-    expect(errorsOf(await third.rest())).toEqual(["FATAL 53300 sorry, too many clients already"]);
+    expect(errorTexts(await third.rest())).toEqual(["FATAL 53300 sorry, too many clients already"]);
 
     first.socket.end(Buffer.from("5800000004", "hex"));
     await first.rest();
@@ -193,7 +197,7 @@ describe("the deadline", () => {
     });
     using client = new RawClient(server.port);
     client.startup({ user: "u" });
-    expect(errorsOf(await client.rest())).toEqual([
+    expect(errorTexts(await client.rest())).toEqual([
       "FATAL 57014 canceling authentication due to timeout",
     ]);
     await expect.poll(() => server.listener.clientCount).toBe(0);
@@ -260,7 +264,7 @@ describe("TLS", () => {
     using client = new RawClient(server.port);
     const request = encodeToBuffer(encodeStartup, { kind: "sslRequest" });
     client.send(Buffer.concat([request, encodeToBuffer(encodeStartup, startupOf("u"))]));
-    expect(errorsOf(await client.rest())).toEqual([
+    expect(errorTexts(await client.rest())).toEqual([
       "FATAL 08P01 received unencrypted data after SSL request",
     ]);
     expect(server.host.clients.size).toBe(0);
@@ -270,7 +274,7 @@ describe("TLS", () => {
     await using server = await listening({ tls: { ...certificate, isRequired: true } });
     using client = new RawClient(server.port);
     client.startup({ user: "u" });
-    expect(errorsOf(await client.rest())).toEqual([
+    expect(errorTexts(await client.rest())).toEqual([
       'FATAL 28000 connection of user "u" requires TLS',
     ]);
   });

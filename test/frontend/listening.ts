@@ -8,15 +8,18 @@ import { Listener } from "../../proxy/frontend/listener.ts";
 import type { ListenerOptions } from "../../proxy/frontend/listener.ts";
 import type { StoredSecret, UserStore } from "../../proxy/frontend/user-store.ts";
 import { parseStoredSecret } from "../../proxy/frontend/user-store.ts";
+import { decodeDataRow } from "../../proxy/protocol/backend/data-row.ts";
 import { decodeErrorResponse } from "../../proxy/protocol/backend/error-response.ts";
 import type { ErrorFields } from "../../proxy/protocol/backend/error-response.ts";
 import { FrameReader } from "../../proxy/protocol/frame-reader.ts";
 import type { Frame } from "../../proxy/protocol/frame-reader.ts";
-import { FrameWriter } from "../../proxy/protocol/frame-writer.ts";
+import { encodeToBuffer, FrameWriter } from "../../proxy/protocol/frame-writer.ts";
+import { encodeQuery } from "../../proxy/protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../../proxy/protocol/message-type.ts";
 import { encodeStartup } from "../../proxy/protocol/startup.ts";
 import type { StartupPacket } from "../../proxy/protocol/startup.ts";
 import { EchoHost } from "./echo-host.ts";
+import type { Echo } from "./echo-host.ts";
 
 export interface Listening extends AsyncDisposable {
   readonly port: number;
@@ -71,6 +74,25 @@ export function errorsIn(frames: readonly Frame[]): readonly ErrorFields[] {
   return frames
     .filter(({ type }) => type === BACKEND_TYPE.errorResponse)
     .map(({ body }) => decodeErrorResponse(body).fields);
+}
+
+export function errorTexts(frames: readonly Frame[]): readonly string[] {
+  return errorsIn(frames).map(({ S, C, M }) => `${S} ${C} ${M}`);
+}
+
+export function startupOf(user: string): StartupPacket {
+  return { kind: "startup", major: 3, minor: 0, parameters: new Map([["user", user]]) };
+}
+
+/** What the echo host answers to a query. */
+export async function ask(client: RawClient, sql: string): Promise<Echo> {
+  client.send(encodeToBuffer(encodeQuery, { kind: "query", sql }));
+  for (;;) {
+    const frame = await client.frame();
+    if (frame === undefined) throw new Error("closed");
+    if (frame.type !== BACKEND_TYPE.dataRow) continue;
+    return JSON.parse(String(decodeDataRow(frame.body).values[0])) as Echo;
+  }
 }
 
 /** Speaks the protocol byte by byte, right or wrong. */

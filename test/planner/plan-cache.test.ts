@@ -96,6 +96,7 @@ describe("plan cache", () => {
         return ((performance.now() - start) * 1_000) / texts.length;
       }),
     );
-    expect(best).toBeLessThan(20);
+    // A plan costs hundreds; the rest is what a busy machine may add. bench/ measures.
+    expect(best).toBeLessThan(100);
   });
 });

@@ -7,6 +7,7 @@ import type { TestSpecification } from "vitest/node";
 
 /** Longest first, by the ends of their paths. */
 const LONG_FILES = [
+  "test/cli/dev.postgres.test.ts",
   "test/differential/differential.postgres.test.ts",
   "test/fuzz/sql.postgres.test.ts",
   "test/pgbench/tpcb.postgres.test.ts",

@@ -69,7 +69,7 @@ test("merged rows are the rows of one server's ORDER BY", async () => {
         const part = await query(
           `SELECT ${[...visible, ...COLUMNS].join(", ")} FROM t WHERE shard = ${shard} ORDER BY ${orderBy}`,
         );
-        const described = part.typeOids.map((oid, index) => column(`c${index}`, oid));
+        const described = part.typeOids.map((oid, index) => column(`v${index}`, oid));
         const half = Math.floor(part.rows.length / 2);
         const runs = [part.rows.slice(0, half), part.rows.slice(half)];
         shards.push(new HandShard(`shard ${shard}`, described, runs));
