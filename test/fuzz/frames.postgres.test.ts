@@ -11,8 +11,8 @@ import { beNeighbour, startFuzzTarget } from "./fuzz-proxy.ts";
 import { damageFrames } from "./damaged-frames.ts";
 
 const FRAMES = inFullRun(1_000_000, 20_000);
-/** Before the first look at the memory: code is compiled and pools are full. */
-const WARM_UP_FRAMES = inFullRun(50_000, 5_000);
+/** Before the first look at the memory: code is compiled, pools are full, and the allocator has its working size, which it keeps from then on. */
+const WARM_UP_FRAMES = inFullRun(400_000, 5_000);
 const GROWTH_BYTES_MAX = 50 * 1024 * 1024;
 const SEED = Number(process.env["FUZZ_SEED"] ?? 20_240_229);
 

@@ -13,7 +13,7 @@ import { beNeighbour, startFuzzTarget } from "./fuzz-proxy.ts";
 import { damageStatements, parseWith, stateOf } from "./damaged-sql.ts";
 
 const STATEMENTS = inFullRun(100_000, 3_000);
-const WARM_UP_STATEMENTS = inFullRun(5_000, 1_000);
+const WARM_UP_STATEMENTS = inFullRun(40_000, 1_000);
 const GROWTH_BYTES_MAX = 50 * 1024 * 1024;
 /** How long one client's text may hold up another's statement, on two busy cores. */
 const NEIGHBOUR_WAIT_MAX_MS = 5_000;
