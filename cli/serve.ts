@@ -6,6 +6,7 @@
  */
 import { createLog, type Log } from "../base/log.ts";
 import { Metrics } from "../base/metrics.ts";
+import { SqlError } from "../base/sql-error.ts";
 import type { Config } from "../proxy/config/config.ts";
 import { startProxy } from "../proxy/main.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
@@ -100,7 +101,8 @@ function reloader(
   const reload = async (proxy: RunningProxy): Promise<void> => {
     isQueued = false;
     const result = await applyMap(path, proxy, log).catch((error: unknown) => {
-      log.error({ reason: reasonOf(error) }, "shard map refused; the old one stays");
+      const id = error instanceof SqlError ? error.id : undefined;
+      log.error({ id, reason: reasonOf(error) }, "shard map refused; the old one stays");
       return "refused" as const;
     });
     metrics.increment("colonnade_map_reloads_total", {

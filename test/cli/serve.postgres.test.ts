@@ -44,7 +44,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function writeMap(version: number, shards: string): void {
+function writeMap(version: number, shards: string, database = "users0"): void {
   writeFileSync(
     join(directory, "map.yaml"),
     `version: ${version}
@@ -59,7 +59,7 @@ colocations:
     logical_shards: 8
     tables: { users: id }
     placements:
-      - { shards: ${shards}, database: users0 }
+      - { shards: ${shards}, database: ${database} }
 `,
   );
 }
@@ -114,6 +114,25 @@ test("SIGHUP applies a good map, refuses a bad one, and clients notice neither",
   await command.untilPrinted("shard map applied");
   expect(await mapVersion()).toBe("3");
   expect((await client.query("SELECT name FROM users WHERE id = 1")).rows).toEqual([{ name: "a" }]);
+  await client.end();
+});
+
+test("SIGHUP refuses an older map, and one that moves rows by naming another place", async () => {
+  writeMap(5, "0-7");
+  const command = await startServe();
+  const client = await connect();
+  await client.query("INSERT INTO users VALUES (1, 'a') ON CONFLICT DO NOTHING");
+  for (const [id, version, database] of [
+    ["map_leaves_rows", 6, "main"],
+    ["map_version_lower", 4, "users0"],
+  ] as const) {
+    writeMap(version, "0-7", database);
+    command.child.kill("SIGHUP");
+    await command.untilPrinted(`"id":"${id}"`);
+    expect(await mapVersion()).toBe("5");
+    const { rows } = await client.query("SELECT name FROM users WHERE id = 1");
+    expect(rows).toEqual([{ name: "a" }]);
+  }
   await client.end();
 });
 

@@ -44,8 +44,10 @@ test.each([
     await new Promise((resolve) => setTimeout(resolve, 300));
     await owner.query("COMMIT");
     const answer = await waiting;
-    if (typeof answer === "string") expect(["0A000", "55000"]).toContain(answer);
-    else for (const { a, b } of answer ?? []) expect([a, b]).toEqual(["is a", "is b"]);
+    const wrong = Array.isArray(answer)
+      ? answer.filter(({ a, b }) => a !== "is a" || b !== "is b")
+      : [answer].filter((code) => code !== "0A000" && code !== "55000");
+    expect(wrong).toEqual([]);
     const { rows } = await reader.query<{ a: string; b: string }>(text, values);
     for (const { a, b } of rows) expect([a, b]).toEqual(["is a", "is b"]);
   } finally {
