@@ -3,21 +3,22 @@
  * packet gave is where RESET goes back to, and a transaction that rolls back takes its SETs
  * with it. The values themselves are the server's matter: statements are kept as written.
  */
-import { SETTINGS_LENGTH_MAX } from "../../base/limits.ts";
+import { ENVIRONMENT_CACHE_ENTRIES_MAX, SETTINGS_LENGTH_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { SettingsScript } from "../execution/session-settings.ts";
+import { BoundedCache } from "./bounded-cache.ts";
 import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
 
 export class SessionSettings {
-  readonly #startup: ReadonlyMap<string, string>;
+  readonly #startup: StartUp;
   /** Name to the statement that sets it. */
   #statements: ReadonlyMap<string, string>;
   #script: SettingsScript | undefined;
 
   constructor(startup: ReadonlyMap<string, string>) {
-    // The proxy's own name stands on its connections; a client that gives none has none.
-    this.#startup = new Map([["application_name", ""], ...startup]);
-    this.#statements = this.#startupStatements();
+    this.#startup = startUpOf(startup);
+    this.#statements = this.#startup.statements;
+    this.#script = this.#startup.script;
     this.refuseTooLong([]);
   }
 
@@ -55,18 +56,18 @@ export class SessionSettings {
   reset(name: string): void {
     const statements = new Map(this.#statements);
     statements.delete(name);
-    const startup = this.#startupStatements().get(name);
+    const startup = this.#startup.statements.get(name);
     if (startup !== undefined) statements.set(name, startup);
     this.restore(statements);
   }
 
   resetAll(): void {
-    this.restore(this.#startupStatements());
+    this.restore(this.#startup.statements);
   }
 
   /** What RESET of this session means on a backend: the startup packet's value, or the server's own. */
   resetStatement(name: string, scope: "session" | "local"): string {
-    const value = this.#startup.get(name);
+    const value = this.#startup.values.get(name);
     if (value !== undefined) return setStatement(name, value, scope);
     return scope === "local"
       ? `SET LOCAL ${settingName(name)} TO DEFAULT`
@@ -74,14 +75,31 @@ export class SessionSettings {
   }
 
   resetAllStatement(): string {
-    return ["RESET ALL", ...this.#startupStatements().values()].join("; ");
+    return ["RESET ALL", ...this.#startup.statements.values()].join("; ");
   }
+}
 
-  #startupStatements(): Map<string, string> {
-    return new Map(
-      [...this.#startup].map(([name, value]) => [name, setStatement(name, value, "session")]),
-    );
-  }
+/** What a startup packet means, shared by all clients that sent alike ones: most applications send one. */
+interface StartUp {
+  readonly values: ReadonlyMap<string, string>;
+  readonly statements: ReadonlyMap<string, string>;
+  readonly script: SettingsScript;
+}
+
+const startUps = new BoundedCache<string, StartUp>(ENVIRONMENT_CACHE_ENTRIES_MAX);
+
+function startUpOf(startup: ReadonlyMap<string, string>): StartUp {
+  const key = JSON.stringify([...startup]);
+  const known = startUps.get(key);
+  if (known !== undefined) return known;
+  // The proxy's own name stands on its connections; a client that gives none has none.
+  const values = new Map([["application_name", ""], ...startup]);
+  const statements = new Map(
+    [...values].map(([name, value]) => [name, setStatement(name, value, "session")] as const),
+  );
+  const startUp = { values, statements, script: scriptOf(statements) };
+  if (key.length <= SETTINGS_LENGTH_MAX) startUps.set(key, startUp);
+  return startUp;
 }
 
 function setStatement(name: string, value: string, scope: "session" | "local"): string {
