@@ -50,6 +50,7 @@ export function checkDepth(depth: number): void {
 /** Fields that say where a node stood in the text, not what it means. */
 const PLACES: ReadonlySet<string> = new Set([
   "location",
+  "name_location",
   "list_start",
   "list_end",
   "rexpr_list_start",
@@ -58,11 +59,19 @@ const PLACES: ReadonlySet<string> = new Set([
   "stmt_len",
 ]);
 
-/** Whether two trees are alike but for where they stood: equal in meaning as far as syntax tells. */
-export function sameTree(left: unknown, right: unknown): boolean {
+/**
+ * Whether two trees are alike but for where they stood: equal in meaning as far as syntax
+ * tells. `meant` gives what stands for a node of the right tree, where another is meant.
+ */
+export function sameTree(
+  left: unknown,
+  right: unknown,
+  meant: (node: unknown) => unknown = (node) => node,
+): boolean {
   const pairs: [unknown, unknown][] = [[left, right]];
   for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
-    const [one, other] = pair;
+    const one = pair[0];
+    const other = meant(pair[1]);
     if (typeof one !== "object" || one === null || typeof other !== "object" || other === null) {
       if (one !== other) return false;
       continue;

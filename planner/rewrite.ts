@@ -12,6 +12,7 @@ import { invariant } from "../base/invariant.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
 import { renderTemplate, type SqlTemplate, type TemplateEdit } from "./sql-template.ts";
+import { sameTree } from "./ast.ts";
 import { quoteIdentifier } from "../base/sql-quoting.ts";
 import { tableReferences } from "./table-references.ts";
 
@@ -213,49 +214,12 @@ export function verifyRenamed(
     "a rewritten statement is one statement",
   );
   invariant(
-    isSameTree(rewritten.node, node, schemas),
+    sameTree(rewritten.node, node, (tree) => {
+      const schema = schemas.get(tree);
+      return schema === undefined ? tree : withSchema(tree as RangeVar | ColumnRef, schema);
+    }),
     "a rewritten statement differs from the client's in its tables' schemas alone",
   );
-}
-
-const LOCATION_KEYS = new Set([
-  "location",
-  "name_location",
-  "list_start",
-  "list_end",
-  "rexpr_list_start",
-  "rexpr_list_end",
-  "stmt_location",
-  "stmt_len",
-]);
-
-/** Compares without locations, taking the trees of `schemas` with their schema replaced. */
-function isSameTree(
-  actual: unknown,
-  expected: unknown,
-  schemas: ReadonlyMap<unknown, string>,
-): boolean {
-  const pairs: [unknown, unknown][] = [[actual, expected]];
-  for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
-    const left = pair[0];
-    const schema = schemas.get(pair[1]);
-    const right =
-      schema === undefined ? pair[1] : withSchema(pair[1] as RangeVar | ColumnRef, schema);
-    if (!isObject(left) || !isObject(right)) {
-      if (left !== right) return false;
-      continue;
-    }
-    const keys = Object.keys(right).filter((key) => !LOCATION_KEYS.has(key));
-    const leftKeys = Object.keys(left).filter((key) => !LOCATION_KEYS.has(key));
-    if (keys.length !== leftKeys.length || Array.isArray(left) !== Array.isArray(right))
-      return false;
-    for (const key of keys) pairs.push([left[key], right[key]]);
-  }
-  return true;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }
 
 function withSchema(tree: RangeVar | ColumnRef, schema: string): object {
