@@ -151,10 +151,7 @@ export class Executor {
         // Made before its backend is taken: a type that the database lacks is refused here.
         const fragments = (byDatabase.get(database) ?? []).map((fragment) => ({
           placementId: fragment.placementId,
-          request: {
-            ...this.#request(request, fragment, protocol),
-            describe: request.plan.returnsRows,
-          },
+          request: this.#request(request, fragment, protocol),
           rowIndexes: fragment.rowIndexes,
         }));
         const participant = await transaction?.join(database, signal);

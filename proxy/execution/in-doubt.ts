@@ -10,6 +10,7 @@ import { IN_DOUBT_AGE_MS, IN_DOUBT_LOCK_TIMEOUT_MS } from "../../base/limits.ts"
 import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
+import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { decide, parsePreparedName, preparedName } from "./commit-record.ts";
 import type { GlobalTransaction } from "./commit-record.ts";
@@ -80,8 +81,8 @@ export class InDoubt {
     }
     const committed = await this.#decision(parsed.transaction, signal).catch(() => undefined);
     if (committed === undefined) return { preparedName: name, outcome: "undecided" };
-    if (committed) await commitPrepared(connection, name);
-    else await rollbackPrepared(connection, name);
+    if (committed) await commitPrepared(connection, name, signal);
+    else await rollbackPrepared(connection, name, signal);
     return { preparedName: name, outcome: committed ? "committed" : "rolled back" };
   }
 
@@ -91,8 +92,9 @@ export class InDoubt {
       const [insert, select] = decide(transaction);
       await coordinator.query(
         `SET lock_timeout = ${IN_DOUBT_LOCK_TIMEOUT_MS}; ${insert}; RESET lock_timeout`,
+        signal,
       );
-      const { rows } = await coordinator.query(select ?? "");
+      const { rows } = await coordinator.query(select ?? "", signal);
       const committed = rows[0]?.[0];
       if (committed === undefined || committed === null) {
         throw new SqlError(
@@ -120,27 +122,34 @@ async function listPrepared(
   return rows.map(([gid]) => gid ?? "").filter((gid) => gid !== "");
 }
 
-/** Committing what somebody else committed already is no error. */
-export async function commitPrepared(connection: BackendConnection, name: string): Promise<void> {
-  await finishPrepared(connection, `COMMIT PREPARED ${quoteLiteral(name)}`);
+/** Committing what somebody else committed already is no error. Recovery gives up by the signal; a commit in progress waits. */
+export async function commitPrepared(
+  connection: BackendConnection,
+  name: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  await finishPrepared(connection, `COMMIT PREPARED ${quoteLiteral(name)}`, signal);
 }
 
-export async function rollbackPrepared(connection: BackendConnection, name: string): Promise<void> {
-  await finishPrepared(connection, `ROLLBACK PREPARED ${quoteLiteral(name)}`);
+async function rollbackPrepared(
+  connection: BackendConnection,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await finishPrepared(connection, `ROLLBACK PREPARED ${quoteLiteral(name)}`, signal);
 }
 
 const UNDEFINED_OBJECT = "42704";
 
-async function finishPrepared(connection: BackendConnection, sql: string): Promise<void> {
+async function finishPrepared(
+  connection: BackendConnection,
+  sql: string,
+  signal?: AbortSignal,
+): Promise<void> {
   try {
-    await connection.query(sql);
+    await connection.query(sql, signal);
   } catch (error) {
-    if (
-      error instanceof Error &&
-      "fields" in error &&
-      (error.fields as Record<string, string>)["C"] === UNDEFINED_OBJECT
-    )
-      return;
+    if (error instanceof BackendError && error.fields.C === UNDEFINED_OBJECT) return;
     throw error;
   }
 }
