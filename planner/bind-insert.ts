@@ -19,6 +19,8 @@ export function bindInsert(
       ? placedFragments(plan, plan.table.colocation.name, parameters, map, draws)
       : everywhere(plan, map, draws);
   return {
+    pulls: [],
+    overflow: undefined,
     mapVersion: map.version,
     access: "write",
     fragments,

@@ -1,7 +1,7 @@
 /** The numbers of LIMIT and OFFSET at Bind, where a gather applies them. */
 import { SqlError } from "../base/sql-error.ts";
 import { readInteger, readIntegerBytes, INTEGER_OIDS } from "../shardmap/shard-key/integer.ts";
-import type { Gather, LimitTerm } from "./logical-plan.ts";
+import type { LimitTerm, StreamedGather } from "./logical-plan.ts";
 import type { BoundParameter } from "./physical-plan.ts";
 
 export interface BoundLimit {
@@ -9,7 +9,10 @@ export interface BoundLimit {
   readonly offset: bigint;
 }
 
-export function boundLimit(gather: Gather, parameters: readonly BoundParameter[]): BoundLimit {
+export function boundLimit(
+  gather: StreamedGather,
+  parameters: readonly BoundParameter[],
+): BoundLimit {
   const limit = "limit" in gather ? gather.limit : undefined;
   const count = limitValue(limit?.count, "LIMIT", parameters);
   const offset = limitValue(limit?.offset, "OFFSET", parameters) ?? 0n;

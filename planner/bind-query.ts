@@ -1,6 +1,6 @@
 /** Binds a query's plan: its keys to placements, its LIMIT to numbers, its templates to texts. */
 import { SqlError } from "../base/sql-error.ts";
-import { unreachable } from "../base/invariant.ts";
+import { invariant, InvariantViolation, unreachable } from "../base/invariant.ts";
 import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { shardsInRange } from "../shardmap/shard-function/shard-of.ts";
 import type { DatabaseName } from "../base/ids.ts";
@@ -11,10 +11,11 @@ import {
   type KeyPlacements,
 } from "./bind-keys.ts";
 import { boundLimit } from "./bind-limit.ts";
-import type { QueryPlan, Routing } from "./logical-plan.ts";
-import type { BoundParameter, Fragment, PhysicalPlan } from "./physical-plan.ts";
+import type { DatabaseGather, QueryPlan, Routing, StreamedGather } from "./logical-plan.ts";
+import type { BoundParameter, BoundPull, Fragment, PhysicalPlan } from "./physical-plan.ts";
 import { refusalError } from "./refusal.ts";
 import { renderTemplate } from "./sql-template.ts";
+import type { SqlTemplate } from "./sql-template.ts";
 
 /** Where a fragment runs: a placement, or a database as a whole. */
 interface Place {
@@ -27,29 +28,118 @@ export function bindQuery(
   parameters: readonly BoundParameter[],
   map: ShardMap,
 ): PhysicalPlan {
-  const places = placesOf(plan, parameters, map);
-  const isSingle = places.length === 1;
-  const bounds = isSingle ? { count: undefined, offset: 0n } : boundLimit(plan.gather, parameters);
-  const template = isSingle ? plan.template : (plan.scatterTemplate ?? plan.template);
-  const limit = bounds.count === undefined ? undefined : bounds.count + bounds.offset;
-  const fragments = places.map(({ database, placement }): Fragment => ({
-    database,
-    placementId: placement?.id ?? `${database}.${map.canonicalSchema}`,
-    rendered: renderTemplate(template, { placement, canonicalSchema: map.canonicalSchema, limit }),
-    rowIndexes: undefined,
-  }));
-  const { access, returnsRows } = plan;
-  const gather = isSingle
-    ? ({ kind: "passThrough" } as const)
-    : ({ kind: "gather", gather: plan.gather, ...bounds } as const);
-  return { mapVersion: map.version, access, fragments, gather, returnsRows };
+  const { gather } = plan;
+  const binding = { parameters, map };
+  if (gather.kind === "database") {
+    const places = settledPlaces(plan, gather, binding);
+    return places === undefined
+      ? bindDatabaseGather(plan, gather, binding)
+      : bindStreamed(plan, plan.template, PASSED, places, binding);
+  }
+  const places = placesOf(plan, binding);
+  if (places.length === 1) return bindStreamed(plan, plan.template, PASSED, places, binding);
+  const template = plan.scatterTemplate ?? plan.template;
+  const physical = bindStreamed(plan, template, gather, places, binding);
+  const { overflowGather } = plan;
+  return overflowGather === undefined
+    ? physical
+    : { ...physical, overflow: bindDatabaseGather(plan, overflowGather, binding) };
 }
 
-function placesOf(
+interface Binding {
+  readonly parameters: readonly BoundParameter[];
+  readonly map: ShardMap;
+}
+
+/** What one placement answers is the client's answer. */
+const PASSED = { kind: "passThrough" } as const;
+
+type RowsWanted = Pick<QueryPlan, "access" | "returnsRows">;
+
+function bindStreamed(
+  { access, returnsRows }: RowsWanted,
+  template: SqlTemplate,
+  gather: StreamedGather | typeof PASSED,
+  places: readonly Place[],
+  { parameters, map }: Binding,
+): PhysicalPlan {
+  const bounds =
+    gather.kind === "passThrough"
+      ? { count: undefined, offset: 0n }
+      : boundLimit(gather, parameters);
+  const limit = bounds.count === undefined ? undefined : bounds.count + bounds.offset;
+  return {
+    mapVersion: map.version,
+    access,
+    returnsRows,
+    fragments: places.map((place) => fragmentAt(place, template, limit, map)),
+    gather: gather.kind === "passThrough" ? gather : { kind: "gather", gather, ...bounds },
+    pulls: [],
+    overflow: undefined,
+  };
+}
+
+function fragmentAt(
+  { database, placement }: Place,
+  template: SqlTemplate,
+  limit: bigint | undefined,
+  { canonicalSchema }: ShardMap,
+): Fragment {
+  return {
+    database,
+    placementId: placement?.id ?? `${database}.${canonicalSchema}`,
+    rendered: renderTemplate(template, { placement, canonicalSchema, limit }),
+    rowIndexes: undefined,
+  };
+}
+
+/** The one place where all rows of the statement are, so that nothing needs gathering; undefined where there are several. */
+function settledPlaces(
   plan: QueryPlan,
-  parameters: readonly BoundParameter[],
-  map: ShardMap,
-): readonly Place[] {
+  gather: DatabaseGather,
+  binding: Binding,
+): readonly Place[] | undefined {
+  if (plan.routing.kind !== "byPulls") {
+    const places = placesOf(plan, binding);
+    if (places.length === 1) return places;
+  }
+  const [first, ...others] = gather.pulls.flatMap(({ routing }) =>
+    placesOf({ routing, scatterRefusal: undefined }, binding),
+  );
+  if (first?.placement === undefined) return undefined;
+  const isOne = others.every(({ placement }) => placement?.id === first.placement?.id);
+  return isOne ? [first] : undefined;
+}
+
+function bindDatabaseGather(
+  plan: RowsWanted,
+  { pulls, finish }: DatabaseGather,
+  binding: Binding,
+): PhysicalPlan {
+  const { map } = binding;
+  const home: Place = { database: map.catalog, placement: undefined };
+  const bound = pulls.map((pull): BoundPull => {
+    const places = placesOf({ routing: pull.routing, scatterRefusal: undefined }, binding);
+    // Partial groups of one placement, too, must be put together: their columns are not the table's.
+    const isPlain = places.length === 1 && pull.gather.kind === "concat";
+    const gather = isPlain ? PASSED : pull.gather;
+    const physical = bindStreamed(plan, pull.template, gather, places, binding);
+    invariant(physical.gather.kind !== "insertOrder", "rows are pulled by a SELECT");
+    return {
+      table: pull.table,
+      columns: pull.columns,
+      shape: fragmentAt(home, pull.shape, undefined, map).rendered,
+      fragments: physical.fragments,
+      gather: physical.gather,
+      primaryKey: pull.primaryKey,
+    };
+  });
+  return { ...bindStreamed(plan, finish, PASSED, [home], binding), pulls: bound };
+}
+
+type Routed = Pick<QueryPlan, "routing" | "scatterRefusal">;
+
+function placesOf(plan: Routed, { parameters, map }: Binding): readonly Place[] {
   const { routing } = plan;
   switch (routing.kind) {
     case "home":
@@ -58,6 +148,8 @@ function placesOf(
       return [{ database: map.catalog, placement: undefined }];
     case "everyDatabase":
       return [...map.databases.keys()].map((database) => ({ database, placement: undefined }));
+    case "byPulls":
+      throw new InvariantViolation("a statement that only its pulls route has no place of its own");
     default: {
       const placements = placementsOf(routing, plan, parameters, map);
       if (placements.length > 1 && plan.scatterRefusal !== undefined)
@@ -67,12 +159,15 @@ function placesOf(
   }
 }
 
-type ShardedRouting = Exclude<Routing, { kind: "home" | "anyDatabase" | "everyDatabase" }>;
+type ShardedRouting = Exclude<
+  Routing,
+  { kind: "home" | "anyDatabase" | "everyDatabase" | "byPulls" }
+>;
 
 /** In the order of the map; at least one, since even a statement without rows has columns or a count to tell. */
 function placementsOf(
   routing: ShardedRouting,
-  plan: QueryPlan,
+  plan: Routed,
   parameters: readonly BoundParameter[],
   map: ShardMap,
 ): readonly Placement[] {
@@ -162,7 +257,7 @@ function currentColocation(planned: Colocation, map: ShardMap): Colocation {
   );
 }
 
-function spansPlacements(plan: QueryPlan, placements: readonly Placement[]): SqlError {
+function spansPlacements(plan: Routed, placements: readonly Placement[]): SqlError {
   const because = plan.scatterRefusal;
   if (plan.routing.kind === "allShards" && because !== undefined) return refusalError(because);
   const ids = placements.map(({ id }) => `"${id}"`).join(", ");
@@ -176,7 +271,7 @@ function spansPlacements(plan: QueryPlan, placements: readonly Placement[]): Sql
   );
 }
 
-function notProven(plan: QueryPlan): SqlError {
+function notProven(plan: Routed): SqlError {
   const because = plan.scatterRefusal;
   return new SqlError(
     "shard_key_not_proven",

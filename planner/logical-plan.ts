@@ -46,6 +46,11 @@ export interface QueryPlan {
   /** How the answers of several placements become one. Never used where only one answers. */
   readonly gather: Gather;
   /**
+   * What gives the answer where `gather` turns out unable to, before its first row: what it
+   * would hold is too much, or a column's order is not its own to tell. Always exact.
+   */
+  readonly overflowGather: DatabaseGather | undefined;
+  /**
    * Why the statement may run on one placement only; undefined where it may run on several.
    * Binding throws it if the keys turn out to lie on more than one, or cannot be proven.
    */
@@ -84,6 +89,8 @@ export type Routing =
       readonly to: KeyTerm | undefined;
       readonly toInclusive: boolean;
     }
+  /** Database gather only: nothing bounds the statement as a whole, each pull is routed by itself. */
+  | { readonly kind: "byPulls" }
   /** No row can match (`key = NULL`): run on any one placement, for the columns. */
   | { readonly kind: "noRows"; readonly colocation: Colocation }
   | {
@@ -134,7 +141,10 @@ export type KeyTerm =
   | { readonly kind: "generated"; readonly index: number };
 
 /** How several placements' answers become one. */
-export type Gather =
+export type Gather = StreamedGather | DatabaseGather;
+
+/** What the proxy does itself, as the rows come. */
+export type StreamedGather =
   /** Rows in any order. */
   | { readonly kind: "concat"; readonly limit: RowLimit | undefined }
   /**
@@ -163,6 +173,39 @@ export type Gather =
   | { readonly kind: "counts" }
   /** Every database did the same write (reference tables): the counts must agree and one answer is given. */
   | { readonly kind: "agree" };
+
+/**
+ * Rows of the placements are copied into temporary tables of the catalog database, and what is
+ * left of the statement runs there over them, so that PostgreSQL itself gives the answer.
+ */
+export interface DatabaseGather {
+  readonly kind: "database";
+  /** What the copied rows are of, for EXPLAIN. */
+  readonly rule: "tables" | "rows" | "groups";
+  /** At least one, in the order they are filled in. */
+  readonly pulls: readonly Pull[];
+  /** Reads `pg_temp.<pull.table>`; gives the client's columns, under any names. */
+  readonly finish: SqlTemplate;
+}
+
+export interface Pull {
+  /** The temporary table, unique in the statement. A pulled table keeps its name, so that only its schema changes in the statement. */
+  readonly table: string;
+  /** Of the temporary table, in order; as the rows have them. */
+  readonly columns: readonly string[];
+  /**
+   * A SELECT over the canonical tables: run in the catalog database without its rows, its
+   * columns give the temporary table its types and collations. May have the statement's parameters.
+   */
+  readonly shape: SqlTemplate;
+  readonly routing: Routing;
+  /** What each placement is asked. */
+  readonly template: SqlTemplate;
+  /** The answers of several placements become the table's rows: as they are, or groups combined. */
+  readonly gather: Extract<StreamedGather, { kind: "concat" | "aggregate" }>;
+  /** Made a primary key once the rows are in, where the remaining statement groups by it and reads other columns. */
+  readonly primaryKey: readonly string[];
+}
 
 export interface RowLimit {
   readonly count: LimitTerm | undefined;

@@ -6,7 +6,7 @@ import type { DatabaseName } from "../base/ids.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { bindInsert } from "./bind-insert.ts";
 import { bindQuery } from "./bind-query.ts";
-import type { Gather, InsertPlan, QueryPlan } from "./logical-plan.ts";
+import type { InsertPlan, QueryPlan, StreamedGather } from "./logical-plan.ts";
 import type { RenderedSql } from "./sql-template.ts";
 
 export interface PhysicalPlan {
@@ -17,6 +17,24 @@ export interface PhysicalPlan {
   readonly fragments: readonly Fragment[];
   readonly gather: BoundGather;
   readonly returnsRows: boolean;
+  /**
+   * Filled before the fragments run: temporary tables of the one fragment's database. Empty
+   * but for a database gather.
+   */
+  readonly pulls: readonly BoundPull[];
+  /** What runs instead where `gather` refuses before its first row; see QueryPlan.overflowGather. */
+  readonly overflow: PhysicalPlan | undefined;
+}
+
+/** One temporary table of a database gather, and where its rows come from. */
+export interface BoundPull {
+  readonly table: string;
+  readonly columns: readonly string[];
+  /** See Pull.shape. */
+  readonly shape: RenderedSql;
+  readonly fragments: readonly Fragment[];
+  readonly gather: Exclude<BoundGather, { kind: "insertOrder" }>;
+  readonly primaryKey: readonly string[];
 }
 
 export interface Fragment {
@@ -35,7 +53,7 @@ export type BoundGather =
   | { readonly kind: "insertOrder" }
   | {
       readonly kind: "gather";
-      readonly gather: Gather;
+      readonly gather: StreamedGather;
       readonly count: bigint | undefined;
       readonly offset: bigint;
     };

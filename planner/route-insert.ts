@@ -128,6 +128,7 @@ function queryPlan(
     routing,
     template: namesTemplate(statement, context),
     scatterTemplate: undefined,
+    overflowGather: undefined,
     gather: routing.kind === "everyDatabase" ? { kind: "agree" } : { kind: "counts" },
     scatterRefusal: undefined,
     returnsRows: insert.returningClause !== undefined,

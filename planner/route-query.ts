@@ -57,6 +57,7 @@ function routeUnsharded(
     access: mayWrite(analysis) ? ("write" as const) : ("read" as const),
     template: templateFor(statement, context),
     scatterTemplate: undefined,
+    overflowGather: undefined,
     scatterRefusal: undefined,
     returnsRows: returnsRows(statement.node),
   };

@@ -43,7 +43,15 @@ export function routeSharded(
   if (scatter.kind === "possible") {
     const { rule, routing } = scatteredRouting(root, scatter.roots, rules);
     const { gather, scatterTemplate } = scatter;
-    return { ...whole, rule, routing, gather, scatterTemplate, scatterRefusal: undefined };
+    return {
+      ...whole,
+      rule,
+      routing,
+      gather,
+      scatterTemplate,
+      overflowGather: undefined,
+      scatterRefusal: undefined,
+    };
   }
   const settlement = rules.settle(root, [], true);
   const routing = settlement.kind === "settled" ? settledRouting(settlement.pins) : undefined;
@@ -54,6 +62,7 @@ export function routeSharded(
     routing,
     gather: isWrite(statement.node) ? { kind: "counts" } : { kind: "concat", limit: undefined },
     scatterTemplate: undefined,
+    overflowGather: undefined,
     scatterRefusal: placeRefusal(scatter.refusal, statement),
   };
 }

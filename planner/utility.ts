@@ -58,6 +58,7 @@ function showPlan(sql: string, context: PlanContext): QueryPlan {
     routing: { kind: "home", database: context.map.catalog, because: "session" },
     template: { sql, edits: [] },
     scatterTemplate: undefined,
+    overflowGather: undefined,
     scatterRefusal: undefined,
     gather: { kind: "concat", limit: undefined },
     returnsRows: true,

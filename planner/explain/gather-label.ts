@@ -20,6 +20,8 @@ export function gatherLabel(gather: Gather): string {
     case "counts":
     case "agree":
       return gather.kind;
+    case "database":
+      return `in the catalog database over ${gather.rule}`;
     default:
       return unreachable(gather);
   }

@@ -26,6 +26,8 @@ export function routingLabel(routing: Routing): string {
           : `${termLabel(routing.to)}${routing.toInclusive ? "]" : ")"}`;
       return `keyRange ${routing.colocation.name} ${from}, ${to}`;
     }
+    case "byPulls":
+      return "each pull by itself";
     case "noRows":
       return `noRows ${routing.colocation.name}`;
     case "allShards":

@@ -16,6 +16,7 @@ function query(sql: string): QueryPlan {
     routing: { kind: "anyDatabase" },
     template: { sql, edits: [] },
     scatterTemplate: undefined,
+    overflowGather: undefined,
     scatterRefusal: undefined,
     gather: { kind: "concat", limit: undefined },
     returnsRows: true,

@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
-import type { Gather } from "../../../planner/logical-plan.ts";
+import type { StreamedGather } from "../../../planner/logical-plan.ts";
 import { gatherRows } from "../../../proxy/execution/gather/gather.ts";
 import type { ColumnDescription } from "../../../proxy/protocol/backend/row-description.ts";
 import type { ShardRows } from "../../../proxy/execution/shard-rows.ts";
 import { collect, column, HandShard, NO_TYPES, OID, rowsOf } from "./shards-by-hand.ts";
 
 const ID = [column("id", OID.int4)];
-const CONCAT: Gather = { kind: "concat", limit: undefined };
+const CONCAT: StreamedGather = { kind: "concat", limit: undefined };
 
 function gather(
-  how: Gather,
+  how: StreamedGather,
   shards: readonly ShardRows[],
   output: readonly ColumnDescription[],
   window: { count?: bigint; offset?: bigint; bytesMax?: number } = {},
@@ -23,9 +23,9 @@ function gather(
 }
 
 function mergeBy(
-  more: Partial<Extract<Gather, { kind: "merge" }>["sort"][number]> = {},
+  more: Partial<Extract<StreamedGather, { kind: "merge" }>["sort"][number]> = {},
   hidden = 0,
-): Gather {
+): StreamedGather {
   const key = {
     column: 0,
     descending: false,
@@ -97,7 +97,7 @@ test("LIMIT 0 asks no shard for a row", async () => {
   expect([shard.asked, shard.isStopped]).toEqual([0, true]);
 });
 
-test.each<[string, Gather]>([
+test.each<[string, StreamedGather]>([
   ["concat", CONCAT],
   ["merge", mergeBy()],
   ["agree", { kind: "agree" }],
@@ -199,7 +199,7 @@ test("floats that are sent rounded are refused", async () => {
 });
 
 test("agree gives one database's rows and reads the others to their end", async () => {
-  const how: Gather = { kind: "agree" };
+  const how: StreamedGather = { kind: "agree" };
   const first = new HandShard("a", ID, [ids(1), ids(2)]);
   const second = new HandShard("b", ID, [ids(1, 2)]);
   expect(await collect(gather(how, [first, second], ID))).toEqual(ids(1, 2));
