@@ -14,7 +14,8 @@ import {
   windowRefusal,
   type KeyClasses,
 } from "./analyze/shape.ts";
-import type { Gather, RowLimit } from "./logical-plan.ts";
+import type { DatabaseGather, Gather, Routing, RowLimit } from "./logical-plan.ts";
+import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { PlanRefused, refuse } from "./refusal.ts";
 import { rowLimit } from "./row-limit.ts";
@@ -22,16 +23,27 @@ import { mayBeNondeterministic, outputCollation } from "./sort-collation.ts";
 import { sortItems, type SortItem } from "./sort-items.ts";
 
 export interface GatherPlan {
+  /** A database gather's pulls have their own texts, so `rewritten` is undefined with one. */
   readonly gather: Gather;
   /** What the placements run instead of the client's statement; undefined where that gives the right rows. */
   readonly rewritten: Node | undefined;
+  /** A database gather of what the placements give, for where a streamed one is unable; undefined where there is none but of whole tables. */
+  readonly overflow: DatabaseGather | undefined;
+}
+
+/** What a gather is made for besides its level. */
+export interface Scattered {
+  readonly statement: ParsedStatement;
+  /** Of the statement, and so of what its placements are asked. */
+  readonly routing: Routing;
+  readonly context: PlanContext;
 }
 
 export function planGather(
   node: SelectStmt,
   level: Level,
   classes: KeyClasses,
-  context: PlanContext,
+  { context }: Scattered,
 ): GatherPlan {
   const window = windowRefusal(level, classes);
   if (window !== undefined) throw new PlanRefused(window);
@@ -43,7 +55,7 @@ export function planGather(
         { location: level.windows[0]?.location },
       );
     const { gather, partial } = planAggregates(node, level, context);
-    return { gather, rewritten: partial };
+    return { gather, rewritten: partial, overflow: undefined };
   }
   if (node.distinctClause !== undefined && !includesKey(distinctColumns(level, node), classes)) {
     return planDistinct(node, level, context);
@@ -66,14 +78,16 @@ function isGroupedByKey(node: SelectStmt, level: Level, classes: KeyClasses): bo
 function planRows(node: SelectStmt, level: Level, context: PlanContext): GatherPlan {
   const limit = rowLimit(node);
   const items = sortItems(node, level, context.catalog);
-  if (items.length === 0) return { gather: { kind: "concat", limit }, rewritten: undefined };
+  if (items.length === 0)
+    return { gather: { kind: "concat", limit }, rewritten: undefined, overflow: undefined };
   const hidden = items.filter(({ output }) => output === undefined);
   const sort = items.map(({ output, descending, nullsFirst, collation }, index) => {
     const before = items.slice(0, index).filter((item) => item.output === undefined).length;
     return { column: output ?? level.outputs.length + before, descending, nullsFirst, collation };
   });
   const gather: Gather = { kind: "merge", sort, hiddenColumns: hidden.length, limit };
-  return { gather, rewritten: hidden.length === 0 ? undefined : withHiddenColumns(node, hidden) };
+  const rewritten = hidden.length === 0 ? undefined : withHiddenColumns(node, hidden);
+  return { gather, rewritten, overflow: undefined };
 }
 
 /** Sort expressions that are no output are appended to the select list, under names that no ORDER BY means. */
@@ -123,5 +137,6 @@ function planDistinct(node: SelectStmt, level: Level, context: PlanContext): Gat
   return {
     gather: { kind: "aggregate", groupBy, outputs, sort, hiddenOutputs: 0, limit },
     rewritten: undefined,
+    overflow: undefined,
   };
 }

@@ -12,13 +12,13 @@ import type { Analysis, Level } from "./analyze/model.ts";
 import { PlacementRules } from "./analyze/placement-rules.ts";
 import type { Pin, Unit } from "./analyze/units.ts";
 import { mayWrite } from "./function-rules.ts";
-import { planGather, type GatherPlan } from "./gather-plan.ts";
-import type { Gather, PinnedKeys, QueryPlan, Routing } from "./logical-plan.ts";
+import type { KeyClasses } from "./analyze/shape.ts";
+import { planGather, type GatherPlan, type Scattered } from "./gather-plan.ts";
+import type { DatabaseGather, Gather, PinnedKeys, QueryPlan, Routing } from "./logical-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { PlanRefused, placeRefusal, refuse, type RefusalDraft } from "./refusal.ts";
-import { templateOf } from "./rewrite.ts";
-import { returnsRows, templateFor } from "./statement-text.ts";
+import { returnsRows, templateWith } from "./statement-text.ts";
 import { limitEdits } from "./row-limit.ts";
 import { checkKeyUnchanged } from "./shard-key-updates.ts";
 import type { SqlTemplate } from "./sql-template.ts";
@@ -41,17 +41,8 @@ export function routeSharded(
     returnsRows: returnsRows(statement.node),
   };
   if (scatter.kind === "possible") {
-    const { rule, routing } = scatteredRouting(root, scatter.roots, rules);
-    const { gather, scatterTemplate } = scatter;
-    return {
-      ...whole,
-      rule,
-      routing,
-      gather,
-      scatterTemplate,
-      overflowGather: undefined,
-      scatterRefusal: undefined,
-    };
+    const { kind: _, ...plan } = scatter;
+    return { ...whole, ...plan, scatterRefusal: undefined };
   }
   const settlement = rules.settle(root, [], true);
   const routing = settlement.kind === "settled" ? settledRouting(settlement.pins) : undefined;
@@ -70,9 +61,11 @@ export function routeSharded(
 type Scatter =
   | {
       readonly kind: "possible";
-      readonly roots: readonly Unit[];
+      readonly rule: string;
+      readonly routing: Routing;
       readonly gather: Gather;
       readonly scatterTemplate: SqlTemplate | undefined;
+      readonly overflowGather: DatabaseGather | undefined;
     }
   | { readonly kind: "refused"; readonly refusal: RefusalDraft };
 
@@ -87,36 +80,36 @@ function planScatter(
   if (joined.kind === "bound") return { kind: "refused", refusal: joined.refusal };
   const [barred] = analysis.scatterRefusals;
   if (barred !== undefined) return { kind: "refused", refusal: barred };
+  const { root } = analysis;
+  const decided = scatteredRouting(root, joined.roots, rules);
+  const { routing } = decided;
   try {
-    return {
-      kind: "possible",
-      roots: joined.roots,
-      ...gathered(statement, analysis.root, joined.roots, rules, context),
-    };
+    const classes = rules.keyClasses(root, joined.roots);
+    const gather = gathered(root, classes, { statement, routing, context });
+    return { kind: "possible", ...decided, ...gather };
   } catch (error) {
     if (error instanceof PlanRefused) return { kind: "refused", refusal: error.draft };
     throw error;
   }
 }
 
-function gathered(
-  statement: ParsedStatement,
-  level: Level,
-  roots: readonly Unit[],
-  rules: PlacementRules,
-  context: PlanContext,
-): { readonly gather: Gather; readonly scatterTemplate: SqlTemplate | undefined } {
+type GatheredPlan = Pick<QueryPlan, "gather" | "scatterTemplate" | "overflowGather">;
+
+function gathered(level: Level, classes: KeyClasses, scattered: Scattered): GatheredPlan {
   if (level.statement.kind !== "select")
-    return { gather: { kind: "counts" }, scatterTemplate: undefined };
-  const plan = planGather(level.statement.node, level, rules.keyClasses(level, roots), context);
-  return { gather: plan.gather, scatterTemplate: templateOfPlacements(statement, plan, context) };
+    return { gather: { kind: "counts" }, scatterTemplate: undefined, overflowGather: undefined };
+  const plan = planGather(level.statement.node, level, classes, scattered);
+  return {
+    gather: plan.gather,
+    scatterTemplate: templateOfPlacements(plan, scattered),
+    overflowGather: plan.overflow,
+  };
 }
 
 /** The text for several placements, where it is not the client's own. */
 function templateOfPlacements(
-  statement: ParsedStatement,
   { gather, rewritten }: GatherPlan,
-  context: PlanContext,
+  { statement, context }: Scattered,
 ): SqlTemplate | undefined {
   const text = rewritten === undefined ? statement : synthesize(rewritten);
   const isPartial = gather.kind === "aggregate" && rewritten !== undefined;
@@ -127,15 +120,6 @@ function templateOfPlacements(
     "SelectStmt" in text.node ? limitEdits(text.node.SelectStmt, limit, text) : [],
     context,
   );
-}
-
-function templateWith(
-  statement: ParsedStatement,
-  edits: SqlTemplate["edits"],
-  context: PlanContext,
-): SqlTemplate {
-  const names = templateFor(statement, context);
-  return edits.length === 0 ? names : templateOf(names.sql, [...names.edits, ...edits]);
 }
 
 function scatteredRouting(

@@ -3,7 +3,7 @@ import type { Node } from "@pgsql/types";
 import { resolveTable, searchedSchemas, targetOf } from "./names.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
-import { tableTemplate } from "./rewrite.ts";
+import { tableTemplate, templateOf } from "./rewrite.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 
 export function templateFor(statement: ParsedStatement, context: PlanContext): SqlTemplate {
@@ -16,6 +16,16 @@ export function templateFor(statement: ParsedStatement, context: PlanContext): S
       searchPath: searchedSchemas(context),
     },
   );
+}
+
+/** As `templateFor`, with further edits of the same text. */
+export function templateWith(
+  statement: ParsedStatement,
+  edits: SqlTemplate["edits"],
+  context: PlanContext,
+): SqlTemplate {
+  const names = templateFor(statement, context);
+  return edits.length === 0 ? names : templateOf(names.sql, [...names.edits, ...edits]);
 }
 
 export function returnsRows(node: Node): boolean {

@@ -15,6 +15,9 @@ const EXPLAINED: ReadonlySet<string> = new Set([
   "InsertStmt",
 ]);
 
+/** No bind brings these to one placement. */
+const SPREAD: ReadonlySet<string> = new Set(["everyDatabase", "byPulls"]);
+
 export function planExplain(
   statement: ParsedStatement,
   explain: ExplainStmt,
@@ -26,7 +29,8 @@ export function planExplain(
   );
   const plan = planQuery(statement.withNode(explainedQuery(explain)));
   if (plan.kind === "rejected") return plan;
-  if (plan.kind !== "query" || plan.routing.kind === "everyDatabase") {
+  const runsAlone = plan.kind === "query" && !SPREAD.has(plan.routing.kind);
+  if (!runsAlone) {
     return refuse("explain_of_several_placements", several.message);
   }
   return {
@@ -34,6 +38,7 @@ export function planExplain(
     rule: `explain ${plan.rule}`,
     scatterTemplate: undefined,
     gather: { kind: "concat", limit: undefined },
+    overflowGather: undefined,
     scatterRefusal: placeRefusal(several, statement),
     returnsRows: true,
   };
