@@ -251,15 +251,26 @@ export type AggregateOutput =
     };
 
 /**
- * How partial aggregates become the whole. The columns are the shards' partial values:
- * one each, but for `average` (sum, count). Result types follow the client's columns.
+ * How partial aggregates become the whole. The columns are the placements' partial values,
+ * one each but for these (aggregate-partials.ts writes them, output-plan.ts reads them):
+ *
+ *     average               (sum, count), of floats (sum, count, var_pop)
+ *     varSamp, stddevSamp   (sum, count, sum of squares), of floats (sum, count, var_samp)
+ *     varPop, stddevPop     (sum, count, sum of squares), of floats (sum, count, var_pop)
+ *
+ * Result types follow the client's columns.
  */
 export type Combine =
   | "count"
   | "sum"
   | "average"
+  | "varSamp"
+  | "varPop"
+  | "stddevSamp"
+  | "stddevPop"
   | "min"
   | "max"
+  | "anyValue"
   | "boolAnd"
   | "boolOr"
   | "bitAnd"

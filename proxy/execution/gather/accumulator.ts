@@ -93,10 +93,15 @@ function bigintBytes(value: bigint): number {
   return isSmall ? 0 : value.toString(16).length;
 }
 
-/** float.c, float_overflow_error: an infinity that neither operand was. */
+/** An infinity that neither operand was is an error. */
 function checkedFloat(sum: number, a: number, b: number): number {
   if (Number.isFinite(sum) || !Number.isFinite(a) || !Number.isFinite(b)) return sum;
-  throw new SqlError("combined_value_out_of_range", "value out of range: overflow");
+  throw floatOverflow();
+}
+
+/** float.c, float_overflow_error. */
+export function floatOverflow(): SqlError {
+  return new SqlError("combined_value_out_of_range", "value out of range: overflow");
 }
 
 export class CountAccumulator implements Accumulator {
@@ -135,7 +140,7 @@ export class SumAccumulator<Value> implements Accumulator {
   }
 }
 
-/** Of partial sums and the counts of the values in them. */
+/** Of partial sums and the counts of the values in them; floats have more to tell, and another accumulator. */
 export class AverageAccumulator<Value> implements Accumulator {
   readonly #arithmetic: Arithmetic<Value>;
   #sum: Value | undefined;
@@ -193,6 +198,24 @@ export class ExtremeAccumulator implements Accumulator {
   }
 }
 
+/** any_value: the first that comes and is not NULL. */
+export class AnyValueAccumulator implements Accumulator {
+  #kept: Buffer | undefined;
+
+  get heldBytes(): number {
+    return this.#kept?.length ?? 0;
+  }
+
+  add([text]: readonly (Buffer | null)[]): void {
+    // A copy, so that a small value does not keep its whole run.
+    if (text) this.#kept ??= Buffer.from(text);
+  }
+
+  result(): Buffer | null {
+    return this.#kept ?? null;
+  }
+}
+
 /** bit_and, bit_or and bit_xor of whole numbers: a bigint's bits go on for ever, so any width is right. */
 export class BitsAccumulator implements Accumulator {
   readonly heldBytes = 0;
@@ -212,4 +235,43 @@ export class BitsAccumulator implements Accumulator {
   result(): Buffer | null {
     return this.#bits === undefined ? null : Buffer.from(String(this.#bits));
   }
+}
+
+/** The same of bit strings, whose lengths PostgreSQL wants to be the same. */
+export class BitStringsAccumulator implements Accumulator {
+  readonly #combine: (a: bigint, b: bigint) => bigint;
+  #kept: string | undefined;
+
+  constructor(combine: (a: bigint, b: bigint) => bigint) {
+    this.#combine = combine;
+  }
+
+  get heldBytes(): number {
+    return this.#kept?.length ?? 0;
+  }
+
+  add([text]: readonly (Buffer | null)[]): void {
+    if (!text) return;
+    const digits = text.toString("latin1");
+    const kept = this.#kept;
+    if (kept !== undefined && kept.length !== digits.length) {
+      throw new SqlError(
+        "gather_type_unsupported",
+        "bit strings of different sizes cannot be combined over several placements",
+      );
+    }
+    this.#kept =
+      kept === undefined
+        ? digits
+        : this.#combine(bitsOf(kept), bitsOf(digits)).toString(2).padStart(digits.length, "0");
+  }
+
+  result(): Buffer | null {
+    return this.#kept === undefined ? null : Buffer.from(this.#kept);
+  }
+}
+
+/** `0` in front, so that a bit string of no bits is a number too. */
+function bitsOf(digits: string): bigint {
+  return BigInt(`0b0${digits}`);
 }

@@ -8,6 +8,7 @@ import type { AggregateOutput } from "../../../planner/logical-plan.ts";
 import type { ColumnDescription } from "../../protocol/backend/row-description.ts";
 import * as accumulators from "./accumulator.ts";
 import type { Accumulator } from "./accumulator.ts";
+import * as moments from "./moments.ts";
 import { valueTypeOf } from "./values/type-lookup.ts";
 import type { GatherTypes } from "./values/type-lookup.ts";
 import { TYPE_OID } from "./values/type-oids.ts";
@@ -39,6 +40,15 @@ export function planOutput(
   const first = output.kind === "group" ? output.column : output.columns[0];
   const partial = columns[first ?? -1] as ColumnDescription;
   const column = { ...partial, typeOid: resultType(output, partial) };
+  // First of all refuses what cannot be combined: its result's type is not known here.
+  const source: OutputPlan["source"] =
+    output.kind === "group"
+      ? output
+      : {
+          kind: "combine",
+          columns: output.columns,
+          accumulate: accumulatorOf(output, partial, types),
+        };
   if (client !== undefined && client.typeOid !== column.typeOid) {
     throw new SqlError(
       "placement_columns_differ",
@@ -50,14 +60,7 @@ export function planOutput(
   }
   return {
     column,
-    source:
-      output.kind === "group"
-        ? output
-        : {
-            kind: "combine",
-            columns: output.columns,
-            accumulate: accumulatorOf(output, partial, types),
-          },
+    source,
     // Another format needs no collation: only the bytes are put differently.
     encode:
       client?.format === "binary"
@@ -66,14 +69,23 @@ export function planOutput(
   };
 }
 
-/** The input's type is known by its partial: integers add up to bigint, and bigint to numeric. */
+/** The input's type is known by its partial sum: integers add up to bigint, and bigint to numeric. */
 function resultType(output: AggregateOutput, partial: ColumnDescription): number {
-  if (output.kind === "group" || output.combine !== "average") return partial.typeOid;
-  return partial.typeOid === TYPE_OID.int8 ? TYPE_OID.numeric : partial.typeOid;
+  if (output.kind === "group") return partial.typeOid;
+  switch (output.combine) {
+    case "average":
+    case "varSamp":
+    case "varPop":
+    case "stddevSamp":
+    case "stddevPop":
+      return partial.typeOid === TYPE_OID.int8 ? TYPE_OID.numeric : partial.typeOid;
+    default:
+      return partial.typeOid;
+  }
 }
 
 function accumulatorOf(
-  { combine, collation }: CombineOutput,
+  { combine, collation, columns }: CombineOutput,
   partial: ColumnDescription,
   types: GatherTypes,
 ): () => Accumulator {
@@ -83,7 +95,14 @@ function accumulatorOf(
     case "sum":
       return sumOf(partial, types);
     case "average":
-      return averageOf(partial, types);
+      return averageOf(partial, columns.length, types);
+    case "varSamp":
+    case "varPop":
+    case "stddevSamp":
+    case "stddevPop":
+      return momentOf(combine, partial, types);
+    case "anyValue":
+      return () => new accumulators.AnyValueAccumulator();
     case "min":
     case "boolAnd":
     case "max":
@@ -122,17 +141,42 @@ function sumOf(partial: ColumnDescription, types: GatherTypes): () => Accumulato
   }
 }
 
-/** avg(real) is summed in double precision by PostgreSQL, so a partial sum in real is refused. */
-function averageOf(partial: ColumnDescription, types: GatherTypes): () => Accumulator {
+/**
+ * PostgreSQL averages real in double precision, and floats along with their variance, whose
+ * overflow is an error of avg too: without the variance, floats are refused.
+ */
+function averageOf(
+  partial: ColumnDescription,
+  partialCount: number,
+  types: GatherTypes,
+): () => Accumulator {
   valueTypeOf(partial, "unknown", types);
   switch (partial.typeOid) {
     case TYPE_OID.int8:
     case TYPE_OID.numeric:
       return () => new accumulators.AverageAccumulator(accumulators.numericArithmetic);
     case TYPE_OID.float8:
-      return () => new accumulators.AverageAccumulator(accumulators.float8Arithmetic);
+      if (partialCount < 3) throw notCombined(partial);
+      return () => new moments.FloatMomentAccumulator("average");
     case TYPE_OID.interval:
       return () => new accumulators.AverageAccumulator(accumulators.intervalArithmetic);
+    default:
+      throw notCombined(partial);
+  }
+}
+
+function momentOf(
+  moment: moments.Moment,
+  partial: ColumnDescription,
+  types: GatherTypes,
+): () => Accumulator {
+  valueTypeOf(partial, "unknown", types);
+  switch (partial.typeOid) {
+    case TYPE_OID.int8:
+    case TYPE_OID.numeric:
+      return () => new moments.NumericMomentAccumulator(moment);
+    case TYPE_OID.float8:
+      return () => new moments.FloatMomentAccumulator(moment);
     default:
       throw notCombined(partial);
   }
@@ -142,15 +186,22 @@ function bitsOf(
   partial: ColumnDescription,
   combine: (a: bigint, b: bigint) => bigint,
 ): () => Accumulator {
-  const { int2, int4, int8 } = TYPE_OID;
-  if (![int2, int4, int8].some((oid) => oid === partial.typeOid)) throw notCombined(partial);
-  return () => new accumulators.BitsAccumulator(combine);
+  switch (partial.typeOid) {
+    case TYPE_OID.int2:
+    case TYPE_OID.int4:
+    case TYPE_OID.int8:
+      return () => new accumulators.BitsAccumulator(combine);
+    case TYPE_OID.bit:
+      return () => new accumulators.BitStringsAccumulator(combine);
+    default:
+      throw notCombined(partial);
+  }
 }
 
 function notCombined(partial: ColumnDescription): SqlError {
   return new SqlError(
     "gather_type_unsupported",
-    `column "${partial.name}" cannot be added up over several placements`,
+    `column "${partial.name}" cannot be combined over several placements`,
     { hint: "Pin the shard key, or cast the aggregate's argument to numeric." },
   );
 }

@@ -72,13 +72,46 @@ function caseOf(
   combine: Combine,
   send: string,
 ): Case {
-  const partials = combine === "average" ? [sumOf(type), "count(x)"] : [`${aggregate}(x)`];
-  return { type, values, whole: `${aggregate}(x)`, combine, partials, send };
+  return {
+    type,
+    values,
+    whole: `${aggregate}(x)`,
+    combine,
+    partials: partialsOf(type, aggregate, combine),
+    send,
+  };
 }
 
-/** PostgreSQL itself averages real in double precision. */
-function sumOf(type: string): string {
-  return type === "float4" ? "sum(x::float8)" : "sum(x)";
+/** What planner/aggregate-partials.ts writes. */
+function partialsOf(type: string, aggregate: string, combine: Combine): readonly string[] {
+  const isFloat = type === "float4" || type === "float8";
+  const sum = isFloat ? "sum(x::float8)" : "sum(x)";
+  switch (combine) {
+    case "average":
+      return isFloat ? [sum, "count(x)", "var_pop(x)"] : [sum, "count(x)"];
+    case "varSamp":
+    case "stddevSamp":
+      return [sum, "count(x)", isFloat ? "var_samp(x)" : "sum(x::numeric * x::numeric)"];
+    case "varPop":
+    case "stddevPop":
+      return [sum, "count(x)", isFloat ? "var_pop(x)" : "sum(x::numeric * x::numeric)"];
+    default:
+      return [`${aggregate}(x)`];
+  }
+}
+
+/** The four of one type. */
+function momentsOf(
+  type: string,
+  values: fc.Arbitrary<string | null>,
+  send: string,
+): readonly Case[] {
+  return [
+    caseOf(type, values, "variance", "varSamp", send),
+    caseOf(type, values, "var_pop", "varPop", send),
+    caseOf(type, values, "stddev", "stddevSamp", send),
+    caseOf(type, values, "stddev_pop", "stddevPop", send),
+  ];
 }
 
 const int2 = rarely(int(-32_768n, 32_767n), "0");
@@ -91,6 +124,12 @@ const date = rarely(
   "0044-03-15 BC",
 );
 const text = rarely(fc.stringMatching(/^[a-cé ]{0,4}$/), "");
+const bits = rarely(fc.stringMatching(/^[01]{9}$/), "000000000");
+/** All far from zero and close to each other: what rounding would show first. */
+const alike = rarely(
+  fc.nat(99).map((last) => `123456789012345.6789${last}`),
+  "123456789012345.6789",
+);
 
 const CASES: readonly Case[] = [
   caseOf("int4", int4, "count", "count", "int8send"),
@@ -125,23 +164,104 @@ const CASES: readonly Case[] = [
   caseOf("int2", int2, "bit_and", "bitAnd", "int2send"),
   caseOf("int4", int4, "bit_or", "bitOr", "int4send"),
   caseOf("int8", int8, "bit_xor", "bitXor", "int8send"),
+  caseOf("bit(9)", bits, "bit_and", "bitAnd", "bit_send"),
+  caseOf("bit(9)", bits, "bit_or", "bitOr", "bit_send"),
+  caseOf("bit(9)", bits, "bit_xor", "bitXor", "bit_send"),
+  ...momentsOf("int2", int2, "numeric_send"),
+  ...momentsOf("int4", int4, "numeric_send"),
+  ...momentsOf("int8", int8, "numeric_send"),
+  ...momentsOf("numeric", numeric, "numeric_send"),
+  ...momentsOf("numeric", anyNumeric, "numeric_send"),
+  ...momentsOf("numeric", alike, "numeric_send"),
 ];
 
 test.each(CASES)("$whole of $type", async (one) => {
   await fillTable(one);
-  const parts = await query(
-    `SELECT shard, grp, ${one.partials.join(", ")} FROM t GROUP BY shard, grp`,
-  );
   const whole = await query(`SELECT grp, ${one.whole} FROM t GROUP BY grp ORDER BY grp`);
   const binary = await query(
     `SELECT encode(int4send(grp), 'hex'), encode(${one.send}(${one.whole}), 'hex') FROM t GROUP BY grp ORDER BY grp`,
   );
+  const gather = await gatherOf(one, whole.typeOids);
+  // Text is compared as UTF-8 bytes, as which the rows are read back.
+  const latin1 = (value: string | null) => value && Buffer.from(value).toString("latin1");
+  expect(await gather("text")).toEqual(whole.rows.map((row) => row.map(latin1)));
+  const hex = (value: string | null) => value && Buffer.from(value, "latin1").toString("hex");
+  const gathered = await gather("binary");
+  expect(gathered.map((row) => row.map(hex))).toEqual(binary.rows);
+});
+
+const anyFloat8 = rarely(
+  fc.double({ noNaN: true, min: -1e100, max: 1e100 }).map(String),
+  "NaN",
+  "Infinity",
+  "-Infinity",
+  "0",
+);
+const FLOAT_CASES: readonly Case[] = ["float4", "float8"].flatMap((type) => [
+  ...momentsOf(type, type === "float4" ? exactFloat : anyFloat8, "float8send"),
+  caseOf(type, type === "float4" ? exactFloat : anyFloat8, "avg", "average", "float8send"),
+]);
+
+test.each(FLOAT_CASES)("$whole of $type, of groups that lie on one placement", async (one) => {
+  await fillTable(one);
+  await client.query("UPDATE t SET shard = grp % 4");
+  // Rows in the order in which a placement has them, as its own sum would take them.
+  const whole = await query(`SELECT grp, ${one.whole} FROM t GROUP BY grp ORDER BY grp`);
+  const gather = await gatherOf(one, whole.typeOids);
+  expect(await gather("text")).toEqual(whole.rows);
+});
+
+/** The order in which rows are added decides the last digits, in one PostgreSQL as here. */
+const FLOAT_TOLERANCE = 1e-12;
+
+test.each(FLOAT_CASES)("$whole of $type, but for the last digits", async (one) => {
+  await fillTable({ ...one, values: exactFloat });
+  const whole = await query(`SELECT grp, ${one.whole} FROM t GROUP BY grp ORDER BY grp`);
+  const gathered = await (await gatherOf(one, whole.typeOids))("text");
+  expect(gathered).toHaveLength(whole.rows.length);
+  for (const [index, [group, value]] of whole.rows.entries()) {
+    const [ourGroup, ours] = gathered[index] ?? [];
+    expect(ourGroup).toBe(group);
+    if (value === null || !Number.isFinite(Number(value))) expect(ours).toBe(value);
+    else expect(Math.abs(Number(ours) / Number(value) - 1) || 0).toBeLessThan(FLOAT_TOLERANCE);
+  }
+});
+
+test.each([
+  ["avg", "average", "float8", ["1e200", "-1e200"]],
+  ["variance", "varSamp", "float8", ["1e300", "-1e300"]],
+  ["avg", "average", "float8", ["1.7e308", "1.7e308"]],
+  ["sum", "sum", "float8", ["1.7e308", "1.7e308"]],
+  ["sum", "sum", "float4", ["3e38", "3e38"]],
+  ["sum", "sum", "interval", ["2147483647 days", "1 day"]],
+] as const)("%s(%s) of %s leaves its type's range as in the server", async (...row) => {
+  const [aggregate, combine, type, values] = row;
+  const one = caseOf(type, fc.constant(null), aggregate, combine, "");
+  await client.query(`DROP TABLE IF EXISTS t; CREATE TEMP TABLE t (shard int, grp int, x ${type})`);
+  await client.query(
+    `INSERT INTO t SELECT n - 1, 1, x::${type} FROM unnest($1::text[]) WITH ORDINALITY u(x, n)`,
+    [values],
+  );
+  const refused = await client.query(`SELECT ${one.whole} FROM t`).catch((error: unknown) => error);
+  const { typeOids } = await query(`SELECT grp, ${one.whole} FROM t WHERE false GROUP BY grp`);
+  const gather = await gatherOf(one, typeOids);
+  await expect(gather("text")).rejects.toMatchObject({
+    sqlstate: "22003",
+    message: (refused as Error).message,
+  });
+});
+
+/** Asks each shard for its parts; what comes back puts them together. */
+async function gatherOf(one: Case, typeOids: readonly number[]) {
+  const parts = await query(
+    `SELECT shard, grp, ${one.partials.join(", ")} FROM t GROUP BY shard, grp`,
+  );
   const columns = parts.typeOids.slice(1).map((oid, index) => column(`c${index}`, oid));
-  const output = whole.typeOids.map((oid, index) => column(`c${index}`, oid));
+  const output = typeOids.map((oid, index) => column(`c${index}`, oid));
   const shards = Array.from({ length: SHARDS }, (_, shard) =>
     parts.rows.filter(([number]) => Number(number) === shard).map((row) => row.slice(1)),
   );
-  const gather = async (format: "text" | "binary") =>
+  return async (format: "text" | "binary") =>
     await collect(
       gatherRows(
         { kind: "gather", gather: groupedBy(one), count: undefined, offset: 0n },
@@ -150,13 +270,7 @@ test.each(CASES)("$whole of $type", async (one) => {
         { types: NO_TYPES, bytesMax: 1 << 24 },
       ),
     );
-  // Text is compared as UTF-8 bytes, as which the rows are read back.
-  const latin1 = (value: string | null) => value && Buffer.from(value).toString("latin1");
-  expect(await gather("text")).toEqual(whole.rows.map((row) => row.map(latin1)));
-  const hex = (value: string | null) => value && Buffer.from(value, "latin1").toString("hex");
-  const gathered = await gather("binary");
-  expect(gathered.map((row) => row.map(hex))).toEqual(binary.rows);
-});
+}
 
 function groupedBy({ combine, partials }: Case) {
   const outputs: readonly AggregateOutput[] = [

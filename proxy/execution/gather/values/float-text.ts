@@ -55,7 +55,8 @@ function wholeNumber(decimal: string): bigint {
 
 const BITS = new DataView(new ArrayBuffer(8));
 
-function nextFloat8(value: number, isUp: boolean): number {
+/** The neighbour of a positive number. */
+export function nextFloat8(value: number, isUp: boolean): number {
   BITS.setFloat64(0, value);
   BITS.setBigInt64(0, BITS.getBigInt64(0) + (isUp ? 1n : -1n));
   return BITS.getFloat64(0);

@@ -1,6 +1,6 @@
 /**
- * Exact numeric arithmetic with PostgreSQL's display scales (numeric.c): what sum and avg
- * need, and no more. A value is unscaled / 10^scale; the scale is what is printed.
+ * Exact numeric arithmetic with PostgreSQL's display scales (numeric.c): what sum, avg,
+ * variance and stddev need, and no more. A value is unscaled / 10^scale; the scale is what is printed.
  */
 import { SqlError } from "../../../../base/sql-error.ts";
 import { unreadable } from "./value-type.ts";
@@ -74,6 +74,29 @@ export function divideNumeric(dividend: Numeric, divisor: bigint): Numeric {
   const denominator = divisor * 10n ** BigInt(dividend.scale);
   const rounded = (2n * numerator + denominator) / (2n * denominator);
   return { kind: "finite", unscaled: dividend.unscaled < 0n ? -rounded : rounded, scale };
+}
+
+/**
+ * sqrt_var with the argument's own scale, as numeric_stddev_internal calls it: rounded half
+ * away from zero. The argument is not negative.
+ */
+export function numericSquareRoot(value: Numeric): Numeric {
+  if (value.kind !== "finite") return value;
+  const { unscaled, scale } = value;
+  // One digit more than is kept; cutting the rest off cannot change how that one rounds.
+  const root = wholeSquareRoot(unscaled * 10n ** BigInt(scale + 2));
+  return { kind: "finite", unscaled: (root + 5n) / 10n, scale };
+}
+
+/** Newton's iteration from above, which ends at the whole part of the root. */
+function wholeSquareRoot(value: bigint): bigint {
+  if (value < 2n) return value;
+  let root = 1n << BigInt(Math.ceil(bitLength(value) / 2));
+  for (;;) {
+    const next = (root + value / root) >> 1n;
+    if (next >= root) return root;
+    root = next;
+  }
 }
 
 /** numeric.c, select_div_scale: at least 16 significant digits, and no fewer decimals than the dividend. */
