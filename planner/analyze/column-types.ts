@@ -47,6 +47,11 @@ const ARRAY_ELEMENTS: ReadonlyMap<number, number> = new Map([
   [1185, 1184],
 ]);
 
+/** The other way about: pg_type.typarray by the element's OID. */
+export const ARRAYS_OF: ReadonlyMap<number, number> = new Map(
+  [...ARRAY_ELEMENTS].map(([array, element]) => [element, array]),
+);
+
 export function familyOfType(typeOid: number): Family | undefined {
   return FAMILIES.get(typeOid);
 }
@@ -81,7 +86,12 @@ export function storedColumn(column: Column): Column {
 
 /** The column's type, a domain's base taken; 0 where it is not known. */
 export function typeOfColumn(column: Column, catalog: Catalog): number {
-  let oid = storedColumn(column).catalog?.typeOid ?? 0;
+  return baseType(storedColumn(column).catalog?.typeOid ?? 0, catalog);
+}
+
+/** The type itself, or what a domain is made of; 0 where domains are nested too deep. */
+export function baseType(typeOid: number, catalog: Catalog): number {
+  let oid = typeOid;
   for (let domains = 0; domains < 16; domains++) {
     const type = catalog.types.get(oid);
     if (type?.kind !== "domain") return oid;

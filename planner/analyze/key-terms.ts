@@ -3,25 +3,26 @@
  * either to the key's own type. Anything else is computed by the server and pins nothing.
  */
 import type { A_Const, Node, TypeCast } from "@pgsql/types";
+import type { Catalog } from "../../shardmap/catalog.ts";
 import { nameParts } from "../ast.ts";
 import type { KeyTerm } from "../logical-plan.ts";
-import { familyOfType, TYPE_NAMES, type Family } from "./column-types.ts";
+import { searchedSchemas } from "../names.ts";
+import type { PlanContext } from "../plan-context.ts";
+import { baseType, familyOfType, TYPE_NAMES, type Family } from "./column-types.ts";
 
 /** The value an expression is known to have where it is compared with a column of `family`. */
 export function termOf(
   expression: Node,
   family: Family,
-  parameterTypes: readonly number[],
+  context: PlanContext,
 ): KeyTerm | undefined {
   if ("A_Const" in expression) return constantTerm(expression.A_Const, family);
   if ("ParamRef" in expression) {
     const number = expression.ParamRef.number ?? 0;
-    const typeOid = parameterTypes[number - 1] ?? 0;
+    const typeOid = context.parameterTypes[number - 1] ?? 0;
     return number < 1 ? undefined : { kind: "parameter", number, typeOid, isCast: false };
   }
-  return "TypeCast" in expression
-    ? castTerm(expression.TypeCast, family, parameterTypes)
-    : undefined;
+  return "TypeCast" in expression ? castTerm(expression.TypeCast, family, context) : undefined;
 }
 
 function constantTerm(constant: A_Const, family: Family): KeyTerm | undefined {
@@ -38,15 +39,12 @@ function constantTerm(constant: A_Const, family: Family): KeyTerm | undefined {
  * A cast pins only where it cannot change the value: a string read as the type, an integer
  * made another integer, NULL. `5.5::int` would be 6, and `'ab'::varchar(1)` would be 'a'.
  */
-function castTerm(
-  cast: TypeCast,
-  family: Family,
-  parameterTypes: readonly number[],
-): KeyTerm | undefined {
-  const typeOid = castType(cast);
-  if (typeOid === undefined || familyOfType(typeOid) !== family || cast.arg === undefined)
-    return undefined;
-  const term = termOf(cast.arg, family, parameterTypes);
+function castTerm(cast: TypeCast, family: Family, context: PlanContext): KeyTerm | undefined {
+  if (cast.arg === undefined) return undefined;
+  if (family === "integer" && plainTypeName(cast) === "numeric") return numericTerm(cast.arg);
+  const typeOid = castType(cast) ?? domainBase(cast, context);
+  if (typeOid === undefined || familyOfType(typeOid) !== family) return undefined;
+  const term = termOf(cast.arg, family, context);
   if (term === undefined) return undefined;
   switch (term.kind) {
     case "number":
@@ -59,14 +57,54 @@ function castTerm(
   }
 }
 
+/** A constant made numeric keeps its value, and is compared with an integer as numerics are. */
+function numericTerm(argument: Node): KeyTerm | undefined {
+  if (!("A_Const" in argument)) return undefined;
+  const { isnull, sval, ival, fval } = argument.A_Const;
+  if (isnull === true) return { kind: "null" };
+  const text = ival === undefined ? (fval?.fval ?? sval?.sval?.trim()) : String(ival.ival ?? 0);
+  if (text === undefined) return undefined;
+  // As a numeric literal would be written, so that a list of it and others is seen to be of numerics.
+  return { kind: "number", text: /^[+-]?[0-9]+$/.test(text) ? `${text}.0` : text };
+}
+
+/** The type below a cast to a domain, where the domain's type has no modifier that could change a value. */
+function domainBase(cast: TypeCast, context: PlanContext): number | undefined {
+  const type = cast.typeName;
+  if (type === undefined || hasMore(cast)) return undefined;
+  const parts = nameParts(type.names);
+  const name = parts.at(-1);
+  for (const schema of parts.length > 1 ? parts.slice(-2, -1) : searchedSchemas(context)) {
+    const found = typeNamed(schema, name, context.catalog);
+    if (found === undefined) continue;
+    const family = familyOfType(baseType(found.oid, context.catalog));
+    const isPlain = family === "integer" || family === "uuid" || family === "date";
+    return found.kind === "domain" && isPlain ? baseType(found.oid, context.catalog) : undefined;
+  }
+  return undefined;
+}
+
+function typeNamed(schema: string, name: string | undefined, { types }: Catalog) {
+  for (const type of types.values()) if (type.name === name && type.schema === schema) return type;
+  return undefined;
+}
+
 /** The type of a cast to one of the key types, without modifiers; else undefined. */
 export function castType(cast: TypeCast): number | undefined {
-  const type = cast.typeName;
-  if (type === undefined || type.setof === true || type.pct_type === true) return undefined;
-  if ((type.typmods?.length ?? 0) > 0 || (type.arrayBounds?.length ?? 0) > 0) return undefined;
-  const names = nameParts(type.names);
+  return TYPE_NAMES.get(plainTypeName(cast) ?? "");
+}
+
+/** The name of a built-in type without modifiers. */
+function plainTypeName(cast: TypeCast): string | undefined {
+  const names = nameParts(cast.typeName?.names);
   if (names.length > 2 || (names.length === 2 && names[0] !== "pg_catalog")) return undefined;
-  return TYPE_NAMES.get(names.at(-1) ?? "");
+  return hasMore(cast) ? undefined : names.at(-1);
+}
+
+/** Whether the type of the cast is more than a name: an array, with a modifier, SETOF, %TYPE. */
+function hasMore({ typeName }: TypeCast): boolean {
+  if (typeName === undefined || typeName.setof === true || typeName.pct_type === true) return true;
+  return (typeName.typmods?.length ?? 0) > 0 || (typeName.arrayBounds?.length ?? 0) > 0;
 }
 
 /**
@@ -76,11 +114,11 @@ export function castType(cast: TypeCast): number | undefined {
 export function termsOf(
   expressions: readonly Node[],
   family: Family,
-  parameterTypes: readonly number[],
+  context: PlanContext,
 ): readonly KeyTerm[] | undefined {
   const terms: KeyTerm[] = [];
   for (const expression of expressions) {
-    const term = termOf(expression, family, parameterTypes);
+    const term = termOf(expression, family, context);
     if (term === undefined) return undefined;
     terms.push(term);
   }

@@ -48,6 +48,12 @@ export type SourceContent =
 export type Fact =
   | { readonly kind: "columns"; readonly left: Column; readonly right: Column }
   | { readonly kind: "values"; readonly column: Column; readonly values: PinValues }
+  /** The columns together have one of the tuples' values; each column's own are a fact beside it. */
+  | {
+      readonly kind: "tuples";
+      readonly columns: readonly Column[];
+      readonly tuples: readonly (readonly KeyTerm[])[];
+    }
   | { readonly kind: "bounds"; readonly column: Column; readonly bounds: Bounds };
 
 /** `from` may be the column's value; so may `to` where `toInclusive`. */
@@ -66,6 +72,23 @@ export interface OuterJoin {
   readonly type: "left" | "right" | "full";
   readonly left: readonly Source[];
   readonly right: readonly Source[];
+  /** What its ON and USING make equal where rows of both sides meet. */
+  readonly on: readonly Fact[];
+}
+
+/** A WHERE or an ON as it stands: a row of one of `sources` for which it is not true takes no part in the level. */
+export interface Condition {
+  readonly expression: Node;
+  /** Those whose rows it sees as they are stored: none that an outer join below it fills with NULLs. */
+  readonly sources: readonly Source[];
+  /** The column that an expression within means, if it is one. */
+  readonly columnOf: (expression: Node) => Column | undefined;
+}
+
+/** A source named where a value stands: its row as one value of the table's row type. */
+export interface WholeRow {
+  readonly source: Source;
+  readonly location: number | undefined;
 }
 
 export interface Output {
@@ -96,6 +119,9 @@ export interface Level {
   /** What every row of the level satisfies. */
   readonly always: Fact[];
   readonly outerJoins: OuterJoin[];
+  readonly conditions: Condition[];
+  /** Columns of levels around this one that its own clauses name. */
+  readonly outerColumns: Set<Column>;
   /** Sub-selects in expressions, as they may be correlated. */
   readonly nested: Level[];
   /** Arms of a set operation. */
@@ -125,6 +151,7 @@ export interface Analysis {
   readonly root: Level;
   readonly tables: readonly TableUse[];
   readonly functions: readonly FunctionUse[];
+  readonly wholeRows: readonly WholeRow[];
   /** FOR UPDATE, FOR SHARE and their kin, at any level. */
   readonly locksRows: boolean;
   /** Reasons, in order of appearance, why the statement cannot run on several placements, whatever its joins. */

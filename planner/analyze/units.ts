@@ -7,9 +7,9 @@
  */
 import type { Catalog } from "../../shardmap/catalog.ts";
 import type { Colocation } from "../../shardmap/shard-map.ts";
-import { PINNED_KEYS_MAX } from "../../base/limits.ts";
 import type { KeyTerm, KeyTuple } from "../logical-plan.ts";
 import { equalityFamily, familyOfKey } from "./column-types.ts";
+import { combinations } from "./comparisons.ts";
 import type { Bounds, Column, Fact, PinValues, Source } from "./model.ts";
 
 export interface Unit {
@@ -91,10 +91,16 @@ export function pinOf(
         values.typeOid === 0 ? (inferredTypes.get(values.parameter) ?? 0) : values.typeOid;
       return { kind: "array", colocation, parameter: values.parameter, typeOid };
     }
-    bounds.push(values.terms.map((term) => withInferredType(term, inferredTypes)));
+    bounds.push(values.terms);
   }
-  const keys = tuplesOf(bounds);
-  return keys === undefined ? undefined : { kind: "keys", colocation, keys };
+  const keys = fewerTuples(combinations(bounds), statedTuples(key, facts));
+  return keys === undefined
+    ? undefined
+    : {
+        kind: "keys",
+        colocation,
+        keys: keys.map((tuple) => tuple.map((term) => withInferredType(term, inferredTypes))),
+      };
 }
 
 /** What a unit's single key column lies between; undefined where nothing bounds it. */
@@ -138,12 +144,29 @@ function withInferredType(term: KeyTerm, inferredTypes: ReadonlyMap<number, numb
   return { ...term, typeOid: inferredTypes.get(term.number) ?? 0 };
 }
 
-/** Every combination of a composite key's alternatives. */
-function tuplesOf(bounds: readonly (readonly KeyTerm[])[]): readonly KeyTuple[] | undefined {
-  let tuples: KeyTuple[] = [[]];
-  for (const terms of bounds) {
-    if (bounds.length > 1 && tuples.length * terms.length > PINNED_KEYS_MAX) return undefined;
-    tuples = tuples.flatMap((tuple) => terms.map((term) => [...tuple, term]));
+/** A composite key's values as a fact gives them together. */
+function statedTuples(
+  key: readonly Column[],
+  facts: readonly Fact[],
+): readonly KeyTuple[] | undefined {
+  let best: readonly KeyTuple[] | undefined;
+  for (const fact of facts) {
+    if (fact.kind !== "tuples") continue;
+    const places = key.map((column) => {
+      const equal = equalColumns(column, facts);
+      return fact.columns.findIndex((candidate) => equal.has(candidate));
+    });
+    if (places.includes(-1)) continue;
+    const tuples = fact.tuples.map((tuple) => places.flatMap((place) => tuple[place] ?? []));
+    best = fewerTuples(tuples, best);
   }
-  return tuples;
+  return best;
+}
+
+function fewerTuples(
+  one: readonly KeyTuple[] | undefined,
+  other: readonly KeyTuple[] | undefined,
+): readonly KeyTuple[] | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.length < one.length ? other : one;
 }

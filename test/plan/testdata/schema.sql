@@ -44,3 +44,5 @@ CREATE TABLE drafts (id bigint, body text);
 CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO settings (name) VALUES (NEW.body); RETURN NULL; END';
 CREATE TRIGGER keep AFTER INSERT ON drafts FOR EACH ROW EXECUTE FUNCTION keep();
 CREATE TRIGGER emptied AFTER TRUNCATE ON spreading EXECUTE FUNCTION spread();
+CREATE DOMAIN person_id AS bigint CHECK (VALUE > 0);
+CREATE DOMAIN short_code AS varchar(2);
