@@ -20,17 +20,18 @@ import { FromReader, type FromPart } from "./from-items.ts";
 import type { Analysis, Level, Output } from "./model.ts";
 import { findItems, resolveColumn, visibleColumns, type Scope } from "./namespace.ts";
 import { outputName } from "./output-names.ts";
-import { addFacts, AnalysisRun, type Place, type WithScope } from "./run.ts";
+import { addCondition, addFacts, AnalysisRun, type Place, type WithScope } from "./run.ts";
 
 /** Throws PlanRefused for what no statement may contain, whatever its tables. */
 export function analyze(statement: Node, context: PlanContext): Analysis {
   const run = new AnalysisRun(context, analyzeQuery);
   const root = analyzeQuery(run, statement, { parent: undefined, withScope: undefined, depth: 0 });
-  const { tables, functions, locksRows, scatterRefusals, shardedRefusals } = run;
+  const { tables, functions, wholeRows, locksRows, scatterRefusals, shardedRefusals } = run;
   return {
     root,
     tables,
     functions,
+    wholeRows,
     locksRows,
     scatterRefusals,
     shardedRefusals,
@@ -114,6 +115,7 @@ function analyzeWhere(
 ): Scope {
   const scope = { items: from.items, parent: place.parent, level };
   const where = readConjuncts(run, condition, scope, place, true);
+  addCondition(level, condition, from.kept, scope);
   addFacts(level, from.sources, where.facts);
   reader.withSemiJoined({ ...from, always: [...from.always, ...where.facts] }, where.semiJoined);
   level.always.push(...from.always, ...where.facts);

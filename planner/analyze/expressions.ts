@@ -8,7 +8,8 @@ import { nameParts, unwrap, walkNodes } from "../ast.ts";
 import { functionUse } from "../functions.ts";
 import { refuse } from "../refusal.ts";
 import type { Place, AnalysisRun } from "./run.ts";
-import { resolveColumn, type Scope } from "./namespace.ts";
+import type { Source } from "./model.ts";
+import { findItems, resolveColumn, type Resolution, type Scope } from "./namespace.ts";
 
 /** Computed from a row's own values, or containers of such. */
 const KNOWN_KINDS: ReadonlySet<string> = new Set([
@@ -90,6 +91,8 @@ export function walkExpression(
         case "ColumnRef":
           walkColumn(run, body, scope);
           return false;
+        case "ResTarget":
+          return !isStar(body["val"]);
         case "ParamRef":
           run.countParameter((body as { readonly number?: number }).number ?? 0);
           return false;
@@ -184,9 +187,24 @@ function belongsToOuterLevel(call: FuncCall, scope: Scope): boolean {
   return hasColumns && !hasOwn;
 }
 
+/** `t.*` where it stands for columns. */
+function isStar(expression: unknown): boolean {
+  const reference = unwrap(expression);
+  const last: unknown =
+    reference?.kind === "ColumnRef" ? (reference.body as ColumnRef).fields?.at(-1) : undefined;
+  return unwrap(last)?.kind === "A_Star";
+}
+
 function walkColumn(run: AnalysisRun, reference: ColumnRef, scope: Scope): void {
   const name = nameParts(reference.fields).at(-1);
-  if (name === undefined || resolveColumn(reference, scope) !== undefined) return;
+  if (name === undefined) return;
+  const resolved = resolveColumn(reference, scope);
+  if (resolved !== undefined) {
+    addOuterColumn(resolved, scope);
+    return;
+  }
+  const source = wholeRow(reference, scope);
+  if (source !== undefined) run.wholeRows.push({ source, location: reference.location });
   if (name === "tableoid") {
     run.barsSharded(
       "system_column_not_supported",
@@ -200,6 +218,26 @@ function walkColumn(run: AnalysisRun, reference: ColumnRef, scope: Scope): void 
       reference.location,
     );
   }
+}
+
+/** A column of a level around this one is one for every level between them. */
+function addOuterColumn({ column, level }: Resolution, from: Scope): void {
+  if (column === undefined) return;
+  for (let scope: Scope | undefined = from; scope !== undefined; scope = scope.parent) {
+    if (scope.level === level) return;
+    scope.level.outerColumns.add(column);
+  }
+}
+
+/** The source whose row a name stands for that is no column's: `t`, or `t.*` within an expression. */
+function wholeRow(reference: ColumnRef, from: Scope): Source | undefined {
+  const names = nameParts(reference.fields);
+  for (let scope: Scope | undefined = from; scope !== undefined; scope = scope.parent) {
+    const [item] = findItems(names.at(-1) ?? "", names.at(-2), scope);
+    const column = item?.columns.find((visible) => visible.column !== undefined)?.column;
+    if (item !== undefined) return column?.source.name === item.name ? column?.source : undefined;
+  }
+  return undefined;
 }
 
 /** Object identifiers are another in every database. */

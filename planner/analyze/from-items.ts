@@ -17,15 +17,26 @@ import { equalityFamily } from "./column-types.ts";
 import { walkExpression } from "./expressions.ts";
 import type { Fact, Level, OuterJoin, Source } from "./model.ts";
 import { visibleColumns, type NamespaceItem, type VisibleColumn } from "./namespace.ts";
-import { addFacts, type AnalysisRun, type Place, type WithQuery, type WithScope } from "./run.ts";
+import {
+  addCondition,
+  addFacts,
+  type AnalysisRun,
+  type Place,
+  type WithQuery,
+  type WithScope,
+} from "./run.ts";
 import { computedSource, itemOf, querySource, tableSource } from "./sources.ts";
 
 export interface FromPart {
   readonly items: readonly NamespaceItem[];
   readonly sources: readonly Source[];
+  /** Those of the sources that no outer join of the part fills with NULLs. */
+  readonly kept: readonly Source[];
   /** What every row of the part satisfies. */
   readonly always: readonly Fact[];
 }
+
+const NOTHING: FromPart = { items: [], sources: [], kept: [], always: [] };
 
 export class FromReader {
   readonly #run: AnalysisRun;
@@ -40,7 +51,7 @@ export class FromReader {
 
   /** A FROM list: its entries are joined by nothing, which is an inner join. */
   list(nodes: readonly Node[], before: FromPart | undefined): FromPart {
-    let whole: FromPart = before ?? { items: [], sources: [], always: [] };
+    let whole: FromPart = before ?? NOTHING;
     for (const node of nodes) {
       const part = this.#item(node, whole.items, this.#place.depth);
       whole = this.#joinInner(whole, part, [], [...whole.items, ...part.items]);
@@ -94,7 +105,7 @@ export class FromReader {
   #leaf(source: Source, schema: string | undefined): FromPart {
     this.#level.sources.push(source);
     this.#level.facts.set(source, []);
-    return { items: [itemOf(source, schema)], sources: [source], always: [] };
+    return { items: [itemOf(source, schema)], sources: [source], kept: [source], always: [] };
   }
 
   #subselect(node: RangeSubselect, lateral: readonly NamespaceItem[]): FromPart {
@@ -131,8 +142,7 @@ export class FromReader {
   }
 
   #join(join: JoinExpr, lateral: readonly NamespaceItem[], depth: number): FromPart {
-    if (join.larg === undefined || join.rarg === undefined)
-      return { items: [], sources: [], always: [] };
+    if (join.larg === undefined || join.rarg === undefined) return NOTHING;
     const left = this.#item(join.larg, lateral, depth);
     const right = this.#item(join.rarg, [...lateral, ...left.items], depth);
     const type = JOIN_TYPES[join.jointype ?? ""] ?? "full";
@@ -144,6 +154,7 @@ export class FromReader {
     };
     const on = readConjuncts(this.#run, join.quals, scope, this.#place, type === "inner");
     const facts = [...on.facts, ...mergedFacts(merged, this.#run)];
+    addCondition(this.#level, join.quals, filteredByOn(type, left, right), scope);
     const items = joinItems(join, type, left, right, merged);
     if (type !== "inner") return this.#joinOuter(type, left, right, facts, items);
     const part = this.#joinInner(left, right, facts, items);
@@ -161,6 +172,7 @@ export class FromReader {
     return {
       items,
       sources: [...left.sources, ...right.sources],
+      kept: [...left.kept, ...right.kept],
       always: [...left.always, ...right.always, ...facts],
     };
   }
@@ -172,11 +184,12 @@ export class FromReader {
     facts: readonly Fact[],
     items: readonly NamespaceItem[],
   ): FromPart {
-    this.#level.outerJoins.push({ type, left: left.sources, right: right.sources });
+    this.#level.outerJoins.push({ type, left: left.sources, right: right.sources, on: facts });
     if (type === "left") addFacts(this.#level, right.sources, [...facts, ...left.always]);
     if (type === "right") addFacts(this.#level, left.sources, [...facts, ...right.always]);
     const always = type === "left" ? left.always : type === "right" ? right.always : [];
-    return { items, sources: [...left.sources, ...right.sources], always };
+    const kept = type === "left" ? left.kept : type === "right" ? right.kept : [];
+    return { items, sources: [...left.sources, ...right.sources], kept, always };
   }
 
   /** Sub-selects of `x IN (SELECT ...)` conjuncts stand beside the sources they filter. */
@@ -186,6 +199,20 @@ export class FromReader {
       this.#level.facts.set(source, [...part.always]);
     }
     return { ...part, sources: [...part.sources, ...semiJoined] };
+  }
+}
+
+/** An outer join's ON says nothing of the rows it preserves: they are there without a match. */
+function filteredByOn(type: string, left: FromPart, right: FromPart): readonly Source[] {
+  switch (type) {
+    case "inner":
+      return [...left.kept, ...right.kept];
+    case "left":
+      return right.kept;
+    case "right":
+      return left.kept;
+    default:
+      return [];
   }
 }
 

@@ -7,8 +7,8 @@ import type { FunctionUse } from "../functions.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refusal, refuse, type RefusalDraft } from "../refusal.ts";
 import type { ErrorId } from "../../base/sql-error.ts";
-import type { Fact, Level, LevelStatement, Source, TableUse } from "./model.ts";
-import type { Scope } from "./namespace.ts";
+import type { Fact, Level, LevelStatement, Source, TableUse, WholeRow } from "./model.ts";
+import { resolveColumn, type Scope } from "./namespace.ts";
 
 /** WITH names in scope, innermost first. */
 export interface WithScope {
@@ -39,6 +39,7 @@ export class AnalysisRun {
   readonly query: (run: AnalysisRun, node: Node, place: Place) => Level;
   readonly tables: TableUse[] = [];
   readonly functions: FunctionUse[] = [];
+  readonly wholeRows: WholeRow[] = [];
   readonly scatterRefusals: RefusalDraft[] = [];
   readonly shardedRefusals: RefusalDraft[] = [];
   locksRows = false;
@@ -62,6 +63,8 @@ export class AnalysisRun {
       facts: new Map(),
       always: [],
       outerJoins: [],
+      conditions: [],
+      outerColumns: new Set(),
       nested: [],
       arms: [],
       withQueries: [],
@@ -120,4 +123,17 @@ export function addFacts(level: Level, sources: readonly Source[], facts: readon
     if (known === undefined) level.facts.set(source, [...facts]);
     else known.push(...facts);
   }
+}
+
+/** `kept`: the sources whose rows the condition sees as they are stored. */
+export function addCondition(
+  level: Level,
+  expression: Node | undefined,
+  kept: readonly Source[],
+  scope: Scope,
+): void {
+  if (expression === undefined || kept.length === 0) return;
+  const columnOf = (inner: Node) =>
+    "ColumnRef" in inner ? resolveColumn(inner.ColumnRef, scope)?.column : undefined;
+  level.conditions.push({ expression, sources: kept, columnOf });
 }
