@@ -25,6 +25,12 @@ export const AUTHENTICATION_TIMEOUT_MS = 60_000;
 /** Row bytes a gather may hold across all shards before it refuses to go on. */
 export const GATHER_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Placements that one text asks of a database: each arm locks its tables, and PostgreSQL has room for max_locks_per_transaction (64) of them a connection. */
+export const UNION_ARMS_MAX = 64;
+
+/** Characters of such a text: a longer one is parsed and planned as slowly as several. */
+export const UNION_TEXT_LENGTH_MAX = 256 * 1024;
+
 /** Bytes of merged rows that are handed on at once: a socket write of usual size. */
 export const GATHER_RUN_BYTES = 64 * 1024;
 

@@ -51,7 +51,7 @@ function everywhere(
   });
   return [...map.databases.keys()].map((database) => ({
     database,
-    placementId: `${database}.${map.canonicalSchema}`,
+    placementIds: [`${database}.${map.canonicalSchema}`],
     rendered,
     rowIndexes: undefined,
   }));
@@ -86,7 +86,7 @@ function placedFragments(
       canonicalSchema,
       limit: undefined,
     });
-    return [{ database: placement.database, placementId: placement.id, rendered, rowIndexes }];
+    return [{ database: placement.database, placementIds: [placement.id], rendered, rowIndexes }];
   });
 }
 

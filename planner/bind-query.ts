@@ -3,25 +3,18 @@ import { SqlError } from "../base/sql-error.ts";
 import { invariant, InvariantViolation, unreachable } from "../base/invariant.ts";
 import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { shardsInRange } from "../shardmap/shard-function/shard-of.ts";
-import type { DatabaseName } from "../base/ids.ts";
 import {
   comparedBound,
   placementsOfArray,
   placementsOfKeys,
   type KeyPlacements,
 } from "./bind-keys.ts";
+import { bindFragments, fragmentAt, type Place } from "./bind-fragments.ts";
 import { boundLimit } from "./bind-limit.ts";
 import type { DatabaseGather, QueryPlan, Routing, StreamedGather } from "./logical-plan.ts";
-import type { BoundParameter, BoundPull, Fragment, PhysicalPlan } from "./physical-plan.ts";
+import type { BoundParameter, BoundPull, PhysicalPlan } from "./physical-plan.ts";
 import { refusalError } from "./refusal.ts";
-import { renderTemplate } from "./sql-template.ts";
 import type { SqlTemplate } from "./sql-template.ts";
-
-/** Where a fragment runs: a placement, or a database as a whole. */
-interface Place {
-  readonly database: DatabaseName;
-  readonly placement: Placement | undefined;
-}
 
 export function bindQuery(
   plan: QueryPlan,
@@ -72,24 +65,10 @@ function bindStreamed(
     mapVersion: map.version,
     access,
     returnsRows,
-    fragments: places.map((place) => fragmentAt(place, template, limit, map)),
+    fragments: bindFragments(places, { access, template, gather, limit }, map),
     gather: gather.kind === "passThrough" ? gather : { kind: "gather", gather, ...bounds },
     pulls: [],
     overflow: undefined,
-  };
-}
-
-function fragmentAt(
-  { database, placement }: Place,
-  template: SqlTemplate,
-  limit: bigint | undefined,
-  { canonicalSchema }: ShardMap,
-): Fragment {
-  return {
-    database,
-    placementId: placement?.id ?? `${database}.${canonicalSchema}`,
-    rendered: renderTemplate(template, { placement, canonicalSchema, limit }),
-    rowIndexes: undefined,
   };
 }
 

@@ -133,10 +133,11 @@ function transactionLabel({ action }: TransactionPlan): string {
 
 function physicalTree(plan: PhysicalPlan): Tree {
   const { fragments, access, mapVersion } = plan;
-  const count = fragments.length === 1 ? "one placement" : `${fragments.length} placements`;
-  const leaves = fragments.map(({ placementId, rendered, rowIndexes }) => {
+  const placements = fragments.flatMap(({ placementIds }) => placementIds).length;
+  const count = placements === 1 ? "one placement" : `${placements} placements`;
+  const leaves = fragments.map(({ placementIds, rendered, rowIndexes }) => {
     const rows = rowIndexes === undefined ? "" : ` rows ${rowIndexes.join(", ")}`;
-    return leaf(`fragment ${placementId}${rows}: ${rendered.sql}`);
+    return leaf(`fragment ${placementIds.join(", ")}${rows}: ${rendered.sql}`);
   });
   return {
     label: `${access} on ${count} (map version ${mapVersion})`,

@@ -39,8 +39,8 @@ export interface BoundPull {
 
 export interface Fragment {
   readonly database: DatabaseName;
-  /** For EXPLAIN, errors and logs: `users0.public`. */
-  readonly placementId: string;
+  /** Whose rows it answers with, for EXPLAIN, errors and logs: `users0.public`. Several are asked by one UNION ALL. */
+  readonly placementIds: readonly string[];
   readonly rendered: RenderedSql;
   /** INSERT: which of the statement's rows this fragment inserts, by index; else undefined. */
   readonly rowIndexes: readonly number[] | undefined;

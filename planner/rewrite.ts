@@ -15,6 +15,7 @@ import { renderTemplate, type SqlTemplate, type TemplateEdit } from "./sql-templ
 import { sameTree } from "./ast.ts";
 import { quoteIdentifier } from "../base/sql-quoting.ts";
 import { tableReferences } from "./table-references.ts";
+import type { UnionArm } from "./union-arm.ts";
 
 /** What a table name of a statement stands for. */
 export type TableTarget =
@@ -46,7 +47,11 @@ export function tableTemplate(
 }
 
 /** Puts edits in order and drops repeated ones; overlapping edits are a mistake of the planner. */
-export function templateOf(sql: string, edits: readonly TemplateEdit[]): SqlTemplate {
+export function templateOf(
+  sql: string,
+  edits: readonly TemplateEdit[],
+  arm?: UnionArm,
+): SqlTemplate {
   const sorted = edits.toSorted((a, b) => a.start - b.start || a.end - b.end);
   const distinct = sorted.filter((edit, index) => {
     const before = sorted[index - 1];
@@ -60,7 +65,7 @@ export function templateOf(sql: string, edits: readonly TemplateEdit[]): SqlTemp
   for (const [index, edit] of distinct.entries()) {
     invariant(edit.start >= (distinct[index - 1]?.end ?? 0), "edits of a statement do not overlap");
   }
-  return { sql, edits: distinct };
+  return { sql, edits: distinct, arm };
 }
 
 export interface TableRename {

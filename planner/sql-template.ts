@@ -5,11 +5,14 @@
  */
 import { quoteIdentifier } from "../base/sql-quoting.ts";
 import type { Placement } from "../shardmap/shard-map.ts";
+import type { UnionArm } from "./union-arm.ts";
 
 export interface SqlTemplate {
   readonly sql: string;
   /** In order of position, not overlapping. Offsets are UTF-16 units of `sql`. */
   readonly edits: readonly TemplateEdit[];
+  /** How several placements of one database are asked by one text; undefined where each must be asked by itself. */
+  readonly arm: UnionArm | undefined;
 }
 
 export interface TemplateEdit {
@@ -33,10 +36,22 @@ export interface RenderedSql {
   readonly sql: string;
   /** The template's own text: the client's, which error positions are given in. */
   readonly original: string;
-  /** Pairs in the rendered text, for error positions. */
-  readonly shifts: readonly { readonly at: number; readonly by: number }[];
-  /** The placement's schema, which errors name, where clients know its tables in another. */
-  readonly schema: { readonly own: string; readonly shown: string } | undefined;
+  /** Rising by `at`, for error positions. */
+  readonly shifts: readonly Shift[];
+  /** Schemas of placements, which errors name, where clients know the tables in another. */
+  readonly schemas: readonly ShownSchema[];
+}
+
+/** From offset `at` of the rendered text on: what is added to a position to have it in the client's. */
+export interface Shift {
+  readonly at: number;
+  /** Undefined for text that is not the client's. */
+  readonly by: number | undefined;
+}
+
+export interface ShownSchema {
+  readonly own: string;
+  readonly shown: string;
 }
 
 export interface RenderContext {
@@ -49,7 +64,7 @@ export interface RenderContext {
 export function renderTemplate(template: SqlTemplate, context: RenderContext): RenderedSql {
   let sql = "";
   let read = 0;
-  const shifts: { at: number; by: number }[] = [];
+  const shifts: Shift[] = [];
   for (const edit of template.edits) {
     const text = renderValue(edit.with, context, template.sql.slice(edit.start, edit.end));
     sql += template.sql.slice(read, edit.start) + text;
@@ -57,12 +72,12 @@ export function renderTemplate(template: SqlTemplate, context: RenderContext): R
     shifts.push({ at: sql.length, by: read - sql.length });
   }
   const rest = template.sql.slice(read);
-  return { sql: sql + rest, original: template.sql, shifts, schema: renamedSchema(context) };
+  return { sql: sql + rest, original: template.sql, shifts, schemas: renamedSchema(context) };
 }
 
-function renamedSchema({ placement, canonicalSchema }: RenderContext): RenderedSql["schema"] {
-  if (placement === undefined || placement.schema === canonicalSchema) return undefined;
-  return { own: placement.schema, shown: canonicalSchema };
+function renamedSchema({ placement, canonicalSchema }: RenderContext): readonly ShownSchema[] {
+  if (placement === undefined || placement.schema === canonicalSchema) return [];
+  return [{ own: placement.schema, shown: canonicalSchema }];
 }
 
 function renderValue(value: TemplateValue, context: RenderContext, original: string): string {
@@ -87,17 +102,29 @@ function renderTable(
   return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
-/** A text that is the same for every placement. */
-export function plainSql(sql: string): RenderedSql {
-  return { sql, original: sql, shifts: [], schema: undefined };
+/**
+ * The shifts of a text that stands at `offset` of a larger one, and whose own original begins
+ * at `originalOffset` of the larger one's.
+ */
+export function movedShifts(
+  shifts: readonly Shift[],
+  offset: number,
+  originalOffset: number,
+): readonly Shift[] {
+  return shifts.map(({ at, by }) => ({
+    at: at + offset,
+    by: by === undefined ? undefined : by + originalOffset - offset,
+  }));
 }
 
-/** Where a character position (one-based) of the rendered text was in the client's text. */
-export function originalPosition(rendered: RenderedSql, position: number): number {
-  let by = 0;
-  for (const shift of rendered.shifts) {
-    if (shift.at > position - 1) break;
-    by = shift.by;
-  }
-  return Math.max(1, position + by);
+/** A text that is the same for every placement. */
+export function plainSql(sql: string): RenderedSql {
+  return { sql, original: sql, shifts: [], schemas: [] };
+}
+
+/** Where a UTF-16 position (one-based) of the rendered text was in the client's; undefined where that has no such place. */
+export function originalPosition(rendered: RenderedSql, position: number): number | undefined {
+  const shift = rendered.shifts.findLast(({ at }) => at <= position - 1);
+  if (shift === undefined) return position;
+  return shift.by === undefined ? undefined : Math.max(1, position + shift.by);
 }

@@ -5,10 +5,11 @@ import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { tableTemplate, templateOf } from "./rewrite.ts";
 import type { SqlTemplate } from "./sql-template.ts";
+import { unionArm, type UnionArm } from "./union-arm.ts";
 
 export function templateFor(statement: ParsedStatement, context: PlanContext): SqlTemplate {
   const { map } = context;
-  return tableTemplate(
+  const template = tableTemplate(
     statement,
     (reference) => targetOf(resolveTable(reference, context), context),
     {
@@ -16,6 +17,15 @@ export function templateFor(statement: ParsedStatement, context: PlanContext): S
       searchPath: searchedSchemas(context),
     },
   );
+  const isPlaced = template.edits.some((edit) => edit.with.kind === "table");
+  return isPlaced ? { ...template, arm: armOf(statement, context) } : template;
+}
+
+function armOf({ node }: ParsedStatement, context: PlanContext): UnionArm | undefined {
+  return unionArm(node, (reference) => {
+    const resolved = resolveTable(reference, context);
+    return "relation" in resolved ? resolved.relation.columns.map(({ name }) => name) : undefined;
+  });
 }
 
 /** As `templateFor`, with further edits of the same text. */
@@ -25,7 +35,7 @@ export function templateWith(
   context: PlanContext,
 ): SqlTemplate {
   const names = templateFor(statement, context);
-  return edits.length === 0 ? names : templateOf(names.sql, [...names.edits, ...edits]);
+  return edits.length === 0 ? names : templateOf(names.sql, [...names.edits, ...edits], names.arm);
 }
 
 export function returnsRows(node: Node): boolean {

@@ -56,7 +56,7 @@ function showPlan(sql: string, context: PlanContext): QueryPlan {
     access: "read",
     rule: "showSetting",
     routing: { kind: "home", database: context.map.catalog, because: "session" },
-    template: { sql, edits: [] },
+    template: { sql, edits: [], arm: undefined },
     scatterTemplate: undefined,
     overflowGather: undefined,
     scatterRefusal: undefined,

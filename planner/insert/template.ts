@@ -4,7 +4,13 @@
  */
 import { invariant } from "../../base/invariant.ts";
 import type { InsertPlan, InsertRow } from "../logical-plan.ts";
-import { renderTemplate, type RenderContext, type RenderedSql } from "../sql-template.ts";
+import {
+  movedShifts,
+  renderTemplate,
+  type RenderContext,
+  type RenderedSql,
+  type Shift,
+} from "../sql-template.ts";
 
 /** `draws[row][generated]`, over all rows of the statement; the values as PostgreSQL prints them. */
 export function renderInsert(
@@ -18,6 +24,7 @@ export function renderInsert(
     {
       sql: statement.sql.slice(0, rowsStart),
       edits: statement.edits.filter(({ end }) => end <= rowsStart),
+      arm: undefined,
     },
     context,
   );
@@ -30,6 +37,7 @@ export function renderInsert(
         start: edit.start - rowsEnd,
         end: edit.end - rowsEnd,
       })),
+      arm: undefined,
     },
     context,
   );
@@ -43,16 +51,15 @@ export function renderInsert(
     sql = appendRow(sql, row, (generated) => drawnValue(plan, draws, rowIndex, generated), shifts);
   }
   shifts.push({ at: sql.length, by: rowsEnd - sql.length });
-  for (const { at, by } of tail.shifts)
-    shifts.push({ at: at + sql.length, by: by + rowsEnd - sql.length });
-  return { sql: sql + tail.sql, original: statement.sql, shifts, schema: head.schema };
+  shifts.push(...movedShifts(tail.shifts, sql.length, rowsEnd));
+  return { sql: sql + tail.sql, original: statement.sql, shifts, schemas: head.schemas };
 }
 
 function appendRow(
   sql: string,
   row: InsertRow,
   drawn: (generated: number) => string,
-  shifts: { at: number; by: number }[],
+  shifts: Shift[],
 ): string {
   let appended = sql;
   for (const piece of row.pieces) {

@@ -52,9 +52,10 @@ export class Executor {
     transaction: Transaction | undefined,
     signal: AbortSignal,
   ): ResultStream {
-    const [only, ...others] = request.plan.fragments;
+    const [only] = request.plan.fragments;
     invariant(only !== undefined, "a physical plan has a fragment");
-    if (others.length === 0) return this.#single(request, only, transaction, signal);
+    if (request.plan.gather.kind === "passThrough")
+      return this.#single(request, only, transaction, signal);
     invariant(
       transaction !== undefined || request.plan.access === "read",
       "a write of several fragments runs in a transaction",
@@ -150,7 +151,7 @@ export class Executor {
       for (const database of inLockOrder([...byDatabase.keys()], this.#options.catalog)) {
         // Made before its backend is taken: a type that the database lacks is refused here.
         const fragments = (byDatabase.get(database) ?? []).map((fragment) => ({
-          placementId: fragment.placementId,
+          placementId: fragment.placementIds.join(", "),
           request: this.#request(request, fragment, protocol),
           rowIndexes: fragment.rowIndexes,
         }));

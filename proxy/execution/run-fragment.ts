@@ -110,18 +110,19 @@ function errorFields(run: BackendRun): ErrorFields {
 
 /** An error as one server would have worded it: its position in the client's text, its schema the client's. */
 function inClientText(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
-  const { schema } = rendered;
   const placed = atClientPosition(fields, rendered);
-  return schema !== undefined && placed.s === schema.own ? { ...placed, s: schema.shown } : placed;
+  const schema = rendered.schemas.find(({ own }) => own === placed.s);
+  return schema === undefined ? placed : { ...placed, s: schema.shown };
 }
 
 /** Positions count characters, not UTF-16 units: both ways through the code points. */
 function atClientPosition(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
-  const position = fields.P;
+  const { P: position, ...unplaced } = fields;
   if (position === undefined || rendered.shifts.length === 0) return fields;
   const before = Array.from(rendered.sql).slice(0, Number(position) - 1);
   const unit = before.join("").length + 1;
   const original = originalPosition(rendered, unit);
+  if (original === undefined) return unplaced;
   const characters = Array.from(rendered.original.slice(0, original - 1)).length + 1;
   return { ...fields, P: String(characters) };
 }

@@ -203,7 +203,8 @@ export class StatementRunner {
     const physical = await this.bind(plan, request.protocol, signal);
     const needsBlock = physical.fragments.length > 1 && physical.access === "write";
     const transaction = await this.#blockFor(request, needsBlock, signal);
-    const isDescribed = physical.fragments.length > 1 || request.protocol.kind === "extended";
+    const isGathered = physical.gather.kind !== "passThrough";
+    const isDescribed = isGathered || request.protocol.kind === "extended";
     const output = physical.returnsRows && isDescribed ? await request.output(signal) : undefined;
     const { translations, catalog, map } = this.#services.topology();
     const { extraFloatDigits } = await this.environment(signal);
@@ -214,7 +215,7 @@ export class StatementRunner {
       catalog: map.catalog,
     });
     const { metrics } = this.#services;
-    const route = physical.fragments.length > 1 ? "scatter" : "single";
+    const route = isGathered ? "scatter" : "single";
     const kind = plan.kind === "insert" ? "insert" : physical.access;
     metrics.increment("colonnade_statements_total", { kind, route });
     try {

@@ -32,10 +32,12 @@ test("--json: colocations by name, fragments with their databases", async () => 
   const { stdout } = await explain("--json", "SELECT count(*) FROM orders");
   const { logical, physical } = JSON.parse(stdout) as {
     readonly logical: { readonly routing: object };
-    readonly physical: { readonly fragments: readonly { readonly placementId: string }[] };
+    readonly physical: {
+      readonly fragments: readonly { readonly placementIds: readonly string[] }[];
+    };
   };
   expect(logical.routing).toMatchObject({ kind: "allShards", colocation: "users" });
-  expect(physical.fragments.map(({ placementId }) => placementId)).toEqual([
+  expect(physical.fragments.flatMap(({ placementIds }) => placementIds)).toEqual([
     "main.public",
     "users0.public",
     "users1.public",

@@ -118,7 +118,7 @@ function printLimit(limit: RowLimit | undefined): string {
 
 export function printPhysical(plan: PhysicalPlan): string {
   const lines = plan.fragments.map(
-    ({ placementId, rendered }) => `${placementId}: ${rendered.sql}`,
+    ({ placementIds, rendered }) => `${placementIds.join(", ")}: ${rendered.sql}`,
   );
   const { gather } = plan;
   const bounds =

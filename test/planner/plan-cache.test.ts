@@ -14,7 +14,7 @@ function query(sql: string): QueryPlan {
     access: "read",
     rule: "test",
     routing: { kind: "anyDatabase" },
-    template: { sql, edits: [] },
+    template: { sql, edits: [], arm: undefined },
     scatterTemplate: undefined,
     overflowGather: undefined,
     scatterRefusal: undefined,
