@@ -6,18 +6,17 @@
  *     SELECT country, sum(age), count(age) FROM users GROUP BY 1      on each placement
  *     country grouped again, sum/count, sorted, cut                   in the gather
  */
-import type { FuncCall, Node, SelectStmt } from "@pgsql/types";
-import { locationOf, nameParts, sameTree, walkNodes } from "./ast.ts";
+import type { Node, SelectStmt } from "@pgsql/types";
+import { aggregatePartials } from "./aggregate-partials.ts";
+import { locationOf, sameTree } from "./ast.ts";
 import type { Level, Output } from "./analyze/model.ts";
 import { groupItems, type GroupItem } from "./analyze/shape.ts";
-import { functionUse } from "./functions.ts";
-import type { AggregateOutput, Combine, Gather, GroupKey, OutputSortKey } from "./logical-plan.ts";
+import type { AggregateOutput, Gather, GroupKey, OutputSortKey } from "./logical-plan.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 import { rowLimit } from "./row-limit.ts";
 import { expressionCollation, mayBeNondeterministic } from "./sort-collation.ts";
 import { sortItems } from "./sort-items.ts";
-import { typeOfColumn } from "./analyze/column-types.ts";
 
 export interface AggregatePlan {
   readonly gather: Gather;
@@ -142,57 +141,14 @@ class AggregateBuilder {
       );
     }
     const call = expression.FuncCall;
-    const name = combinableName(call, this.#context);
+    const { combine, calls } = aggregatePartials(call, this.#level, this.#context);
     const [argument] = call.args ?? [];
     const collation =
       argument === undefined
         ? "unknown"
         : expressionCollation(argument, this.#level, this.#context.catalog);
-    if (name === "avg") {
-      this.#refuseFloat4(call);
-      return {
-        kind: "combine",
-        combine: "average",
-        columns: [this.#partialCall(call, "sum"), this.#partialCall(call, "count")],
-        collation,
-      };
-    }
-    return {
-      kind: "combine",
-      combine: COMBINES[name],
-      columns: [this.#partialCall(call, name)],
-      collation,
-    };
-  }
-
-  #partialCall(call: FuncCall, name: string): number {
-    const funcname = [{ String: { sval: "pg_catalog" } }, { String: { sval: name } }];
-    return this.#targets.push(target({ FuncCall: { ...call, funcname } })) - 1;
-  }
-
-  /** avg(real) adds in double precision, sum(real) in single: the parts would be coarser than the whole. */
-  #refuseFloat4(call: FuncCall): void {
-    const [argument] = call.args ?? [];
-    if (
-      argument !== undefined &&
-      "TypeCast" in argument &&
-      EXACT_SUMS.has(nameParts(argument.TypeCast.typeName?.names).at(-1) ?? "")
-    )
-      return;
-    walkNodes(call.args, ({ kind, body }) => {
-      const column = kind === "ColumnRef" ? this.#level.columnOf({ ColumnRef: body }) : undefined;
-      const type = column === undefined ? undefined : typeOfColumn(column, this.#context.catalog);
-      const isUnknown = kind === "ColumnRef" && (type === undefined || type === 0);
-      const isCast =
-        kind === "TypeName" && nameParts(body["names"] as readonly Node[]).at(-1) === "float4";
-      if (type === FLOAT4 || isUnknown || isCast) {
-        refuse("aggregate_not_combinable", "avg(real) over several placements is not supported", {
-          location: call.location,
-          hint: "Cast the argument to double precision or numeric.",
-        });
-      }
-      return true;
-    });
+    const columns = calls.map((partial) => this.#targets.push(target({ FuncCall: partial })) - 1);
+    return { kind: "combine", combine, columns, collation };
   }
 
   /** Grouped by ordinals, so that a parameter in a grouping expression stands once. */
@@ -218,72 +174,6 @@ class AggregateBuilder {
   }
 }
 
-const FLOAT4 = 700;
-
-/** Casts to types whose sum is no coarser than what avg adds in. */
-const EXACT_SUMS: ReadonlySet<string> = new Set(["float8", "numeric", "int2", "int4", "int8"]);
-
 function target(expression: Node): Node {
   return { ResTarget: { val: expression } };
-}
-
-const COMBINES: Readonly<Record<CombinableName, Combine>> = {
-  count: "count",
-  sum: "sum",
-  min: "min",
-  max: "max",
-  bool_and: "boolAnd",
-  every: "boolAnd",
-  bool_or: "boolOr",
-  bit_and: "bitAnd",
-  bit_or: "bitOr",
-  bit_xor: "bitXor",
-};
-
-type CombinableName =
-  | "count"
-  | "sum"
-  | "min"
-  | "max"
-  | "bool_and"
-  | "every"
-  | "bool_or"
-  | "bit_and"
-  | "bit_or"
-  | "bit_xor";
-
-function isCombinable(name: string): name is CombinableName {
-  return Object.hasOwn(COMBINES, name);
-}
-
-function combinableName(call: FuncCall, context: PlanContext): CombinableName | "avg" {
-  const names = nameParts(call.funcname);
-  const name = names.at(-1) ?? "";
-  const location = call.location;
-  const use = functionUse(names, location, context);
-  const isPlain =
-    call.agg_distinct !== true &&
-    call.agg_order === undefined &&
-    call.agg_within_group !== true &&
-    call.over === undefined &&
-    call.func_variadic !== true;
-  if (!use.isAggregate) {
-    return refuse(
-      "aggregate_expression_scattered",
-      "an output of a grouped query over several placements must be a grouping expression or one aggregate",
-      { location },
-    );
-  }
-  if (isPlain && !use.isUserDefined && (isCombinable(name) || name === "avg")) return name;
-  const form =
-    call.agg_distinct === true
-      ? `${name}(DISTINCT ...)`
-      : call.agg_order === undefined
-        ? name
-        : `${name}(... ORDER BY ...)`;
-  return refuse(
-    "aggregate_not_combinable",
-    `aggregate ${form} over several placements is not supported`,
-    { location },
-  );
 }
