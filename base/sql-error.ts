@@ -250,6 +250,21 @@ export const ERRORS = {
     when: "A value by which rows of several placements are ordered or combined is written in a style the gather does not read.",
     hint: "SET datestyle TO ISO; SET intervalstyle TO postgres; SET extra_float_digits TO 1.",
   },
+  gather_database_exceeded: {
+    sqlstate: "53400",
+    when: "The rows that one statement gathers in temporary tables of the catalog database exceed their limit.",
+    hint: "Pin the shard key, narrow the WHERE clause, or raise gather.database_bytes of the configuration.",
+  },
+  gather_read_only: {
+    sqlstate: "25006",
+    when: "In a read-only transaction, a statement needs temporary tables of the catalog database that would show another state than the transaction has seen.",
+    hint: "Use a transaction that is not READ ONLY, or isolation level READ COMMITTED.",
+  },
+  gather_result_differs: {
+    sqlstate: "0A000",
+    when: "A statement that is finished over temporary tables would give columns of other types than the client was told.",
+    hint: "Pin the shard key, cast the column to a type that is not a table's own, or prepare the statement again.",
+  },
   gather_memory_exceeded: {
     sqlstate: "53200",
     when: "The groups, or the rows held back to keep an order, of one statement need more memory than it may have.",
@@ -258,6 +273,10 @@ export const ERRORS = {
   combined_value_out_of_range: {
     sqlstate: "22003",
     when: "An aggregate over several placements leaves the range of its type, as it would on one server.",
+  },
+  combined_interval_out_of_range: {
+    sqlstate: "22008",
+    when: "A sum or average of intervals over several placements leaves the range of its type, as it would on one server.",
   },
   control_answer_too_large: {
     sqlstate: "54000",
@@ -300,8 +319,18 @@ export const ERRORS = {
   },
   view_not_supported: {
     sqlstate: "0A000",
-    when: "A statement names a view, which would be evaluated where the rows of mapped tables are not.",
+    when: "A statement reads a view in a way that putting the view's query into the statement cannot give: a materialized view over mapped tables, its row as one value, ONLY.",
     hint: "Write the view's query into the statement, as a sub-select or in WITH.",
+  },
+  view_permission_denied: {
+    sqlstate: "42501",
+    when: "A statement reads a view over mapped tables for which the role of the catalog database's URL has no SELECT privilege.",
+    hint: "Grant the role SELECT on the view.",
+  },
+  view_written: {
+    sqlstate: "0A000",
+    when: "An INSERT, UPDATE, DELETE or MERGE writes through a view.",
+    hint: "Write the table that the view reads.",
   },
   placement_table_named: {
     sqlstate: "0A000",
@@ -501,6 +530,16 @@ export const ERRORS = {
     when: "TABLESAMPLE on a sharded table.",
     hint: "Filter by random() instead.",
   },
+  whole_row_scattered: {
+    sqlstate: "0A000",
+    when: "A sharded table's row type is named, or a row stands for a value, where copies of the table's rows of several placements are read: a copy has a row type of its own.",
+    hint: "Name the columns that are needed, or pin the shard key.",
+  },
+  only_scattered: {
+    sqlstate: "0A000",
+    when: "FROM ONLY of a sharded table where copies of its rows of several placements are read: a copy has no children.",
+    hint: "Leave out ONLY, or pin the shard key.",
+  },
   join_not_colocated: {
     sqlstate: "0A000",
     when: "Sharded tables of one colocation are not joined on their shard keys, so rows of different placements would meet.",
@@ -670,6 +709,10 @@ export const ERRORS = {
     when: "A shard key's value lies in no range or list entry of the shard map, or its colocation is gone from the map.",
     hint: "Add an entry for the value to the shard map.",
   },
+  copy_data_malformed: {
+    sqlstate: "22P04",
+    when: "The data of a COPY is not rows of its format.",
+  },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
 export type ErrorId = keyof typeof ERRORS;
@@ -679,6 +722,8 @@ export interface SqlErrorDetails {
   readonly hint?: string | undefined;
   /** One-based, in characters of the statement's text. */
   readonly position?: number | undefined;
+  /** What was being done, as PostgreSQL's CONTEXT says: `COPY users, line 3`. */
+  readonly context?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -690,6 +735,7 @@ export class SqlError extends Error {
   readonly detail: string | undefined;
   readonly hint: string | undefined;
   readonly position: number | undefined;
+  readonly context: string | undefined;
 
   constructor(id: ErrorId, message: string, more: SqlErrorDetails = {}) {
     super(message, { cause: more.cause });
@@ -699,6 +745,7 @@ export class SqlError extends Error {
     this.detail = more.detail;
     this.hint = more.hint ?? definition.hint;
     this.position = more.position;
+    this.context = more.context;
   }
 }
 

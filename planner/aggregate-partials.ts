@@ -102,7 +102,7 @@ function arithmeticParts(
   }
   const exact = cast(argument, kind === "integer" ? "int8" : "numeric");
   return [
-    ["sum", exact],
+    ["sum", argument],
     ["count", argument],
     ["sum", product(exact, exact)],
   ];

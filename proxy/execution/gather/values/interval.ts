@@ -169,5 +169,5 @@ function checkedInterval(months: number, days: number, microseconds: bigint): In
 }
 
 function outOfRange(): SqlError {
-  return new SqlError("combined_value_out_of_range", "interval out of range");
+  return new SqlError("combined_interval_out_of_range", "interval out of range");
 }
