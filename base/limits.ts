@@ -31,6 +31,9 @@ export const UNION_ARMS_MAX = 64;
 /** Characters of such a text: a longer one is parsed and planned as slowly as several. */
 export const UNION_TEXT_LENGTH_MAX = 256 * 1024;
 
+/** Row bytes one statement may gather in temporary tables of the catalog database, unless the config says otherwise: they are on its disk for as long as the statement runs. */
+export const DATABASE_GATHER_BYTES_MAX_DEFAULT = 1024 * 1024 * 1024;
+
 /** Bytes of merged rows that are handed on at once: a socket write of usual size. */
 export const GATHER_RUN_BYTES = 64 * 1024;
 
@@ -228,6 +231,9 @@ export const KEY_COLUMNS_MAX = 4;
 
 /** Query levels (sub-selects, WITH queries, arms of UNION) of one statement; generated SQL of ORMs stays below a hundred. */
 export const ANALYSIS_LEVELS_MAX = 2_000;
+
+/** Names of views that are put out of one statement's text, those inside views included; each is a copy of the view's query. */
+export const VIEWS_EXPANDED_MAX = 500;
 
 /** Visits of query levels while one statement's levels are tied to placements; a chain of WITH queries may need several of each. */
 export const ANALYSIS_VISITS_MAX = 20_000;

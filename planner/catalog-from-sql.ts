@@ -13,10 +13,16 @@ import type {
   IndexStmt,
   Node,
   RangeVar,
+  ViewStmt,
 } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
 import { SqlError } from "../base/sql-error.ts";
-import type { Catalog, CatalogFunction, CatalogRelation } from "../shardmap/catalog.ts";
+import type {
+  Catalog,
+  CatalogFunction,
+  CatalogRelation,
+  CatalogView,
+} from "../shardmap/catalog.ts";
 import { routineBody, type RoutineBody } from "../shardmap/routine-body.ts";
 import { nameParts, walkNodes } from "./ast.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
@@ -27,6 +33,7 @@ import {
   type TableDraft,
 } from "./schema-file/table-draft.ts";
 import { TypeBook } from "./schema-file/type-book.ts";
+import { viewQuery } from "./schema-file/view-query.ts";
 import { DEFAULT_COLLATION_OID } from "./built-in-types.ts";
 
 export interface SchemaFileOptions {
@@ -59,6 +66,7 @@ class SchemaFile {
     readonly schema: string;
     readonly name: string;
     readonly kind: CatalogRelation["kind"];
+    readonly view?: CatalogView;
   }[] = [];
   readonly #functions = new Map<string, CatalogFunction[]>();
   /** By the function's name with its schema. */
@@ -77,7 +85,7 @@ class SchemaFile {
     else if ("AlterTableStmt" in node) this.#alterTable(node.AlterTableStmt, statement);
     else if ("IndexStmt" in node) this.#addIndex(node.IndexStmt);
     else if ("CreateSeqStmt" in node) this.#addOther(node.CreateSeqStmt.sequence, "sequence");
-    else if ("ViewStmt" in node) this.#addOther(node.ViewStmt.view, "view");
+    else if ("ViewStmt" in node) this.#addView(node.ViewStmt);
     else if ("CreateFunctionStmt" in node) this.#addFunction(node.CreateFunctionStmt);
     else if ("CreateTrigStmt" in node) this.#addTrigger(node.CreateTrigStmt);
     else this.#types.add(node);
@@ -147,6 +155,18 @@ class SchemaFile {
     if (!isKnown) this.#others.push(sequence);
   }
 
+  #addView(create: ViewStmt): void {
+    const query = viewQuery(create, this.#options.schema, (name) => this.#functions.has(name));
+    const view = query === undefined ? undefined : { query, isReadable: true };
+    const name = create.view?.relname ?? "";
+    this.#others.push({
+      schema: this.#schemaOf(create.view),
+      name,
+      kind: "view",
+      ...(view && { view }),
+    });
+  }
+
   #addFunction(create: CreateFunctionStmt): void {
     const names = nameParts(create.funcname);
     const name = names.at(-1) ?? "";
@@ -211,6 +231,7 @@ const EMPTY_RELATION = {
   hasRowSecurity: false,
   triggers: [],
   isInherited: false,
+  view: undefined,
 } as const;
 
 /** A foreign key without columns names the other table's primary key, which may come later in the file. */

@@ -15,6 +15,7 @@ import { PARSER_MEMORY_BYTES_MAX, PARSER_SPARES } from "../base/limits.ts";
 import { SqlError } from "../base/sql-error.ts";
 import { Lexer, skipBlanksAndComments, tokenize, type Token } from "./lexer.ts";
 import { checkBounds } from "./statement-bounds.ts";
+import { originalOffset, type TextOrigin } from "./text-origin.ts";
 
 export type ParseOutcome =
   /** Nothing but blanks, comments and semicolons. */
@@ -83,6 +84,8 @@ export class ParsedStatement {
   readonly tokensEnd: number;
   readonly #whole: string;
   readonly #toOffset: (byte: number) => number;
+  /** Where `text` comes from, where it is not the client's own. */
+  readonly origin: TextOrigin | undefined;
   #tokens: readonly Token[] | undefined;
 
   constructor(
@@ -92,10 +95,12 @@ export class ParsedStatement {
     end: number,
     toOffset: (byte: number) => number,
     textNode: Node | undefined = raw.stmt,
+    origin: TextOrigin | undefined = undefined,
   ) {
     invariant(raw.stmt !== undefined && textNode !== undefined, "a parsed statement has a tree");
     this.node = raw.stmt;
     this.textNode = textNode;
+    this.origin = origin;
     this.start = blanksEnd(whole, start, end);
     this.text = whole.slice(this.start, blanksStart(whole, this.start, end));
     this.tokensEnd = lastTokenEnd(this.text);
@@ -105,6 +110,15 @@ export class ParsedStatement {
 
   /** The same text for another node of its tree: the query within an EXPLAIN. */
   withNode(node: Node): ParsedStatement {
+    return this.#changed(node, this.origin);
+  }
+
+  /** The same, with positions counted in the text it was made of. */
+  madeOf(origin: TextOrigin): ParsedStatement {
+    return this.#changed(this.node, origin);
+  }
+
+  #changed(node: Node, origin: TextOrigin | undefined): ParsedStatement {
     return new ParsedStatement(
       this.#whole,
       { stmt: node },
@@ -112,6 +126,7 @@ export class ParsedStatement {
       this.start + this.text.length,
       this.#toOffset,
       this.textNode,
+      origin,
     );
   }
 
@@ -120,9 +135,11 @@ export class ParsedStatement {
     return this.#toOffset(location ?? 0) - this.start;
   }
 
-  /** One-based, in characters of `text`: as an error's position is given. */
+  /** One-based, in characters of the client's text: as an error's position is given. */
   positionOf(location: number | undefined): number {
-    return characterCount(this.text, this.offsetOf(location)) + 1;
+    const offset = this.offsetOf(location);
+    if (this.origin === undefined) return characterCount(this.text, offset) + 1;
+    return characterCount(this.origin.text, originalOffset(this.origin, offset)) + 1;
   }
 
   /** How many characters of the query string stand before `text`: what an error's position is moved by. */

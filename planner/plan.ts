@@ -9,18 +9,27 @@ import { planInsert } from "./route-insert.ts";
 import { routeQuery } from "./route-query.ts";
 import { planExplain } from "./utility-explain.ts";
 import { planUtility } from "./utility.ts";
+import { expandViews } from "./views/expand.ts";
+import { withOrigin } from "./views/plan-origin.ts";
 import { checkWriteEffects } from "./write-rules.ts";
 
 /** Throws SqlError for what cannot be answered as one PostgreSQL would. */
 export function planStatement(statement: ParsedStatement, context: PlanContext): LogicalPlan {
   try {
-    return withRefusals(statement, () => dispatch(statement, context));
+    return withRefusals(statement, () => planExpanded(expandViews(statement, context), context));
   } catch (error) {
     // The walks over the tree are bounded, but the stack they start on is not theirs to know.
     if (error instanceof RangeError)
       throw new SqlError("statement_too_deep", "stack depth limit exceeded", { cause: error });
     throw error;
   }
+}
+
+function planExpanded(statement: ParsedStatement, context: PlanContext): LogicalPlan {
+  return withOrigin(
+    withRefusals(statement, () => dispatch(statement, context)),
+    statement,
+  );
 }
 
 function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan {

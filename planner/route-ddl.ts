@@ -27,7 +27,6 @@ import {
   planCreateSequence,
   planDropSequence,
   planEverywhere,
-  planFromQuery,
   planInCatalog,
   planRoles,
   refuseMappedSchemas,
@@ -36,6 +35,7 @@ import { ddlPlan, kindOf, ownSchema, splicedSteps } from "./ddl/steps.ts";
 import { existingTable, homesOf } from "./ddl/table-homes.ts";
 import { planDropTable, planGrant, planTruncate, planVacuum } from "./ddl/table-lists.ts";
 import { planCreateTrigger, planDropPart } from "./ddl/table-parts.ts";
+import { planCreateView, planRefreshView, planStoredQuery } from "./ddl/views.ts";
 import type { DdlPlan } from "./logical-plan.ts";
 import { nameParts } from "./ast.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
@@ -118,19 +118,13 @@ function planObjectDdl(statement: ParsedStatement, context: PlanContext): DdlPla
   if ("AlterSeqStmt" in node) return planInCatalog("alterSequence", statement, context);
   // Comments are read through the catalog database alone.
   if ("CommentStmt" in node) return planInCatalog("comment", statement, context, false);
-  if ("ViewStmt" in node)
-    return planFromQuery("createView", statement, node.ViewStmt.view, node.ViewStmt.query, context);
+  if ("ViewStmt" in node) return planCreateView(statement, node.ViewStmt, context);
   if ("CreateTableAsStmt" in node) {
-    return planFromQuery(
-      "createTableAs",
-      statement,
-      node.CreateTableAsStmt.into?.rel,
-      node.CreateTableAsStmt.query,
-      context,
-    );
+    const { into, query } = node.CreateTableAsStmt;
+    return planStoredQuery(statement, into?.rel, query, context);
   }
   if ("RefreshMatViewStmt" in node)
-    return planInCatalog("refreshMaterializedView", statement, context, false);
+    return planRefreshView(statement, node.RefreshMatViewStmt, context);
   if ("AlterObjectSchemaStmt" in node)
     return planMoveToSchema(statement, node.AlterObjectSchemaStmt, context);
   if ("AlterOwnerStmt" in node && node.AlterOwnerStmt.objectType !== "OBJECT_DATABASE")

@@ -5,6 +5,7 @@
  */
 import { quoteIdentifier } from "../base/sql-quoting.ts";
 import type { Placement } from "../shardmap/shard-map.ts";
+import type { TextOrigin } from "./text-origin.ts";
 import type { UnionArm } from "./union-arm.ts";
 
 export interface SqlTemplate {
@@ -13,6 +14,8 @@ export interface SqlTemplate {
   readonly edits: readonly TemplateEdit[];
   /** How several placements of one database are asked by one text; undefined where each must be asked by itself. */
   readonly arm: UnionArm | undefined;
+  /** What of `sql` is the client's, where not all of it is. */
+  readonly origin?: TextOrigin;
 }
 
 export interface TemplateEdit {
@@ -34,7 +37,7 @@ export type TemplateValue =
 
 export interface RenderedSql {
   readonly sql: string;
-  /** The template's own text: the client's, which error positions are given in. */
+  /** The client's text, which error positions are given in. */
   readonly original: string;
   /** Rising by `at`, for error positions. */
   readonly shifts: readonly Shift[];
@@ -72,7 +75,30 @@ export function renderTemplate(template: SqlTemplate, context: RenderContext): R
     shifts.push({ at: sql.length, by: read - sql.length });
   }
   const rest = template.sql.slice(read);
-  return { sql: sql + rest, original: template.sql, shifts, schemas: renamedSchema(context) };
+  const schemas = renamedSchema(context);
+  return { sql: sql + rest, ...inOriginal(template, shifts), schemas };
+}
+
+/** Shifts into a template's text as shifts into the client's. */
+export function inOriginal(
+  { sql, origin }: SqlTemplate,
+  shifts: readonly Shift[],
+): Pick<RenderedSql, "original" | "shifts"> {
+  if (origin === undefined) return { original: sql, shifts };
+  const segments: readonly Shift[] = [{ at: 0, by: 0 }, ...shifts];
+  const through = segments.flatMap(({ at, by }, index): readonly Shift[] => {
+    if (by === undefined) return [{ at, by }];
+    const end = segments[index + 1]?.at ?? Number.POSITIVE_INFINITY;
+    const first = origin.pieces.findLast((piece) => piece.at <= at + by);
+    const within = origin.pieces.filter(
+      (piece) => piece === first || (piece.at > at + by && piece.at < end + by),
+    );
+    return within.map((piece) => ({
+      at: Math.max(at, piece.at - by),
+      by: piece.isCopied ? by + piece.from - piece.at : undefined,
+    }));
+  });
+  return { original: origin.text, shifts: through };
 }
 
 function renamedSchema({ placement, canonicalSchema }: RenderContext): readonly ShownSchema[] {

@@ -55,6 +55,15 @@ export interface CatalogRelation {
   readonly triggers: readonly CatalogTrigger[];
   /** A partition's or child's parents exist: rows are also seen through them. */
   readonly isInherited: boolean;
+  /** Of a view and a materialized view. */
+  readonly view: CatalogView | undefined;
+}
+
+export interface CatalogView {
+  /** Its query, without a semicolon; every name outside pg_catalog has its schema. */
+  readonly query: string;
+  /** The role that the catalog was read as may select from it. */
+  readonly isReadable: boolean;
 }
 
 export interface CatalogTrigger {

@@ -1,5 +1,5 @@
 /** Schema objects that are not tables: made alike in every database, or kept in the catalog database alone. */
-import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, Node, RangeVar } from "@pgsql/types";
+import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, RangeVar } from "@pgsql/types";
 import type { DatabaseName } from "../../base/ids.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
@@ -8,9 +8,8 @@ import { nameParts } from "../ast.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
-import { tableReferences } from "../table-references.ts";
 import { asWritten, ddlPlan } from "./steps.ts";
-import { databasesOf, existingTable, newTable } from "./table-homes.ts";
+import { databasesOf } from "./table-homes.ts";
 
 export function planEverywhere(
   rule: string,
@@ -64,41 +63,7 @@ export function planDropSequence(
   ]);
 }
 
-/** Views and tables made of queries stand in the catalog database, and see what is there. */
-export function planFromQuery(
-  rule: string,
-  statement: ParsedStatement,
-  target: RangeVar | undefined,
-  query: Node | undefined,
-  context: PlanContext,
-): DdlPlan {
-  if (target?.relpersistence === "t") refuseTemporary("relation", target);
-  if (target !== undefined && newTable(target, context).kind === "mapped") {
-    refuse(
-      "ddl_not_supported",
-      `mapped table "${target.relname ?? ""}" cannot be made from a query`,
-      {
-        location: target.location,
-        hint: "Create the table with its columns, then insert the rows.",
-      },
-    );
-  }
-  for (const table of query === undefined ? [] : tableReferences(query).tables) {
-    const resolved = existingTable(table, context);
-    if (resolved.kind === "catalogOnly" || resolved.table.kind === "reference") continue;
-    refuse(
-      "ddl_not_supported",
-      `view or table "${target?.relname ?? ""}" cannot be made from table "${resolved.table.name}"`,
-      {
-        location: table.location,
-        detail: "It would stand in the catalog database, where the rows of that table are not.",
-      },
-    );
-  }
-  return planInCatalog(rule, statement, context);
-}
-
-function refuseTemporary(what: string, relation: RangeVar): never {
+export function refuseTemporary(what: string, relation: RangeVar): never {
   return refuse(
     "temporary_table_not_supported",
     `temporary ${what} "${relation.relname ?? ""}" is not supported`,

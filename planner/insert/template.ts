@@ -5,6 +5,7 @@
 import { invariant } from "../../base/invariant.ts";
 import type { InsertPlan, InsertRow } from "../logical-plan.ts";
 import {
+  inOriginal,
   movedShifts,
   renderTemplate,
   type RenderContext,
@@ -52,7 +53,7 @@ export function renderInsert(
   }
   shifts.push({ at: sql.length, by: rowsEnd - sql.length });
   shifts.push(...movedShifts(tail.shifts, sql.length, rowsEnd));
-  return { sql: sql + tail.sql, original: statement.sql, shifts, schemas: head.schemas };
+  return { sql: sql + tail.sql, ...inOriginal(statement, shifts), schemas: head.schemas };
 }
 
 function appendRow(

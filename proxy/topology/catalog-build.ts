@@ -8,6 +8,7 @@ import type {
   CatalogRelation,
   CatalogTrigger,
   CatalogType,
+  CatalogView,
 } from "../../shardmap/catalog.ts";
 import { routineBody } from "../../shardmap/routine-body.ts";
 import { columnFill } from "./column-fill.ts";
@@ -20,6 +21,7 @@ export interface CatalogRows {
   readonly database: readonly Row[];
   readonly schemas: readonly Row[];
   readonly relations: readonly Row[];
+  readonly views: readonly Row[];
   readonly columns: readonly Row[];
   readonly sequences: readonly Row[];
   readonly uniqueKeys: readonly Row[];
@@ -61,6 +63,7 @@ function buildRelations(rows: CatalogRows): Catalog["relations"] {
   const uniqueKeys = groupByOid(rows.uniqueKeys);
   const foreignKeys = groupByOid(rows.foreignKeys);
   const triggers = groupByOid(rows.triggers);
+  const views = new Map(rows.views.map((row) => [integer(row, 0), buildView(row)]));
   for (const row of rows.relations) {
     const oid = integer(row, 0);
     const schema = text(row, 1);
@@ -89,9 +92,15 @@ function buildRelations(rows: CatalogRows): Catalog["relations"] {
       hasRowSecurity: boolean(row, 5),
       triggers: (triggers.get(oid) ?? []).map(buildTrigger),
       isInherited: boolean(row, 6),
+      view: views.get(oid),
     });
   }
   return schemas;
+}
+
+/** pg_get_viewdef ends with the semicolon of a statement. */
+function buildView(row: Row): CatalogView {
+  return { query: text(row, 1).replace(/;\s*$/, ""), isReadable: boolean(row, 2) };
 }
 
 function buildTrigger(row: Row): CatalogTrigger {

@@ -20,7 +20,7 @@ export const CATALOG_READ_SETTINGS = `
   SET LOCAL row_security = off;
   SET LOCAL lock_timeout = '10s'`;
 
-/** Differs once anybody has created, altered or dropped a table, type, function, constraint or index. */
+/** Differs once anybody has created, altered or dropped a table, view, type, function, constraint or index. */
 export const CATALOG_FINGERPRINT_QUERY = `
   SELECT ${[
     "pg_class",
@@ -32,6 +32,7 @@ export const CATALOG_FINGERPRINT_QUERY = `
     "pg_index",
     "pg_attrdef",
     "pg_trigger",
+    "pg_rewrite",
   ]
     .map(
       (table) =>
@@ -66,6 +67,12 @@ export const RELATIONS_QUERY = `
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind IN ${RELATION_KINDS} AND ${IS_USER_SCHEMA}
    ORDER BY c.oid`;
+
+/** relation, its query, whether this role may select from it: of views and materialized views. */
+export const VIEWS_QUERY = `
+  SELECT c.oid, pg_get_viewdef(c.oid, false), has_table_privilege(c.oid, 'SELECT')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('v', 'm') AND ${IS_USER_SCHEMA}`;
 
 /**
  * relation, name, number, type, typmod, collation, not null, identity, generated, default,

@@ -64,6 +64,7 @@ export async function readCatalogRows(ask: Ask): Promise<CatalogRows> {
     database: await ask(queries.DATABASE_QUERY),
     schemas: await ask(queries.SCHEMAS_QUERY),
     relations: await ask(queries.RELATIONS_QUERY),
+    views: await ask(queries.VIEWS_QUERY),
     columns: await ask(queries.COLUMNS_QUERY),
     sequences: await ask(queries.SEQUENCES_QUERY),
     uniqueKeys: await ask(queries.UNIQUE_KEYS_QUERY),
