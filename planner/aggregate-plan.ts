@@ -1,179 +1,138 @@
 /**
  * Aggregates over several placements: each gives partial values for its own groups, and
- * the gather puts them together. The statement for the placements is written anew:
+ * they are put together again. The statement for the placements is written anew:
  *
  *     SELECT country, avg(age) FROM users GROUP BY country ORDER BY 2 LIMIT 5
  *     SELECT country, sum(age), count(age) FROM users GROUP BY 1      on each placement
  *     country grouped again, sum/count, sorted, cut                   in the gather
+ *
+ * What is more than groups and aggregates, in an order that the proxy knows, is left to a
+ * database over one row a group: database-gather/groups.ts.
  */
 import type { Node, SelectStmt } from "@pgsql/types";
-import { aggregatePartials } from "./aggregate-partials.ts";
-import { locationOf, sameTree } from "./ast.ts";
-import type { Level, Output } from "./analyze/model.ts";
-import { groupItems, type GroupItem } from "./analyze/shape.ts";
-import type { AggregateOutput, Gather, GroupKey, OutputSortKey } from "./logical-plan.ts";
-import type { PlanContext } from "./plan-context.ts";
-import { refuse } from "./refusal.ts";
-import { rowLimit } from "./row-limit.ts";
-import { expressionCollation, mayBeNondeterministic } from "./sort-collation.ts";
-import { sortItems } from "./sort-items.ts";
+import { locationOf } from "./ast.ts";
+import type { Level } from "./analyze/model.ts";
+import { groupItems } from "./analyze/shape.ts";
+import { groupsGather, type Grouping } from "./database-gather/groups.ts";
+import type { GatherPlan, Scattered } from "./gather-plan.ts";
+import { GroupColumns, type AggregateColumns } from "./group-columns.ts";
+import type { AggregateOutput, DatabaseGather, RowLimit } from "./logical-plan.ts";
+import { selectNode } from "./make-nodes.ts";
+import { refuse, unlessRefused } from "./refusal.ts";
+import { statementLimit } from "./row-limit.ts";
+import { sortItems, type Comparer, type SortItem } from "./sort-items.ts";
 
-export interface AggregatePlan {
-  readonly gather: Gather;
-  /** The statement for the placements. */
-  readonly partial: Node;
+export function planAggregates(node: SelectStmt, level: Level, scattered: Scattered): GatherPlan {
+  const columns = groupColumns(node, level, scattered);
+  const aggregates = columns.aggregates();
+  const comparers = columns.comparers();
+  const gatherBy = (grouping: Grouping): DatabaseGather =>
+    groupsGather(node, level, columns, grouping, scattered);
+  const plain = comparers.includes("database")
+    ? undefined
+    : plainStatement(node, level, columns, aggregates, scattered);
+  if (plain === undefined) {
+    return {
+      gather: groupsByComparers(comparers, gatherBy),
+      rewritten: undefined,
+      overflow: undefined,
+    };
+  }
+  const { outputs, sort, limit, isSortKnown } = plain;
+  const parts = aggregates.flatMap(({ calls }) => calls);
+  const hiddenOutputs = outputs.length - level.outputs.length;
+  // One group of known types is neither too much nor unable to be compared.
+  const mayRefuse = columns.groups.length > 0 || !isSortKnown || comparers.includes("unknown");
+  return {
+    gather: { kind: "aggregate", groupBy: columns.keys(), outputs, sort, hiddenOutputs, limit },
+    rewritten: selectNode(columns.select(node, parts)),
+    overflow: mayRefuse
+      ? (unlessRefused(() => gatherBy("in the database")) ??
+        (isSortKnown ? undefined : unlessRefused(() => gatherBy("in the proxy"))))
+      : undefined,
+  };
 }
 
-export function planAggregates(
+/** The statement's groups and aggregates. Refuses grouping sets, where a row is of several groups. */
+export function groupColumns(node: SelectStmt, level: Level, { context }: Scattered): GroupColumns {
+  const groups = groupItems(level, node);
+  if (groups !== undefined) return new GroupColumns(groups, level, context);
+  return refuse(
+    "grouping_sets_scattered",
+    "this GROUP BY over several placements is not supported",
+    { location: locationOf(node.groupClause) },
+  );
+}
+
+/** What the proxy may be unable to compare, PostgreSQL compares, where it can put the aggregates together as well. */
+function groupsByComparers(
+  comparers: readonly Comparer[],
+  gatherBy: (grouping: Grouping) => DatabaseGather,
+): DatabaseGather {
+  if (comparers.includes("database")) return gatherBy("in the database");
+  const again = comparers.includes("unknown")
+    ? unlessRefused(() => gatherBy("in the database"))
+    : undefined;
+  return again ?? gatherBy("in the proxy");
+}
+
+interface PlainStatement {
+  /** One for each of the statement's, then those that are only sorted by. */
+  readonly outputs: readonly AggregateOutput[];
+  readonly sort: Extract<GatherPlan["gather"], { kind: "aggregate" }>["sort"];
+  readonly limit: RowLimit | undefined;
+  readonly isSortKnown: boolean;
+}
+
+/** Groups and aggregates, each by itself, in an order that the proxy may know; undefined where there is more. */
+function plainStatement(
   node: SelectStmt,
   level: Level,
-  context: PlanContext,
-): AggregatePlan {
-  const groups = groupItems(level, node);
-  if (groups === undefined) {
-    return refuse(
-      "grouping_sets_scattered",
-      "this GROUP BY over several placements is not supported",
-      { location: locationOf(node.groupClause) },
-    );
-  }
-  if (node.havingClause !== undefined) {
-    refuse("having_scattered", "HAVING over several placements is not supported", {
-      location: locationOf(node.havingClause),
-    });
-  }
-  if (node.distinctClause !== undefined || level.outputsAreOpen) {
-    refuse(
-      "aggregate_expression_scattered",
-      "DISTINCT over aggregates of several placements is not supported",
-      { location: level.location },
-    );
-  }
-  return new AggregateBuilder(node, level, groups, context).build();
+  columns: GroupColumns,
+  aggregates: readonly AggregateColumns[],
+  { context }: Scattered,
+): PlainStatement | undefined {
+  const isMore =
+    node.havingClause !== undefined ||
+    node.distinctClause !== undefined ||
+    level.windows.length > 0 ||
+    level.outputsAreOpen;
+  const limit = statementLimit(node);
+  if (isMore || limit.kind === "computed") return undefined;
+  const items = sortItems(node, level, context.catalog);
+  if (items.some(({ comparedBy }) => comparedBy === "database")) return undefined;
+
+  const outputOf = (expression: Node | undefined, group: number | undefined) =>
+    plainOutput(expression, group, columns, aggregates);
+  const visible = level.outputs.map((output, index) =>
+    outputOf(output.expression, columns.groupOfOutput(output, index)),
+  );
+  const hiddenItems = items.filter(({ output }) => output === undefined);
+  const hidden = hiddenItems.map(({ expression }) =>
+    outputOf(expression, columns.groupOf(expression)),
+  );
+  const outputs = [...visible, ...hidden].filter((output) => output !== undefined);
+  if (outputs.length < visible.length + hidden.length) return undefined;
+  const placeOf = (item: SortItem) => item.output ?? visible.length + hiddenItems.indexOf(item);
+  return {
+    outputs,
+    sort: items.map((item) => {
+      const { descending, nullsFirst, collation } = item;
+      return { output: placeOf(item), descending, nullsFirst, collation };
+    }),
+    limit: limit.limit,
+    isSortKnown: items.every(({ comparedBy }) => comparedBy === "proxy"),
+  };
 }
 
-class AggregateBuilder {
-  readonly #node: SelectStmt;
-  readonly #level: Level;
-  readonly #groups: readonly GroupItem[];
-  readonly #context: PlanContext;
-  readonly #targets: Node[] = [];
-  readonly #outputs: AggregateOutput[] = [];
-
-  constructor(node: SelectStmt, level: Level, groups: readonly GroupItem[], context: PlanContext) {
-    this.#node = node;
-    this.#level = level;
-    this.#groups = groups;
-    this.#context = context;
-  }
-
-  build(): AggregatePlan {
-    const groupBy = this.#groups.map((group, column): GroupKey => this.#groupKey(group, column));
-    for (const { expression } of this.#groups) this.#targets.push(target(expression));
-    for (const [index, output] of this.#level.outputs.entries())
-      this.#outputs.push(this.#output(output, index));
-    const visible = this.#outputs.length;
-    const sort = sortItems(this.#node, this.#level, this.#context.catalog).map(
-      (item): OutputSortKey => {
-        const { descending, nullsFirst, collation } = item;
-        return {
-          output: item.output ?? this.#hiddenOutput(item.expression),
-          descending,
-          nullsFirst,
-          collation,
-        };
-      },
-    );
-    const gather: Gather = {
-      kind: "aggregate",
-      groupBy,
-      outputs: this.#outputs,
-      sort,
-      hiddenOutputs: this.#outputs.length - visible,
-      limit: rowLimit(this.#node),
-    };
-    return { gather, partial: this.#partial() };
-  }
-
-  #groupKey({ expression, column }: GroupItem, index: number): GroupKey {
-    const { catalog } = this.#context;
-    if (mayBeNondeterministic(expression, column, this.#level, catalog)) {
-      refuse(
-        "collation_nondeterministic_scattered",
-        "GROUP BY over several placements needs a deterministic collation",
-        { location: locationOf(expression) },
-      );
-    }
-    return { column: index, collation: expressionCollation(expression, this.#level, catalog) };
-  }
-
-  #output(output: Output, index: number): AggregateOutput {
-    const group = this.#groups.findIndex(
-      ({ expression, column, output: named }) =>
-        named === index ||
-        (output.column !== undefined && output.column === column) ||
-        (output.expression !== undefined && sameTree(output.expression, expression)),
-    );
-    if (group >= 0) return { kind: "group", column: group };
-    return this.#aggregate(output.expression);
-  }
-
-  #hiddenOutput(expression: Node): number {
-    const column = this.#level.columnOf(expression);
-    const group = this.#groups.findIndex((item) =>
-      column === undefined ? sameTree(item.expression, expression) : item.column === column,
-    );
-    return (
-      this.#outputs.push(
-        group >= 0 ? { kind: "group", column: group } : this.#aggregate(expression),
-      ) - 1
-    );
-  }
-
-  #aggregate(expression: Node | undefined): AggregateOutput {
-    if (expression === undefined || !("FuncCall" in expression)) {
-      return refuse(
-        "aggregate_expression_scattered",
-        "an output of a grouped query over several placements must be a grouping expression or one aggregate",
-        {
-          location: expression === undefined ? this.#level.location : locationOf(expression),
-        },
-      );
-    }
-    const call = expression.FuncCall;
-    const { combine, calls } = aggregatePartials(call, this.#level, this.#context);
-    const [argument] = call.args ?? [];
-    const collation =
-      argument === undefined
-        ? "unknown"
-        : expressionCollation(argument, this.#level, this.#context.catalog);
-    const columns = calls.map((partial) => this.#targets.push(target({ FuncCall: partial })) - 1);
-    return { kind: "combine", combine, columns, collation };
-  }
-
-  /** Grouped by ordinals, so that a parameter in a grouping expression stands once. */
-  #partial(): Node {
-    const {
-      sortClause: _,
-      limitCount: __,
-      limitOffset: ___,
-      groupClause: ____,
-      ...rest
-    } = this.#node;
-    const ordinals = this.#groups.map((_group, index): Node => ({
-      A_Const: { ival: { ival: index + 1 } },
-    }));
-    return {
-      SelectStmt: {
-        ...rest,
-        targetList: this.#targets,
-        ...(ordinals.length === 0 ? {} : { groupClause: ordinals }),
-        limitOption: "LIMIT_OPTION_DEFAULT",
-      },
-    };
-  }
-}
-
-function target(expression: Node): Node {
-  return { ResTarget: { val: expression } };
+function plainOutput(
+  expression: Node | undefined,
+  group: number | undefined,
+  columns: GroupColumns,
+  aggregates: readonly AggregateColumns[],
+): AggregateOutput | undefined {
+  if (group !== undefined) return { kind: "group", column: group };
+  if (expression === undefined || !("FuncCall" in expression)) return undefined;
+  const aggregate = aggregates[columns.aggregateOf(expression.FuncCall) ?? -1];
+  return aggregate === undefined ? undefined : columns.combined(aggregate);
 }

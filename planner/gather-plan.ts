@@ -3,7 +3,7 @@
  * placements are asked for it. Refuses (PlanRefused) what cannot be exact.
  */
 import type { Node, SelectStmt } from "@pgsql/types";
-import { planAggregates } from "./aggregate-plan.ts";
+import { groupColumns, planAggregates } from "./aggregate-plan.ts";
 import type { Level } from "./analyze/model.ts";
 import {
   distinctColumns,
@@ -14,13 +14,16 @@ import {
   windowRefusal,
   type KeyClasses,
 } from "./analyze/shape.ts";
-import type { DatabaseGather, Gather, Routing, RowLimit } from "./logical-plan.ts";
+import { groupsGather } from "./database-gather/groups.ts";
+import { rowsGather } from "./database-gather/rows.ts";
+import type { DatabaseGather, Gather, OutputSortKey, Routing } from "./logical-plan.ts";
+import { targetNode } from "./make-nodes.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
-import { PlanRefused, refuse } from "./refusal.ts";
-import { rowLimit } from "./row-limit.ts";
+import { PlanRefused, unlessRefused } from "./refusal.ts";
+import { statementLimit } from "./row-limit.ts";
 import { mayBeNondeterministic, outputCollation } from "./sort-collation.ts";
-import { sortItems, type SortItem } from "./sort-items.ts";
+import { comparerOf, sortItems, type SortItem } from "./sort-items.ts";
 
 export interface GatherPlan {
   /** A database gather's pulls have their own texts, so `rewritten` is undefined with one. */
@@ -43,24 +46,25 @@ export function planGather(
   node: SelectStmt,
   level: Level,
   classes: KeyClasses,
-  { context }: Scattered,
+  scattered: Scattered,
 ): GatherPlan {
   const window = windowRefusal(level, classes);
+  if (isGrouped(level, node)) {
+    if (!isGroupedByKey(node, level, classes)) return planAggregates(node, level, scattered);
+    if (window !== undefined) {
+      const columns = groupColumns(node, level, scattered);
+      return inDatabase(groupsGather(node, level, columns, "on the placements", scattered));
+    }
+  }
   if (window !== undefined) throw new PlanRefused(window);
-  if (isGrouped(level, node) && !isGroupedByKey(node, level, classes)) {
-    if (level.windows.length > 0)
-      refuse(
-        "window_scattered",
-        "window functions over groups of several placements are not supported",
-        { location: level.windows[0]?.location },
-      );
-    const { gather, partial } = planAggregates(node, level, context);
-    return { gather, rewritten: partial, overflow: undefined };
-  }
   if (node.distinctClause !== undefined && !includesKey(distinctColumns(level, node), classes)) {
-    return planDistinct(node, level, context);
+    return planDistinct(node, level, scattered);
   }
-  return planRows(node, level, context);
+  return planRows(node, level, scattered);
+}
+
+function inDatabase(gather: DatabaseGather): GatherPlan {
+  return { gather, rewritten: undefined, overflow: undefined };
 }
 
 /** Groups that hold the whole shard key never span placements: each placement's groups are whole. */
@@ -75,68 +79,77 @@ function isGroupedByKey(node: SelectStmt, level: Level, classes: KeyClasses): bo
   );
 }
 
-function planRows(node: SelectStmt, level: Level, context: PlanContext): GatherPlan {
-  const limit = rowLimit(node);
-  const items = sortItems(node, level, context.catalog);
+/** The placements' rows are the statement's: they are put in order and cut. */
+function planRows(node: SelectStmt, level: Level, scattered: Scattered): GatherPlan {
+  const inRows = () => rowsGather(node, level, scattered, "distinct is local");
+  const cut = statementLimit(node);
+  if (cut.kind === "computed") return inDatabase(inRows());
+  const { limit } = cut;
+  const items = sortItems(node, level, scattered.context.catalog);
   if (items.length === 0)
     return { gather: { kind: "concat", limit }, rewritten: undefined, overflow: undefined };
+  if (items.some(({ comparedBy }) => comparedBy === "database")) return inDatabase(inRows());
   const hidden = items.filter(({ output }) => output === undefined);
-  const sort = items.map(({ output, descending, nullsFirst, collation }, index) => {
-    const before = items.slice(0, index).filter((item) => item.output === undefined).length;
-    return { column: output ?? level.outputs.length + before, descending, nullsFirst, collation };
+  const sort = items.map((item) => {
+    const { output, descending, nullsFirst, collation } = item;
+    const column = output ?? level.outputs.length + hidden.indexOf(item);
+    return { column, descending, nullsFirst, collation };
   });
-  const gather: Gather = { kind: "merge", sort, hiddenColumns: hidden.length, limit };
-  const rewritten = hidden.length === 0 ? undefined : withHiddenColumns(node, hidden);
-  return { gather, rewritten, overflow: undefined };
+  const isKnown = items.every(({ comparedBy }) => comparedBy === "proxy");
+  return {
+    gather: { kind: "merge", sort, hiddenColumns: hidden.length, limit },
+    rewritten: hidden.length === 0 ? undefined : withHiddenColumns(node, hidden),
+    overflow: isKnown ? undefined : unlessRefused(inRows),
+  };
 }
 
 /** Sort expressions that are no output are appended to the select list, under names that no ORDER BY means. */
 function withHiddenColumns(node: SelectStmt, hidden: readonly SortItem[]): Node {
-  const appended = hidden.map(({ expression }, index): Node => ({
-    ResTarget: { name: `colonnade_sort_${index + 1}`, val: expression },
-  }));
+  const appended = hidden.map(({ expression }, index) =>
+    targetNode(expression, `colonnade_sort_${index + 1}`),
+  );
   return { SelectStmt: { ...node, targetList: [...(node.targetList ?? []), ...appended] } };
 }
 
 /** Duplicates of several placements: the rows themselves are the groups. */
-function planDistinct(node: SelectStmt, level: Level, context: PlanContext): GatherPlan {
-  const { catalog } = context;
-  if (distinctOn(node).length > 0) {
-    refuse("distinct_on_scattered", "DISTINCT ON over several placements is not supported", {
-      location: level.location,
-    });
-  }
-  if (level.outputsAreOpen)
-    refuse("select_list_unknown", "the columns of the select list are not known", {
-      location: level.location,
-    });
-  const groupBy = level.outputs.map((output, column) => {
-    if (mayBeNondeterministic(output.expression, output.column, level, catalog)) {
-      refuse(
-        "collation_nondeterministic_scattered",
-        "DISTINCT over several placements needs a deterministic collation",
-        { location: level.location },
-      );
-    }
-    return { column, collation: outputCollation(output, level, catalog) };
-  });
-  const sort = sortItems(node, level, catalog).map(
-    ({ output, descending, nullsFirst, collation }) => {
-      // PostgreSQL refuses it too: for SELECT DISTINCT, ORDER BY expressions must appear in the select list.
-      if (output === undefined)
-        return refuse(
-          "select_list_unknown",
-          "an ORDER BY expression of SELECT DISTINCT is not in the select list",
-          { location: level.location },
-        );
-      return { output, descending, nullsFirst, collation };
-    },
+function planDistinct(node: SelectStmt, level: Level, scattered: Scattered): GatherPlan {
+  const inRows = () => rowsGather(node, level, scattered, "distinct spans");
+  const gather = distinctGather(node, level, scattered);
+  return gather === undefined
+    ? inDatabase(inRows())
+    : { gather, rewritten: undefined, overflow: unlessRefused(inRows) };
+}
+
+/** Undefined where only a database can tell the rows apart, put them in order or cut them. */
+function distinctGather(
+  node: SelectStmt,
+  level: Level,
+  { context: { catalog } }: Scattered,
+): Gather | undefined {
+  const cut = statementLimit(node);
+  if (distinctOn(node).length > 0 || level.outputsAreOpen || cut.kind === "computed")
+    return undefined;
+  const isForeign = level.outputs.some(
+    (output) =>
+      mayBeNondeterministic(output.expression, output.column, level, catalog) ||
+      comparerOf(output, "byte order", level, catalog) === "database",
   );
-  const outputs = groupBy.map(({ column }) => ({ kind: "group" as const, column }));
-  const limit: RowLimit | undefined = rowLimit(node);
+  const sort: OutputSortKey[] = [];
+  for (const item of sortItems(node, level, catalog)) {
+    const { output, descending, nullsFirst, collation, comparedBy } = item;
+    if (output === undefined || comparedBy === "database") return undefined;
+    sort.push({ output, descending, nullsFirst, collation });
+  }
+  if (isForeign) return undefined;
   return {
-    gather: { kind: "aggregate", groupBy, outputs, sort, hiddenOutputs: 0, limit },
-    rewritten: undefined,
-    overflow: undefined,
+    kind: "aggregate",
+    groupBy: level.outputs.map((output, column) => ({
+      column,
+      collation: outputCollation(output, level, catalog),
+    })),
+    outputs: level.outputs.map((_output, column) => ({ kind: "group", column })),
+    sort,
+    hiddenOutputs: 0,
+    limit: cut.limit,
   };
 }

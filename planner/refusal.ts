@@ -58,6 +58,16 @@ export function refuse(id: ErrorId, message: string, details: RefusalDetails = {
   throw new PlanRefused(refusal(id, message, details));
 }
 
+/** Runs a part of the planner that others may stand in for: undefined where it refuses. */
+export function unlessRefused<T>(plan: () => T): T | undefined {
+  try {
+    return plan();
+  } catch (error) {
+    if (error instanceof PlanRefused) return undefined;
+    throw error;
+  }
+}
+
 /** Runs a part of the planner and turns its refusal into the error a client reads. */
 export function withRefusals<T>(statement: ParsedStatement, plan: () => T): T {
   try {

@@ -6,6 +6,7 @@ import type { Node } from "@pgsql/types";
 import type { Catalog, CatalogCollation } from "../shardmap/catalog.ts";
 import { walkNodes } from "./ast.ts";
 import { collationOfColumn, collationsNamed, storedColumn } from "./analyze/column-types.ts";
+import { definitionOf } from "./analyze/expression-types.ts";
 import type { Column, Level, Output } from "./analyze/model.ts";
 import type { SortCollation } from "./logical-plan.ts";
 
@@ -17,7 +18,10 @@ export function outputCollation(output: Output, level: Level, catalog: Catalog):
 }
 
 function columnCollation(column: Column, catalog: Catalog): SortCollation {
-  return collationOfColumn(column, catalog)?.isByteOrder === true ? "byte order" : "unknown";
+  const stored = storedColumn(column);
+  const made = stored.catalog === undefined ? definitionOf(stored) : undefined;
+  if (made !== undefined) return expressionCollation(made.expression, made.level, catalog);
+  return collationOfColumn(stored, catalog)?.isByteOrder === true ? "byte order" : "unknown";
 }
 
 /**
@@ -52,16 +56,26 @@ export function mayBeNondeterministic(
   level: Level,
   catalog: Catalog,
 ): boolean {
-  if (column !== undefined)
-    return isCollatable(column) && collationOfColumn(column, catalog)?.isDeterministic !== true;
-  if (expression === undefined) return true;
-  return collationsWithin(expression, level, catalog).some(
-    (collation) => collation?.isDeterministic !== true,
-  );
+  const collations =
+    column === undefined
+      ? expression === undefined
+        ? [undefined]
+        : collationsWithin(expression, level, catalog)
+      : collationsOfColumn(column, catalog);
+  return collations.some((collation) => collation?.isDeterministic !== true);
 }
 
-function isCollatable(column: Column): boolean {
-  return storedColumn(column).catalog?.collationOid !== 0;
+/** None for a type that has none; undefined stands for one that is not known. */
+function collationsOfColumn(
+  column: Column,
+  catalog: Catalog,
+): readonly (CatalogCollation | undefined)[] {
+  const stored = storedColumn(column);
+  if (stored.catalog?.collationOid === 0) return [];
+  const made = stored.catalog === undefined ? definitionOf(stored) : undefined;
+  return made === undefined
+    ? [collationOfColumn(stored, catalog)]
+    : collationsWithin(made.expression, made.level, catalog);
 }
 
 function collationsWithin(
@@ -78,8 +92,7 @@ function collationsWithin(
     }
     if (kind !== "ColumnRef") return true;
     const column = level.columnOf({ ColumnRef: body });
-    if (column === undefined) collations.push(undefined);
-    else if (isCollatable(column)) collations.push(collationOfColumn(column, catalog));
+    collations.push(...(column === undefined ? [undefined] : collationsOfColumn(column, catalog)));
     return false;
   });
   return collations;
