@@ -241,6 +241,9 @@ export const ANALYSIS_VISITS_MAX = 20_000;
 /** Alternatives a composite key may be pinned to by IN lists on its columns; more are sent to every placement. */
 export const PINNED_KEYS_MAX = 1_000;
 
+/** Characters that the rows of an INSERT ... SELECT take as constants, where they are read before they are inserted: parsing takes some 60 times as much memory. */
+export const INSERT_QUERY_LENGTH_MAX = 4 * 1024 * 1024;
+
 /** How long one recovery pass may take for one database before it is left to the next. */
 export const RECOVERY_PASS_TIMEOUT_MS = 10_000;
 

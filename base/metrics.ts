@@ -46,7 +46,7 @@ export const METRICS = {
   },
   colonnade_statements_total: {
     type: "counter",
-    help: "Queries and writes run, by kind (read, write or insert) and route (single or scatter).",
+    help: "Queries and writes run, by kind (read, write or insert) and route (single, scatter or database gather).",
     labels: ["kind", "route"],
   },
   colonnade_statement_seconds: {
@@ -54,6 +54,16 @@ export const METRICS = {
     help: "Time from a planned statement's start to the last of its answer, which the client takes at its own pace, by route.",
     labels: ["route"],
     buckets: SECONDS,
+  },
+  colonnade_gathers_total: {
+    type: "counter",
+    help: "Answers put together of several placements, by kind: streamed (in the proxy), database (in temporary tables of the catalog database), or overflow (a streamed one that turned out unable and became one in the database, which is counted too).",
+    labels: ["kind"],
+  },
+  colonnade_gather_copied_bytes_total: {
+    type: "counter",
+    help: "Row bytes copied into temporary tables of the catalog database.",
+    labels: [],
   },
   colonnade_errors_total: {
     type: "counter",

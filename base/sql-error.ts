@@ -171,7 +171,18 @@ export const ERRORS = {
   },
   insert_query_not_supported: {
     sqlstate: "0A000",
-    when: "An INSERT into a sharded or reference table takes its rows from a query.",
+    when: "An INSERT takes its rows from a query, or has a WITH, in a way that cannot be done over several placements.",
+    hint: "Select the rows first, then insert them with VALUES.",
+  },
+  insert_query_too_long: {
+    sqlstate: "54000",
+    when: "The rows of an INSERT ... SELECT go to other placements than they come from, and are too many to be held in between.",
+    hint: "Insert them in parts, each with a condition of its own.",
+  },
+  insert_setting_changes_values: {
+    sqlstate: "0A000",
+    when: "An INSERT ... SELECT reads its rows before it inserts them, under a setting by which their texts say less than their values.",
+    hint: "Set DateStyle to ISO and extra_float_digits to 1 for the statement.",
   },
   insert_across_databases: {
     sqlstate: "0A000",

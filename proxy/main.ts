@@ -168,6 +168,7 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
     descriptions: new DescriptionCache(),
     environments,
     randomUuid: randomUUID,
+    databaseGatherBytesMax: config.gather.database_bytes,
     log,
     metrics,
   });

@@ -17,6 +17,7 @@ import {
   BACKEND_IDLE_MS,
   BACKEND_LIFETIME_MS,
   CLIENTS_MAX_DEFAULT,
+  DATABASE_GATHER_BYTES_MAX_DEFAULT,
   DRAIN_MS_DEFAULT,
   POOL_SIZE_DEFAULT,
   POOL_WAIT_MS_DEFAULT,
@@ -102,6 +103,16 @@ const pool = fields({
     .describe("An unused server connection is closed after this."),
 });
 
+const gather = fields({
+  database_bytes: z
+    .int()
+    .min(1)
+    .default(DATABASE_GATHER_BYTES_MAX_DEFAULT)
+    .describe(
+      "Row bytes one statement may copy into temporary tables of the catalog database; above them SQLSTATE 53400.",
+    ),
+});
+
 const timeouts = fields({
   authentication_ms: durationMs
     .default(AUTHENTICATION_TIMEOUT_MS)
@@ -127,6 +138,9 @@ export const configSchema = fields({
   admin: admin.prefault({}).describe("The operator's side: metrics and health over HTTP."),
   auth: auth.prefault({}).describe("Authentication of clients."),
   pool: pool.prefault({}).describe("Server connections, shared by all clients."),
+  gather: gather
+    .prefault({})
+    .describe("Statements whose rows are gathered in the catalog database."),
   timeouts: timeouts.prefault({}).describe("Bounds on waits."),
   log: log.prefault({}).describe("JSON lines on standard output."),
   drain_ms: durationMs

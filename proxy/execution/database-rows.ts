@@ -10,6 +10,7 @@ import { SqlError } from "../../base/sql-error.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { FragmentRequest } from "./fragment-request.ts";
+import { checkSameColumns } from "./gather/shard-columns.ts";
 import type { ResultStream } from "./result-event.ts";
 import { runFragment } from "./run-fragment.ts";
 import type { DataRowRun, ShardRows } from "./shard-rows.ts";
@@ -107,21 +108,25 @@ export class DatabaseRows {
     for (const result of this.results) while (!result.isEnded) await this.#read();
   }
 
-  /** All fragments as one, in their order: for gathers that do not care which row is whose. */
-  chained(): ShardRows {
-    const [first] = this.results;
+  /** All fragments, or some, as one, in their order: for gathers that do not care which row is whose. */
+  chained(results: readonly FragmentResult[] = this.results): ShardRows {
+    const [first] = results;
     return {
-      placementId: this.results.map(({ placementId }) => placementId).join(", "),
+      placementId: results.map(({ placementId }) => placementId).join(", "),
       columns: async () => (await first?.columns()) ?? [],
       next: async () => {
-        for (const result of this.results) {
+        for (const result of results) {
           const rows = await result.next();
-          if (rows !== undefined) return rows;
+          if (rows === undefined) continue;
+          // Whoever reads them has seen the columns of the first alone.
+          if (first !== undefined && result !== first)
+            checkSameColumns(result, await result.columns(), await first.columns());
+          return rows;
         }
         return undefined;
       },
       stop: () => {
-        for (const result of this.results) result.stop();
+        for (const result of results) result.stop();
       },
     };
   }

@@ -4,38 +4,25 @@
  */
 import { invariant } from "../../base/invariant.ts";
 import { GATHER_BYTES_MAX } from "../../base/limits.ts";
-import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
-import type { BackendConnection } from "../backend/backend-connection.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
-import { DatabaseRows } from "./database-rows.ts";
-import type { FragmentProtocol, FragmentRequest, OidTranslation } from "./fragment-request.ts";
+import { databaseGather } from "./database-gather/database-gather.ts";
+import type { DatabaseRows } from "./database-rows.ts";
+import { fragmentRequest } from "./execution-request.ts";
+import type { ExecutionRequest, ExecutorOptions } from "./execution-request.ts";
+import type { FragmentProtocol } from "./fragment-request.ts";
 import { combineCommandTags, gatherRows, insertOrderRows } from "./gather/gather.ts";
-import type { GatherTypes } from "./gather/gather.ts";
-import { inLockOrder } from "./lock-order.ts";
-import type { ResultEvent, ResultStream } from "./result-event.ts";
+import { Notices } from "./notices.ts";
+import { isBeyondTheProxy } from "./overflow.ts";
+import type { ResultStream } from "./result-event.ts";
 import { runFragment } from "./run-fragment.ts";
+import { markWritten, Scatter } from "./scatter.ts";
+import type { ScatterEnd } from "./scatter.ts";
 import type { SessionBackends } from "./session-backends.ts";
 import type { DataRowRun } from "./shard-rows.ts";
 import type { Participant, Transaction } from "./transaction.ts";
-
-export interface ExecutionRequest {
-  readonly plan: PhysicalPlan;
-  readonly protocol: FragmentProtocol;
-  /** The client's columns in its formats; needed where several placements answer with rows. */
-  readonly output: readonly ColumnDescription[] | undefined;
-  /** Whether the client reads column descriptions with the rows (simple protocol). */
-  readonly describe: boolean;
-}
-
-export interface ExecutorOptions {
-  readonly translation: (database: DatabaseName) => OidTranslation;
-  readonly types: GatherTypes;
-  readonly catalogEpoch: number;
-  readonly catalog: DatabaseName;
-}
 
 export class Executor {
   readonly #backends: SessionBackends;
@@ -52,15 +39,62 @@ export class Executor {
     transaction: Transaction | undefined,
     signal: AbortSignal,
   ): ResultStream {
-    const [only] = request.plan.fragments;
+    const { overflow } = request.plan;
+    return overflow === undefined
+      ? this.#run(request, transaction, signal)
+      : this.#orOverflow(request, overflow, transaction, signal);
+  }
+
+  #run(
+    request: ExecutionRequest,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    const { pulls, fragments, gather, access } = request.plan;
+    if (pulls.length > 0) return this.#inDatabase(request, transaction, signal);
+    const [only] = fragments;
     invariant(only !== undefined, "a physical plan has a fragment");
-    if (request.plan.gather.kind === "passThrough")
-      return this.#single(request, only, transaction, signal);
+    if (gather.kind === "passThrough") return this.#single(request, only, transaction, signal);
     invariant(
-      transaction !== undefined || request.plan.access === "read",
+      transaction !== undefined || access === "read",
       "a write of several fragments runs in a transaction",
     );
     return this.#several(request, transaction, signal);
+  }
+
+  /** What has been given to the client cannot be taken back, so only a gather that has given no row is replaced. */
+  async *#orOverflow(
+    request: ExecutionRequest,
+    overflow: PhysicalPlan,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    let isDescribed = false;
+    let hasGiven = false;
+    try {
+      for await (const event of this.#run(request, transaction, signal)) {
+        if (event.kind === "columns") isDescribed = true;
+        else if (event.kind !== "notice") hasGiven = true;
+        yield event;
+      }
+      return;
+    } catch (error) {
+      if (hasGiven || !isBeyondTheProxy(error)) throw error;
+    }
+    this.#options.metrics.increment("colonnade_gathers_total", { kind: "overflow" });
+    const describe = request.describe && !isDescribed;
+    yield* this.#run({ ...request, plan: overflow, describe }, transaction, signal);
+  }
+
+  #inDatabase(
+    request: ExecutionRequest,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    this.#options.metrics.increment("colonnade_gathers_total", { kind: "database" });
+    const endAfter = (error: unknown): ScatterEnd => endOf(request.plan, error);
+    const parts = { backends: this.#backends, options: this.#options, transaction, signal };
+    return databaseGather(request, { ...parts, endAfter });
   }
 
   async *#single(
@@ -73,36 +107,18 @@ export class Executor {
     const connection =
       participant?.connection ?? (await this.#backends.acquire(fragment.database, signal));
     try {
-      const fragmentRequest = this.#request(request, fragment, request.protocol);
-      if (request.plan.access === "write") markWritten(participant, undefined);
-      for await (const event of runFragment(connection, fragmentRequest)) {
+      // Described even where the client does not read it: the rows must be those it was told of.
+      const { returnsRows, access } = request.plan;
+      const text = fragmentRequest(fragment, request.protocol, returnsRows, this.#options);
+      if (access === "write") markWritten(participant, undefined);
+      for await (const event of runFragment(connection, text)) {
         if (event.kind === "columns") checkTold(event.columns, request, participant);
         if (request.describe || event.kind !== "columns") yield event;
-        if (event.kind === "complete" && request.plan.access === "write")
-          markWritten(participant, event.tag);
+        if (event.kind === "complete" && access === "write") markWritten(participant, event.tag);
       }
     } finally {
       if (participant === undefined) this.#backends.release(connection);
     }
-  }
-
-  #request(
-    request: ExecutionRequest,
-    fragment: Fragment,
-    protocol: FragmentProtocol,
-  ): FragmentRequest {
-    const types =
-      protocol.kind === "extended" ? protocol.parameters.map(({ typeOid }) => typeOid) : [];
-    const translation = this.#options.translation(fragment.database);
-    return {
-      rendered: fragment.rendered,
-      protocol,
-      catalogEpoch: this.#options.catalogEpoch,
-      translation,
-      parameterTypes: translation.parameterTypes(types),
-      // Asked for even where the client does not read it: the rows must be those it was told of.
-      describe: request.plan.returnsRows,
-    };
   }
 
   async *#several(
@@ -110,12 +126,15 @@ export class Executor {
     transaction: Transaction | undefined,
     signal: AbortSignal,
   ): ResultStream {
+    const { plan } = request;
+    if (plan.returnsRows)
+      this.#options.metrics.increment("colonnade_gathers_total", { kind: "streamed" });
     const notices = new Notices();
     const scatter = await this.#open(request, transaction, signal, notices);
-    let isDone = false;
+    let end: ScatterEnd = "failed";
     try {
-      await startAll(request.plan, scatter.databases);
-      if (request.describe && request.plan.returnsRows) {
+      await startAll(plan, scatter.databases);
+      if (request.describe && plan.returnsRows) {
         yield { kind: "columns", columns: request.output ?? [] };
       }
       let count = 0;
@@ -124,62 +143,41 @@ export class Executor {
         count += rows.count;
         yield { kind: "rows", rows };
       }
-      const tag = await this.#tag(request.plan, scatter.databases, count);
+      const tag = await this.#tag(plan, scatter.databases, count);
       yield* notices.take();
       yield { kind: "complete", tag };
-      isDone = true;
+      end = "done";
+    } catch (error) {
+      end = endOf(plan, error);
+      throw error;
     } finally {
-      await scatter.close(isDone);
+      await scatter.close(end);
     }
   }
 
-  /** One backend a database, always taken in the same order, so that statements never wait for each other in a circle. */
-  async #open(
+  #open(
     request: ExecutionRequest,
     transaction: Transaction | undefined,
     signal: AbortSignal,
     notices: Notices,
-  ): Promise<{ databases: readonly DatabaseRows[]; close: (isDone: boolean) => Promise<void> }> {
-    const byDatabase = Map.groupBy(request.plan.fragments, ({ database }) => database);
-    const opened: {
-      connection: BackendConnection;
-      participant: Participant | undefined;
-      rows: DatabaseRows;
-    }[] = [];
+  ): Promise<Scatter> {
+    const { access, fragments, returnsRows } = request.plan;
     const protocol = this.#shardProtocol(request);
-    try {
-      for (const database of inLockOrder([...byDatabase.keys()], this.#options.catalog)) {
-        // Made before its backend is taken: a type that the database lacks is refused here.
-        const fragments = (byDatabase.get(database) ?? []).map((fragment) => ({
-          placementId: fragment.placementIds.join(", "),
-          request: this.#request(request, fragment, protocol),
-          rowIndexes: fragment.rowIndexes,
-        }));
-        const participant = await transaction?.join(database, signal);
-        if (request.plan.access === "write") markWritten(participant, undefined);
-        const connection =
-          participant?.connection ?? (await this.#backends.acquire(database, signal));
-        const rows = new DatabaseRows(connection, fragments, (bytes) => notices.add(bytes));
-        opened.push({ connection, participant, rows });
-      }
-    } catch (error) {
-      for (const { connection, participant } of opened)
-        if (participant === undefined) this.#backends.release(connection);
-      throw error;
-    }
-    return {
-      databases: opened.map(({ rows }) => rows),
-      close: async (isDone) => {
-        if (isDone)
-          for (const { participant, rows } of opened)
-            markAll(participant, rows, request.plan.access);
-        const closing = opened.map(async ({ connection, participant, rows }) => {
-          await rows.abandon(transaction === undefined || !isDone);
-          if (participant === undefined) this.#backends.release(connection);
-        });
-        await Promise.all(closing);
+    return Scatter.open(
+      fragments.map((fragment) => ({
+        fragment,
+        request: fragmentRequest(fragment, protocol, returnsRows, this.#options),
+      })),
+      {
+        backends: this.#backends,
+        transaction,
+        catalog: this.#options.catalog,
+        access,
+        isOneSnapshot: false,
+        onNotice: (bytes) => notices.add(bytes),
+        signal,
       },
-    };
+    );
   }
 
   /** The client's formats for its own columns, text for what only the gather reads. */
@@ -281,37 +279,7 @@ async function startAll(
 
 async function* none(): AsyncGenerator<DataRowRun> {}
 
-/** Notices of all shards, in the order they came, until the next rows give them a place to go. */
-class Notices {
-  #notices: Buffer[] = [];
-  #bytes = 0;
-
-  add(bytes: Buffer): void {
-    this.#bytes += bytes.length;
-    if (this.#bytes > GATHER_BYTES_MAX)
-      throw new SqlError("gather_memory_exceeded", "the statement's notices take too much memory");
-    this.#notices.push(bytes);
-  }
-
-  *take(): Generator<ResultEvent> {
-    const notices = this.#notices;
-    this.#notices = [];
-    this.#bytes = 0;
-    for (const bytes of notices) yield { kind: "notice", bytes };
-  }
-}
-
-function markAll(
-  participant: Participant | undefined,
-  rows: DatabaseRows,
-  access: PhysicalPlan["access"],
-): void {
-  if (access !== "write") return;
-  for (const { tag } of rows.results) markWritten(participant, tag);
-}
-
-/** "UPDATE 0" leaves open whether a trigger wrote; anything that is not a count of zero has written. */
-function markWritten(participant: Participant | undefined, tag: string | undefined): void {
-  if (participant === undefined || participant.wrote === "yes") return;
-  participant.wrote = tag === undefined || tag.endsWith(" 0") ? "maybe" : "yes";
+/** A plan that another can take the place of must leave the client's transaction as it was. */
+function endOf({ overflow }: PhysicalPlan, error: unknown): ScatterEnd {
+  return overflow !== undefined && isBeyondTheProxy(error) ? "stopped" : "failed";
 }

@@ -20,6 +20,12 @@ export interface Participant {
   readonly connection: BackendConnection;
   /** `maybe`: a write ran but touched no row, so only the server knows whether a trigger wrote. */
   wrote: "no" | "maybe" | "yes";
+  /**
+   * Of a database gather. PostgreSQL refuses to prepare a transaction that has touched one, even
+   * where it is gone again, and one that was made after a savepoint that is undone: such a part
+   * can only commit in one phase, as the coordinator of the others.
+   */
+  usedTemporaryTables: boolean;
 }
 
 interface Savepoint {
@@ -52,6 +58,11 @@ export class Transaction {
     return this.#modes;
   }
 
+  /** SET statements in order, for a backend that has to read as the transaction's own do. */
+  get settings(): readonly string[] {
+    return this.#settings;
+  }
+
   has(database: DatabaseName): boolean {
     return this.#participants.has(database);
   }
@@ -62,7 +73,12 @@ export class Transaction {
     if (present !== undefined) return present;
     this.#refuseSecondSnapshot(database);
     const connection = await this.#backends.acquire(database, signal);
-    const participant: Participant = { database, connection, wrote: "no" };
+    const participant: Participant = {
+      database,
+      connection,
+      wrote: "no",
+      usedTemporaryTables: false,
+    };
     this.#participants.set(database, participant);
     await connection.query(this.#joinScript());
     return participant;
@@ -149,7 +165,7 @@ export class Transaction {
       const writers = this.participants.filter(({ wrote }) => wrote !== "no");
       const readers = this.participants.filter(({ wrote }) => wrote === "no");
       const [only] = writers;
-      if (writers.length > 1) await this.#twoPhase.commit(writers, signal);
+      if (writers.length > 1) await this.#twoPhase.commit(coordinatorFirst(writers), signal);
       else if (only !== undefined) await commitOne(only, "COMMIT");
       for (const { connection } of readers) await endReader(connection);
       return writers.length > 1 ? "two-phase" : only === undefined ? "none" : "single";
@@ -208,6 +224,19 @@ export class Transaction {
     );
     this.#participants.clear();
   }
+}
+
+/**
+ * The first of several writers commits last, in one phase, together with the record that decides
+ * for the others, which are prepared (two-phase-commit.ts). Who it is makes no difference, but for
+ * one that cannot be prepared. There is at most one of those: rows are gathered in the catalog
+ * database alone. Were there two, after a reload of the map has named another, PREPARE
+ * TRANSACTION of the second would be refused, and everything rolled back.
+ */
+function coordinatorFirst(writers: readonly Participant[]): readonly Participant[] {
+  return writers.toSorted(
+    (left, right) => Number(right.usedTemporaryTables) - Number(left.usedTemporaryTables),
+  );
 }
 
 /** Nothing was written, so a reader that cannot commit has lost nothing. */

@@ -12,6 +12,7 @@ export interface Environment {
   readonly searchPath: readonly string[];
   readonly user: string;
   readonly defaultIsolation: TransactionModes["isolation"];
+  readonly isReadOnlyByDefault: boolean;
   readonly extraFloatDigits: number;
   /** What ParameterStatus tells the client. */
   readonly parameters: ReadonlyMap<string, string>;
@@ -19,15 +20,17 @@ export interface Environment {
 
 const QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER,
   pg_catalog.current_setting('default_transaction_isolation'),
-  pg_catalog.current_setting('extra_float_digits')`;
+  pg_catalog.current_setting('extra_float_digits'),
+  pg_catalog.current_setting('default_transaction_read_only')`;
 
 export async function readEnvironment(connection: BackendConnection): Promise<Environment> {
   const { rows } = await connection.query(QUERY);
-  const [searchPath, user, isolation, extraFloatDigits] = rows[0] ?? [];
+  const [searchPath, user, isolation, extraFloatDigits, readOnly] = rows[0] ?? [];
   const environment: Environment = {
     searchPath: splitIdentifiers(searchPath ?? ""),
     user: user ?? "",
     defaultIsolation: isolation as TransactionModes["isolation"],
+    isReadOnlyByDefault: readOnly === "on",
     extraFloatDigits: Number(extraFloatDigits),
     parameters: new Map(connection.parameters),
   };

@@ -40,6 +40,8 @@ export interface SessionServices {
   readonly environments: EnvironmentCache;
   /** `gen_random_uuid()` where the proxy must know the value before the server does. */
   readonly randomUuid: () => string;
+  /** Row bytes one statement may gather in temporary tables of the catalog database. */
+  readonly databaseGatherBytesMax: number;
   readonly log: Log;
   readonly metrics: Metrics;
 }

@@ -8,6 +8,7 @@ import { SqlError } from "../../base/sql-error.ts";
 import type {
   DdlPlan,
   InsertPlan,
+  InsertQueryPlan,
   LogicalPlan,
   QueryPlan,
   TransactionModes,
@@ -29,13 +30,15 @@ import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import { drawValues } from "./generated-values.ts";
+import { runInsertQuery } from "./inserted-rows.ts";
+import type { InsertingSession } from "./inserted-rows.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
 import { StatementDescriptions } from "./statement-descriptions.ts";
 
 export interface StatementRequest {
-  readonly plan: QueryPlan | InsertPlan | DdlPlan;
+  readonly plan: QueryPlan | InsertPlan | InsertQueryPlan | DdlPlan;
   readonly protocol: FragmentProtocol;
   /** The client's columns in its formats. Asked for only where several placements answer, or formats may be binary. */
   readonly output: (signal: AbortSignal) => Promise<readonly ColumnDescription[] | undefined>;
@@ -168,9 +171,13 @@ export class StatementRunner {
     isExplicit: boolean,
     signal: AbortSignal,
   ): Promise<Transaction> {
-    const { defaultIsolation } = await this.environment(signal);
+    const { defaultIsolation, isReadOnlyByDefault } = await this.environment(signal);
     return this.transaction.begin(
-      { ...modes, isolation: modes.isolation ?? meaningful(defaultIsolation) },
+      {
+        ...modes,
+        isolation: modes.isolation ?? meaningful(defaultIsolation),
+        readOnly: modes.readOnly ?? (isReadOnlyByDefault ? true : undefined),
+      },
       isExplicit,
     );
   }
@@ -184,6 +191,9 @@ export class StatementRunner {
       case "insert":
         yield* this.#runRows(request, plan, signal);
         break;
+      case "insertQuery":
+        yield* runInsertQuery({ ...request, plan }, this.#insertingSession(), signal);
+        break;
       case "ddl":
         yield* plan.transactional
           ? this.#runDdl(request, plan, signal)
@@ -194,6 +204,15 @@ export class StatementRunner {
     }
   }
 
+  #insertingSession(): InsertingSession {
+    return {
+      statement: (sql, types, signal) => this.descriptions.statement(sql, types, signal),
+      environment: (signal) => this.environment(signal),
+      planContext: (types, signal) => this.planContext(types, signal),
+      run: (request, signal) => this.run(request, signal),
+    };
+  }
+
   async *#runRows(
     request: StatementRequest,
     plan: QueryPlan | InsertPlan,
@@ -201,10 +220,11 @@ export class StatementRunner {
   ): ResultStream {
     const startedMs = performance.now();
     const physical = await this.bind(plan, request.protocol, signal);
-    const needsBlock = physical.fragments.length > 1 && physical.access === "write";
+    const route = routeOf(physical);
+    const isSpread = physical.fragments.length > 1 || physical.pulls.length > 0;
+    const needsBlock = isSpread && physical.access === "write";
     const transaction = await this.#blockFor(request, needsBlock, signal);
-    const isGathered = physical.gather.kind !== "passThrough";
-    const isDescribed = isGathered || request.protocol.kind === "extended";
+    const isDescribed = route !== "single" || request.protocol.kind === "extended";
     const output = physical.returnsRows && isDescribed ? await request.output(signal) : undefined;
     const { translations, catalog, map } = this.#services.topology();
     const { extraFloatDigits } = await this.environment(signal);
@@ -213,9 +233,10 @@ export class StatementRunner {
       types: { byOid: catalog.types, extraFloatDigits },
       catalogEpoch: catalog.epoch,
       catalog: map.catalog,
+      databaseGatherBytesMax: this.#services.databaseGatherBytesMax,
+      metrics: this.#services.metrics,
     });
     const { metrics } = this.#services;
-    const route = isGathered ? "scatter" : "single";
     const kind = plan.kind === "insert" ? "insert" : physical.access;
     metrics.increment("colonnade_statements_total", { kind, route });
     try {
@@ -350,6 +371,12 @@ export class StatementRunner {
   }
 }
 
+/** For metrics: what one placement answers alone, what the proxy gathers, and what the catalog database does. */
+function routeOf({ pulls, gather }: PhysicalPlan): "single" | "scatter" | "database gather" {
+  if (pulls.length > 0) return "database gather";
+  return gather.kind === "passThrough" ? "single" : "scatter";
+}
+
 /** Read committed is what a transaction has anyway: naming it would only lengthen each BEGIN. */
 function meaningful(isolation: TransactionModes["isolation"]): TransactionModes["isolation"] {
   return isolation === "repeatable read" || isolation === "serializable" ? isolation : undefined;
@@ -361,4 +388,7 @@ function setsSequence(plan: QueryPlan | InsertPlan): boolean {
   );
 }
 
-export type RowsPlan = Extract<LogicalPlan, { kind: "query" | "insert" | "ddl" }>;
+export type RowsPlan = Extract<
+  LogicalPlan,
+  { kind: "query" | "insert" | "insertQuery" | "ddl" }
+>;

@@ -1,0 +1,183 @@
+/**
+ * Runs a plan whose rows are gathered in the catalog database: its temporary tables are made
+ * and filled, then the rest of the statement runs over them and its rows are the client's.
+ *
+ *     shards  ── rows, binary ──▶  COPY pg_temp.colonnade_pull_0 ...   one table after the other,
+ *     catalog ── INSERT ... SELECT ──▶                                 all databases at once
+ *                                  ALTER TABLE ... RENAME
+ *     client  ◀── rows, as they come ──  the finish
+ *
+ * It knows which backend holds the tables and nothing of why the planner wants them.
+ */
+import { invariant } from "../../../base/invariant.ts";
+import { SqlError } from "../../../base/sql-error.ts";
+import type { ColumnDescription } from "../../protocol/backend/row-description.ts";
+import type { DatabaseRows } from "../database-rows.ts";
+import { fragmentRequest } from "../execution-request.ts";
+import type { ExecutionRequest, ExecutorOptions } from "../execution-request.ts";
+import { Notices } from "../notices.ts";
+import type { ResultStream } from "../result-event.ts";
+import { runFragment } from "../run-fragment.ts";
+import { markWritten, Scatter } from "../scatter.ts";
+import type { ScatterEnd, ScatterFragment } from "../scatter.ts";
+import type { SessionBackends } from "../session-backends.ts";
+import type { ShardRows } from "../shard-rows.ts";
+import type { Transaction } from "../transaction.ts";
+import { CopyBudget } from "./copy-budget.ts";
+import { fillTable, isRead, pullProtocol } from "./fill-table.ts";
+import { openGatherBlock } from "./gather-block.ts";
+import type { GatherBlock } from "./gather-block.ts";
+import { fillingName, finishTable } from "./temporary-table.ts";
+
+export interface DatabaseGatherParts {
+  readonly backends: SessionBackends;
+  readonly options: ExecutorOptions;
+  readonly transaction: Transaction | undefined;
+  readonly signal: AbortSignal;
+  /** How the databases that were read are left where the gather fails by `error`. */
+  readonly endAfter: (error: unknown) => ScatterEnd;
+}
+
+export async function* databaseGather(
+  request: ExecutionRequest,
+  parts: DatabaseGatherParts,
+): ResultStream {
+  const { backends, options, transaction, signal } = parts;
+  invariant(
+    transaction !== undefined || request.plan.access === "read",
+    "a gather that writes runs in a transaction",
+  );
+  const notices = new Notices();
+  const block = await openGatherBlock(transaction, { backends, catalog: options.catalog, signal });
+  let tag: string | undefined;
+  try {
+    await fillTables(request, parts, block, notices);
+    for await (const event of finish(request, parts, block)) {
+      yield* notices.take();
+      if (event.kind === "complete") tag = event.tag;
+      else yield event;
+    }
+  } finally {
+    await block.close();
+  }
+  yield* notices.take();
+  if (tag !== undefined) yield { kind: "complete", tag };
+}
+
+async function fillTables(
+  { plan, protocol }: ExecutionRequest,
+  { backends, options, transaction, signal, endAfter }: DatabaseGatherParts,
+  block: GatherBlock,
+  notices: Notices,
+): Promise<void> {
+  const onNotice = (bytes: Buffer): void => notices.add(bytes);
+  const asked = plan.pulls.map((pull): readonly ScatterFragment[] => {
+    const remote = pull.fragments.filter((fragment) => !isRead(fragment, { block, options }));
+    const pulled = pullProtocol(pull, protocol);
+    return remote.map((fragment) => ({
+      fragment,
+      request: fragmentRequest(fragment, pulled, true, options),
+    }));
+  });
+  const scatter = await Scatter.open(asked.flat(), {
+    backends,
+    transaction,
+    catalog: options.catalog,
+    access: plan.access,
+    isOneSnapshot: true,
+    onNotice,
+    signal,
+  });
+  const budget = new CopyBudget(options.databaseGatherBytesMax);
+  let end: ScatterEnd = "failed";
+  try {
+    for (const database of scatter.databases) database.start();
+    const remote = new RemoteRows(scatter.databases);
+    for (const [index, pull] of plan.pulls.entries()) {
+      const table = fillingName(index);
+      const rows = remote.next(asked[index] ?? []);
+      const filling = { pull, table, block, protocol, budget, options, onNotice, signal };
+      await fillTable(rows, filling);
+    }
+    end = "done";
+  } catch (error) {
+    end = endAfter(error);
+    throw error;
+  } finally {
+    await scatter.close(end);
+    options.metrics.increment("colonnade_gather_copied_bytes_total", {}, budget.copiedBytes);
+  }
+}
+
+/** Each database's fragments follow each other in the order of the pulls: every pull takes its own off the front. */
+class RemoteRows {
+  readonly #left: readonly { readonly rows: DatabaseRows; taken: number }[];
+
+  constructor(databases: readonly DatabaseRows[]) {
+    this.#left = databases.map((rows) => ({ rows, taken: 0 }));
+  }
+
+  /** One for each database that answers some of the fragments. */
+  next(fragments: readonly ScatterFragment[]): readonly ShardRows[] {
+    const shards: ShardRows[] = [];
+    for (const each of this.#left) {
+      const { database } = each.rows.connection;
+      const count = fragments.filter(({ fragment }) => fragment.database === database).length;
+      const own = each.rows.results.slice(each.taken, each.taken + count);
+      each.taken += count;
+      if (own.length > 0) shards.push(each.rows.chained(own));
+    }
+    return shards;
+  }
+}
+
+/** The tables get their names, and the client its rows. */
+async function* finish(
+  { plan, protocol, output, describe }: ExecutionRequest,
+  { options, signal }: DatabaseGatherParts,
+  block: GatherBlock,
+): ResultStream {
+  const [fragment, ...others] = plan.fragments;
+  invariant(
+    fragment !== undefined && others.length === 0 && fragment.database === options.catalog,
+    "a database gather ends with one text for the catalog database",
+  );
+  invariant(output !== undefined, "the client's columns are known before rows are gathered");
+  const statements = plan.pulls.flatMap((pull, index) => finishTable(fillingName(index), pull));
+  await block.connection.query(statements.join("; "));
+  block.tables.clear();
+  for (const { table } of plan.pulls) block.tables.add(table);
+  signal.throwIfAborted();
+
+  if (plan.access === "write") markWritten(block.participant, undefined);
+  const once = protocol.kind === "extended" ? { ...protocol, keepPrepared: false } : protocol;
+  const text = fragmentRequest(fragment, once, true, options);
+  for await (const event of runFragment(block.connection, text)) {
+    if (event.kind === "columns") {
+      checkTypes(event.columns, output);
+      if (describe) yield { kind: "columns", columns: output };
+      continue;
+    }
+    if (event.kind === "complete" && plan.access === "write")
+      markWritten(block.participant, event.tag);
+    yield event;
+  }
+}
+
+/** The client reads rows by what it was told of its own statement: others must never reach it. */
+function checkTypes(
+  columns: readonly ColumnDescription[],
+  output: readonly ColumnDescription[],
+): void {
+  const differing = output.findIndex(
+    ({ typeOid, format }, index) =>
+      columns[index]?.typeOid !== typeOid || columns[index].format !== format,
+  );
+  if (columns.length === output.length && differing === -1) return;
+  throw new SqlError(
+    "gather_result_differs",
+    columns.length === output.length
+      ? `column "${output[differing]?.name}" has another type over temporary tables than over the tables themselves`
+      : `the statement has ${columns.length} columns over temporary tables and ${output.length} over the tables themselves`,
+  );
+}
