@@ -41,15 +41,12 @@ export function planAggregates(node: SelectStmt, level: Level, scattered: Scatte
   const { outputs, sort, limit, isSortKnown } = plain;
   const parts = aggregates.flatMap(({ calls }) => calls);
   const hiddenOutputs = outputs.length - level.outputs.length;
-  // One group of known types is neither too much nor unable to be compared.
-  const mayRefuse = columns.groups.length > 0 || !isSortKnown || comparers.includes("unknown");
   return {
     gather: { kind: "aggregate", groupBy: columns.keys(), outputs, sort, hiddenOutputs, limit },
     rewritten: selectNode(columns.select(node, parts)),
-    overflow: mayRefuse
-      ? (unlessRefused(() => gatherBy("in the database")) ??
-        (isSortKnown ? undefined : unlessRefused(() => gatherBy("in the proxy"))))
-      : undefined,
+    overflow:
+      unlessRefused(() => gatherBy("in the database")) ??
+      (isSortKnown ? undefined : unlessRefused(() => gatherBy("in the proxy"))),
   };
 }
 
@@ -64,16 +61,13 @@ export function groupColumns(node: SelectStmt, level: Level, { context }: Scatte
   );
 }
 
-/** What the proxy may be unable to compare, PostgreSQL compares, where it can put the aggregates together as well. */
+/** PostgreSQL puts together what it can: it compares any values, and groups as many as there are. */
 function groupsByComparers(
   comparers: readonly Comparer[],
   gatherBy: (grouping: Grouping) => DatabaseGather,
 ): DatabaseGather {
   if (comparers.includes("database")) return gatherBy("in the database");
-  const again = comparers.includes("unknown")
-    ? unlessRefused(() => gatherBy("in the database"))
-    : undefined;
-  return again ?? gatherBy("in the proxy");
+  return unlessRefused(() => gatherBy("in the database")) ?? gatherBy("in the proxy");
 }
 
 interface PlainStatement {

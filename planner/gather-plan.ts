@@ -95,11 +95,10 @@ function planRows(node: SelectStmt, level: Level, scattered: Scattered): GatherP
     const column = output ?? level.outputs.length + hidden.indexOf(item);
     return { column, descending, nullsFirst, collation };
   });
-  const isKnown = items.every(({ comparedBy }) => comparedBy === "proxy");
   return {
     gather: { kind: "merge", sort, hiddenColumns: hidden.length, limit },
     rewritten: hidden.length === 0 ? undefined : withHiddenColumns(node, hidden),
-    overflow: isKnown ? undefined : unlessRefused(inRows),
+    overflow: unlessRefused(inRows),
   };
 }
 
