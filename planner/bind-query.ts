@@ -78,16 +78,26 @@ function settledPlaces(
   gather: DatabaseGather,
   binding: Binding,
 ): readonly Place[] | undefined {
-  if (plan.routing.kind !== "byPulls") {
-    const places = placesOf(plan, binding);
-    if (places.length === 1) return places;
-  }
+  const pinned = pinnedPlaces(plan.routing, binding);
+  if (pinned?.length === 1) return pinned;
   const [first, ...others] = gather.pulls.flatMap(({ routing }) =>
     placesOf({ routing, scatterRefusal: undefined }, binding),
   );
   if (first?.placement === undefined) return undefined;
   const isOne = others.every(({ placement }) => placement?.id === first.placement?.id);
   return isOne ? [first] : undefined;
+}
+
+/** Where the statement's own routing sends it; undefined where its pins do not tell. */
+function pinnedPlaces(routing: Routing, binding: Binding): readonly Place[] | undefined {
+  if (routing.kind === "byPulls") return undefined;
+  if (routing.kind === "shardKeys" && routing.alsoPinned.length > 0) {
+    const colocation = currentColocation(routing.colocation, binding.map);
+    const found = pinnedTogether(routing, colocation, binding);
+    // The places of the first colocation say nothing of where the others' rows are.
+    if (found === "unproven" || "apart" in found) return undefined;
+  }
+  return placesOf({ routing, scatterRefusal: undefined }, binding);
 }
 
 function bindDatabaseGather(
@@ -118,7 +128,8 @@ function bindDatabaseGather(
 
 type Routed = Pick<QueryPlan, "routing" | "scatterRefusal">;
 
-function placesOf(plan: Routed, { parameters, map }: Binding): readonly Place[] {
+function placesOf(plan: Routed, binding: Binding): readonly Place[] {
+  const { map } = binding;
   const { routing } = plan;
   switch (routing.kind) {
     case "home":
@@ -130,7 +141,7 @@ function placesOf(plan: Routed, { parameters, map }: Binding): readonly Place[] 
     case "byPulls":
       throw new InvariantViolation("a statement that only its pulls route has no place of its own");
     default: {
-      const placements = placementsOf(routing, plan, parameters, map);
+      const placements = placementsOf(routing, plan, binding);
       if (placements.length > 1 && plan.scatterRefusal !== undefined)
         throw spansPlacements(plan, placements);
       return placements.map((placement) => ({ database: placement.database, placement }));
@@ -147,11 +158,10 @@ type ShardedRouting = Exclude<
 function placementsOf(
   routing: ShardedRouting,
   plan: Routed,
-  parameters: readonly BoundParameter[],
-  map: ShardMap,
+  binding: Binding,
 ): readonly Placement[] {
-  const colocation = currentColocation(routing.colocation, map);
-  const found = wantedPlacements(routing, colocation, parameters, map);
+  const colocation = currentColocation(routing.colocation, binding.map);
+  const found = wantedPlacements(routing, colocation, binding);
   if (found === "unproven") {
     if (plan.scatterRefusal !== undefined) throw notProven(plan);
     return colocation.placements;
@@ -163,12 +173,15 @@ function placementsOf(
 function wantedPlacements(
   routing: ShardedRouting,
   colocation: Colocation,
-  parameters: readonly BoundParameter[],
-  map: ShardMap,
+  binding: Binding,
 ): KeyPlacements {
+  const { parameters } = binding;
   switch (routing.kind) {
-    case "shardKeys":
-      return pinnedTogether(routing, colocation, parameters, map);
+    case "shardKeys": {
+      const found = pinnedTogether(routing, colocation, binding);
+      if (found !== "unproven" && "apart" in found) throw liesApart(found.apart, colocation);
+      return found;
+    }
     case "keyArray":
       return placementsOfArray(colocation, routing.parameter, routing.typeOid, parameters);
     case "keyRange": {
@@ -193,9 +206,8 @@ function wantedPlacements(
 function pinnedTogether(
   routing: Extract<Routing, { kind: "shardKeys" }>,
   colocation: Colocation,
-  parameters: readonly BoundParameter[],
-  map: ShardMap,
-): KeyPlacements {
+  { parameters, map }: Binding,
+): KeyPlacements | Apart {
   const placements = placementsOfKeys(colocation, routing.keys, parameters);
   if (placements === "unproven" || routing.alsoPinned.length === 0) return placements;
   const together = new Set(placements);
@@ -206,23 +218,32 @@ function pinnedTogether(
       parameters,
     );
     if (found === "unproven") return found;
-    for (const placement of found) together.add(placementBeside(placement, colocation));
+    for (const placement of found) {
+      const beside = placementBeside(placement, colocation);
+      if (beside === undefined) return { apart: placement };
+      together.add(beside);
+    }
   }
   return together;
 }
 
+/** A placement that has none of the first colocation beside it. */
+interface Apart {
+  readonly apart: Placement;
+}
+
 /** The same database and schema as a placement of another colocation. */
-function placementBeside(placement: Placement, colocation: Colocation): Placement {
-  const beside = colocation.placements.find(
+function placementBeside(placement: Placement, colocation: Colocation): Placement | undefined {
+  return colocation.placements.find(
     ({ database, schema }) => database === placement.database && schema === placement.schema,
   );
-  if (beside !== undefined) return beside;
-  throw new SqlError(
+}
+
+function liesApart(placement: Placement, colocation: Colocation): SqlError {
+  return new SqlError(
     "statement_spans_placements",
     `the statement's tables lie in placement "${placement.id}" and in others`,
-    {
-      detail: `Colocation "${colocation.name}" has no placement there.`,
-    },
+    { detail: `Colocation "${colocation.name}" has no placement there.` },
   );
 }
 

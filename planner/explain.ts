@@ -4,11 +4,13 @@
  */
 import { unreachable } from "../base/invariant.ts";
 import type { Colocation } from "../shardmap/shard-map.ts";
+import { boundPullTree, databaseGatherTree } from "./explain/database-gather.ts";
 import { gatherLabel } from "./explain/gather-label.ts";
 import { routingLabel, termLabel } from "./explain/routing-label.ts";
 import { printTree, type Tree } from "./explain/tree.ts";
 import type {
   DdlPlan,
+  Gather,
   InsertPlan,
   LogicalPlan,
   QueryPlan,
@@ -68,16 +70,25 @@ function logicalTree(plan: LogicalPlan): Tree {
 }
 
 function queryTree(plan: QueryPlan): Tree {
+  const { overflowGather } = plan;
   const children = [
     leaf(`route ${routingLabel(plan.routing)}`),
     plan.scatterRefusal === undefined
-      ? leaf(`gather ${gatherLabel(plan.gather)}`)
+      ? gatherTree(plan.gather)
       : leaf(`one placement only (${plan.scatterRefusal.id})`),
     sqlLeaf(plan.template.sql),
   ];
   if (plan.scatterTemplate !== undefined)
     children.push(leaf(`sql of several placements: ${plan.scatterTemplate.sql}`));
+  if (overflowGather !== undefined)
+    children.push(databaseGatherTree("where that is not able to, gather", overflowGather));
   return { label: `query ${plan.rule} (${plan.access})`, children };
+}
+
+function gatherTree(gather: Gather): Tree {
+  return gather.kind === "database"
+    ? databaseGatherTree("gather", gather)
+    : leaf(`gather ${gatherLabel(gather)}`);
 }
 
 function insertTree(plan: InsertPlan): Tree {
@@ -141,7 +152,11 @@ function physicalTree(plan: PhysicalPlan): Tree {
   });
   return {
     label: `${access} on ${count} (map version ${mapVersion})`,
-    children: [...leaves, leaf(`gather ${boundGatherLabel(plan)}`)],
+    children: [
+      ...plan.pulls.map(boundPullTree),
+      ...leaves,
+      leaf(`gather ${boundGatherLabel(plan)}`),
+    ],
   };
 }
 

@@ -10,13 +10,15 @@ import type { Node } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
 import type { Analysis, Level } from "./analyze/model.ts";
 import { PlacementRules } from "./analyze/placement-rules.ts";
-import type { Pin, Unit } from "./analyze/units.ts";
+import type { Unit } from "./analyze/units.ts";
 import { mayWrite } from "./function-rules.ts";
 import type { KeyClasses } from "./analyze/shape.ts";
 import { planGather, type GatherPlan, type Scattered } from "./gather-plan.ts";
-import type { DatabaseGather, Gather, PinnedKeys, QueryPlan, Routing } from "./logical-plan.ts";
+import { gatherTables } from "./database-gather/tables.ts";
+import type { DatabaseGather, Gather, QueryPlan, Routing } from "./logical-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
+import { pinRouting, settledRouting } from "./pin-routing.ts";
 import { PlanRefused, placeRefusal, refuse, type RefusalDraft } from "./refusal.ts";
 import { returnsRows, templateWith } from "./statement-text.ts";
 import { limitEdits } from "./row-limit.ts";
@@ -40,22 +42,67 @@ export function routeSharded(
     template,
     returnsRows: returnsRows(statement.node),
   };
+  const overTables = (): TablesGather => planTables(statement, analysis, rules, context);
   if (scatter.kind === "possible") {
     const { kind: _, ...plan } = scatter;
-    return { ...whole, ...plan, scatterRefusal: undefined };
+    const overflowGather =
+      plan.overflowGather ?? (mayOverflow(plan.gather) ? overTables().gather : undefined);
+    return { ...whole, ...plan, overflowGather, scatterRefusal: undefined };
   }
   const settlement = rules.settle(root, [], true);
   const routing = settlement.kind === "settled" ? settledRouting(settlement.pins) : undefined;
-  if (routing === undefined) throw new PlanRefused(scatter.refusal);
+  const unscattered = { ...whole, scatterTemplate: undefined, overflowGather: undefined };
+  const { gather, refusal } = overTables();
+  if (gather !== undefined) {
+    return {
+      ...unscattered,
+      rule: routing === undefined ? "gatherTables" : settledRule(routing),
+      routing: routing ?? { kind: "byPulls" },
+      gather,
+      scatterRefusal: undefined,
+    };
+  }
+  if (routing === undefined) throw new PlanRefused(refusal ?? scatter.refusal);
   return {
-    ...whole,
-    rule: routing.kind === "noRows" ? "noRowsWhenNull" : "pinByShardKey",
+    ...unscattered,
+    rule: settledRule(routing),
     routing,
     gather: isWrite(statement.node) ? { kind: "counts" } : { kind: "concat", limit: undefined },
-    scatterTemplate: undefined,
-    overflowGather: undefined,
     scatterRefusal: placeRefusal(scatter.refusal, statement),
   };
+}
+
+function settledRule(routing: Routing): string {
+  return routing.kind === "noRows" ? "noRowsWhenNull" : "pinByShardKey";
+}
+
+/** What a streamed gather holds until it answers, or the order it needs, may be too much for it. */
+function mayOverflow({ kind }: Gather): boolean {
+  return kind === "merge" || kind === "aggregate";
+}
+
+interface TablesGather {
+  readonly gather: DatabaseGather | undefined;
+  /** Why there is none, where the statement is of the kind that might have one. */
+  readonly refusal: RefusalDraft | undefined;
+}
+
+/** A SELECT that leaves everything as it is may run over copies of the rows. */
+function planTables(
+  statement: ParsedStatement,
+  analysis: Analysis,
+  rules: PlacementRules,
+  context: PlanContext,
+): TablesGather {
+  if (!("SelectStmt" in statement.node) || mayWrite(analysis))
+    return { gather: undefined, refusal: undefined };
+  try {
+    const gather = gatherTables(statement, analysis, rules, context);
+    return { gather, refusal: undefined };
+  } catch (error) {
+    if (error instanceof PlanRefused) return { gather: undefined, refusal: error.draft };
+    throw error;
+  }
 }
 
 type Scatter =
@@ -122,7 +169,8 @@ function templateOfPlacements(
   );
 }
 
-function scatteredRouting(
+/** Every placement, or fewer by what the roots' keys are pinned to or lie between. */
+export function scatteredRouting(
   level: Level,
   roots: readonly Unit[],
   rules: PlacementRules,
@@ -143,45 +191,6 @@ function scatteredRouting(
     rule: "scatter",
     routing: { kind: "allShards", colocation, because: "no shard key in predicate" },
   };
-}
-
-/** All pins must turn out to lie in one placement; an array beside other pins cannot be told, and pins nothing. */
-function settledRouting(pins: readonly Pin[]): Routing | undefined {
-  const distinct = [...new Map(pins.map((pin) => [pinIdentity(pin), pin])).values()];
-  const keyed = distinct.filter((pin) => pin.kind === "keys");
-  const [only] = distinct;
-  if (only === undefined) return undefined;
-  if (distinct.length === 1) return pinRouting(only, []);
-  if (keyed.length !== distinct.length) return undefined;
-  const possible = keyed.filter((pin) => !isNull(pin));
-  const [first, ...rest] = possible;
-  return first === undefined ? pinRouting(only, []) : pinRouting(first, rest);
-}
-
-function pinIdentity(pin: Pin): string {
-  return JSON.stringify([pin.colocation.name, pin.kind === "keys" ? pin.keys : pin.parameter]);
-}
-
-function pinRouting(pin: Pin, alsoPinned: readonly PinnedKeys[]): Routing {
-  const { colocation } = pin;
-  if (pin.kind === "array")
-    return { kind: "keyArray", colocation, parameter: pin.parameter, typeOid: pin.typeOid };
-  if (isNull(pin)) return { kind: "noRows", colocation };
-  return {
-    kind: "shardKeys",
-    colocation,
-    keys: pin.keys.filter((tuple) => !hasNull(tuple)),
-    alsoPinned,
-  };
-}
-
-/** A key equals NULL in no row. */
-function isNull(pin: Pin): boolean {
-  return pin.kind === "keys" && pin.keys.every(hasNull);
-}
-
-function hasNull(tuple: readonly { readonly kind: string }[]): boolean {
-  return tuple.some(({ kind }) => kind === "null");
 }
 
 /** Writes may reach sharded tables only, and only through UPDATE and DELETE. */

@@ -135,10 +135,10 @@ export class PlacementRules {
         ),
       );
     }
-    const all = this.#unitsOf(level);
+    const all = this.unitsOf(level);
     if (all.every(({ source }) => source.isFilter)) return bound(this.#withoutUnit(level));
     const isConnected = this.#rootsOf(all, level).length > 0;
-    const units = isConnected ? all : all.filter((unit) => !this.#isTiedInside(unit, all));
+    const units = isConnected ? all : all.filter((unit) => !this.isTiedInside(unit, all));
     const roots = this.#rootsOf(units, level);
     if (roots.length === 0)
       return bound(this.#fullJoinRefusal(level, all) ?? this.#unconnected(all, level));
@@ -197,7 +197,8 @@ export class PlacementRules {
     return content.kind === "query" && this.readsSharded(content.level);
   }
 
-  #unitsOf(level: Level): readonly Unit[] {
+  /** The sources of a level whose rows are spread by a key. */
+  unitsOf(level: Level): readonly Unit[] {
     return level.sources.flatMap((source) => this.#unitOf(source) ?? []);
   }
 
@@ -222,7 +223,7 @@ export class PlacementRules {
   }
 
   /** A LATERAL sub-select that ties its own tables to the other units of its level. */
-  #isTiedInside({ source }: Unit, units: readonly Unit[]): boolean {
+  isTiedInside({ source }: Unit, units: readonly Unit[]): boolean {
     if (source.content.kind !== "query") return false;
     const others = units.filter((unit) => unit.source !== source);
     return this.settle(source.content.level, others, false).kind === "settled";

@@ -3,7 +3,7 @@
  * at a time: groups, windows and duplicates do where the whole shard key tells them apart.
  */
 import type { FuncCall, Node, SelectStmt, WindowDef } from "@pgsql/types";
-import { nameParts } from "../ast.ts";
+import { nameParts, walkNodes } from "../ast.ts";
 import { refusal, type RefusalDraft } from "../refusal.ts";
 import type { Column, Level } from "./model.ts";
 
@@ -26,6 +26,19 @@ export function groupItems(level: Level, node: SelectStmt): readonly GroupItem[]
     items.push(item);
   }
   return items;
+}
+
+/** Every column that GROUP BY names, in grouping sets too. */
+export function groupedColumns(level: Level): readonly Column[] {
+  if (level.statement.kind !== "select") return [];
+  const columns: (Column | undefined)[] = [];
+  const { groupClause = [] } = level.statement.node;
+  for (const expression of groupClause) columns.push(groupItem(expression, level)?.column);
+  walkNodes(groupClause, ({ kind, body }) => {
+    if (kind === "ColumnRef") columns.push(level.columnOf({ ColumnRef: body }));
+    return true;
+  });
+  return columns.filter((column) => column !== undefined);
 }
 
 /** GROUP BY takes a bare name for an input column first, then for an output (parse_clause.c, findTargetlistEntrySQL92). */

@@ -2,6 +2,7 @@
 import { SqlError } from "../../base/sql-error.ts";
 import type {
   AggregateOutput,
+  DatabaseGather,
   Gather,
   KeyTerm,
   KeyTuple,
@@ -12,7 +13,8 @@ import type {
   SortCollation,
 } from "../../planner/logical-plan.ts";
 import { explainLogical } from "../../planner/explain.ts";
-import type { PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
+import { renderTemplate } from "../../planner/sql-template.ts";
 
 export function printError(error: unknown): string {
   if (!(error instanceof SqlError)) throw error;
@@ -29,10 +31,12 @@ export function printPlan(plan: LogicalPlan): string {
   if (plan.scatterRefusal === undefined) lines.push(`gather ${printGather(plan.gather)}`);
   else lines.push(`one placement: ${plan.scatterRefusal.id}`);
   if (plan.scatterTemplate !== undefined) lines.push(`placements run ${plan.scatterTemplate.sql}`);
+  if (plan.gather.kind === "database") lines.push(...printDatabaseGather(plan.gather));
+  if (plan.overflowGather !== undefined) lines.push(`overflow ${printGather(plan.overflowGather)}`);
   return lines.join("\n");
 }
 
-function printRouting({ routing }: QueryPlan): string {
+function printRouting({ routing }: Pick<QueryPlan, "routing">): string {
   switch (routing.kind) {
     case "home":
       return `home ${routing.database} (${routing.because})`;
@@ -87,9 +91,21 @@ function printGather(gather: Gather): string {
       const hidden = gather.hiddenOutputs === 0 ? "" : ` hidden ${gather.hiddenOutputs}`;
       return `aggregate by (${groups}) giving ${gather.outputs.map(printOutput).join(", ")}${sort === "" ? "" : ` sorted by ${sort}`}${hidden}${printLimit(gather.limit)}`;
     }
+    case "database":
+      return `database ${gather.rule}`;
     default:
       return gather.kind;
   }
+}
+
+function printDatabaseGather({ pulls, finish }: DatabaseGather): readonly string[] {
+  const lines = pulls.flatMap((pull) => [
+    `pull ${pull.table} (${pull.columns.join(", ")})${pull.primaryKey.length === 0 ? "" : ` key (${pull.primaryKey.join(", ")})`} ${printRouting(pull)}`,
+    ...(pull.gather.kind === "concat" ? [] : [`  ${printGather(pull.gather)}`]),
+    `  ${pull.template.sql}`,
+  ]);
+  const context = { placement: undefined, canonicalSchema: "public", limit: undefined };
+  return [...lines, `finish ${renderTemplate(finish, context).sql}`];
 }
 
 interface Sorted {
@@ -117,9 +133,13 @@ function printLimit(limit: RowLimit | undefined): string {
 }
 
 export function printPhysical(plan: PhysicalPlan): string {
-  const lines = plan.fragments.map(
-    ({ placementIds, rendered }) => `${placementIds.join(", ")}: ${rendered.sql}`,
-  );
+  const printFragment = ({ placementIds, rendered }: Fragment) =>
+    `${placementIds.join(", ")}: ${rendered.sql}`;
+  const pulls = plan.pulls.flatMap(({ table, fragments }) => [
+    `pull ${table}`,
+    ...fragments.map((fragment) => `  ${printFragment(fragment)}`),
+  ]);
+  const lines = [...pulls, ...plan.fragments.map(printFragment)];
   const { gather } = plan;
   const bounds =
     gather.kind === "gather"

@@ -1,0 +1,86 @@
+/**
+ * Conditions on a table's shard key that follow from another table's: with
+ * `o.user_id = u.id AND u.id IN (7, 9)` no order but those of 7 and 9 takes part, so no
+ * other is copied.
+ */
+import type { Node } from "@pgsql/types";
+import type { Catalog } from "../../shardmap/catalog.ts";
+import { TYPE_NAMES, typeOfColumn } from "../analyze/column-types.ts";
+import type { Column, Fact } from "../analyze/model.ts";
+import { equalColumns, type Unit } from "../analyze/units.ts";
+import type { KeyTerm } from "../logical-plan.ts";
+import { castNode, columnNode } from "../make-nodes.ts";
+
+/** ANDed. `tellsItsOwn`: what the statement says of the table's own columns is tested already. */
+export function keyConditions(
+  { key = [], source }: Unit,
+  facts: readonly Fact[],
+  tellsItsOwn: boolean,
+  catalog: Catalog,
+): readonly Node[] {
+  return key.flatMap((column) => {
+    const name = column.catalog?.name;
+    const stated = statedValues(column, facts);
+    if (name === undefined || stated === undefined) return [];
+    if (tellsItsOwn && stated.column.source === source) return [];
+    return membership(columnNode(name), stated, catalog) ?? [];
+  });
+}
+
+type Stated = Extract<Fact, { kind: "values" }>;
+
+/** The values of an equal column, the table's own first: it needs no second condition. */
+function statedValues(column: Column, facts: readonly Fact[]): Stated | undefined {
+  const equal = equalColumns(column, facts);
+  const stated = facts.filter(
+    (fact): fact is Stated => fact.kind === "values" && equal.has(fact.column),
+  );
+  return stated.find((fact) => fact.column.source === column.source) ?? stated[0];
+}
+
+function membership(column: Node, { column: of, values }: Stated, catalog: Catalog) {
+  if (values.kind === "array") {
+    const rexpr: Node = { ParamRef: { number: values.parameter } };
+    return { A_Expr: { kind: "AEXPR_OP_ANY" as const, name: EQUALS, lexpr: column, rexpr } };
+  }
+  const type = TYPE_OF.get(typeOfColumn(of, catalog));
+  const items = values.terms.flatMap((term) => valueNode(term, type) ?? []);
+  if (items.length !== values.terms.length) return undefined;
+  const rexpr: Node = { List: { items } };
+  return { A_Expr: { kind: "AEXPR_IN" as const, name: EQUALS, lexpr: column, rexpr } };
+}
+
+const EQUALS: Node[] = [{ String: { sval: "=" } }];
+
+const TYPE_OF: ReadonlyMap<number, string> = new Map(
+  [...TYPE_NAMES].map(([name, oid]) => [oid, name]),
+);
+
+/** `type` is the column's that the client compared the value with: it must be read as that here too. */
+function valueNode(term: KeyTerm, type: string | undefined): Node | undefined {
+  switch (term.kind) {
+    case "text":
+      return type === undefined
+        ? undefined
+        : castNode({ A_Const: { sval: { sval: term.text } } }, type);
+    case "null":
+      return { A_Const: { isnull: true } };
+    case "parameter": {
+      const parameter: Node = { ParamRef: { number: term.number } };
+      if (!term.isCast) return parameter;
+      const cast = TYPE_OF.get(term.typeOid);
+      return cast === undefined ? undefined : castNode(parameter, cast);
+    }
+    case "number":
+      return numberNode(term.text);
+    case "generated":
+      return undefined;
+  }
+}
+
+/** As the grammar reads it: an integer of 31 bits has a node of its own, and 0 an empty one. */
+function numberNode(text: string): Node {
+  const isInteger = /^-?[0-9]{1,10}$/.test(text) && Math.abs(Number(text)) <= 0x7fff_ffff;
+  if (!isInteger) return { A_Const: { fval: { fval: text } } };
+  return { A_Const: { ival: Number(text) === 0 ? {} : { ival: Number(text) } } };
+}
