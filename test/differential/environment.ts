@@ -25,14 +25,18 @@ export interface Environment extends AsyncDisposable {
 const PLAIN = "plain";
 const TWIN = "twin";
 
-/**
- * The databases' default collation is ICU's English: text sorts as no byte order does, so
- * a merge by bytes would show.
- */
-const CREATE_DATABASE =
-  "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'";
+/** The databases' default collation. Some columns have `C` or an ICU collation of their own. */
+export const COLLATIONS = ["icu", "embedded"] as const;
+export type DefaultCollation = (typeof COLLATIONS)[number];
 
-export async function startEnvironment(): Promise<Environment> {
+const CREATE_DATABASE: Readonly<Record<DefaultCollation, string>> = {
+  /** ICU's English sorts as no byte order does, so that a merge by bytes would show. */
+  icu: "TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'",
+  /** What the embedded server's own databases have. */
+  embedded: "TEMPLATE template0",
+};
+
+export async function startEnvironment(collation: DefaultCollation = "icu"): Promise<Environment> {
   const stack = new AsyncDisposableStack();
   try {
     const first = stack.use(await startPostgres());
@@ -45,7 +49,7 @@ export async function startEnvironment(): Promise<Environment> {
       ["west", second],
     ]);
     for (const [name, server] of serverOf)
-      await server.query("postgres", `CREATE DATABASE ${name} ${CREATE_DATABASE}`);
+      await server.query("postgres", `CREATE DATABASE ${name} ${CREATE_DATABASE[collation]}`);
     const connect = (name: string): Promise<RawClient> =>
       connectTo(serverOf.get(name) as TestPostgres, name);
 

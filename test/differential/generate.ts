@@ -11,8 +11,10 @@ import { disguised, writeFailing } from "./failing.ts";
 import { TABLES } from "./tables.ts";
 import type { TableModel } from "./model.ts";
 import type { Random } from "./random.ts";
+import { composedSelect } from "./levels/levels.ts";
 import { writeSelect } from "./select.ts";
 import type { Call, Statement, Step } from "./statement.ts";
+import { writeComposed } from "./write-composed.ts";
 import { writeDelete, writeInsert, writeUpdate } from "./write.ts";
 
 /** One unit of work: steps that end outside of a transaction. */
@@ -45,7 +47,10 @@ function transaction(random: Random): Step[] {
   const begin = random.pick([
     "BEGIN",
     "BEGIN",
+    "BEGIN",
+    "BEGIN ISOLATION LEVEL READ COMMITTED",
     "START TRANSACTION",
+    "START TRANSACTION READ WRITE",
     "BEGIN ISOLATION LEVEL REPEATABLE READ",
     "BEGIN ISOLATION LEVEL SERIALIZABLE",
     "begin work",
@@ -94,6 +99,9 @@ function stepOf(random: Random, home?: string): Step {
 /** Changes of many rows: which of them fails first is open. */
 const MANY_ROWS = /^(DELETE|UPDATE)/;
 
+/** Of the SELECTs: levels within levels, beside the flat forms of `select.ts`. */
+const COMPOSED_PERCENT = 45;
+
 /** In the simple protocol the statement has no parameters. */
 function writeStatement(random: Random, isExtended: boolean, home?: string): Statement {
   const writing: Writing = { random, parameters: isExtended ? [] : undefined };
@@ -102,7 +110,9 @@ function writeStatement(random: Random, isExtended: boolean, home?: string): Sta
     [
       52,
       () => {
-        const { kind, sql, order } = writeSelect(writing, tables);
+        const { kind, sql, order } = random.chance(COMPOSED_PERCENT)
+          ? composedSelect(writing, tables)
+          : writeSelect(writing, tables);
         return statementOf(kind, sql, writing.parameters ?? [], {
           order,
           isWrite: /\bFOR (UPDATE|SHARE|NO KEY|KEY)/.test(sql),
@@ -112,6 +122,7 @@ function writeStatement(random: Random, isExtended: boolean, home?: string): Sta
     [20, () => change(writing, writeInsert(writing, random.pick(tables)))],
     [14, () => change(writing, writeUpdate(writing, random.pick(tables)))],
     [5, () => change(writing, writeDelete(writing, random.pick(tables)))],
+    [6, () => change(writing, writeComposed(writing, random.pick(tables)))],
     [
       7,
       () => {

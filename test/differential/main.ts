@@ -1,18 +1,19 @@
 /**
- * `npm run test:differential -- --seed N --statements N [--trace]`: one seeded run against
- * the proxy, printed. Exit code 1 where an answer differs.
+ * `npm run test:differential -- --seed N --statements N [--collation icu|embedded]
+ * [--trace]`: one seeded run against the proxy, printed. Exit code 1 where an answer differs.
  *
  * `--ignore REGEXP` goes past differences whose reason matches; `--twin` compares two plain servers instead, which shows what the harness itself adds.
  */
 import { parseArgs } from "node:util";
 import { startTestProxy } from "../support/proxy.ts";
-import { startEnvironment } from "./environment.ts";
+import { COLLATIONS, startEnvironment } from "./environment.ts";
 import { printReport, runDifferential } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     statements: { type: "string", default: "20000" },
+    collation: { type: "string", default: "icu" },
     differences: { type: "string", default: "20" },
     twin: { type: "boolean", default: false },
     ignore: { type: "string" },
@@ -23,7 +24,9 @@ const { values } = parseArgs({
 /** The end of the proxy's log, where something differed. */
 const LOG_CHARS = 2_000;
 
-await using environment = await startEnvironment();
+const collation = COLLATIONS.find((each) => each === values.collation);
+if (collation === undefined) throw new Error(`--collation is one of ${COLLATIONS.join(", ")}`);
+await using environment = await startEnvironment(collation);
 await using proxy = values.twin ? undefined : await startTestProxy(environment.mapYaml);
 const report = await runDifferential(environment, {
   seed: Number(values.seed),

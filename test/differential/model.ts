@@ -68,6 +68,9 @@ export type PlacementRule =
 
 export const DATABASES = ["main", "east", "west"] as const;
 
+/** The first of them: it holds the canonical tables, and views. */
+export const CATALOG_DATABASE = "main";
+
 const MAIN = { database: "main", schema: "public" };
 const EAST = { database: "east", schema: "public" };
 const WEST = { database: "west", schema: "public" };

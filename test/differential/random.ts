@@ -39,6 +39,11 @@ export class Random {
     return choices[this.next() % choices.length] as T;
   }
 
+  /** Undefined where there is nothing to pick from. */
+  pickIfAny<T>(choices: readonly T[]): T | undefined {
+    return choices.length === 0 ? undefined : this.pick(choices);
+  }
+
   /** Some of the choices in their order, at least one. */
   some<T>(choices: readonly T[], mostly = 50): T[] {
     const taken = choices.filter(() => this.chance(mostly));

@@ -1,7 +1,10 @@
 /** One seeded run: so many statements, whole tables compared every so often, and a report. */
+import { loadParser } from "../../planner/parse.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { compareContents } from "./contents.ts";
 import type { Environment } from "./environment.ts";
+import { printDistribution } from "./distribution.ts";
+import type { Distribution } from "./distribution.ts";
 import { writeInitialRows, writeUnit } from "./generate.ts";
 import { Random } from "./random.ts";
 import { Runner, alike } from "./runner.ts";
@@ -30,6 +33,7 @@ export interface Report {
   readonly refusals: ReadonlyMap<string, number>;
   readonly errors: ReadonlyMap<string, number>;
   readonly kinds: ReadonlyMap<string, Tally>;
+  readonly distribution: Distribution;
   readonly differences: readonly Difference[];
   readonly ignored: ReadonlyMap<string, number>;
   readonly tablesCompared: number;
@@ -43,6 +47,7 @@ export async function runDifferential(
   options: RunOptions,
 ): Promise<Report> {
   const { seed, statements, connectOther, differencesMax = 20 } = options;
+  await loadParser();
   const random = new Random(seed);
   const runner = new Runner(
     {
@@ -95,6 +100,7 @@ export async function runDifferential(
     refusals: runner.refusals,
     errors: runner.errors,
     kinds: runner.kinds,
+    distribution: runner.distribution,
     differences: runner.differences,
     ignored: runner.ignored,
     tablesCompared,
@@ -140,6 +146,7 @@ export function printReport(report: Report): string {
         ([kind, tally]) =>
           `  ${String(tally.answered).padStart(6)} / ${String(tally.refused).padEnd(6)} ${kind}`,
       ),
+    ...printDistribution(report.distribution),
     ...shortestOfEach(differences),
   ].join("\n");
 }

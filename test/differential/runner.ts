@@ -17,6 +17,8 @@ import type { Exchange, RawClient } from "../support/raw-client.ts";
 import { printItem, readAnswer } from "./answer.ts";
 import type { Item, TypeNames } from "./answer.ts";
 import { differenceOf, refusalOf } from "./compare.ts";
+import { DistributionTally } from "./distribution.ts";
+import { traitsOf } from "./features.ts";
 import type { Call, Statement, Step } from "./statement.ts";
 
 export interface Side {
@@ -52,6 +54,7 @@ export class Runner {
   readonly #history: string[] = [];
   readonly refusals = new Map<string, number>();
   readonly kinds = new Map<string, Tally>();
+  readonly distribution = new DistributionTally();
   readonly differences: Difference[] = [];
   /** Errors both sides gave alike, by SQLSTATE. */
   readonly errors = new Map<string, number>();
@@ -92,7 +95,7 @@ export class Runner {
       return this.#differs(step, kind, `the connection failed: ${answer.message}`, [], []);
     const actual = readAnswer(answer.messages, this.other.typeNames, opaque);
     const refusal = refusalOf(actual, hasExecution(step)) ?? this.#knownFailure(actual);
-    this.#count(kind, step.statements.length, refusal);
+    this.#count(kind, step.statements, refusal);
     if (refusal !== undefined) return "refused";
     const plain = await attempt(this.plain.client, bytes);
     if (plain instanceof Error) throw plain;
@@ -121,8 +124,10 @@ export class Runner {
     return undefined;
   }
 
-  #count(kind: string, statements: number, refusal: string | undefined): void {
+  #count(kind: string, sent: readonly Statement[], refusal: string | undefined): void {
     if (this.isFilling) return;
+    for (const statement of sent) this.distribution.add(traitsOf(statement), refusal);
+    const statements = sent.length;
     const tally = this.kinds.get(kind) ?? { answered: 0, refused: 0 };
     this.kinds.set(kind, tally);
     if (refusal === undefined) {

@@ -5,6 +5,7 @@
  * differ in nothing but the proxy's answers; DDL through the proxy has its own test.
  */
 import {
+  CATALOG_DATABASE,
   COLOCATIONS,
   DATABASES,
   GROUP_DATABASE,
@@ -13,6 +14,7 @@ import {
   identifier,
 } from "./model.ts";
 import { TABLES } from "./tables.ts";
+import { viewsSql } from "./views.ts";
 import type { TableModel } from "./model.ts";
 import type { RawClient } from "../support/raw-client.ts";
 
@@ -50,7 +52,9 @@ export function mapYaml(urls: ReadonlyMap<string, string>): string {
 
 /** All tables, in one database. */
 export async function createPlain(client: RawClient): Promise<void> {
-  await client.query(`${typesSql()}; ${inSchema("public", TABLES)}; ${shardCheckSql()}`);
+  await client.query(
+    `${typesSql()}; ${inSchema("public", TABLES)}; ${viewsSql()}; ${shardCheckSql()}`,
+  );
 }
 
 /** Canonical tables in the catalog database, and each placement's own. `clients` by the databases' names. */
@@ -62,6 +66,7 @@ export async function createSharded(clients: ReadonlyMap<string, RawClient>): Pr
       if (schema !== "public") await client.query(`CREATE SCHEMA ${schema}`);
       await client.query(inSchema(schema, tables));
     }
+    if (name === CATALOG_DATABASE) await client.query(viewsSql());
   }
 }
 

@@ -156,7 +156,7 @@ export const TABLES: readonly TableModel[] = [
     columns: [
       column("shop", "text"),
       column("nr", "integer"),
-      column("body", "text"),
+      column("body", "text", 'COLLATE "de-x-icu"'),
       column("stars", "smallint", "CHECK (stars BETWEEN -5 AND 5)"),
     ],
     constraints: ["FOREIGN KEY (shop) REFERENCES shops"],
@@ -341,7 +341,7 @@ export const TABLES: readonly TableModel[] = [
       column("country", "varchar(20)"),
       column("number", "integer"),
       column("nr", "smallint"),
-      column("place", "text"),
+      column("place", "text", 'COLLATE "und-x-icu"'),
     ],
     constraints: [],
     parent: { table: "parcels", columns: ["country", "number"] },

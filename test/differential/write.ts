@@ -2,7 +2,7 @@
 import { predicate, scalar, value, valueOrNull } from "./expressions.ts";
 import type { ScopeColumn, Writing } from "./expressions.ts";
 import { identifier } from "./model.ts";
-import { TABLES, tableNamed } from "./tables.ts";
+import { tableNamed } from "./tables.ts";
 import type { ColumnModel, TableModel } from "./model.ts";
 import { pinned } from "./select-source.ts";
 import { randomText } from "./values.ts";
@@ -16,7 +16,6 @@ export interface WrittenChange {
 
 export function writeInsert(writing: Writing, table: TableModel): WrittenChange {
   const { random } = writing;
-  if (random.chance(4)) return insertSelect(writing, table);
   const columns = random.chance(20)
     ? table.columns
     : random.shuffle(
@@ -61,7 +60,7 @@ export function writeUpdate(writing: Writing, table: TableModel): WrittenChange 
     .slice(0, random.integer(1, 2))
     .map(({ name, type }) => {
       const set = random.chance(40)
-        ? scalar(writing, target.scope, type, 1)
+        ? scalar(writing, target.readable, type, 1)
         : random.chance(8)
           ? "DEFAULT"
           : valueOrNull(writing, type, 10);
@@ -129,33 +128,23 @@ function onConflict(writing: Writing, table: TableModel): string {
   const free = table.columns.filter(
     ({ name, isOpaque }) => !isOpaque && !table.primaryKey.includes(name),
   );
+  const constraint = `ON CONSTRAINT ${identifier(`${table.name}_pkey`)}`;
+  const arbiter = random.chance(15) ? constraint : target;
   if (free.length === 0 || random.chance(45))
-    return ` ON CONFLICT${random.chance(60) ? ` ${target}` : ""} DO NOTHING`;
+    return ` ON CONFLICT${random.chance(60) ? ` ${arbiter}` : ""} DO NOTHING`;
   const { name, type } = random.pick(free);
   const set = random.pick([`excluded.${identifier(name)}`, valueOrNull(writing, type, 5)]);
   const where = random.chance(15)
     ? ` WHERE ${identifier(table.name)}.${identifier(name)} IS NOT NULL`
     : "";
-  return ` ON CONFLICT ${target} DO UPDATE SET ${identifier(name)} = ${set}${where}`;
-}
-
-function insertSelect(writing: Writing, table: TableModel): WrittenChange {
-  const given = table.columns.filter(({ isOpaque }) => !isOpaque);
-  const from = writing.random.chance(60)
-    ? table
-    : writing.random.pick(TABLES.filter(({ home }) => home === table.home));
-  const list = given.map(({ name, type }) =>
-    from.columns.some((column) => column.name === name && column.type === type && !column.isOpaque)
-      ? identifier(name)
-      : `NULL::${type}`,
-  );
-  const sql = `INSERT INTO ${identifier(table.name)} (${given.map(({ name }) => identifier(name)).join(", ")}) SELECT ${list.join(", ")} FROM ${identifier(from.name)} ON CONFLICT DO NOTHING`;
-  return { kind: "insert select", sql, opaqueColumns: [], mayFailTwice: true };
+  return ` ON CONFLICT ${arbiter} DO UPDATE SET ${identifier(name)} = ${set}${where}`;
 }
 
 interface ChangeTarget {
   readonly sql: string;
   readonly scope: readonly ScopeColumn[];
+  /** With the columns of the parent that is joined. */
+  readonly readable: readonly ScopeColumn[];
   readonly isPinned: boolean;
   readonly from: (keyword: string) => string;
   readonly where: (writing: Writing) => string;
@@ -178,7 +167,7 @@ function changeTarget(writing: Writing, table: TableModel): ChangeTarget {
   const keyWidth = table.shardKey.length > 0 ? table.shardKey.length : table.primaryKey.length;
   const isPinned = key.length === keyWidth && random.chance(70);
   const parent =
-    table.parent !== undefined && random.chance(8) ? tableNamed(table.parent.table) : undefined;
+    table.parent !== undefined && random.chance(16) ? tableNamed(table.parent.table) : undefined;
   const join =
     parent === undefined
       ? []
@@ -186,9 +175,18 @@ function changeTarget(writing: Writing, table: TableModel): ChangeTarget {
           (column, index) =>
             `p.${identifier(parent.primaryKey[index] as string)} = ${qualifier}.${identifier(column)}`,
         );
+  // Each row meets one parent at most, so that what is read from it is one value.
+  const parentScope = (parent?.columns ?? [])
+    .filter(({ isOpaque }) => !isOpaque)
+    .map((column) => ({
+      sql: `p.${identifier(column.name)}`,
+      name: column.name,
+      type: column.type,
+    }));
   return {
     sql: qualifier === "x" ? `${name} AS x` : name,
     scope,
+    readable: [...scope, ...parentScope],
     isPinned,
     from: (keyword) => (parent === undefined ? "" : ` ${keyword} ${identifier(parent.name)} p`),
     where: (where) => {
