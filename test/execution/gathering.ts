@@ -18,7 +18,6 @@ import { InDoubt } from "../../proxy/execution/in-doubt.ts";
 import { LockHolders } from "../../proxy/execution/lock-holders.ts";
 import type { ResultEvent } from "../../proxy/execution/result-event.ts";
 import { SessionBackends } from "../../proxy/execution/session-backends.ts";
-import { NO_SETTINGS } from "../../proxy/execution/session-settings.ts";
 import { Transaction } from "../../proxy/execution/transaction.ts";
 import { TwoPhaseCommit } from "../../proxy/execution/two-phase-commit.ts";
 import { decodeDataRow } from "../../proxy/protocol/backend/data-row.ts";
@@ -135,9 +134,11 @@ export class Gathering {
     this.session = this.openSession();
   }
 
-  openSession(): SessionBackends {
+  /** `settings`: SET statements that its client has made. */
+  openSession(settings = ""): SessionBackends {
     const inDoubt = new InDoubt(this.backends);
-    return new SessionBackends(this.backends, inDoubt, () => NO_SETTINGS, new LockHolders());
+    const script = { tag: settings, sql: settings };
+    return new SessionBackends(this.backends, inDoubt, () => script, new LockHolders());
   }
 
   begin(modes: TransactionModes = NO_MODES, session = this.session): Transaction {
