@@ -12,7 +12,7 @@ import type { Colocation } from "../../shardmap/shard-map.ts";
 import type { PlanContext } from "../plan-context.ts";
 import type { RefusalDraft } from "../refusal.ts";
 import { joinRefusal } from "../analyze/join-refusals.ts";
-import type { Analysis, Level, Source } from "../analyze/model.ts";
+import type { Analysis, Level, OuterJoin, Source } from "../analyze/model.ts";
 import type { PlacementRules } from "../analyze/placement-rules.ts";
 import { isTied, pinOf, tableUnit, type Unit } from "../analyze/units.ts";
 
@@ -41,42 +41,64 @@ export class GatheredJoins {
     return undefined;
   }
 
-  /** Units that nothing ties to the first, where not every group of tied ones is pinned. */
+  /**
+   * The units must all be tied to one, as for a scatter, but for two cases: pins bound what a
+   * unit brings, and a FULL JOIN ties its right side to its left where the right is whole in itself.
+   */
   #untied(level: Level): RefusalDraft | undefined {
     const units = this.#rules.unitsOf(level).filter(({ source }) => !source.isFilter);
-    const [first] = units;
-    if (first === undefined) return undefined;
-    const tied = this.#tiedTo(first, units, level);
-    const other = units.find((unit) => !tied.has(unit));
-    if (other === undefined || this.#arePinned(units, level)) return undefined;
-    return joinRefusal(first, other);
+    for (const { type, right } of level.outerJoins) {
+      const side = units.filter(({ source }) => right.includes(source));
+      const refused = type === "full" ? this.#unconnected(side, level, []) : undefined;
+      if (refused !== undefined) return refused;
+    }
+    return this.#unconnected(units, level, level.outerJoins);
   }
 
-  #tiedTo(first: Unit, units: readonly Unit[], level: Level): ReadonlySet<Unit> {
-    const facts = [
-      ...[...level.facts.values()].flat(),
-      ...level.outerJoins.flatMap(({ on }) => on),
-    ];
-    const tied = new Set([first]);
-    for (const from of tied) {
+  #unconnected(
+    units: readonly Unit[],
+    level: Level,
+    joins: readonly OuterJoin[],
+  ): RefusalDraft | undefined {
+    const reached = units.map((unit) => this.#tiedTo(unit, units, level, joins));
+    const isWhole = units.some((root) => reached.every((others) => others.has(root)));
+    const pinned = units.filter((unit) => this.#isPinned(unit, level));
+    if (isWhole || reached.every((others) => pinned.some((unit) => others.has(unit))))
+      return undefined;
+    const [first] = units;
+    const other = units.find((_unit, index) => first !== undefined && !reached[index]?.has(first));
+    return joinRefusal(first, other ?? units[1]);
+  }
+
+  /** The units that a row of this one can meet one shard of alone, itself included. */
+  #tiedTo(
+    unit: Unit,
+    units: readonly Unit[],
+    level: Level,
+    joins: readonly OuterJoin[],
+  ): ReadonlySet<Unit> {
+    const reached = new Set([unit]);
+    for (const from of reached) {
       for (const to of units) {
-        if (tied.has(to)) continue;
-        const isInside =
-          this.#rules.isTiedInside(to, [from, to]) || this.#rules.isTiedInside(from, [from, to]);
-        if (isInside || isTied(to, from, facts)) tied.add(to);
+        if (reached.has(to)) continue;
+        const isTiedByOn = joins.some(
+          ({ type, left, right, on }) =>
+            type === "full" &&
+            right.includes(from.source) &&
+            left.includes(to.source) &&
+            isTied(from, to, on),
+        );
+        const facts = level.facts.get(from.source) ?? [];
+        if (isTiedByOn || isTied(from, to, facts) || this.#rules.isTiedInside(from, [from, to]))
+          reached.add(to);
       }
     }
-    return tied;
+    return reached;
   }
 
-  #arePinned(units: readonly Unit[], level: Level): boolean {
-    const left = new Set(units);
-    for (const unit of units) {
-      const facts = level.facts.get(unit.source) ?? [];
-      if (pinOf(unit, facts, this.#inferredTypes) === undefined) continue;
-      for (const tied of this.#tiedTo(unit, units, level)) left.delete(tied);
-    }
-    return left.size === 0;
+  #isPinned(unit: Unit, level: Level): boolean {
+    const facts = level.facts.get(unit.source) ?? [];
+    return pinOf(unit, facts, this.#inferredTypes) !== undefined;
   }
 
   /** A sub-select over one colocation that is evaluated for rows of another. */

@@ -14,7 +14,7 @@ export interface NamedColumns {
   readonly starred: ReadonlySet<string>;
   /** Of the levels that have a bare `*`. */
   readonly starredSources: ReadonlySet<Source>;
-  /** NATURAL, or an alias that names columns by their place. */
+  /** NATURAL, a join with an alias, or a table's alias that names columns by their place. */
   readonly isAll: boolean;
 }
 
@@ -38,7 +38,8 @@ export function namedColumns(statement: Node, levels: Iterable<Level>): NamedCol
         return true;
       case "JoinExpr": {
         const join: JoinExpr = body;
-        isAll ||= join.isNatural === true || namesColumns(join.alias);
+        // What `.*` after a join's alias stands for are columns of both its sides.
+        isAll ||= join.isNatural === true || join.alias !== undefined;
         for (const name of nameParts(join.usingClause)) names.add(name);
         return true;
       }
