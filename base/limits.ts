@@ -259,6 +259,18 @@ export const DRAIN_POLL_MS = 20;
 /** How long the catalog database may take to give a user's secret, well below AUTHENTICATION_TIMEOUT_MS. */
 export const SECRET_QUERY_TIMEOUT_MS = 10_000;
 
+/** Rows of a COPY that make one batch for a placement: large enough that its round trip costs little. */
+export const COPY_BATCH_BYTES = 1024 * 1024;
+
+/** Rows of a COPY that wait or are under way, for all placements: beyond it the client waits. */
+export const COPY_BUFFERED_BYTES_MAX = 32 * 1024 * 1024;
+
+/** One row of a COPY whose rows are taken apart: it is held whole. */
+export const COPY_ROW_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Sequence values drawn ahead for the rows of a COPY: those that are not used are gaps. */
+export const COPY_ROWS_DRAWN_AT_ONCE = 500;
+
 /** Records within records in one binary value whose type OIDs are translated. */
 export const VALUE_NESTING_MAX = 64;
 
@@ -285,3 +297,15 @@ export const DEADLOCK_DETAIL_LINES_MAX = 50;
 
 /** Characters of a function's text that the catalog reads: hand-written ones are shorter, and a longer one is taken for one that reaches tables. */
 export const ROUTINE_BODY_CHARACTERS_MAX = 64 * 1024;
+
+/** Bytes of one line or entry of a log that `colonnade analyze` reads; a longer one is passed over and counted. */
+export const ANALYZED_LINE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Sessions whose open transaction or untimed statement `colonnade analyze` remembers; the oldest is forgotten. */
+export const ANALYZED_SESSIONS_MAX = 10_000;
+
+/** Statements that `colonnade analyze` tells apart by their shape; what comes after them is counted and not planned. */
+export const ANALYZED_SHAPES_MAX = 50_000;
+
+/** Maps that `colonnade analyze --suggest` plans the statements against until it keeps the best. */
+export const SUGGESTED_MAPS_MAX = 300;

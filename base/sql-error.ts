@@ -133,10 +133,10 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "A SET would change how statements are read, or who runs them, in a way the proxy does not follow.",
   },
-  explain_of_several_placements: {
+  explain_not_supported: {
     sqlstate: "0A000",
-    when: "An EXPLAIN is about a statement that several placements answer.",
-    hint: "Pin the statement to one shard key, or use the command colonnade explain.",
+    when: "An EXPLAIN is about an INSERT whose rows are read first and inserted then, so that there is no one plan.",
+    hint: "Explain its query by itself, or use the command colonnade explain.",
   },
   insert_expression_not_supported: {
     sqlstate: "0A000",
@@ -609,16 +609,6 @@ export const ERRORS = {
     when: "GROUPING SETS, ROLLUP or CUBE over several placements.",
     hint: "Pin the shard key, or group in separate statements.",
   },
-  having_scattered: {
-    sqlstate: "0A000",
-    when: "HAVING over several placements, not grouped by the shard key.",
-    hint: "Add the shard key to GROUP BY, or pin the shard key.",
-  },
-  distinct_on_scattered: {
-    sqlstate: "0A000",
-    when: "DISTINCT ON over several placements, without the shard key.",
-    hint: "Add the shard key to DISTINCT ON, or pin the shard key.",
-  },
   aggregate_not_combinable: {
     sqlstate: "0A000",
     when: "An aggregate that cannot be put together from the placements' partial results.",
@@ -629,30 +619,15 @@ export const ERRORS = {
     when: "An output of a grouped query over several placements that is neither a grouping expression nor one aggregate.",
     hint: "Select the aggregates by themselves and compute with them in the application, or pin the shard key.",
   },
-  with_ties_scattered: {
-    sqlstate: "0A000",
-    when: "FETCH FIRST ... WITH TIES over several placements.",
-    hint: "Pin the shard key, or use FETCH FIRST ... ROWS ONLY.",
-  },
   limit_expression_scattered: {
     sqlstate: "0A000",
     when: "LIMIT or OFFSET over several placements that is neither a constant nor a parameter.",
     hint: "Compute the value and pass it as a parameter.",
   },
-  order_using_scattered: {
-    sqlstate: "0A000",
-    when: "ORDER BY ... USING over several placements.",
-    hint: "Use ASC or DESC.",
-  },
   select_list_unknown: {
     sqlstate: "0A000",
     when: "The columns of a select list over several placements cannot be worked out.",
     hint: "Name the columns instead of *, or pin the shard key.",
-  },
-  collation_nondeterministic_scattered: {
-    sqlstate: "0A000",
-    when: "Rows of several placements would be grouped by text under a nondeterministic collation.",
-    hint: 'Add COLLATE "C" to the expression, or pin the shard key.',
   },
   synthesized_statement_differs: {
     sqlstate: "0A000",
@@ -719,6 +694,43 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "A shard key's value lies in no range or list entry of the shard map, or its colocation is gone from the map.",
     hint: "Add an entry for the value to the shard map.",
+  },
+  copy_server_file: {
+    sqlstate: "0A000",
+    when: "COPY names a file or a program of the server: a client of the proxy has no server of its own.",
+    hint: "Use COPY ... FROM STDIN and TO STDOUT; psql's \\copy does.",
+  },
+  copy_option_not_supported: {
+    sqlstate: "0A000",
+    when: "An option of COPY under which the proxy could not tell rows and keys as the server does.",
+  },
+  copy_of_several_placements: {
+    sqlstate: "0A000",
+    when: "COPY ... TO of a statement that writes on several placements.",
+  },
+  copy_column_unknown: {
+    sqlstate: "42703",
+    when: "The column list of a COPY names a column that the table has not.",
+  },
+  copy_column_repeated: {
+    sqlstate: "42701",
+    when: "The column list of a COPY names a column twice.",
+  },
+  copy_column_generated: {
+    sqlstate: "42P10",
+    when: "The column list of a COPY names a generated column.",
+  },
+  copy_header_mismatch: {
+    sqlstate: "22P04",
+    when: "The header line of a COPY with HEADER MATCH names other columns.",
+  },
+  copy_row_too_large: {
+    sqlstate: "54000",
+    when: "A row of a COPY is longer than the proxy holds.",
+  },
+  copy_value_out_of_range: {
+    sqlstate: "22003",
+    when: "A sequence gave a value that its column's type does not hold.",
   },
   copy_data_malformed: {
     sqlstate: "22P04",

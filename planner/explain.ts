@@ -53,6 +53,16 @@ function logicalTree(plan: LogicalPlan): Tree {
       return queryTree(plan);
     case "insert":
       return insertTree(plan);
+    case "insertQuery":
+      return {
+        label: `insert ${plan.rule} into ${plan.table}`,
+        children: [queryTree(plan.source), sqlLeaf(plan.sql)],
+      };
+    case "explain":
+      return {
+        label: `explain ${plan.format}${plan.executes ? " analyze" : ""} (${plan.access})`,
+        children: [logicalTree(plan.plan)],
+      };
     case "ddl":
       return ddlTree(plan);
     case "transaction":

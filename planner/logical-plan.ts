@@ -7,14 +7,18 @@
 import type { DatabaseName } from "../base/ids.ts";
 import type { KeyColumn } from "../shardmap/key-assignment.ts";
 import type { Colocation, MapTable } from "../shardmap/shard-map.ts";
+import type { ExplainFormat } from "./explain/explain-node.ts";
 import type { Refusal } from "./refusal.ts";
 import type { SqlTemplate } from "./sql-template.ts";
+import type { TextOrigin } from "./text-origin.ts";
 
 export type LogicalPlan =
   | EmptyPlan
   | RejectedPlan
   | QueryPlan
   | InsertPlan
+  | InsertQueryPlan
+  | ExplainPlan
   | DdlPlan
   | TransactionPlan
   | SettingPlan
@@ -322,6 +326,44 @@ export interface InsertTemplate {
   readonly statement: SqlTemplate;
   readonly rowsStart: number;
   readonly rowsEnd: number;
+}
+
+/**
+ * INSERT ... SELECT whose rows may go to other placements than they come from: they are read
+ * first, all of them, and then inserted as a VALUES of constants would be.
+ */
+export interface InsertQueryPlan {
+  readonly kind: "insertQuery";
+  readonly access: "write";
+  readonly rule: string;
+  /** The target's name. */
+  readonly table: string;
+  /** The client's whole text, which PostgreSQL is asked to check over the canonical tables before anything runs. */
+  readonly sql: string;
+  /** Gives the rows; has the statement's WITH and its parameters. */
+  readonly source: QueryPlan;
+  readonly origin: TextOrigin | undefined;
+  /** UTF-16 offsets in `sql` of the word INSERT, and of the query. */
+  readonly insertStart: number;
+  readonly queryStart: number;
+  readonly queryEnd: number;
+  /** Columns of the rows that are constants without a type, which take that of the column they are inserted into. */
+  readonly untyped: ReadonlySet<number>;
+  readonly returnsRows: boolean;
+}
+
+/** EXPLAIN: the databases' own plans, and above those of several what the proxy does with their answers. */
+export interface ExplainPlan {
+  readonly kind: "explain";
+  readonly access: "read" | "write";
+  /** Of the statement within. */
+  readonly plan: QueryPlan | InsertPlan;
+  /** The client's text before the statement within, which each text gets. */
+  readonly prefix: string;
+  /** ANALYZE: the statement runs. */
+  readonly executes: boolean;
+  readonly format: ExplainFormat;
+  readonly isVerbose: boolean;
 }
 
 /** DDL and maintenance: fixed texts for fixed databases, worked out when planned. */

@@ -88,7 +88,12 @@ export class PlanCache {
 }
 
 function isKept(plan: LogicalPlan): boolean {
-  return plan.kind === "query" || plan.kind === "insert" || plan.kind === "empty";
+  return (
+    plan.kind === "query" ||
+    plan.kind === "insert" ||
+    plan.kind === "insertQuery" ||
+    plan.kind === "empty"
+  );
 }
 
 function isSameContext(left: PlanContext, right: PlanContext): boolean {

@@ -37,7 +37,10 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
   checkWriteEffects(node, context);
   if ("SelectStmt" in node || "UpdateStmt" in node || "DeleteStmt" in node)
     return routeQuery(statement, context);
-  if ("InsertStmt" in node) return planInsert(statement, node.InsertStmt, context);
+  if ("InsertStmt" in node)
+    return planInsert(statement, node.InsertStmt, context, (query) =>
+      planStatement(query, context),
+    );
   if ("MergeStmt" in node) return planMerge(statement, context);
   if ("ExplainStmt" in node)
     return planExplain(statement, node.ExplainStmt, (query) => planStatement(query, context));

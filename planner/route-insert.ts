@@ -1,7 +1,8 @@
 /**
  * Plans INSERT. Rows of VALUES into a sharded table are split by their shard keys; into a
  * reference table they go to every database; into a group's or an unlisted table the
- * statement goes as it is to the database that has it.
+ * statement goes as it is to the database that has it. Rows of a query are
+ * route-insert-select.ts's, but where one database has all of them and the target too.
  */
 import type { FuncCall, InsertStmt, Node, RangeVar } from "@pgsql/types";
 import type { DatabaseName } from "../base/ids.ts";
@@ -28,14 +29,17 @@ import { resolveTable, targetOf, searchedSchemas, type ResolvedTable } from "./n
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
+import { planGatheredInsert, planInsertSelect } from "./route-insert-select.ts";
 import { tableTemplate } from "./rewrite.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import { tableReferences } from "./table-references.ts";
 
+/** `planQuery`: plans a statement that is a part of this one. */
 export function planInsert(
   statement: ParsedStatement,
   insert: InsertStmt,
   context: PlanContext,
+  planQuery: (query: ParsedStatement) => LogicalPlan,
 ): LogicalPlan {
   invariant(insert.relation !== undefined, "an INSERT has a target");
   const target = resolveTable(insert.relation, context);
@@ -44,13 +48,19 @@ export function planInsert(
       return rejected(statement);
     case "system":
     case "unlisted":
-      return planHome(statement, insert, context.map.catalog, "unlisted table", context);
-    case "group":
-      return planHome(statement, insert, target.table.group.database, "group", context);
+    case "group": {
+      const isGroup = target.kind === "group";
+      const database = isGroup ? target.table.group.database : context.map.catalog;
+      const stranger = tableElsewhere(statement, database, context);
+      if (stranger !== undefined && isQuery(insert))
+        return planGatheredInsert({ statement, insert, context }, target.name, planQuery);
+      if (stranger !== undefined) refuseElsewhere(stranger, database, context);
+      return planHome(statement, insert, database, isGroup ? "group" : "unlisted table", context);
+    }
     case "reference":
-      return planReference(statement, insert, target, context);
+      return planReference(statement, insert, target, context, planQuery);
     case "sharded":
-      return planSharded(statement, insert, target, context);
+      return planSharded(statement, insert, target, context, planQuery);
   }
 }
 
@@ -66,7 +76,7 @@ function namesTemplate(statement: ParsedStatement, context: PlanContext): SqlTem
   });
 }
 
-/** Everything the statement names must be where its target is. */
+/** The caller has found everything that the statement names in the database. */
 function planHome(
   statement: ParsedStatement,
   insert: InsertStmt,
@@ -74,7 +84,6 @@ function planHome(
   because: HomeReason,
   context: PlanContext,
 ): QueryPlan {
-  for (const table of tableReferences(statement.node).tables) checkAtHome(table, database, context);
   const home = { kind: "home", database, because } as const;
   const functions = callsThatReach(statement.node, context);
   checkFunctions({ functions }, { ...home, rule: "insertAtHome" }, context);
@@ -94,18 +103,36 @@ function callsThatReach(node: Node, context: PlanContext): readonly FunctionUse[
   return uses;
 }
 
-function checkAtHome(table: RangeVar, database: DatabaseName, context: PlanContext): void {
+/** A table of the statement that is not in the database. */
+function tableElsewhere(
+  statement: ParsedStatement,
+  database: DatabaseName,
+  context: PlanContext,
+): RangeVar | undefined {
+  return tableReferences(statement.node).tables.find(
+    (table) => !isAtHome(table, database, context),
+  );
+}
+
+function isAtHome(table: RangeVar, database: DatabaseName, context: PlanContext): boolean {
   const resolved = resolveTable(table, context);
-  const isThere =
-    resolved.kind === "reference" ||
-    resolved.kind === "system" ||
-    (resolved.kind === "group" && resolved.table.group.database === database) ||
-    ((resolved.kind === "unlisted" || resolved.kind === "unknown") &&
-      database === context.map.catalog);
-  if (isThere) return;
-  refuse(
+  switch (resolved.kind) {
+    case "reference":
+    case "system":
+      return true;
+    case "group":
+      return resolved.table.group.database === database;
+    case "sharded":
+      return false;
+    default:
+      return database === context.map.catalog;
+  }
+}
+
+function refuseElsewhere(table: RangeVar, database: DatabaseName, context: PlanContext): never {
+  return refuse(
     "insert_across_databases",
-    `table "${resolved.name}" is not in the database of the INSERT's target`,
+    `table "${resolveTable(table, context).name}" is not in the database of the INSERT's target`,
     {
       location: table.location,
       detail: `The rows go to database "${database}".`,
@@ -144,11 +171,12 @@ function planReference(
   insert: InsertStmt,
   target: ReferenceTable,
   context: PlanContext,
+  planQuery: (query: ParsedStatement) => LogicalPlan,
 ): LogicalPlan {
   const { name, relation } = target;
-  refuseWith(insert, name);
-  requireValues(insert, name);
   checkStatementExpressions(insert, "reference", name, context);
+  if (isQuery(insert)) return planGatheredInsert({ statement, insert, context }, name, planQuery);
+  refuseWith(insert, name);
   const input = {
     statement,
     insert,
@@ -166,16 +194,18 @@ function planSharded(
   insert: InsertStmt,
   target: ShardedTable,
   context: PlanContext,
+  planQuery: (query: ParsedStatement) => LogicalPlan,
 ): LogicalPlan {
   const { name, relation, table } = target;
-  refuseWith(insert, name);
-  requireValues(insert, name);
   checkUniqueKeys({ relation, keyColumns: table.keyColumns }, insert.relation?.location);
   const conflict = insert.onConflictClause;
   if (conflict !== undefined)
     checkConflictClause(conflict, { relation, keyColumns: table.keyColumns });
   checkStatementExpressions(insert, "sharded", name, context);
   const keys = keyPlaces(target);
+  if (isQuery(insert))
+    return planInsertSelect({ statement, insert, context }, target, keys, planQuery);
+  refuseWith(insert, name);
   const input = {
     statement,
     insert,
@@ -246,10 +276,10 @@ function refuseWith({ withClause }: InsertStmt, table: string): void {
   );
 }
 
-/** Rows must be seen to be split: those of a query are not. */
-function requireValues({ selectStmt, relation }: InsertStmt, table: string): void {
-  if (selectStmt === undefined) return;
-  const select = "SelectStmt" in selectStmt ? selectStmt.SelectStmt : {};
+/** Rows that are not all written out one by one. */
+function isQuery({ selectStmt }: InsertStmt): boolean {
+  if (selectStmt === undefined || !("SelectStmt" in selectStmt)) return false;
+  const select = selectStmt.SelectStmt;
   const isPlain =
     select.valuesLists !== undefined &&
     select.sortClause === undefined &&
@@ -257,16 +287,7 @@ function requireValues({ selectStmt, relation }: InsertStmt, table: string): voi
     select.limitOffset === undefined &&
     select.lockingClause === undefined &&
     select.withClause === undefined;
-  if (isPlain) return;
-  refuse(
-    "insert_query_not_supported",
-    `INSERT ... SELECT into mapped table "${table}" is not supported`,
-    {
-      location: relation?.location,
-      detail: "The placements of a query's rows are not known before it has run.",
-      hint: "Select the rows first, then insert them with VALUES.",
-    },
-  );
+  return !isPlain;
 }
 
 function checkStatementExpressions(

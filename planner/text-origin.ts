@@ -49,3 +49,25 @@ export function originalOffset({ pieces }: TextOrigin, offset: number): number {
   if (piece === undefined) return 0;
   return piece.isCopied ? piece.from + offset - piece.at : piece.from;
 }
+
+/** Of a text made of one that was itself made of the client's. */
+export function composedOrigin(made: TextOrigin, before: TextOrigin | undefined): TextOrigin {
+  if (before === undefined) return made;
+  const pieces = made.pieces.flatMap((piece, index): readonly OriginPiece[] => {
+    if (!piece.isCopied) return [{ ...piece, from: originalOffset(before, piece.from) }];
+    const end = piece.from + (made.pieces[index + 1]?.at ?? Number.POSITIVE_INFINITY) - piece.at;
+    const first = before.pieces.findLastIndex(({ at }) => at <= piece.from);
+    return before.pieces
+      .slice(Math.max(0, first))
+      .filter(({ at }) => at < end)
+      .map(({ at, from, isCopied }) => {
+        const skipped = Math.max(0, piece.from - at);
+        return {
+          at: piece.at + Math.max(0, at - piece.from),
+          from: isCopied ? from + skipped : from,
+          isCopied,
+        };
+      });
+  });
+  return { text: before.text, pieces };
+}

@@ -32,6 +32,7 @@ const KNOWN_KINDS: ReadonlySet<string> = new Set([
   "FuncCall",
   "GroupingFunc",
   "GroupingSet",
+  "IndexElem",
   "Integer",
   "List",
   "MinMaxExpr",

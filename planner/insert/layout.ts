@@ -4,6 +4,7 @@
  */
 import type { InsertStmt } from "@pgsql/types";
 import { invariant } from "../../base/invariant.ts";
+import { locationOf } from "../ast.ts";
 import type { ParsedStatement } from "../parse.ts";
 import { afterIdentifier } from "../rewrite.ts";
 
@@ -55,6 +56,22 @@ export function insertLayout(statement: ParsedStatement, insert: InsertStmt): In
   return { targetEnd, columnsClose, overridingUser, valuesStart, rows, rowsExtent };
 }
 
+export interface QueryLayout {
+  /** The word INSERT: a WITH clause may stand before it. */
+  readonly insertStart: number;
+  /** The query whose rows are inserted. */
+  readonly query: Extent;
+}
+
+/** Where the parts of INSERT ... SELECT stand. */
+export function queryLayout(statement: ParsedStatement, insert: InsertStmt): QueryLayout {
+  const reader = new LayoutReader(statement);
+  const insertStart = reader.skipTarget(insert);
+  if (insert.cols !== undefined) reader.skipParentheses();
+  reader.skipOverriding();
+  return { insertStart, query: reader.takeQuery(insert) };
+}
+
 /** Reads on from token to token. What it expects the grammar has proven, so a surprise is our own mistake. */
 class LayoutReader {
   readonly #statement: ParsedStatement;
@@ -68,9 +85,11 @@ class LayoutReader {
     return this.#extent(this.#index - 1).end;
   }
 
-  skipTarget({ relation }: InsertStmt): void {
+  /** Gives the offset of the word INSERT. */
+  skipTarget({ relation }: InsertStmt): number {
     invariant(relation !== undefined, "an INSERT has a target");
     this.#index = this.#statement.tokenIndexAt(this.#statement.offsetOf(relation.location));
+    const { start } = this.#extent(this.#index - 2);
     const parts =
       1 + Number(relation.schemaname !== undefined) + Number(relation.catalogname !== undefined);
     for (let part = 1; part < parts; part++)
@@ -78,6 +97,26 @@ class LayoutReader {
     this.#index = afterIdentifier(this.#statement, this.#index);
     if (relation.alias !== undefined)
       this.#index = afterIdentifier(this.#statement, this.#index + 1);
+    return start;
+  }
+
+  /** Up to ON CONFLICT, RETURNING or the end. */
+  takeQuery({ onConflictClause, returningClause }: InsertStmt): Extent {
+    const { start } = this.#extent(this.#index);
+    const conflict = onConflictClause?.location;
+    if (conflict !== undefined)
+      this.#index = this.#statement.tokenIndexAt(this.#statement.offsetOf(conflict));
+    else if (returningClause !== undefined)
+      this.#index = this.#returningIndex(locationOf(returningClause.exprs));
+    else this.#index = this.#statement.tokens.length;
+    return { start, end: this.previousEnd };
+  }
+
+  /** The last word RETURNING before what is returned: it is reserved, and so no column's, but may be a label. */
+  #returningIndex(returned: number | undefined): number {
+    let index = this.#statement.tokenIndexAt(this.#statement.offsetOf(returned));
+    while (index > this.#index && this.#word(index) !== "returning") index--;
+    return index;
   }
 
   /** Past a parenthesised part; gives the offset of its closing one. */

@@ -227,6 +227,7 @@ export class ExtendedQuery {
     switch (plan.kind) {
       case "query":
       case "insert":
+      case "insertQuery":
       case "ddl":
         return this.#runRows(portal, plan, rowLimit, isAlone, signal);
       case "transaction":

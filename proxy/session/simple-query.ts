@@ -94,6 +94,7 @@ async function runOne(
   switch (plan.kind) {
     case "query":
     case "insert":
+    case "insertQuery":
     case "ddl":
       return runRows(plan, sql, parts, { isAlone, isLast }, signal);
     case "transaction":

@@ -1,0 +1,261 @@
+/**
+ * Plans INSERT ... SELECT.
+ *
+ *     the target's shard key receives the source's own      each placement inserts what it selects
+ *     the source and the key's value are pinned together    one placement does it all
+ *     else                                                  the rows are read first, then inserted as VALUES
+ */
+import type { InsertStmt } from "@pgsql/types";
+import type { CatalogColumn } from "../shardmap/catalog.ts";
+import { analyze } from "./analyze/analyze.ts";
+import { baseType, familyOfKey, storedColumn } from "./analyze/column-types.ts";
+import { termOf } from "./analyze/key-terms.ts";
+import type { Analysis, Column, Level } from "./analyze/model.ts";
+import { PlacementRules } from "./analyze/placement-rules.ts";
+import type { Pin, Unit } from "./analyze/units.ts";
+import { checkFunctions } from "./function-rules.ts";
+import { generatedFor, insertColumns, type InsertColumns } from "./insert/columns.ts";
+import { defaultTerm, type KeyPlace } from "./insert/keys.ts";
+import { querySourceOf } from "./insert/query-source.ts";
+import type { InsertQueryPlan, KeyTerm, LogicalPlan, QueryPlan, Routing } from "./logical-plan.ts";
+import type { ResolvedTable } from "./names.ts";
+import type { ParsedStatement } from "./parse.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { placeRefusal, refusal, refuse } from "./refusal.ts";
+import { scatteredRouting } from "./route-sharded.ts";
+import { templateFor } from "./statement-text.ts";
+
+export interface InsertSelectInput {
+  readonly statement: ParsedStatement;
+  readonly insert: InsertStmt;
+  readonly context: PlanContext;
+}
+
+type ShardedTable = Extract<ResolvedTable, { kind: "sharded" }>;
+
+/** Into a sharded table; the caller has checked its unique keys and the expressions beside the query. */
+export function planInsertSelect(
+  input: InsertSelectInput,
+  target: ShardedTable,
+  keys: readonly KeyPlace[],
+  planQuery: (query: ParsedStatement) => LogicalPlan,
+): LogicalPlan {
+  const { statement, insert, context } = input;
+  const analysis = analyze(statement.node, context);
+  const [source] = analysis.root.nested;
+  if (source !== undefined && isLocal(analysis)) {
+    const columns = columnsOf(insert, target, source);
+    if (columns === "refused by PostgreSQL") return { kind: "rejected", sql: statement.text };
+    const placed =
+      columns === undefined || !mayRunInPlace(columns, insert, keys)
+        ? undefined
+        : placedInsert({ analysis, source, columns, target, keys, context }, statement);
+    if (placed !== undefined) return { ...placed, returnsRows: returnsRows(insert) };
+  }
+  return planGatheredInsert(input, target.name, planQuery);
+}
+
+/** Reads the rows first: wherever they come from, and wherever they go. */
+export function planGatheredInsert(
+  { statement, insert }: InsertSelectInput,
+  table: string,
+  planQuery: (query: ParsedStatement) => LogicalPlan,
+): LogicalPlan {
+  const { statement: query, ...source } = querySourceOf(statement, insert);
+  const plan = planQuery(query);
+  if (plan.kind !== "query") return { kind: "rejected", sql: statement.text };
+  if (plan.access === "write") {
+    refuse(
+      "insert_query_not_supported",
+      `INSERT into table "${table}" from a query that writes or locks rows is not supported`,
+      {
+        location: insert.relation?.location,
+        detail: "Its rows are read before the first of them is inserted.",
+      },
+    );
+  }
+  const gathered: InsertQueryPlan = {
+    kind: "insertQuery",
+    access: "write",
+    rule: "insertGatheredRows",
+    table,
+    sql: statement.text,
+    origin: statement.origin,
+    source: plan,
+    ...source,
+    returnsRows: returnsRows(insert),
+  };
+  return gathered;
+}
+
+function returnsRows({ returningClause }: InsertStmt): boolean {
+  return returningClause !== undefined;
+}
+
+/** Whether each placement's database has all that the statement names, and reads nothing that writes. */
+function isLocal({ root, tables }: Analysis): boolean {
+  return (
+    tables.every(({ table }) => table.kind === "sharded" || table.kind === "reference") &&
+    root.withQueries.every(({ statement }) => statement.kind === "select")
+  );
+}
+
+function columnsOf(
+  insert: InsertStmt,
+  { relation }: ShardedTable,
+  source: Level,
+): InsertColumns | undefined | "refused by PostgreSQL" {
+  if (source.outputsAreOpen) return undefined;
+  const columns = insertColumns(insert, relation, new Set([source.outputs.length]));
+  return columns ?? "refused by PostgreSQL";
+}
+
+/** A value that all placements draw from one sequence, or that must be checked to be DEFAULT, is the proxy's to write. */
+function mayRunInPlace(
+  { given, omitted }: InsertColumns,
+  { override }: InsertStmt,
+  keys: readonly KeyPlace[],
+): boolean {
+  const isKey = (column: CatalogColumn) => keys.some((key) => key.column === column);
+  return (
+    omitted.every((column) => generatedFor(column, "sharded", isKey(column)) === undefined) &&
+    given.every(({ fill }) => fill.kind !== "identity" || override === "OVERRIDING_SYSTEM_VALUE")
+  );
+}
+
+interface PlacedInput {
+  readonly analysis: Analysis;
+  readonly source: Level;
+  readonly columns: InsertColumns;
+  readonly target: ShardedTable;
+  readonly keys: readonly KeyPlace[];
+  readonly context: PlanContext;
+}
+
+type PlacedInsert = Omit<QueryPlan, "returnsRows">;
+
+/** The statement as it is, where each placement's rows stay there; undefined where that is not proven. */
+function placedInsert(input: PlacedInput, statement: ParsedStatement): PlacedInsert | undefined {
+  const { analysis, source, target, context } = input;
+  checkFunctions(analysis, { kind: "sharded" }, context);
+  if (analysis.shardedRefusals.length > 0) return undefined;
+  const rules = new PlacementRules(analysis, context);
+  const whole = {
+    kind: "query" as const,
+    access: "write" as const,
+    gather: { kind: "counts" } as const,
+    template: templateFor(statement, context),
+    scatterTemplate: undefined,
+    overflowGather: undefined,
+  };
+  const distribution = rules.distribute(source);
+  const staysInPlace =
+    distribution.kind === "byShard" &&
+    analysis.scatterRefusals.length === 0 &&
+    rules
+      .keyClasses(source, distribution.roots)
+      .some((classes) => isOwnKey(input, distribution.roots, classes));
+  if (staysInPlace) {
+    const { routing } = scatteredRouting(source, distribution.roots, rules);
+    return { ...whole, rule: "insertWhereSelected", routing, scatterRefusal: undefined };
+  }
+  const routing = pinnedRouting(input, rules);
+  if (routing === undefined) return undefined;
+  const several = refusal(
+    "insert_query_not_supported",
+    `rows of one shard key of table "${target.name}" cannot be inserted into several placements`,
+    { location: analysis.root.location },
+  );
+  return {
+    ...whole,
+    rule: "insertPinnedQuery",
+    routing,
+    scatterRefusal: placeRefusal(several, statement),
+  };
+}
+
+/** Whether each column of the target's key gets the column of the source's key that it is equal to. */
+function isOwnKey(
+  { source, columns, target, keys }: PlacedInput,
+  roots: readonly Unit[],
+  classes: readonly ReadonlySet<Column>[],
+): boolean {
+  if (roots[0]?.colocation !== target.table.colocation) return false;
+  return keys.every((place, index) => {
+    const column = source.outputs[columns.given.indexOf(place.column)]?.column;
+    return (
+      column !== undefined &&
+      classes[index]?.has(column) === true &&
+      place.column.notNull &&
+      keepsValue(column, place)
+    );
+  });
+}
+
+/** A length or a precision of the target's column could make another value of the source's. */
+function keepsValue(column: Column, { column: target }: KeyPlace): boolean {
+  const stored = storedColumn(column).catalog;
+  return (
+    target.typmod < 0 || (stored?.typeOid === target.typeOid && stored.typmod === target.typmod)
+  );
+}
+
+/** One placement by a constant key, which is also all that the source's own keys are pinned to. */
+function pinnedRouting(
+  { source, columns, target, keys, context }: PlacedInput,
+  rules: PlacementRules,
+): Routing | undefined {
+  const { colocation } = target.table;
+  const terms = keys.map((place) => constantTerm(place, source, columns, context));
+  const key = terms.filter((term) => term !== undefined);
+  if (key.length !== terms.length) return undefined;
+  const settlement = rules.settle(source, [], true);
+  const isThere =
+    settlement.kind === "settled" &&
+    settlement.pins.every((pin) => pin.colocation === colocation && isPinnedTo(pin, key));
+  return isThere ? { kind: "shardKeys", colocation, keys: [key], alsoPinned: [] } : undefined;
+}
+
+function isPinnedTo(pin: Pin, key: readonly KeyTerm[]): boolean {
+  return (
+    pin.kind === "keys" &&
+    pin.keys.every((tuple) =>
+      tuple.every((term, index) => {
+        const stored = key[index];
+        return stored !== undefined && isSameTerm(term, stored);
+      }),
+    )
+  );
+}
+
+function isSameTerm(left: KeyTerm, right: KeyTerm): boolean {
+  if (left.kind === "parameter") return right.kind === "parameter" && left.number === right.number;
+  return "text" in left && "text" in right && left.kind === right.kind && left.text === right.text;
+}
+
+/** A constant that is stored as it would be compared: no cast of the assignment changes it. */
+function constantTerm(
+  place: KeyPlace,
+  source: Level,
+  { given }: InsertColumns,
+  context: PlanContext,
+): KeyTerm | undefined {
+  const { column, key } = place;
+  if (column.typmod >= 0 || baseType(column.typeOid, context.catalog) === 0) return undefined;
+  const position = given.indexOf(column);
+  if (position < 0) return defaultTerm(place, undefined);
+  const expression = source.outputs[position]?.expression;
+  if (expression === undefined) return undefined;
+  const term = termOf(expression, familyOfKey(key.type), context);
+  switch (term?.kind) {
+    case "text":
+      return term;
+    case "number":
+      return /^-?[0-9]+$/.test(term.text) ? term : undefined;
+    // A cast to the key's own family leaves only values of such a type as they are.
+    case "parameter":
+      return { ...term, isCast: true };
+    default:
+      return undefined;
+  }
+}

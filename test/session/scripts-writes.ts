@@ -1,0 +1,131 @@
+/** Scripts of writes that take their rows from other tables, and so may move them between placements. */
+import { bind, describe, execute, parse, query, run, sync } from "./conversation.ts";
+import type { Case } from "./comparing.ts";
+
+const ACCOUNTS = query("SELECT * FROM accounts ORDER BY id");
+const ENTRIES = query("SELECT * FROM entries ORDER BY account, n");
+const NOTES = query("SELECT * FROM notes ORDER BY id");
+const COUNTRIES = query("SELECT * FROM countries ORDER BY code");
+const FILL = query(
+  "INSERT INTO entries VALUES (1, 1, 'a'), (1, 2, 'b'), (2, 1, 'c'), (101, 1, 'd'), (201, 1, 'e')",
+);
+
+export const WRITES: Readonly<Record<string, Case>> = {
+  "INSERT ... SELECT where the rows stay": {
+    script: [
+      query("INSERT INTO entries SELECT id, 1, name FROM accounts"),
+      query("INSERT INTO entries (n, account) SELECT 2, id FROM accounts WHERE balance > 15"),
+      query("INSERT INTO entries SELECT id, 3, 'pinned' FROM accounts WHERE id = 101"),
+      query("INSERT INTO entries SELECT 1, 4, name FROM accounts WHERE id = 1"),
+      query(
+        "INSERT INTO entries SELECT id, 1, 'again' FROM accounts ON CONFLICT (account, n) DO UPDATE SET note = entries.note || excluded.note WHERE entries.account > 100",
+      ),
+      query("INSERT INTO entries SELECT id, 1, 'again' FROM accounts"),
+      ENTRIES,
+    ],
+  },
+  "INSERT ... SELECT with other keys": {
+    script: [
+      query("INSERT INTO accounts SELECT id + 100, name, balance * 2 FROM accounts WHERE id < 3"),
+      ACCOUNTS,
+      query("INSERT INTO accounts SELECT id + 2, upper(name), 0 FROM accounts"),
+      query("INSERT INTO entries SELECT 1, row_number() OVER (ORDER BY id), name FROM accounts"),
+      query("INSERT INTO entries SELECT id, 5, 'most' FROM accounts ORDER BY balance DESC LIMIT 2"),
+      query("INSERT INTO entries SELECT 300, 1, NULL"),
+      query("INSERT INTO accounts SELECT id + 5, NULL, NULL FROM accounts"),
+      query("INSERT INTO accounts SELECT id + 1000, 'gone', 1 FROM accounts WHERE false"),
+      ACCOUNTS,
+      ENTRIES,
+    ],
+  },
+  "INSERT ... SELECT into and out of tables that are elsewhere": {
+    script: [
+      query("INSERT INTO notes SELECT id, name FROM accounts"),
+      NOTES,
+      query("INSERT INTO countries SELECT 'c' || id, name FROM accounts WHERE name IS NOT NULL"),
+      query("INSERT INTO countries SELECT code, 'x' FROM countries ON CONFLICT (code) DO NOTHING"),
+      COUNTRIES,
+      query("INSERT INTO accounts SELECT id + 20, body, id FROM notes WHERE id < 100"),
+      query("INSERT INTO entries SELECT 2, id, body FROM notes ORDER BY id LIMIT 1"),
+      ACCOUNTS,
+      ENTRIES,
+    ],
+  },
+  "INSERT ... SELECT RETURNING": {
+    script: [
+      query(
+        "INSERT INTO accounts SELECT n, 'n' || n, n FROM generate_series(99, 102, 3) AS n RETURNING id, name",
+      ),
+      query("INSERT INTO accounts SELECT id + 1, name, 1 FROM accounts WHERE id = 77 RETURNING *"),
+      query(
+        "WITH rich AS (SELECT id FROM accounts WHERE balance >= 40) INSERT INTO entries SELECT id - 200, 9, 'r' FROM rich WHERE id = 201 RETURNING account + n AS sum",
+      ),
+      ENTRIES,
+    ],
+  },
+  "INSERT ... SELECT that PostgreSQL refuses": {
+    script: [
+      query("INSERT INTO accounts SELECT id + 7 FROM accounts RETURNING nothing"),
+      query("INSERT INTO accounts (id, name) SELECT id + 7 FROM accounts"),
+      query("INSERT INTO accounts SELECT name, name, balance FROM accounts"),
+      query("INSERT INTO accounts SELECT id + 7, 'x', 1, 2 FROM accounts"),
+      query("INSERT INTO accounts SELECT id + 7, name, -1 FROM accounts WHERE id = 1"),
+      ACCOUNTS,
+    ],
+  },
+  "INSERT ... SELECT of every type": {
+    script: [
+      query(
+        "INSERT INTO things VALUES (1, 7, 1.50, 0.1, 1e-300, true, 'let', 'fix', E'a\\\\b''c', '\\x00ff', '2024-02-29', '2024-02-29 12:00:00.000001', '2024-02-29 12:00:00+02', '12:34', '1 mon -2 days', '6b1fca06-5c0e-4a3c-8d1c-2d1e0f6e3a11', '{\"a\": [1, null]}', '{1,NULL,3}', '{\"a,b\",\"NULL\",NULL}')",
+      ),
+      query(
+        "INSERT INTO things SELECT id + 100, small, number, single, wide, flag, letters, fixed, word, bytes, day, moment, instant, hour, span, one, document, list, words FROM things",
+      ),
+      query(
+        "INSERT INTO things (id, wide, single) SELECT 102, 'NaN', '-Infinity' FROM things WHERE id = 1",
+      ),
+      query(
+        "INSERT INTO things (id, wide, day) SELECT id + 1, wide, day FROM things WHERE id = 101",
+      ),
+      query("SELECT * FROM things ORDER BY id"),
+    ],
+  },
+  "INSERT ... SELECT with parameters": {
+    script: [
+      parse(
+        "s",
+        "INSERT INTO accounts SELECT id + $1, $2, balance + $3 FROM accounts WHERE id = $4 RETURNING name, $2 AS given",
+      ),
+      describe("S", "s"),
+      bind("", "s", ["100", "of text", "5", "2"]),
+      describe("P", ""),
+      execute(),
+      sync(),
+      run("INSERT INTO entries SELECT $1, $2::integer, name FROM accounts WHERE id = $1", "1", "8"),
+      sync(),
+      run("INSERT INTO entries SELECT $1, 9, name FROM accounts WHERE id = $2", "1", "201"),
+      sync(),
+      run(
+        "INSERT INTO accounts SELECT id + $1, 'p', 1 FROM accounts ON CONFLICT (id) DO UPDATE SET balance = $2",
+        "1",
+        "77",
+      ),
+      sync(),
+      ACCOUNTS,
+      ENTRIES,
+    ],
+  },
+  "INSERT ... SELECT in a transaction": {
+    script: [
+      query("BEGIN"),
+      FILL,
+      query(
+        "INSERT INTO entries SELECT account + 1, n + 10, note FROM entries WHERE account IN (1, 101) AND account < 100",
+      ),
+      ENTRIES,
+      query("INSERT INTO accounts SELECT id + 100, name, -5 FROM accounts"),
+      query("ROLLBACK"),
+      ENTRIES,
+    ],
+  },
+};
