@@ -10,13 +10,20 @@ import { BUILT_IN_TYPES } from "../built-in-types.ts";
 import { storedColumn, typeOfColumn } from "./column-types.ts";
 import type { Column, Level } from "./model.ts";
 
+/** OIDs of pg_type.dat. */
 const UNKNOWN = 0;
 const BOOL = 16;
 const INT8 = 20;
+const INT2 = 21;
 const INT4 = 23;
 const TEXT = 25;
+const FLOAT4 = 700;
+const FLOAT8 = 701;
+const VARCHAR = 1043;
 const DATE = 1082;
+const TIMESTAMP = 1114;
 const TIMESTAMPTZ = 1184;
+const INTERVAL = 1186;
 const NUMERIC = 1700;
 
 /** Sub-selects within sub-selects, and expressions within expressions, that are followed. */
@@ -42,6 +49,14 @@ export function typeOfExpression(
     return BOOL;
   if ("CoalesceExpr" in expression) return common(expression.CoalesceExpr.args ?? [], typeOf);
   if ("MinMaxExpr" in expression) return common(expression.MinMaxExpr.args ?? [], typeOf);
+  if ("CaseExpr" in expression) {
+    const { args = [], defresult } = expression.CaseExpr;
+    const results = args.map((arm) => ("CaseWhen" in arm ? arm.CaseWhen.result : undefined));
+    return common(
+      [...results, defresult].filter((node) => node !== undefined),
+      typeOf,
+    );
+  }
   if ("A_Expr" in expression) return typeOfOperation(expression.A_Expr, typeOf);
   if ("FuncCall" in expression) return typeOfCall(expression.FuncCall, catalog, typeOf);
   return UNKNOWN;
@@ -95,7 +110,7 @@ function isUntyped(node: Node): boolean {
 }
 
 /** Smallest first: PostgreSQL's arithmetic on two of these gives the larger type. */
-const NUMBERS: readonly number[] = [21, INT4, INT8, NUMERIC];
+const NUMBERS: readonly number[] = [INT2, INT4, INT8, NUMERIC];
 const COMPARISONS: ReadonlySet<string> = new Set(["=", "<>", "<", "<=", ">", ">="]);
 const ARITHMETIC: ReadonlySet<string> = new Set(["+", "-", "*", "/", "%"]);
 
@@ -125,6 +140,29 @@ const RESULTS: ReadonlyMap<string, number> = new Map([
   ["md5", TEXT],
 ]);
 
+const SUMS: ReadonlyMap<number, number> = new Map([
+  [INT2, INT8],
+  [INT4, INT8],
+  [INT8, NUMERIC],
+  [NUMERIC, NUMERIC],
+  [FLOAT4, FLOAT4],
+  [FLOAT8, FLOAT8],
+  [INTERVAL, INTERVAL],
+]);
+
+const AVERAGES: ReadonlyMap<number, number> = new Map([
+  [INT2, NUMERIC],
+  [INT4, NUMERIC],
+  [INT8, NUMERIC],
+  [NUMERIC, NUMERIC],
+  [FLOAT4, FLOAT8],
+  [FLOAT8, FLOAT8],
+  [INTERVAL, INTERVAL],
+]);
+
+/** Of varchar they are text, of every other type that type. */
+const EXTREMES: ReadonlySet<string> = new Set(["min", "max"]);
+
 /** lower() and upper() of a range give its bound. */
 const OF_TEXT: ReadonlySet<string> = new Set(["lower", "upper"]);
 
@@ -140,11 +178,14 @@ function typeOfCall(
   if (!isOwn || func_variadic === true) return UNKNOWN;
   if (overloads.some(({ schema }) => schema !== "pg_catalog")) return UNKNOWN;
   const first = typeOf(args[0]);
-  if (OF_TEXT.has(name) && first !== TEXT && first !== 1043) return UNKNOWN;
+  if (OF_TEXT.has(name) && first !== TEXT && first !== VARCHAR) return UNKNOWN;
+  if (EXTREMES.has(name)) return first === VARCHAR ? TEXT : first;
+  if (name === "sum") return SUMS.get(first) ?? UNKNOWN;
+  if (name === "avg") return AVERAGES.get(first) ?? UNKNOWN;
   if (name === "date_trunc") {
     const truncated = typeOf(args[1]);
     if (truncated === DATE) return TIMESTAMPTZ;
-    return [1114, TIMESTAMPTZ, 1186].includes(truncated) ? truncated : UNKNOWN;
+    return [TIMESTAMP, TIMESTAMPTZ, INTERVAL].includes(truncated) ? truncated : UNKNOWN;
   }
   return RESULTS.get(name) ?? UNKNOWN;
 }

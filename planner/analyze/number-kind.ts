@@ -7,8 +7,9 @@ import type { A_Const, A_Expr, FuncCall, Node, TypeCast } from "@pgsql/types";
 import { nameParts } from "../ast.ts";
 import { functionUse } from "../functions.ts";
 import type { PlanContext } from "../plan-context.ts";
-import { typeOfColumn } from "./column-types.ts";
-import type { Level } from "./model.ts";
+import { storedColumn, typeOfColumn } from "./column-types.ts";
+import { definitionOf } from "./expression-types.ts";
+import type { Column, Level } from "./model.ts";
 
 /** `integer` is smallint too, `float` is real and double precision; `other` is a type that is known and none of them. */
 export type NumberKind = "integer" | "bigint" | "numeric" | "float" | "interval" | "other";
@@ -47,8 +48,7 @@ export function numberKindOf(
     widest(nodes.filter((node) => node !== undefined && !takesAnyType(node)).map(kindOf));
   if ("ColumnRef" in expression) {
     const column = level.columnOf(expression);
-    const typeOid = column === undefined ? 0 : typeOfColumn(column, context.catalog);
-    return typeOid === 0 ? undefined : (BY_OID.get(typeOid) ?? "other");
+    return column === undefined ? undefined : kindOfColumn(column, context);
   }
   if ("TypeCast" in expression) return kindOfCast(expression.TypeCast);
   if ("A_Const" in expression) return kindOfConstant(expression.A_Const);
@@ -64,6 +64,13 @@ export function numberKindOf(
     return common([...results, defresult]);
   }
   return undefined;
+}
+
+function kindOfColumn(column: Column, context: PlanContext): NumberKind | undefined {
+  const typeOid = typeOfColumn(column, context.catalog);
+  if (typeOid !== 0) return BY_OID.get(typeOid) ?? "other";
+  const made = definitionOf(storedColumn(column));
+  return made === undefined ? undefined : numberKindOf(made.expression, made.level, context);
 }
 
 /** NULL and quoted literals take the type of what stands beside them. */
