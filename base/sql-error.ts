@@ -493,8 +493,8 @@ export const ERRORS = {
   },
   row_locks_scattered: {
     sqlstate: "0A000",
-    when: "FOR UPDATE or FOR SHARE in a statement over several placements.",
-    hint: "Pin the shard key, or lock the rows placement by placement.",
+    when: "FOR UPDATE or FOR SHARE with LIMIT or in a sub-select, in a statement over several placements.",
+    hint: "Pin the shard key, or lock the rows without a LIMIT.",
   },
   current_of_not_supported: {
     sqlstate: "0A000",
@@ -694,6 +694,14 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "A shard key's value lies in no range or list entry of the shard map, or its colocation is gone from the map.",
     hint: "Add an entry for the value to the shard map.",
+  },
+  copy_failed_by_client: {
+    sqlstate: "57014",
+    when: "The client gave up a COPY that it was sending data for.",
+  },
+  client_lost: {
+    sqlstate: "08006",
+    when: "The client went away in the middle of a COPY: nothing of it was kept.",
   },
   copy_server_file: {
     sqlstate: "0A000",

@@ -63,6 +63,10 @@ function logicalTree(plan: LogicalPlan): Tree {
         label: `explain ${plan.format}${plan.executes ? " analyze" : ""} (${plan.access})`,
         children: [logicalTree(plan.plan)],
       };
+    case "copyIn":
+      return { label: `${plan.rule} into ${plan.table}`, children: [sqlLeaf(plan.template.sql)] };
+    case "copyOut":
+      return { label: plan.rule, children: [queryTree(plan.query)] };
     case "ddl":
       return ddlTree(plan);
     case "transaction":

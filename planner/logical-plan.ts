@@ -8,6 +8,7 @@ import type { DatabaseName } from "../base/ids.ts";
 import type { KeyColumn } from "../shardmap/key-assignment.ts";
 import type { Colocation, MapTable } from "../shardmap/shard-map.ts";
 import type { ExplainFormat } from "./explain/explain-node.ts";
+import type { CopyInPlan, CopyOutPlan } from "./copy/copy-plan.ts";
 import type { Refusal } from "./refusal.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import type { TextOrigin } from "./text-origin.ts";
@@ -19,6 +20,8 @@ export type LogicalPlan =
   | InsertPlan
   | InsertQueryPlan
   | ExplainPlan
+  | CopyInPlan
+  | CopyOutPlan
   | DdlPlan
   | TransactionPlan
   | SettingPlan

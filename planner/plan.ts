@@ -4,6 +4,7 @@ import type { LogicalPlan } from "./logical-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse, withRefusals } from "./refusal.ts";
+import { planCopy } from "./route-copy.ts";
 import { planDdl } from "./route-ddl.ts";
 import { planInsert } from "./route-insert.ts";
 import { routeQuery } from "./route-query.ts";
@@ -44,6 +45,8 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
   if ("MergeStmt" in node) return planMerge(statement, context);
   if ("ExplainStmt" in node)
     return planExplain(statement, node.ExplainStmt, (query) => planStatement(query, context));
+  if ("CopyStmt" in node)
+    return planCopy(statement, node.CopyStmt, (query) => planStatement(query, context), context);
   const utility = planUtility(statement, context);
   if (utility !== undefined) return utility;
   const ddl = planDdl(statement, context);

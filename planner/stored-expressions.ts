@@ -78,6 +78,10 @@ function defaultedColumns(
       return [];
     case "merge":
       return relation.columns;
+    case "copy": {
+      const given = new Set(nameParts(statement.node.attlist));
+      return given.size === 0 ? [] : relation.columns.filter(({ name }) => !given.has(name));
+    }
   }
 }
 

@@ -133,10 +133,6 @@ const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: s
   ["UnlistenStmt", { command: "UNLISTEN" }],
   ["NotifyStmt", { command: "NOTIFY", hint: "Connect to a database directly for notifications." }],
   [
-    "CopyStmt",
-    { command: "COPY", hint: "Use INSERT with several rows, or copy on the databases directly." },
-  ],
-  [
     "DoStmt",
     { command: "DO", hint: "Its statements cannot be seen by the proxy: send them one by one." },
   ],

@@ -2,13 +2,14 @@
  * The tables a statement writes. PostgreSQL allows a writing statement at the top and in
  * the WITH of the top alone (parse_cte.c), so nothing deeper is looked at.
  */
-import type { InsertStmt, Node, RangeVar, UpdateStmt, WithClause } from "@pgsql/types";
+import type { CopyStmt, InsertStmt, Node, RangeVar, UpdateStmt, WithClause } from "@pgsql/types";
 
 export interface WrittenTable {
   readonly relation: RangeVar;
   readonly statement:
     | { readonly kind: "insert"; readonly node: InsertStmt }
     | { readonly kind: "update"; readonly node: UpdateStmt }
+    | { readonly kind: "copy"; readonly node: CopyStmt }
     | { readonly kind: "delete" | "merge" };
 }
 
@@ -23,6 +24,10 @@ function ownTable(node: Node): readonly WrittenTable[] {
     return written(node.UpdateStmt.relation, { kind: "update", node: node.UpdateStmt });
   if ("DeleteStmt" in node) return written(node.DeleteStmt.relation, { kind: "delete" });
   if ("MergeStmt" in node) return written(node.MergeStmt.relation, { kind: "merge" });
+  if ("CopyStmt" in node)
+    return node.CopyStmt.is_from === true
+      ? written(node.CopyStmt.relation, { kind: "copy", node: node.CopyStmt })
+      : [];
   return [];
 }
 

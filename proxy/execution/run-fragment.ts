@@ -10,6 +10,7 @@ import type { BackendConnection } from "../backend/backend-connection.ts";
 import { runBody } from "../protocol/backend-run-reader.ts";
 import type { BackendRun } from "../protocol/backend-run-reader.ts";
 import { decodeCommandComplete } from "../protocol/backend/command-complete.ts";
+import { decodeCopyOutResponse } from "../protocol/backend/copy-out-response.ts";
 import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
 import type { ErrorFields } from "../protocol/backend/error-response.ts";
 import { decodeRowDescription } from "../protocol/backend/row-description.ts";
@@ -69,6 +70,12 @@ export async function* runFragment(
         case BACKEND_TYPE.noticeResponse:
           yield { kind: "notice", bytes: run.bytes };
           break;
+        case BACKEND_TYPE.copyOutResponse:
+          yield { kind: "copyOut", format: decodeCopyOutResponse(runBody(run)) };
+          break;
+        case BACKEND_TYPE.copyData:
+          yield { kind: "copyData", bytes: run.bytes };
+          break;
         case BACKEND_TYPE.copyInResponse:
           failure = refuseCopy(connection);
           break;
@@ -109,7 +116,7 @@ function errorFields(run: BackendRun): ErrorFields {
 }
 
 /** An error as one server would have worded it: its position in the client's text, its schema the client's. */
-function inClientText(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
+export function inClientText(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
   const placed = atClientPosition(fields, rendered);
   const schema = rendered.schemas.find(({ own }) => own === placed.s);
   return schema === undefined ? placed : { ...placed, s: schema.shown };

@@ -25,6 +25,7 @@ export function errorFields(
         ...(error.detail === undefined ? {} : { D: error.detail }),
         ...(error.hint === undefined ? {} : { H: error.hint }),
         ...(error.position === undefined ? {} : { P: String(error.position) }),
+        ...(error.context === undefined ? {} : { W: error.context }),
         R: error.id,
       },
       charactersBefore,

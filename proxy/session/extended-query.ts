@@ -17,6 +17,7 @@ import type { Close } from "../protocol/frontend/close.ts";
 import type { Describe } from "../protocol/frontend/describe.ts";
 import type { Execute } from "../protocol/frontend/execute.ts";
 import type { Parse } from "../protocol/frontend/parse.ts";
+import { copy } from "./copy.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
 import { Portals } from "./portals.ts";
 import type { Portal } from "./portals.ts";
@@ -228,8 +229,13 @@ export class ExtendedQuery {
       case "query":
       case "insert":
       case "insertQuery":
+      case "explain":
       case "ddl":
         return this.#runRows(portal, plan, rowLimit, isAlone, signal);
+      case "copyIn":
+      case "copyOut":
+        this.say();
+        return responder.complete(await copy(plan, this.#parts, isAlone, signal));
       case "transaction":
       case "setting":
       case "session":

@@ -3,7 +3,7 @@
  * all databases share, and UUIDs. It knows nothing of where a connection comes from.
  */
 import { unreachable } from "../../base/invariant.ts";
-import type { GeneratedColumn, InsertPlan } from "../../planner/logical-plan.ts";
+import type { GeneratedColumn } from "../../planner/logical-plan.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { nextValues, qualified } from "../execution/global-sequences.ts";
 import type { SessionServices } from "./session-services.ts";
@@ -18,15 +18,19 @@ export interface ValueSources {
   readonly outside: WithCatalog;
 }
 
+export interface ValuesWanted {
+  readonly generated: readonly GeneratedColumn[];
+  /** Rows to be filled. */
+  readonly count: number;
+}
+
 /** For each row, the values of the columns that the proxy fills. */
 export async function drawValues(
-  { generated, rows }: InsertPlan,
+  { generated, count }: ValuesWanted,
   sources: ValueSources,
 ): Promise<readonly (readonly string[])[]> {
-  const columns = await Promise.all(
-    generated.map((column) => drawColumn(column, rows.length, sources)),
-  );
-  return rows.map((_, row) => columns.map((values) => values[row] ?? ""));
+  const columns = await Promise.all(generated.map((column) => drawColumn(column, count, sources)));
+  return Array.from({ length: count }, (_, row) => columns.map((values) => values[row] ?? ""));
 }
 
 async function drawColumn(

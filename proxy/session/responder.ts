@@ -5,6 +5,10 @@ import { encodeBackendKeyData } from "../protocol/backend/backend-key-data.ts";
 import { encodeBindComplete } from "../protocol/backend/bind-complete.ts";
 import { encodeCloseComplete } from "../protocol/backend/close-complete.ts";
 import { encodeCommandComplete } from "../protocol/backend/command-complete.ts";
+import { encodeCopyInResponse } from "../protocol/backend/copy-in-response.ts";
+import { encodeCopyOutResponse } from "../protocol/backend/copy-out-response.ts";
+import type { CopyFormat } from "../protocol/copy-format.ts";
+import { encodeCopyDone } from "../protocol/frontend/copy-done.ts";
 import { encodeEmptyQueryResponse } from "../protocol/backend/empty-query-response.ts";
 import { encodeNoData } from "../protocol/backend/no-data.ts";
 import { encodeNoticeResponse } from "../protocol/backend/notice-response.ts";
@@ -46,6 +50,11 @@ export class Responder {
         return this.notice(event.bytes);
       case "complete":
         return this.complete(event.tag);
+      case "copyOut":
+        return this.copyOut(event.format);
+      case "copyData":
+        this.#client.write(event.bytes);
+        return this.#client.drained();
       case "suspended":
         return this.#send((writer) => encodePortalSuspended({ kind: "portalSuspended" }, writer));
       case "empty":
@@ -62,6 +71,25 @@ export class Responder {
 
   columns(columns: readonly ColumnDescription[]): void {
     this.#send((writer) => encodeRowDescription({ kind: "rowDescription", columns }, writer));
+  }
+
+  /** The client may send the data of a COPY now. */
+  copyIn(format: CopyFormat): void {
+    this.#send((writer) => encodeCopyInResponse({ kind: "copyInResponse", ...format }, writer));
+  }
+
+  copyOut(format: CopyFormat): void {
+    this.#send((writer) => encodeCopyOutResponse({ kind: "copyOutResponse", ...format }, writer));
+  }
+
+  /** Whole CopyData frames. */
+  async copyData(frames: Buffer): Promise<void> {
+    this.#client.write(frames);
+    return this.#client.drained();
+  }
+
+  copyDone(): void {
+    this.#send((writer) => encodeCopyDone({ kind: "copyDone" }, writer));
   }
 
   complete(tag: string): void {

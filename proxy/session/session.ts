@@ -50,6 +50,7 @@ export class Session {
       responder: this.#responder,
     });
     this.#parts = {
+      client,
       runner: this.#runner,
       planner: services.planner,
       commands,

@@ -4,17 +4,17 @@
  */
 import type { ParsedStatement } from "../../planner/parse.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import type { CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
 import type { Commands } from "./commands.ts";
-import type { Responder } from "./responder.ts";
+import { copy } from "./copy.ts";
+import type { CopyParts } from "./copy.ts";
 import type { StatementPlanner } from "./statement-planner.ts";
 import type { RowsPlan, StatementRunner } from "./statement-runner.ts";
 import { NO_MODES } from "./session-transaction.ts";
 
-export interface QueryParts {
-  readonly runner: StatementRunner;
+export interface QueryParts extends CopyParts {
   readonly planner: StatementPlanner;
   readonly commands: Commands;
-  readonly responder: Responder;
 }
 
 interface Position {
@@ -95,8 +95,12 @@ async function runOne(
     case "query":
     case "insert":
     case "insertQuery":
+    case "explain":
     case "ddl":
       return runRows(plan, sql, parts, { isAlone, isLast }, signal);
+    case "copyIn":
+    case "copyOut":
+      return runCopy(plan, parts, { isAlone, isLast }, signal);
     case "transaction":
     case "setting":
     case "session": {
@@ -131,6 +135,17 @@ async function runRows(
   }
   if (isLast) await endImplicit(runner, signal);
   if (tag !== undefined) responder.complete(tag);
+}
+
+async function runCopy(
+  plan: CopyInPlan | CopyOutPlan,
+  parts: QueryParts,
+  { isAlone, isLast }: Position,
+  signal: AbortSignal,
+): Promise<void> {
+  const tag = await copy(plan, parts, isAlone, signal);
+  if (isLast) await endImplicit(parts.runner, signal);
+  parts.responder.complete(tag);
 }
 
 async function endImplicit(runner: StatementRunner, signal: AbortSignal): Promise<void> {

@@ -8,37 +8,39 @@ import { SqlError } from "../../base/sql-error.ts";
 import type {
   DdlPlan,
   InsertPlan,
-  InsertQueryPlan,
   LogicalPlan,
   QueryPlan,
   TransactionModes,
 } from "../../planner/logical-plan.ts";
 import { bindPlan } from "../../planner/physical-plan.ts";
 import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { describe } from "../execution/describe.ts";
 import { Executor } from "../execution/executor.ts";
-import { plainRequest } from "../execution/fragment-request.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
-import { compareLockOrder } from "../execution/lock-order.ts";
 import type { ResultStream } from "../execution/result-event.ts";
-import { runFragment } from "../execution/run-fragment.ts";
 import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import { runDdl, runMaintenance } from "./ddl-run.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import { drawValues } from "./generated-values.ts";
+import type { ValuesWanted } from "./generated-values.ts";
+import { runExplain } from "./explain-run.ts";
+import type { ExplainingSession } from "./explain-run.ts";
 import { runInsertQuery } from "./inserted-rows.ts";
 import type { InsertingSession } from "./inserted-rows.ts";
+import { readsViews, routeOf, setsSequence } from "./plan-traits.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
 import { StatementDescriptions } from "./statement-descriptions.ts";
 
 export interface StatementRequest {
-  readonly plan: QueryPlan | InsertPlan | InsertQueryPlan | DdlPlan;
+  readonly plan: RowsPlan;
   readonly protocol: FragmentProtocol;
   /** The client's columns in its formats. Asked for only where several placements answer, or formats may be binary. */
   readonly output: (signal: AbortSignal) => Promise<readonly ColumnDescription[] | undefined>;
@@ -194,6 +196,9 @@ export class StatementRunner {
       case "insertQuery":
         yield* runInsertQuery({ ...request, plan }, this.#insertingSession(), signal);
         break;
+      case "explain":
+        yield* runExplain({ ...request, plan }, this.#explainingSession(request, signal), signal);
+        break;
       case "ddl":
         yield* plan.transactional
           ? this.#runDdl(request, plan, signal)
@@ -213,6 +218,15 @@ export class StatementRunner {
     };
   }
 
+  #explainingSession(request: StatementRequest, signal: AbortSignal): ExplainingSession {
+    return {
+      map: this.#services.topology().map,
+      bind: (plan, protocol) => this.bind(plan, protocol, signal),
+      blockFor: (needsBlock) => this.#blockFor(request, needsBlock, signal),
+      executor: () => this.#executor(signal),
+    };
+  }
+
   async *#runRows(
     request: StatementRequest,
     plan: QueryPlan | InsertPlan,
@@ -224,18 +238,10 @@ export class StatementRunner {
     const isSpread = physical.fragments.length > 1 || physical.pulls.length > 0;
     const needsBlock = isSpread && physical.access === "write";
     const transaction = await this.#blockFor(request, needsBlock, signal);
-    const isDescribed = route !== "single" || request.protocol.kind === "extended";
+    const isDescribed =
+      route !== "single" || request.protocol.kind === "extended" || readsViews(plan);
     const output = physical.returnsRows && isDescribed ? await request.output(signal) : undefined;
-    const { translations, catalog, map } = this.#services.topology();
-    const { extraFloatDigits } = await this.environment(signal);
-    const executor = new Executor(this.#backends, {
-      translation: (database) => translations.of(database),
-      types: { byOid: catalog.types, extraFloatDigits },
-      catalogEpoch: catalog.epoch,
-      catalog: map.catalog,
-      databaseGatherBytesMax: this.#services.databaseGatherBytesMax,
-      metrics: this.#services.metrics,
-    });
+    const executor = await this.#executor(signal);
     const { metrics } = this.#services;
     const kind = plan.kind === "insert" ? "insert" : physical.access;
     metrics.increment("colonnade_statements_total", { kind, route });
@@ -253,6 +259,19 @@ export class StatementRunner {
     }
   }
 
+  async #executor(signal: AbortSignal): Promise<Executor> {
+    const { translations, catalog, map } = this.#services.topology();
+    const { extraFloatDigits } = await this.environment(signal);
+    return new Executor(this.#backends, {
+      translation: (database) => translations.of(database),
+      types: { byOid: catalog.types, extraFloatDigits },
+      catalogEpoch: catalog.epoch,
+      catalog: map.catalog,
+      databaseGatherBytesMax: this.#services.databaseGatherBytesMax,
+      metrics: this.#services.metrics,
+    });
+  }
+
   async bind(
     plan: QueryPlan | InsertPlan,
     protocol: FragmentProtocol,
@@ -260,17 +279,31 @@ export class StatementRunner {
   ): Promise<PhysicalPlan> {
     const parameters: readonly BoundParameter[] =
       protocol.kind === "extended" ? protocol.parameters : [];
-    const draws = plan.kind === "insert" ? await this.#draw(plan, signal) : [];
+    const draws =
+      plan.kind === "insert"
+        ? await this.draw({ generated: plan.generated, count: plan.rows.length }, signal)
+        : [];
     return bindPlan(plan, parameters, this.#services.topology().map, draws);
   }
 
-  #draw(plan: InsertPlan, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
+  /** For each row, the values of the columns that the proxy fills. */
+  draw(wanted: ValuesWanted, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
     const seesOwn = this.transaction.current?.changesCatalog === true;
-    return drawValues(plan, {
+    return drawValues(wanted, {
       services: this.#services,
       inside: seesOwn ? (use) => this.withCatalog(signal, use) : undefined,
       outside: (use) => this.#withFreeCatalog(signal, use),
     });
+  }
+
+  /** The open transaction, or an implicit one. */
+  async openTransaction(signal: AbortSignal): Promise<Transaction> {
+    this.transaction.refuseWhenFailed();
+    return this.transaction.current?.transaction ?? (await this.begin(NO_MODES, false, signal));
+  }
+
+  get map(): ShardMap {
+    return this.#services.topology().map;
   }
 
   async #blockFor(
@@ -293,20 +326,10 @@ export class StatementRunner {
       open.catalog = undefined;
     }
     const { catalog } = this.#services.topology().map;
-    const steps = plan.steps.toSorted((left, right) =>
-      compareLockOrder(left.database, right.database, catalog),
-    );
-    for (const [index, step] of steps.entries()) {
-      const participant = await transaction.join(step.database, signal);
-      participant.wrote = "yes";
-      const isAnswer = index === 0;
-      for await (const event of runFragment(participant.connection, plainRequest(step.sql))) {
-        if (isAnswer && (request.describe || event.kind !== "columns")) yield event;
-      }
-    }
+    for await (const event of runDdl(plan, transaction, catalog, signal))
+      if (request.describe || event.kind !== "columns") yield event;
   }
 
-  /** What PostgreSQL refuses in a transaction block commits by itself, database by database. */
   async *#runMaintenance(
     request: StatementRequest,
     plan: DdlPlan,
@@ -318,15 +341,7 @@ export class StatementRunner {
         `${plan.rule} cannot run inside a transaction block`,
       );
     }
-    for (const [index, step] of plan.steps.entries()) {
-      const connection = await this.#backends.acquire(step.database, signal);
-      try {
-        for await (const event of runFragment(connection, plainRequest(step.sql)))
-          if (index === 0) yield event;
-      } finally {
-        this.#backends.release(connection);
-      }
-    }
+    yield* runMaintenance(plan, this.#backends, signal);
     if (plan.changesCatalog) await this.#refreshCatalog();
   }
 
@@ -371,24 +386,12 @@ export class StatementRunner {
   }
 }
 
-/** For metrics: what one placement answers alone, what the proxy gathers, and what the catalog database does. */
-function routeOf({ pulls, gather }: PhysicalPlan): "single" | "scatter" | "database gather" {
-  if (pulls.length > 0) return "database gather";
-  return gather.kind === "passThrough" ? "single" : "scatter";
-}
-
 /** Read committed is what a transaction has anyway: naming it would only lengthen each BEGIN. */
 function meaningful(isolation: TransactionModes["isolation"]): TransactionModes["isolation"] {
   return isolation === "repeatable read" || isolation === "serializable" ? isolation : undefined;
 }
 
-function setsSequence(plan: QueryPlan | InsertPlan): boolean {
-  return (
-    plan.kind === "query" && plan.routing.kind === "home" && plan.routing.because === "sequence"
-  );
-}
-
 export type RowsPlan = Extract<
   LogicalPlan,
-  { kind: "query" | "insert" | "insertQuery" | "ddl" }
+  { kind: "query" | "insert" | "insertQuery" | "explain" | "ddl" }
 >;

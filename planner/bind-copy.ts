@@ -1,0 +1,180 @@
+/** Binds a COPY ... FROM STDIN: where its rows may go, and where one row goes by its key. */
+import { invariant, unreachable } from "../base/invariant.ts";
+import type { DatabaseName } from "../base/ids.ts";
+import { SqlError } from "../base/sql-error.ts";
+import { assignedFromBinary, assignedFromText } from "../shardmap/key-assignment.ts";
+import type { KeyReading, KeyValue } from "../shardmap/shard-key.ts";
+import type { Placement, ShardMap } from "../shardmap/shard-map.ts";
+import { placementOf } from "./bind-keys.ts";
+import type { CopyInPlan, CopyKey } from "./copy/copy-plan.ts";
+import { renderTemplate } from "./sql-template.ts";
+import type { RenderedSql } from "./sql-template.ts";
+
+/** A placement, or a database as a whole. */
+export interface CopyPlace {
+  readonly database: DatabaseName;
+  readonly rendered: RenderedSql;
+}
+
+/** A field of a row that the shard key is read from. */
+export interface KeyField {
+  readonly value: Buffer | null;
+  readonly isQuoted: boolean;
+}
+
+/** `fields`: one a key column that stands in the data, in the key's order; undefined where the row is too short. */
+export type PlacesOfRow = (
+  fields: readonly (KeyField | undefined)[],
+  drawn: readonly string[],
+  line: number,
+) => readonly CopyPlace[];
+
+export interface BoundCopy {
+  /** At least one. */
+  readonly places: readonly CopyPlace[];
+  /** The fields to read of each row, by index in the data. */
+  readonly keyFields: readonly number[];
+  /** Throws SqlError where no place may take the row. */
+  readonly placesOf: PlacesOfRow;
+}
+
+export function bindCopy(plan: CopyInPlan, map: ShardMap): BoundCopy {
+  const { target, template } = plan;
+  const { canonicalSchema } = map;
+  const at = (database: DatabaseName, placement: Placement | undefined): CopyPlace => ({
+    database,
+    rendered: renderTemplate(template, { placement, canonicalSchema, limit: undefined }),
+  });
+  switch (target.kind) {
+    case "home": {
+      const places = [at(target.database, undefined)];
+      return { places, keyFields: [], placesOf: () => places };
+    }
+    case "everyDatabase": {
+      const places = [...map.databases.keys()].map((database) => at(database, undefined));
+      return { places, keyFields: [], placesOf: () => places };
+    }
+    case "sharded":
+      return bindSharded(plan, target, map, at);
+    default:
+      return unreachable(target);
+  }
+}
+
+function bindSharded(
+  plan: CopyInPlan,
+  target: Extract<CopyInPlan["target"], { kind: "sharded" }>,
+  map: ShardMap,
+  at: (database: DatabaseName, placement: Placement) => CopyPlace,
+): BoundCopy {
+  const colocation = map.colocations.get(target.table.colocation.name);
+  if (colocation === undefined) {
+    throw new SqlError(
+      "shard_key_not_covered",
+      `colocation "${target.table.colocation.name}" is no longer in the shard map`,
+    );
+  }
+  const placeOf = new Map(
+    colocation.placements.map((placement) => [placement, [at(placement.database, placement)]]),
+  );
+  const places = [...placeOf.values()].flat();
+  const keyFields = target.key.flatMap(({ source }) =>
+    source.kind === "field" ? [source.index] : [],
+  );
+  const reader = new KeyReader(plan, target.key);
+  return {
+    places,
+    keyFields,
+    placesOf: (fields, drawn, line) => {
+      const key = reader.read(fields, drawn, line);
+      // Every server refuses the value, so any may word the error.
+      if (key === "invalid") return places.slice(0, 1);
+      const found = placeOf.get(placementOf(colocation, key));
+      invariant(found !== undefined, "a key's placement is one of its colocation's");
+      return found;
+    },
+  };
+}
+
+class KeyReader {
+  readonly #key: readonly CopyKey[];
+  readonly #table: string;
+  readonly #isBinary: boolean;
+  readonly #nullText: Buffer;
+
+  constructor({ table, rows }: CopyInPlan, key: readonly CopyKey[]) {
+    invariant(rows !== undefined, "rows of a sharded table are taken apart");
+    this.#key = key;
+    this.#table = table;
+    this.#isBinary = rows.format.kind === "binary";
+    this.#nullText = Buffer.from(rows.format.kind === "binary" ? "" : rows.format.nullText);
+  }
+
+  read(
+    fields: readonly (KeyField | undefined)[],
+    drawn: readonly string[],
+    line: number,
+  ): readonly KeyValue[] | "invalid" {
+    const values: KeyValue[] = [];
+    let field = 0;
+    for (const part of this.#key) {
+      const isField = part.source.kind === "field";
+      const value = this.#value(part, isField ? fields[field] : undefined, drawn, line);
+      if (isField) field += 1;
+      if (value === "invalid") return value;
+      if (value === "unproven") {
+        throw this.#refused(
+          "shard_key_not_proven",
+          `value of shard key column "${part.name}" of table "${this.#table}" cannot be read`,
+          line,
+        );
+      }
+      values.push(value);
+    }
+    return values;
+  }
+
+  #value(
+    { name, typeOid, column, source }: CopyKey,
+    field: KeyField | undefined,
+    drawn: readonly string[],
+    line: number,
+  ): KeyReading {
+    switch (source.kind) {
+      case "constant":
+        return assignedFromText(column, source.text);
+      case "generated":
+        return assignedFromText(column, drawn[source.index] ?? "");
+      case "field": {
+        if (field === undefined)
+          throw this.#refused("copy_data_malformed", `missing data for column "${name}"`, line);
+        const value = this.#forced(field, source);
+        if (value === null) {
+          throw this.#refused(
+            "shard_key_null",
+            `null value in shard key column "${name}" of table "${this.#table}"`,
+            line,
+          );
+        }
+        return this.#isBinary
+          ? assignedFromBinary(column, typeOid, value)
+          : assignedFromText(column, value.toString("utf8"));
+      }
+      default:
+        return unreachable(source);
+    }
+  }
+
+  /** FORCE_NULL and FORCE_NOT_NULL (copyfromparse.c, NextCopyFrom). */
+  #forced(
+    { value, isQuoted }: KeyField,
+    source: Extract<CopyKey["source"], { kind: "field" }>,
+  ): Buffer | null {
+    if (value === null) return source.isForcedNotNull ? this.#nullText : null;
+    return isQuoted && source.isForcedNull && value.equals(this.#nullText) ? null : value;
+  }
+
+  #refused(id: ConstructorParameters<typeof SqlError>[0], message: string, line: number): SqlError {
+    return new SqlError(id, message, { context: `COPY ${this.#table}, line ${line}` });
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * Plans COPY ... FROM STDIN. Into a sharded table each row goes to the placement of its key; into a
+ * reference table all rows go to every database; into any other the data goes as it comes to the
+ * database that has the table.
+ */
+import type { CopyStmt, Node } from "@pgsql/types";
+import { invariant } from "../../base/invariant.ts";
+import type { CatalogColumn, CatalogRelation } from "../../shardmap/catalog.ts";
+import { nameParts } from "../ast.ts";
+import { checkUniqueKeys } from "../insert/conflict.ts";
+import { generatedFor } from "../insert/columns.ts";
+import { checkReferenceDefaults } from "../insert/defaults.ts";
+import { checkInsertExpressions, type InsertTarget } from "../insert/expressions.ts";
+import { resolveTable, type ResolvedTable } from "../names.ts";
+import type { ParsedStatement } from "../parse.ts";
+import type { PlanContext } from "../plan-context.ts";
+import { refuse } from "../refusal.ts";
+import { templateFor } from "../statement-text.ts";
+import { synthesize } from "../synthesize.ts";
+import { copyOptions, type ColumnChoice, type CopyOptions } from "./copy-options.ts";
+import type { CopiedColumn, CopyInPlan, CopyKey } from "./copy-plan.ts";
+
+export function planCopyIn(
+  statement: ParsedStatement,
+  copy: CopyStmt,
+  context: PlanContext,
+): CopyInPlan {
+  invariant(copy.relation !== undefined, "COPY FROM has a table");
+  const table = resolveTable(copy.relation, context);
+  const { catalog } = context.map;
+  switch (table.kind) {
+    case "sharded":
+      return new RowsCopy(statement, copy, table, context).intoPlacements();
+    case "reference":
+      return new RowsCopy(statement, copy, table, context).intoEveryDatabase();
+    case "group":
+      return relayed(
+        statement,
+        table,
+        { kind: "home", database: table.table.group.database },
+        context,
+      );
+    default:
+      return relayed(statement, table, { kind: "home", database: catalog }, context);
+  }
+}
+
+function relayed(
+  statement: ParsedStatement,
+  { name }: ResolvedTable,
+  target: CopyInPlan["target"],
+  context: PlanContext,
+): CopyInPlan {
+  return {
+    kind: "copyIn",
+    access: "write",
+    rule: target.kind === "home" ? "copyAtHome" : "copyToEveryDatabase",
+    target,
+    table: name,
+    template: templateFor(statement, context),
+    rows: undefined,
+  };
+}
+
+/** A COPY whose rows the proxy takes apart. */
+class RowsCopy {
+  readonly #statement: ParsedStatement;
+  readonly #copy: CopyStmt;
+  readonly #table: Extract<ResolvedTable, { kind: "sharded" | "reference" }>;
+  readonly #context: PlanContext;
+  readonly #given: readonly CatalogColumn[];
+  readonly #omitted: readonly CatalogColumn[];
+
+  constructor(
+    statement: ParsedStatement,
+    copy: CopyStmt,
+    table: Extract<ResolvedTable, { kind: "sharded" | "reference" }>,
+    context: PlanContext,
+  ) {
+    this.#statement = statement;
+    this.#copy = copy;
+    this.#table = table;
+    this.#context = context;
+    const { relation } = table;
+    this.#given = givenColumns(copy, relation);
+    this.#omitted = relation.columns.filter((column) => !this.#given.includes(column));
+    this.#checkCondition(table.kind);
+  }
+
+  #checkCondition(target: InsertTarget): void {
+    const { whereClause } = this.#copy;
+    if (whereClause === undefined) return;
+    checkInsertExpressions(whereClause, target, this.#table.name, this.#context);
+  }
+
+  intoEveryDatabase(): CopyInPlan {
+    const { name, relation } = this.#table;
+    const generated = this.#generated([], "reference");
+    const filled = new Set(generated.map(({ column }) => column));
+    checkReferenceDefaults(
+      name,
+      this.#omitted.filter((column) => !filled.has(column.name)),
+      this.#context,
+    );
+    const target = { kind: "everyDatabase" } as const;
+    if (generated.length === 0) return relayed(this.#statement, this.#table, target, this.#context);
+    return this.#plan("copyToEveryDatabase", target, copyOptions(this.#copy), generated, relation);
+  }
+
+  intoPlacements(): CopyInPlan {
+    const table = this.#table;
+    invariant(table.kind === "sharded", "only a sharded table has placements");
+    const { keyColumns } = table.table;
+    const options = copyOptions(this.#copy);
+    checkUniqueKeys({ relation: table.relation, keyColumns }, this.#copy.relation?.location);
+    const generated = this.#generated(keyColumns, "sharded");
+    const key = keyColumns.map((name, index) => this.#key(name, index, options, generated));
+    const target = { kind: "sharded", key, table: table.table } as const;
+    return this.#plan("copyByShardKey", target, options, generated, table.relation);
+  }
+
+  #generated(keys: readonly string[], target: InsertTarget): readonly CopiedColumn[] {
+    return this.#omitted.flatMap((column): readonly CopiedColumn[] => {
+      const generated = generatedFor(column, target, keys.includes(column.name));
+      return generated === undefined ? [] : [{ ...generated, typeOid: column.typeOid }];
+    });
+  }
+
+  #key(
+    name: string,
+    index: number,
+    options: CopyOptions,
+    generated: readonly CopiedColumn[],
+  ): CopyKey {
+    const { table, relation } = this.#table as Extract<ResolvedTable, { kind: "sharded" }>;
+    const type = table.colocation.keyTypes[index];
+    const column = relation.columns.find((candidate) => candidate.name === name);
+    invariant(
+      type !== undefined && column !== undefined,
+      "a shard key's columns are in the catalog",
+    );
+    const { typeOid, typmod } = column;
+    return {
+      name,
+      typeOid,
+      column: { type, typmod },
+      source: this.#keySource(column, options, generated),
+    };
+  }
+
+  #keySource(
+    column: CatalogColumn,
+    { forceNull, forceNotNull }: CopyOptions,
+    generated: readonly CopiedColumn[],
+  ): CopyKey["source"] {
+    const field = this.#given.indexOf(column);
+    if (field >= 0) {
+      return {
+        kind: "field",
+        index: field,
+        isForcedNull: isChosen(forceNull, column.name),
+        isForcedNotNull: isChosen(forceNotNull, column.name),
+      };
+    }
+    const filled = generated.findIndex((candidate) => candidate.column === column.name);
+    if (filled >= 0) return { kind: "generated", index: filled };
+    if (column.fill.kind === "constant") return { kind: "constant", text: column.fill.text };
+    return refuse(
+      "shard_key_not_constant",
+      `COPY into table "${this.#table.name}" gives shard key column "${column.name}" no value`,
+      {
+        location: this.#copy.relation?.location,
+        detail: "The proxy must know the value to find the row's placement.",
+        hint: `Add column "${column.name}" to the data and to the column list.`,
+      },
+    );
+  }
+
+  #plan(
+    rule: string,
+    target: CopyInPlan["target"],
+    options: CopyOptions,
+    generated: readonly CopiedColumn[],
+    relation: CatalogRelation,
+  ): CopyInPlan {
+    const columns = this.#given.map(({ name }) => name);
+    return {
+      kind: "copyIn",
+      access: "write",
+      rule,
+      target,
+      table: relation.name,
+      template: templateFor(synthesize(this.#withColumns(columns, generated)), this.#context),
+      rows: { format: options.format, header: options.header, columns, generated },
+    };
+  }
+
+  /** The statement of one batch: the proxy has read the header, and adds its own columns behind the client's. */
+  #withColumns(columns: readonly string[], generated: readonly CopiedColumn[]): Node {
+    const { options = [], ...copy } = this.#copy;
+    const names = [...columns, ...generated.map(({ column }) => column)];
+    const kept = options.filter(
+      (option) => !("DefElem" in option) || !HANDLED.has(option.DefElem.defname ?? ""),
+    );
+    return {
+      CopyStmt: {
+        ...copy,
+        attlist: names.map((name) => ({ String: { sval: name } })),
+        ...(kept.length === 0 ? {} : { options: kept }),
+      },
+    };
+  }
+}
+
+/** Read by the proxy, or checked to be what holds anyway. */
+const HANDLED: ReadonlySet<string> = new Set(["header", "freeze", "on_error"]);
+
+/** Without a list, all columns but generated ones (CopyGetAttnums). */
+function givenColumns(copy: CopyStmt, relation: CatalogRelation): readonly CatalogColumn[] {
+  if (copy.attlist === undefined)
+    return relation.columns.filter(({ fill }) => fill.kind !== "generated");
+  return nameParts(copy.attlist).map((name, index, names) => {
+    const column = relation.columns.find((candidate) => candidate.name === name);
+    const location = copy.relation?.location;
+    if (column === undefined) {
+      return refuse(
+        "copy_column_unknown",
+        `column "${name}" of relation "${relation.name}" does not exist`,
+        { location },
+      );
+    }
+    if (names.indexOf(name) !== index)
+      refuse("copy_column_repeated", `column "${name}" specified more than once`, { location });
+    if (column.fill.kind === "generated") {
+      refuse("copy_column_generated", `column "${name}" is a generated column`, {
+        location,
+        detail: "Generated columns cannot be used in COPY.",
+      });
+    }
+    return column;
+  });
+}
+
+function isChosen(choice: ColumnChoice, name: string): boolean {
+  return choice === "all" || choice.includes(name);
+}

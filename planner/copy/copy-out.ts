@@ -1,0 +1,83 @@
+/**
+ * Plans COPY ... TO STDOUT: the rows are those of a query. One placement writes its data itself;
+ * rows of several are gathered as any query's and written by the proxy.
+ */
+import type { CopyStmt, Node } from "@pgsql/types";
+import { nameParts } from "../ast.ts";
+import type { LogicalPlan, QueryPlan } from "../logical-plan.ts";
+import { resolveTable } from "../names.ts";
+import type { ParsedStatement } from "../parse.ts";
+import type { PlanContext } from "../plan-context.ts";
+import { refuse } from "../refusal.ts";
+import { templateFor } from "../statement-text.ts";
+import { synthesize } from "../synthesize.ts";
+import { copyOptions } from "./copy-options.ts";
+import type { CopyOutPlan } from "./copy-plan.ts";
+
+export function planCopyOut(
+  statement: ParsedStatement,
+  copy: CopyStmt,
+  planQuery: (query: ParsedStatement) => LogicalPlan,
+  context: PlanContext,
+): CopyOutPlan | LogicalPlan {
+  const rows = rowsOf(copy, context);
+  const plan = planQuery(rows);
+  if (plan.kind === "rejected") return { kind: "rejected", sql: statement.text };
+  if (plan.kind !== "query" || plan.routing.kind === "everyDatabase") {
+    return refuse(
+      "copy_of_several_placements",
+      "COPY of a statement that writes on several placements is not supported",
+    );
+  }
+  const { format, header, forceQuote } = copyOptions(copy);
+  return {
+    kind: "copyOut",
+    access: plan.access,
+    rule: `copy ${plan.rule}`,
+    rowsSql: rows.text,
+    query: withCopyText(plan, statement, context),
+    format,
+    hasHeader: header !== "none",
+    forcedQuotes: forceQuote,
+  };
+}
+
+function withCopyText(
+  plan: QueryPlan,
+  statement: ParsedStatement,
+  context: PlanContext,
+): QueryPlan {
+  return {
+    ...plan,
+    template: templateFor(statement, context),
+    scatterTemplate: plan.scatterTemplate ?? plan.template,
+  };
+}
+
+/** The query in parentheses, or one that gives the table's columns. */
+function rowsOf(copy: CopyStmt, context: PlanContext): ParsedStatement {
+  if (copy.query !== undefined) return synthesize(copy.query);
+  const relation = copy.relation;
+  const table = relation === undefined ? undefined : resolveTable(relation, context);
+  const listed = nameParts(copy.attlist);
+  const columns =
+    copy.attlist === undefined && table !== undefined && "relation" in table
+      ? table.relation.columns
+          .filter(({ fill }) => fill.kind !== "generated")
+          .map(({ name }) => name)
+      : listed;
+  const target = (field: Node): Node => ({
+    ResTarget: { val: { ColumnRef: { fields: [field] } } },
+  });
+  return synthesize({
+    SelectStmt: {
+      targetList:
+        columns.length === 0
+          ? [target({ A_Star: {} })]
+          : columns.map((name) => target({ String: { sval: name } })),
+      ...(relation === undefined ? {} : { fromClause: [{ RangeVar: relation }] }),
+      limitOption: "LIMIT_OPTION_DEFAULT",
+      op: "SETOP_NONE",
+    },
+  });
+}

@@ -1,0 +1,119 @@
+/**
+ * Rows of one placement that wait to be put to its database, and which lines of the client's data
+ * they were. A batch is one COPY of its own, so that many placements share one connection, and an
+ * error's line can be given back as the client counts.
+ */
+import type { RenderedSql } from "../../../planner/sql-template.ts";
+import { BackendError } from "../../backend/backend-connection.ts";
+import type { BackendConnection } from "../../backend/backend-connection.ts";
+import { decodeErrorResponse } from "../../protocol/backend/error-response.ts";
+import type { ErrorFields } from "../../protocol/backend/error-response.ts";
+import { runBody } from "../../protocol/backend-run-reader.ts";
+import { FrameWriter } from "../../protocol/frame-writer.ts";
+import { encodeCopyData } from "../../protocol/frontend/copy-data.ts";
+import { encodeCopyDone } from "../../protocol/frontend/copy-done.ts";
+import { encodeQuery } from "../../protocol/frontend/query.ts";
+import { BACKEND_TYPE } from "../../protocol/message-type.ts";
+import { drainToReady, inClientText } from "../run-fragment.ts";
+import { BINARY_HEADER, BINARY_TRAILER } from "./binary-rows.ts";
+import type { CopyRow } from "./copy-format.ts";
+
+/** Filled and taken within one call, so one serves all. */
+const WRITER = new FrameWriter();
+
+export class CopyBatch {
+  readonly #rows: Buffer[] = [];
+  /** By row: the last line it has in the batch, and in the client's data. */
+  readonly #batchLines: number[] = [];
+  readonly #clientLines: number[] = [];
+  bytes = 0;
+
+  get rowCount(): number {
+    return this.#rows.length;
+  }
+
+  add(row: CopyRow, pieces: readonly Buffer[]): void {
+    for (const piece of pieces) {
+      this.#rows.push(piece);
+      this.bytes += piece.length;
+    }
+    const before = this.#batchLines.at(-1) ?? 0;
+    this.#batchLines.push(before + row.lines);
+    this.#clientLines.push(row.line);
+  }
+
+  /** Line of the client's data for one that the server has counted in this batch. */
+  clientLine(batchLine: number): number | undefined {
+    let low = 0;
+    let high = this.#batchLines.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#batchLines[middle] ?? batchLine) < batchLine) low = middle + 1;
+      else high = middle;
+    }
+    const client = this.#clientLines[low];
+    const last = this.#batchLines[low];
+    return client === undefined || last === undefined ? undefined : client - (last - batchLine);
+  }
+
+  data(): Buffer {
+    return Buffer.concat(this.#rows);
+  }
+}
+
+export interface BatchRequest {
+  readonly rendered: RenderedSql;
+  readonly isBinary: boolean;
+  readonly batch: CopyBatch;
+}
+
+/**
+ * Puts a batch to the server, and an empty one to have the statement checked. All goes out at
+ * once: a server that refuses the COPY drops the data that follows. Throws BackendError after the
+ * connection is ready again.
+ */
+export async function sendBatch(
+  connection: BackendConnection,
+  { rendered, isBinary, batch }: BatchRequest,
+  onNotice: (bytes: Buffer) => void,
+): Promise<void> {
+  encodeQuery({ kind: "query", sql: rendered.sql }, WRITER);
+  if (isBinary) encodeCopyData({ kind: "copyData", data: BINARY_HEADER }, WRITER);
+  if (batch.rowCount > 0) encodeCopyData({ kind: "copyData", data: batch.data() }, WRITER);
+  if (isBinary) encodeCopyData({ kind: "copyData", data: BINARY_TRAILER }, WRITER);
+  encodeCopyDone({ kind: "copyDone" }, WRITER);
+  connection.expectReady();
+  connection.send(WRITER.take());
+  let failure: BackendError | undefined;
+  try {
+    for (;;) {
+      const run = connection.tryReceive() ?? (await connection.receive());
+      if (run.type === BACKEND_TYPE.noticeResponse) onNotice(run.bytes);
+      if (run.type === BACKEND_TYPE.errorResponse) {
+        const { fields } = decodeErrorResponse(runBody(run));
+        failure ??= new BackendError(inClientData(fields, rendered, batch));
+      }
+      if (run.type !== BACKEND_TYPE.readyForQuery) continue;
+      if (failure !== undefined) throw failure;
+      return;
+    }
+  } finally {
+    await drainToReady(connection);
+  }
+}
+
+const CONTEXT_LINE = /^(COPY .*, line )(\d+)/;
+
+/**
+ * An error as one server would word it: its line in the client's data. Its position would be in a
+ * text that the client has never seen.
+ */
+function inClientData(fields: ErrorFields, rendered: RenderedSql, batch: CopyBatch): ErrorFields {
+  const { P: _, W: context, ...others } = inClientText(fields, rendered);
+  if (context === undefined) return others;
+  const where = context.replace(CONTEXT_LINE, (whole, before: string, line: string) => {
+    const clientLine = batch.clientLine(Number(line));
+    return clientLine === undefined ? whole : `${before}${clientLine}`;
+  });
+  return { ...others, W: where };
+}

@@ -1,0 +1,178 @@
+/**
+ * COPY ... FROM STDIN whose rows are taken apart: each goes to the placement of its shard key, or,
+ * for a reference table, to every database. Rows of a placement wait until they make a batch;
+ * batches of different databases are under way at once, those of one follow each other.
+ *
+ * It runs inside the statement's transaction and commits nothing.
+ */
+import { invariant } from "../../../base/invariant.ts";
+import {
+  COPY_BATCH_BYTES,
+  COPY_BUFFERED_BYTES_MAX,
+  COPY_ROW_BYTES_MAX,
+} from "../../../base/limits.ts";
+import type { DatabaseName } from "../../../base/ids.ts";
+import { SqlError } from "../../../base/sql-error.ts";
+import type { CopyRows } from "../../../planner/copy/copy-plan.ts";
+import type { BoundCopy, CopyPlace } from "../../../planner/bind-copy.ts";
+import type { Transaction } from "../transaction.ts";
+import { CopyBatch, sendBatch } from "./copy-batch.ts";
+import type { CopyField, CopyRow, CopyRowReader } from "./copy-format.ts";
+import { rowReader } from "./row-reader.ts";
+import { GeneratedFields } from "./generated-fields.ts";
+
+export interface CopyTarget extends BoundCopy {
+  /** For errors. */
+  readonly table: string;
+  readonly rows: CopyRows;
+  /** Values for the generated columns of that many rows. */
+  readonly draw: (count: number) => Promise<readonly (readonly string[])[]>;
+}
+
+export class CopyInto {
+  readonly #target: CopyTarget;
+  readonly #transaction: Transaction;
+  readonly #signal: AbortSignal;
+  readonly #onNotice: (bytes: Buffer) => void;
+  readonly #reader: CopyRowReader;
+  readonly #generated: GeneratedFields;
+  readonly #waiting = new Map<CopyPlace, CopyBatch>();
+  /** By database: the batches under way, one after the other. */
+  readonly #sending = new Map<DatabaseName, Promise<void>>();
+  #bufferedBytes = 0;
+  #failure: unknown;
+  #isHeaderDue: boolean;
+  #rowCount = 0;
+
+  constructor(
+    target: CopyTarget,
+    transaction: Transaction,
+    signal: AbortSignal,
+    onNotice: (bytes: Buffer) => void,
+  ) {
+    this.#target = target;
+    this.#transaction = transaction;
+    this.#signal = signal;
+    this.#onNotice = onNotice;
+    this.#isHeaderDue = target.rows.header !== "none";
+    this.#reader = rowReader(target.rows, target.keyFields, target.table);
+    this.#generated = new GeneratedFields(target.rows, target.draw);
+  }
+
+  /** Has a server check the statement, as it would before it asks for data. */
+  async start(): Promise<void> {
+    const [place] = this.#target.places;
+    invariant(place !== undefined, "a COPY has a place to go to");
+    await this.#send(place, new CopyBatch());
+  }
+
+  /** Takes bytes of the data, cut anywhere. Resolves once there is room for more. */
+  async push(bytes: Buffer): Promise<void> {
+    await this.#take(this.#reader.push(bytes));
+    if (this.#reader.pendingBytes > COPY_ROW_BYTES_MAX) {
+      throw new SqlError(
+        "copy_row_too_large",
+        `a row of the data is longer than ${COPY_ROW_BYTES_MAX} bytes`,
+        { context: `COPY ${this.#target.table}, line ${this.#rowCount + 1}` },
+      );
+    }
+    while (this.#bufferedBytes > COPY_BUFFERED_BYTES_MAX) {
+      this.#flushLargest();
+      await Promise.race(this.#sending.values());
+      this.#throwFailure();
+    }
+  }
+
+  /** The end of the data: sends what waits. How many rows there were. */
+  async finish(): Promise<number> {
+    await this.#take(this.#reader.end());
+    for (const place of [...this.#waiting.keys()]) this.#flush(place);
+    await this.settled();
+    this.#throwFailure();
+    return this.#rowCount;
+  }
+
+  /** No batch is under way any more, whatever came of them. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#sending.values());
+  }
+
+  async #take(rows: Iterable<CopyRow>): Promise<void> {
+    for (const row of rows) {
+      if (this.#isHeaderDue) {
+        this.#isHeaderDue = false;
+        if (this.#target.rows.header === "matched") this.#matchHeader(row);
+        continue;
+      }
+      const drawn = this.#generated.take() ?? (await this.#generated.draw());
+      const pieces = this.#generated.piecesOf(row, drawn);
+      for (const place of this.#target.placesOf(this.#keysOf(row), drawn, row.line))
+        this.#add(place, row, pieces);
+      this.#rowCount += 1;
+    }
+    this.#throwFailure();
+  }
+
+  /** A header that is matched has every field read, and they stay so. */
+  #keysOf({ fields }: CopyRow): readonly (CopyField | undefined)[] {
+    const { rows, keyFields } = this.#target;
+    return rows.header === "matched" ? keyFields.map((index) => fields[index]) : fields;
+  }
+
+  #matchHeader(row: CopyRow): void {
+    const { columns } = this.#target.rows;
+    const names = row.fields.map((field) => field?.value?.toString("utf8"));
+    const wrong = columns.findIndex((column, index) => names[index] !== column);
+    if (wrong === -1) return;
+    throw new SqlError(
+      "copy_header_mismatch",
+      `column name mismatch in header line field ${wrong + 1}: got "${names[wrong] ?? ""}", expected "${columns[wrong] ?? ""}"`,
+      { context: `COPY ${this.#target.table}, line 1` },
+    );
+  }
+
+  #add(place: CopyPlace, row: CopyRow, pieces: readonly Buffer[]): void {
+    let batch = this.#waiting.get(place);
+    if (batch === undefined) this.#waiting.set(place, (batch = new CopyBatch()));
+    const before = batch.bytes;
+    batch.add(row, pieces);
+    this.#bufferedBytes += batch.bytes - before;
+    if (batch.bytes >= COPY_BATCH_BYTES) this.#flush(place);
+  }
+
+  /** With many placements none may be full yet: the largest goes first. */
+  #flushLargest(): void {
+    const [largest] = [...this.#waiting].toSorted(([, a], [, b]) => b.bytes - a.bytes);
+    if (largest !== undefined) this.#flush(largest[0]);
+  }
+
+  #flush(place: CopyPlace): void {
+    const batch = this.#waiting.get(place);
+    if (batch === undefined) return;
+    this.#waiting.delete(place);
+    const before = this.#sending.get(place.database) ?? Promise.resolve();
+    const sent = before
+      .then(async () => {
+        if (this.#failure === undefined) await this.#send(place, batch);
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+      })
+      .finally(() => {
+        this.#bufferedBytes -= batch.bytes;
+        if (this.#sending.get(place.database) === sent) this.#sending.delete(place.database);
+      });
+    this.#sending.set(place.database, sent);
+  }
+
+  async #send({ database, rendered }: CopyPlace, batch: CopyBatch): Promise<void> {
+    const participant = await this.#transaction.join(database, this.#signal);
+    participant.wrote = "yes";
+    const isBinary = this.#target.rows.format.kind === "binary";
+    await sendBatch(participant.connection, { rendered, isBinary, batch }, this.#onNotice);
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * COPY as a client sees it (manual: "COPY Operations" of the message flow): data from the client
+ * until CopyDone or CopyFail, or data to it. Where the rows go is the plan's, how they are told
+ * apart execution's.
+ */
+import { SqlError, ProtocolViolation } from "../../base/sql-error.ts";
+import { bindCopy } from "../../planner/bind-copy.ts";
+import type { CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
+import { CopyInto } from "../execution/copy/copy-into.ts";
+import { CopyRelay } from "../execution/copy/copy-relay.ts";
+import { CopyWriter } from "../execution/copy/copy-writer.ts";
+import type { Transaction } from "../execution/transaction.ts";
+import type { CopyFormat } from "../protocol/copy-format.ts";
+import { decodeCopyFail } from "../protocol/frontend/copy-fail.ts";
+import { FRONTEND_TYPE } from "../protocol/message-type.ts";
+import type { Client } from "./client.ts";
+import type { Responder } from "./responder.ts";
+import type { StatementRunner } from "./statement-runner.ts";
+
+export interface CopyParts {
+  readonly runner: StatementRunner;
+  readonly responder: Responder;
+  readonly client: Client;
+}
+
+interface CopySink {
+  push(bytes: Buffer): Promise<void>;
+  finish(): Promise<number>;
+  settled(): Promise<void>;
+}
+
+/** Gives the command tag; an implicit transaction is the caller's to end. */
+export function copy(
+  plan: CopyInPlan | CopyOutPlan,
+  parts: CopyParts,
+  isAlone: boolean,
+  signal: AbortSignal,
+): Promise<string> {
+  return plan.kind === "copyIn"
+    ? copyIn(plan, parts, signal)
+    : copyOut(plan, parts, isAlone, signal);
+}
+
+/** Runs in the open transaction, or in an implicit one that the caller ends. */
+async function copyIn(
+  plan: CopyInPlan,
+  { runner, responder, client }: CopyParts,
+  signal: AbortSignal,
+): Promise<string> {
+  const transaction = await runner.openTransaction(signal);
+  const { sink, start } = sinkOf(plan, runner, transaction, responder, signal);
+  try {
+    responder.copyIn(await start());
+    return `COPY ${await receive(client, sink, signal)}`;
+  } finally {
+    await sink.settled();
+  }
+}
+
+function sinkOf(
+  plan: CopyInPlan,
+  runner: StatementRunner,
+  transaction: Transaction,
+  responder: Responder,
+  signal: AbortSignal,
+): { readonly sink: CopySink; readonly start: () => Promise<CopyFormat> } {
+  const { rows, table } = plan;
+  const bound = bindCopy(plan, runner.map);
+  const onNotice = (bytes: Buffer) => responder.notice(bytes);
+  if (rows === undefined) {
+    const relay = new CopyRelay(bound.places, transaction, signal, onNotice);
+    return { sink: relay, start: () => relay.start() };
+  }
+  const draw = (count: number) => runner.draw({ generated: rows.generated, count }, signal);
+  const into = new CopyInto({ ...bound, table, rows, draw }, transaction, signal, onNotice);
+  const format = rows.format.kind === "binary" ? "binary" : "text";
+  const start = async (): Promise<CopyFormat> => {
+    await into.start();
+    return { format, columnFormats: rows.columns.map(() => format) };
+  };
+  return { sink: into, start };
+}
+
+async function receive(client: Client, sink: CopySink, signal: AbortSignal): Promise<number> {
+  for (;;) {
+    const frame = await client.receive();
+    signal.throwIfAborted();
+    switch (frame?.type) {
+      case FRONTEND_TYPE.copyData:
+        await sink.push(frame.body);
+        break;
+      case FRONTEND_TYPE.copyDone:
+        return sink.finish();
+      case FRONTEND_TYPE.copyFail: {
+        const { reason } = decodeCopyFail(frame.body);
+        throw new SqlError("copy_failed_by_client", `COPY from stdin failed: ${reason}`);
+      }
+      // libpq sends a Sync before it knows that the statement is a COPY.
+      case FRONTEND_TYPE.flush:
+      case FRONTEND_TYPE.sync:
+        break;
+      case undefined:
+        throw new SqlError("client_lost", "unexpected EOF on client connection");
+      default:
+        throw new ProtocolViolation(
+          `unexpected message type ${frame?.type ?? 0} during COPY from stdin`,
+        );
+    }
+  }
+}
+
+async function copyOut(
+  plan: CopyOutPlan,
+  { runner, responder }: CopyParts,
+  isAlone: boolean,
+  signal: AbortSignal,
+): Promise<string> {
+  const resultFormat = plan.format.kind === "binary" ? "binary" : "text";
+  const columns = (await runner.descriptions.plannedColumns(plan.rowsSql, signal)) ?? [];
+  const stream = runner.run(
+    {
+      plan: plan.query,
+      protocol: {
+        kind: "extended",
+        parameters: [],
+        resultFormats: [resultFormat],
+        keepPrepared: false,
+        onBound: () => undefined,
+      },
+      output: async () => columns.map((column) => ({ ...column, format: resultFormat })),
+      describe: false,
+      isAlone,
+    },
+    signal,
+  );
+  const writer = new CopyWriter(
+    plan,
+    columns.map(({ name }) => name),
+  );
+  let isRelayed = false;
+  let tag = "";
+  let hasBegun = false;
+  const begin = () => {
+    if (hasBegun) return;
+    hasBegun = true;
+    responder.copyOut({ format: resultFormat, columnFormats: columns.map(() => resultFormat) });
+    void responder.copyData(writer.begin());
+  };
+  for await (const event of stream) {
+    switch (event.kind) {
+      case "copyOut":
+        isRelayed = true;
+        responder.copyOut(event.format);
+        break;
+      case "rows":
+        begin();
+        await responder.copyData(writer.rows(event.rows));
+        break;
+      case "complete":
+        ({ tag } = event);
+        break;
+      default:
+        await responder.event(event);
+    }
+  }
+  if (isRelayed) return tag;
+  begin();
+  await responder.copyData(writer.end());
+  responder.copyDone();
+  return `COPY ${writer.rowCount}`;
+}
