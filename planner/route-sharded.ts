@@ -19,7 +19,7 @@ import type { DatabaseGather, Gather, QueryPlan, Routing } from "./logical-plan.
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { pinRouting, settledRouting } from "./pin-routing.ts";
-import { PlanRefused, placeRefusal, refuse, type RefusalDraft } from "./refusal.ts";
+import { PlanRefused, placeRefusal, refusal, refuse, type RefusalDraft } from "./refusal.ts";
 import { returnsRows, templateWith } from "./statement-text.ts";
 import { limitEdits } from "./row-limit.ts";
 import { checkKeyUnchanged } from "./shard-key-updates.ts";
@@ -52,7 +52,7 @@ export function routeSharded(
   const settlement = rules.settle(root, [], true);
   const routing = settlement.kind === "settled" ? settledRouting(settlement.pins) : undefined;
   const unscattered = { ...whole, scatterTemplate: undefined, overflowGather: undefined };
-  const { gather, refusal } = overTables();
+  const { gather, refusal: barred } = overTables();
   if (gather !== undefined) {
     return {
       ...unscattered,
@@ -62,7 +62,7 @@ export function routeSharded(
       scatterRefusal: undefined,
     };
   }
-  if (routing === undefined) throw new PlanRefused(refusal ?? scatter.refusal);
+  if (routing === undefined) throw new PlanRefused(barred ?? scatter.refusal);
   return {
     ...unscattered,
     rule: settledRule(routing),
@@ -133,11 +133,23 @@ function planScatter(
   try {
     const classes = rules.keyClasses(root, joined.roots);
     const gather = gathered(root, classes, { statement, routing, context });
+    if (analysis.locksRows) return lockedScatter({ ...decided, ...gather });
     return { kind: "possible", ...decided, ...gather };
   } catch (error) {
     if (error instanceof PlanRefused) return { kind: "refused", refusal: error.draft };
     throw error;
   }
+}
+
+/** Rows that are locked are given as they come: copies of them could not be prepared for commit beside their locks. */
+function lockedScatter(plan: Omit<Extract<Scatter, { kind: "possible" }>, "kind">): Scatter {
+  if (plan.gather.kind === "concat" || plan.gather.kind === "merge")
+    return { kind: "possible", ...plan, overflowGather: undefined };
+  const locked = refusal(
+    "row_locks_scattered",
+    "row locks are not supported where rows of several placements are computed with",
+  );
+  return { kind: "refused", refusal: locked };
 }
 
 type GatheredPlan = Pick<QueryPlan, "gather" | "scatterTemplate" | "overflowGather">;

@@ -60,15 +60,22 @@ function analyzeSelect(run: AnalysisRun, node: SelectStmt, outer: Place): Level 
       ? analyzeArms(run, node.larg, node.rarg, level, place)
       : analyzePlainSelect(run, node, level, place);
   walkExpression(run, [node.sortClause, node.limitCount, node.limitOffset], scope, place);
-  if (node.lockingClause !== undefined) {
-    run.locksRows = true;
-    run.needsOnePlacement(
-      "row_locks_scattered",
-      "row locks are not supported over several placements",
-      undefined,
-    );
-  }
+  if (node.lockingClause !== undefined) noteRowLocks(run, node, outer);
   return level;
+}
+
+/** Each placement locks the rows of its answer, which are those of the whole answer but for the ones that a LIMIT leaves out. */
+function noteRowLocks(run: AnalysisRun, node: SelectStmt, { depth }: Place): void {
+  run.locksRows = true;
+  const limit = node.limitCount ?? node.limitOffset;
+  const where = depth > 0 ? "in a sub-select" : limit === undefined ? undefined : "with LIMIT";
+  if (where === undefined) return;
+  run.needsOnePlacement(
+    "row_locks_scattered",
+    `row locks ${where} are not supported over several placements`,
+    locationOf(depth > 0 ? node : limit),
+    "Each placement would lock rows that the whole statement would not.",
+  );
 }
 
 function analyzeArms(
