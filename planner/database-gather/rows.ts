@@ -11,7 +11,7 @@
  */
 import type { Node, SelectStmt, SortBy } from "@pgsql/types";
 import { locationOf, nameParts, walkNodes } from "../ast.ts";
-import type { Level, Output } from "../analyze/model.ts";
+import type { Level } from "../analyze/model.ts";
 import { sameExpression } from "../analyze/same-expression.ts";
 import { distinctOn } from "../analyze/shape.ts";
 import type { Scattered } from "../gather-plan.ts";
@@ -106,6 +106,7 @@ class PulledColumns {
 
   hidden(expression: Node): number {
     const level = this.#level;
+    if (level.columnOf(expression) === undefined) refuseRow(expression, level);
     const known = this.#hidden.findIndex((other) => sameExpression(other, expression, level));
     return level.outputs.length + (known < 0 ? this.#hidden.push(expression) - 1 : known);
   }
@@ -147,18 +148,19 @@ function checkOutputs(level: Level): void {
     refuse("select_list_unknown", "the columns of the select list are not known", {
       location: level.location,
     });
-  const row = level.outputs.find((output) => mayBeRow(output, level));
-  if (row === undefined) return;
-  refuse("select_list_unknown", "a column of the select list may be a whole row", {
-    location: row.expression === undefined ? level.location : locationOf(row.expression),
-  });
+  for (const { expression, column } of level.outputs)
+    if (expression !== undefined && column === undefined) refuseRow(expression, level);
 }
 
-function mayBeRow({ expression, column }: Output, { sources }: Level): boolean {
-  if (expression === undefined || column !== undefined) return false;
-  if (!("ColumnRef" in expression)) return "RowExpr" in expression;
-  const [name, ...more] = nameParts(expression.ColumnRef.fields);
-  return more.length === 0 && sources.some((source) => source.name === name);
+/** `ROW(...)`, and the name of a FROM item where it is no column. */
+function refuseRow(expression: Node, { sources }: Level): void {
+  const [name, ...more] =
+    "ColumnRef" in expression ? nameParts(expression.ColumnRef.fields) : [undefined];
+  const isSource = more.length === 0 && sources.some((source) => source.name === name);
+  if (!isSource && !("RowExpr" in expression)) return;
+  refuse("select_list_unknown", "a column that several placements give may be a whole row", {
+    location: locationOf(expression),
+  });
 }
 
 /** What a sub-select reads may not be where the rest of the statement runs. */
