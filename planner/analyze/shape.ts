@@ -33,7 +33,10 @@ export function groupedColumns(level: Level): readonly Column[] {
   if (level.statement.kind !== "select") return [];
   const columns: (Column | undefined)[] = [];
   const { groupClause = [] } = level.statement.node;
-  for (const expression of groupClause) columns.push(groupItem(expression, level)?.column);
+  for (const expression of groupClause) {
+    const output = ordinalOf(expression) ?? outputNamed(expression, level);
+    columns.push(output === undefined ? undefined : level.outputs[output]?.column);
+  }
   walkNodes(groupClause, ({ kind, body }) => {
     if (kind === "ColumnRef") columns.push(level.columnOf({ ColumnRef: body }));
     return true;

@@ -63,7 +63,7 @@ export function namedColumns(statement: Node, levels: Iterable<Level>): NamedCol
     (level) =>
       level.statement.kind === "select" &&
       !existing.has(level.statement.node) &&
-      level.statement.node.targetList?.some(isStar),
+      level.statement.node.targetList?.some(isBareStar),
   );
   const starredSources = new Set(starredLevels.flatMap(({ sources }) => sources));
   return { names, starred, starredSources, isAll };
@@ -76,6 +76,13 @@ function namesColumns(alias: Alias | undefined): boolean {
 function isStar(target: Node): boolean {
   const value = "ResTarget" in target ? target.ResTarget.val : undefined;
   return value !== undefined && "ColumnRef" in value && endsInStar(value.ColumnRef.fields);
+}
+
+/** All columns of the level's sources. */
+function isBareStar(target: Node): boolean {
+  const value = "ResTarget" in target ? target.ResTarget.val : undefined;
+  const fields = value !== undefined && "ColumnRef" in value ? value.ColumnRef.fields : undefined;
+  return fields?.length === 1 && endsInStar(fields);
 }
 
 function endsInStar(fields: readonly Node[] | undefined): boolean {

@@ -5,12 +5,13 @@ import { PINNED_KEYS_MAX } from "../../base/limits.ts";
 import type { Catalog, CatalogRelation } from "../../shardmap/catalog.ts";
 import type { Colocation } from "../../shardmap/shard-map.ts";
 import type { Analysis, Fact, Level, Source } from "../analyze/model.ts";
+import type { PlacementRules } from "../analyze/placement-rules.ts";
 import { boundsOf, pinOf, tableUnit, type Unit } from "../analyze/units.ts";
 import { sameTree } from "../ast.ts";
 import type { Routing } from "../logical-plan.ts";
 import { pinRouting } from "../pin-routing.ts";
 import type { PlanContext } from "../plan-context.ts";
-import { levelsBelow } from "./joins.ts";
+import { subtree } from "./joins.ts";
 import { keyConditions } from "./key-filter.ts";
 import { pushedConditions } from "./pushed-filter.ts";
 
@@ -23,10 +24,13 @@ export interface TableUses {
 }
 
 /** One entry a table, in the order of appearance. */
-export function tableUses(analysis: Analysis, context: PlanContext): readonly TableUses[] {
-  const collector = new UseCollector(context.catalog);
-  collector.collect(analysis.root, []);
-  return [...collector.uses].map(([relation, found]) => ({
+export function tableUses(
+  analysis: Analysis,
+  rules: PlacementRules,
+  context: PlanContext,
+): readonly TableUses[] {
+  const { uses } = new UseCollector(analysis.root, rules, context);
+  return [...uses].map(([relation, found]) => ({
     relation,
     sources: found.map(({ source, level }) => ({ source, level })),
     filter: filterOf(found, context),
@@ -42,36 +46,66 @@ interface Use {
   readonly facts: readonly Fact[];
 }
 
-/** Goes through the levels, each once: a WITH query by itself, since it is evaluated for all that refer to it. */
+/** Goes through the levels, each once. */
 class UseCollector {
   readonly uses = new Map<CatalogRelation, Use[]>();
+  readonly #rules: PlacementRules;
   readonly #catalog: Catalog;
+  readonly #references = new Map<Level, number>();
   readonly #seen = new Set<Level>();
 
-  constructor(catalog: Catalog) {
+  constructor(root: Level, rules: PlacementRules, { catalog }: PlanContext) {
+    this.#rules = rules;
     this.#catalog = catalog;
+    for (const { sources } of subtree(root)) {
+      for (const { content } of sources) {
+        if (content.kind !== "query") continue;
+        this.#references.set(content.level, (this.#references.get(content.level) ?? 0) + 1);
+      }
+    }
+    this.#collect(root, []);
   }
 
   /** `around`: what every row satisfies for which the level is evaluated to any effect. */
-  collect(level: Level, around: readonly Fact[]): void {
+  #collect(level: Level, around: readonly Fact[]): void {
     if (this.#seen.has(level)) return;
     this.#seen.add(level);
-    for (const inner of level.withQueries) this.collect(inner, []);
-    for (const source of level.sources) this.#collectTable(source, level, around);
+    // A WITH query that one alone refers to is evaluated for that one; any other for all.
+    for (const inner of level.withQueries)
+      if (this.#references.get(inner) !== 1) this.#collect(inner, []);
     const within = [...around, ...level.always];
-    for (const inner of levelsBelow(level)) this.collect(inner, within);
+    const units = this.#rules.unitsOf(level);
+    for (const source of level.sources) {
+      const facts = [...around, ...(level.facts.get(source) ?? [])];
+      const { content } = source;
+      if (content.kind === "table") this.#collectTable(source, level, facts);
+      if (content.kind !== "query") continue;
+      const unit = units.find((candidate) => candidate.source === source);
+      this.#collect(content.level, [...facts, ...level.always, ...keyFacts(unit)]);
+    }
+    for (const inner of [...level.nested, ...level.arms]) this.#collect(inner, within);
   }
 
-  #collectTable(source: Source, level: Level, around: readonly Fact[]): void {
+  #collectTable(source: Source, level: Level, facts: readonly Fact[]): void {
     const unit = tableUnit(source, this.#catalog);
     const { content } = source;
     if (unit === undefined || content.kind !== "table" || content.table.kind !== "sharded") return;
     const { relation } = content.table;
-    const use = { source, level, unit, facts: [...around, ...(level.facts.get(source) ?? [])] };
+    const use = { source, level, unit, facts };
     const known = this.uses.get(relation);
     if (known === undefined) this.uses.set(relation, [use]);
     else known.push(use);
   }
+}
+
+/**
+ * A sub-select that gives each shard's rows by themselves: what is said of the key it hands on
+ * is said of the tables within.
+ */
+function keyFacts(unit: Unit | undefined): readonly Fact[] {
+  return (unit?.key ?? []).flatMap((column): Fact[] =>
+    column.inner === undefined ? [] : [{ kind: "columns", left: column, right: column.inner }],
+  );
 }
 
 /** Any of the uses' conditions, ANDed each; one use without any needs every row. */

@@ -36,7 +36,7 @@ export function gatherTables(
 ): DatabaseGather {
   const refused = new GatheredJoins(rules, analysis, context).refusal(analysis.root);
   if (refused !== undefined) throw new PlanRefused(refused);
-  const uses = tableUses(analysis, context);
+  const uses = tableUses(analysis, rules, context);
   const named = namedColumns(statement.node, subtree(analysis.root));
   refuseTellingCopies(statement.node, analysis, new Set(uses.map(({ relation }) => relation.name)));
   return {
