@@ -2,7 +2,7 @@
  * `npm run bench`: the bounds the project holds, measured and printed with their limits.
  * Method and machine are in README.md beside this file.
  *
- * `--only planner,idle,select` runs a part; `--seconds N` sets the time of each load.
+ * `--only planner,idle,select,scatter` runs a part; `--seconds N` sets the time of each load.
  * Exit code 1 where a bound is not held, 2 where nothing was measured.
  */
 import { cpus } from "node:os";
@@ -10,12 +10,14 @@ import { parseArgs } from "node:util";
 import { measureIdleClients } from "./idle-clients.ts";
 import { measurePlanner } from "./planner.ts";
 import { measurePointSelects } from "./point-select.ts";
+import { measureScatter } from "./scatter.ts";
 import type { Measurement } from "./measurement.ts";
 
 const PARTS: Readonly<Record<string, (seconds: number) => Promise<readonly Measurement[]>>> = {
   planner: measurePlanner,
   idle: measureIdleClients,
   select: measurePointSelects,
+  scatter: measureScatter,
 };
 
 /** pgbench's own bound on `-T` is higher; a longer load than an hour is a mistyped one. */
@@ -70,10 +72,15 @@ async function main(): Promise<number> {
 }
 
 function line(measurement: Measurement): string {
-  const { name, value, unit, bound } = measurement;
-  const shown = `${name.padEnd(64)} ${value.toFixed(value < 10 ? 2 : 0).padStart(9)} ${unit.padEnd(8)}`;
-  if (bound === undefined) return shown;
-  return `${shown} bound ${bound} ${unit}: ${isHeld(measurement) ? "held" : "NOT HELD"}`;
+  const { name, value, unit, spread, bound } = measurement;
+  const shown = `${name.padEnd(64)} ${number(value).padStart(9)} ${unit.padEnd(8)}`;
+  const around = spread === undefined ? "" : ` ${number(spread[0])} to ${number(spread[1])}`;
+  if (bound === undefined) return `${shown}${around}`.trimEnd();
+  return `${shown}${around} bound ${bound} ${unit}: ${isHeld(measurement) ? "held" : "NOT HELD"}`;
+}
+
+function number(value: number): string {
+  return value.toFixed(value < 10 ? 2 : 0);
 }
 
 function isHeld({ value, bound }: Measurement): boolean {

@@ -5,7 +5,7 @@
  * each); then the rows of the earlier ones wait here, within a bound. Asked in order, nothing
  * is kept.
  */
-import { GATHER_BYTES_MAX } from "../../base/limits.ts";
+import { ABANDONED_GRACE_MS, GATHER_BYTES_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
@@ -85,6 +85,7 @@ export class DatabaseRows {
   #stream: ResultStream | undefined;
   #reading: Promise<void> | undefined;
   #failure: unknown;
+  #isAbandoned = false;
 
   constructor(
     connection: BackendConnection,
@@ -141,15 +142,21 @@ export class DatabaseRows {
 
   /**
    * Nothing more is wanted: the running fragment is cancelled where that is harmless, and read
-   * to its end. The cancel comes first: the read under way may be waiting for a first row that
-   * is minutes off. A server that takes no cancel request may never answer either.
+   * to its end. It is given a moment first, since where a LIMIT is satisfied the servers, which
+   * know it too, have mostly said all they had to say: a cancel request is a connection of its
+   * own. A server that takes none may never answer either.
    */
   async abandon(mayCancel: boolean): Promise<void> {
     for (const result of this.results) result.stop();
-    this.#failure ??= new SqlError("statement_stopped", "statement was stopped");
-    const isRunning = this.connection.pendingReadyForQuery > 0 && !this.connection.isBroken;
-    if (isRunning && mayCancel)
+    this.#isAbandoned = true;
+    const ended = this.#readToEnd();
+    if (mayCancel && !(await isSoon(ended)) && !this.connection.isBroken)
       await this.connection.cancel().catch(() => this.connection.destroy());
+    await ended;
+  }
+
+  /** Never rejects. */
+  async #readToEnd(): Promise<void> {
     await this.#reading?.catch(() => undefined);
     await this.#stream?.return().catch(() => undefined);
   }
@@ -164,6 +171,7 @@ export class DatabaseRows {
 
   async #readOne(): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isAbandoned) throw new SqlError("statement_stopped", "statement was stopped");
     try {
       await this.#readEvent();
     } catch (error) {
@@ -217,5 +225,18 @@ export class DatabaseRows {
       "gather_memory_exceeded",
       `rows held of database "${this.connection.database}" exceed ${GATHER_BYTES_MAX} bytes`,
     );
+  }
+}
+
+/** Whether it settles within the moment that an abandoned statement is given. */
+async function isSoon(ended: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ABANDONED_GRACE_MS, false);
+  });
+  try {
+    return await Promise.race([ended.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

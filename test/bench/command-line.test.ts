@@ -14,8 +14,14 @@ function bench(...words: readonly string[]) {
 }
 
 test.each([
-  [["--only", "nonsense"], '--only: there is no part "nonsense"; there are planner, idle, select'],
-  [["--only", "toString"], '--only: there is no part "toString"; there are planner, idle, select'],
+  [
+    ["--only", "nonsense"],
+    '--only: there is no part "nonsense"; there are planner, idle, select, scatter',
+  ],
+  [
+    ["--only", "toString"],
+    '--only: there is no part "toString"; there are planner, idle, select, scatter',
+  ],
   [["--seconds", "x"], '--seconds: a whole number from 1 to 3600 is needed, not "x"'],
   [["--seconds", "0"], '--seconds: a whole number from 1 to 3600 is needed, not "0"'],
   [["--second", "5"], "Unknown option '--second'"],

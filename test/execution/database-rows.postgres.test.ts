@@ -1,5 +1,5 @@
 /** Reading one database's part of a statement, over a connection to a real server. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { databaseName } from "../../base/ids.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../../proxy/backend/backend-connection.ts";
@@ -61,4 +61,14 @@ test("what is abandoned before it began does not begin, and who asks for it is t
     sqlstate: "57014",
   });
   expect(connection.pendingReadyForQuery).toBe(0);
+});
+
+test("a server that has said all is not asked to stop", async () => {
+  const cancel = vi.spyOn(connection, "cancel");
+  const rows = reading("SELECT generate_series(1, 1000)");
+  await rows.results[0]?.next();
+  await rows.abandon(true);
+  expect(connection.pendingReadyForQuery).toBe(0);
+  expect(cancel).not.toHaveBeenCalled();
+  cancel.mockRestore();
 });

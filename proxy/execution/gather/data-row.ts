@@ -73,26 +73,39 @@ export function copyField(bytes: Buffer, spans: FieldSpans, field: number): Buff
   return Buffer.from(bytes.subarray(start, start + length));
 }
 
-/** Collects rows into one run. What `take` gives is never written to again. */
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+/**
+ * Collects rows into one run. What `take` gives is never written to again. Rows that lie one
+ * behind the other are copied at once, and not at all where they are the whole run.
+ */
 export class RunWriter {
-  #chunk: Buffer = Buffer.alloc(0);
+  #chunk: Buffer = NO_BYTES;
   #start = 0;
   #end = 0;
   #count = 0;
+  /** Rows appended last and not copied yet: source[sourceStart, sourceEnd). */
+  #source: Buffer = NO_BYTES;
+  #sourceStart = 0;
+  #sourceEnd = 0;
 
   /** Bytes not taken yet. */
   get byteLength(): number {
-    return this.#end - this.#start;
+    return this.#end - this.#start + this.#sourceEnd - this.#sourceStart;
   }
 
   get isFull(): boolean {
     return this.byteLength >= GATHER_RUN_BYTES;
   }
 
-  /** Copies the row bytes[start, end) as it is. */
+  /** Takes the row bytes[start, end) as it is. The bytes must not change any more. */
   appendRow(bytes: Buffer, start: number, end: number): void {
-    const target = this.#room(end - start);
-    bytes.copy(this.#chunk, target, start, end);
+    if (bytes !== this.#source || start !== this.#sourceEnd) {
+      this.#copySource();
+      this.#source = bytes;
+      this.#sourceStart = start;
+    }
+    this.#sourceEnd = end;
     this.#count++;
   }
 
@@ -131,14 +144,41 @@ export class RunWriter {
   /** The rows written since the last call, or undefined when there are none. */
   take(): DataRowRun | undefined {
     if (this.#count === 0) return undefined;
-    const run = { bytes: this.#chunk.subarray(this.#start, this.#end), count: this.#count };
-    this.#start = this.#end;
+    const count = this.#count;
     this.#count = 0;
-    return run;
+    if (this.#end === this.#start) {
+      const bytes = this.#source.subarray(this.#sourceStart, this.#sourceEnd);
+      this.#dropSource();
+      return { bytes, count };
+    }
+    this.#copySource();
+    const bytes = this.#chunk.subarray(this.#start, this.#end);
+    this.#start = this.#end;
+    return { bytes, count };
+  }
+
+  #copySource(): void {
+    const length = this.#sourceEnd - this.#sourceStart;
+    if (length === 0) return;
+    const target = this.#reserve(length);
+    this.#source.copy(this.#chunk, target, this.#sourceStart, this.#sourceEnd);
+    this.#dropSource();
+  }
+
+  #dropSource(): void {
+    this.#source = NO_BYTES;
+    this.#sourceStart = 0;
+    this.#sourceEnd = 0;
+  }
+
+  /** Room behind all rows so far. */
+  #room(length: number): number {
+    this.#copySource();
+    return this.#reserve(length);
   }
 
   /** Reserves `length` bytes and gives their offset in the chunk. */
-  #room(length: number): number {
+  #reserve(length: number): number {
     if (this.#end + length > this.#chunk.length) this.#grow(length);
     const target = this.#end;
     this.#end += length;

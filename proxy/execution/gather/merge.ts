@@ -10,13 +10,12 @@ import { SqlError } from "../../../base/sql-error.ts";
 import type { SortKey } from "../../../planner/logical-plan.ts";
 import type { ColumnDescription } from "../../protocol/backend/row-description.ts";
 import type { DataRowRun, ShardRows } from "../shard-rows.ts";
-import { fieldSpans, locateFields, rowEnd, RunWriter } from "./data-row.ts";
-import type { FieldSpans } from "./data-row.ts";
+import { rowEnd, RunWriter } from "./data-row.ts";
 import { Heap } from "./heap.ts";
 import type { RowWindow } from "./row-window.ts";
 import { checkClientColumns, checkSameColumns } from "./shard-columns.ts";
-import { readSortValues, sortOrder } from "./sort-order.ts";
-import type { SortOrder, SortValue } from "./sort-order.ts";
+import { compareRows, sortOrder, SortedRow } from "./sort-order.ts";
+import type { SortOrder } from "./sort-order.ts";
 import type { GatherTypes } from "./values/type-lookup.ts";
 
 export interface MergeRequest {
@@ -33,12 +32,14 @@ export async function* mergeRows(request: MergeRequest): AsyncGenerator<DataRowR
   const { shards, window } = request;
   const reading = new Set<ShardRows>(shards);
   try {
-    const order = await agreedOrder(request);
-    const cursors = shards.map((shard, index) => new SortedCursor(shard, index, order));
+    const columns = await agreedColumns(request);
+    // One server's order is the order, whatever the proxy knows of it.
+    const order = sortOrder(shards.length === 1 ? [] : request.sort, columns, request.types);
+    const cursors = shards.map((shard, index) => new SortedCursor(shard, index, order, columns));
     const hasRow = await Promise.all(cursors.map(async (cursor) => await cursor.load()));
     const heap = new Heap(
       cursors.filter((_, index) => hasRow[index]),
-      (a, b) => order.compare(a.values, b.values) || a.index - b.index,
+      (a, b) => compareRows(order, a.row, b.row) || a.index - b.index,
     );
     for (const [index, shard] of shards.entries()) if (!hasRow[index]) reading.delete(shard);
 
@@ -70,9 +71,12 @@ function* taken(writer: RunWriter): Generator<DataRowRun> {
   if (run !== undefined) yield run;
 }
 
-/** Reads every shard's columns, and throws before any row where they differ or have no known order. */
-async function agreedOrder(request: MergeRequest): Promise<ColumnOrder> {
-  const { shards, output, hiddenColumns, sort, types } = request;
+/** Reads every shard's columns, and throws before any row where they differ. */
+async function agreedColumns({
+  shards,
+  output,
+  hiddenColumns,
+}: MergeRequest): Promise<readonly ColumnDescription[]> {
   const described = await Promise.all(shards.map(async (shard) => await shard.columns()));
   const [first = []] = described;
   for (const [index, shard] of shards.entries()) {
@@ -80,30 +84,37 @@ async function agreedOrder(request: MergeRequest): Promise<ColumnOrder> {
     checkClientColumns(shard, columns, output, hiddenColumns);
     checkSameColumns(shard, columns, first);
   }
-  return { ...sortOrder(sort, first, types), columnCount: first.length };
+  return first;
 }
 
-interface ColumnOrder extends SortOrder {
-  readonly columnCount: number;
-}
-
-/** One shard's next row, with its keys decoded. */
+/** One shard's next row. */
 class SortedCursor {
   readonly shard: ShardRows;
   readonly index: number;
-  values: readonly SortValue[] = [];
-  readonly #order: ColumnOrder;
-  readonly #spans: FieldSpans;
+  readonly #order: SortOrder;
+  readonly #columnCount: number;
+  /** The next row, and room for the one after it: they change places. */
+  #row: SortedRow;
+  #before: SortedRow;
   #bytes: Buffer = Buffer.alloc(0);
-  #rowStart = 0;
-  #rowEnd = 0;
   #hasBegun = false;
 
-  constructor(shard: ShardRows, index: number, order: ColumnOrder) {
+  constructor(
+    shard: ShardRows,
+    index: number,
+    order: SortOrder,
+    columns: readonly ColumnDescription[],
+  ) {
     this.shard = shard;
     this.index = index;
     this.#order = order;
-    this.#spans = fieldSpans(order.columnCount);
+    this.#columnCount = columns.length;
+    this.#row = new SortedRow(order, columns.length);
+    this.#before = new SortedRow(order, columns.length);
+  }
+
+  get row(): SortedRow {
+    return this.#row;
   }
 
   /** Fetches the next run and stands on its first row; false after the last. */
@@ -111,31 +122,31 @@ class SortedCursor {
     const run = await this.shard.next();
     if (run === undefined) return false;
     this.#bytes = run.bytes;
-    this.#rowEnd = 0;
-    return this.step() || (await this.load());
+    return this.#place(0) || (await this.load());
   }
 
   /** Goes to the run's next row; false where the run is used up. */
   step(): boolean {
-    if (this.#rowEnd >= this.#bytes.length) return false;
-    this.#rowStart = this.#rowEnd;
-    this.#rowEnd = rowEnd(this.#bytes, this.#rowStart);
-    locateFields(this.#bytes, this.#rowStart, this.#rowEnd, this.#spans);
-    const values = readSortValues(this.#order, this.#bytes, this.#spans);
+    return this.#place(this.#row.end);
+  }
+
+  #place(start: number): boolean {
+    if (start >= this.#bytes.length) return false;
+    const row = this.#before;
+    row.place(this.#bytes, start, rowEnd(this.#bytes, start));
     // A server that sorts otherwise than we compare would make the merge silently wrong.
-    if (this.#hasBegun && this.#order.compare(this.values, values) > 0) throw unordered(this.shard);
+    if (this.#hasBegun && compareRows(this.#order, this.#row, row) > 0) throw unordered(this.shard);
     this.#hasBegun = true;
-    this.values = values;
+    this.#before = this.#row;
+    this.#row = row;
     return true;
   }
 
-  /** Copies the row without the hidden columns. */
+  /** Gives the row without the hidden columns. */
   writeRow(writer: RunWriter, visibleColumns: number): void {
-    if (visibleColumns === this.#order.columnCount) {
-      writer.appendRow(this.#bytes, this.#rowStart, this.#rowEnd);
-    } else {
-      writer.appendLeadingFields(this.#bytes, this.#rowStart, this.#spans, visibleColumns);
-    }
+    const { bytes, start, end, spans } = this.#row;
+    if (visibleColumns === this.#columnCount) writer.appendRow(bytes, start, end);
+    else writer.appendLeadingFields(bytes, start, spans, visibleColumns);
   }
 }
 

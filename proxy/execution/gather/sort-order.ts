@@ -3,6 +3,7 @@
  */
 import type { SortKey } from "../../../planner/logical-plan.ts";
 import type { ColumnDescription } from "../../protocol/backend/row-description.ts";
+import { fieldSpans, locateFields } from "./data-row.ts";
 import type { FieldSpans } from "./data-row.ts";
 import { valueTypeOf } from "./values/type-lookup.ts";
 import type { AnyValueType, GatherTypes } from "./values/type-lookup.ts";
@@ -44,19 +45,7 @@ export function sortOrder(
   return { keys, compare: (a, b) => compareValues(keys, a, b) };
 }
 
-export function readSortValues(
-  order: SortOrder,
-  bytes: Buffer,
-  spans: FieldSpans,
-): readonly SortValue[] {
-  return order.keys.map(({ column, read }) => {
-    const start = spans.starts[column] ?? 0;
-    const length = spans.lengths[column] ?? -1;
-    return length === -1 ? null : read(bytes, start, start + length);
-  });
-}
-
-/** As readSortValues, of values that stand alone. */
+/** Values of rows that stand alone, a field for each column. */
 export function readFieldValues(
   order: SortOrder,
   fields: readonly (Buffer | null)[],
@@ -73,15 +62,65 @@ function compareValues(
   b: readonly SortValue[],
 ): number {
   for (let index = 0; index < keys.length; index++) {
-    const key = keys[index] as SortOrderKey;
-    const left = a[index];
-    const right = b[index];
-    if (left === null || right === null) {
-      if (left !== right) return left === null ? key.nullOrder : -key.nullOrder;
-      continue;
-    }
-    const order = key.type.compare(left, right);
-    if (order !== 0) return order * key.direction;
+    const order = compareKey(keys[index] as SortOrderKey, a[index], b[index]);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+function compareKey(key: SortOrderKey, left: SortValue, right: SortValue): number {
+  if (left === null || right === null) {
+    if (left === right) return 0;
+    return left === null ? key.nullOrder : -key.nullOrder;
+  }
+  return key.type.compare(left, right) * key.direction;
+}
+
+/**
+ * A row inside a run, and its keys as far as somebody has asked: most rows are told apart by
+ * the first. Made once and placed on row after row.
+ */
+export class SortedRow {
+  readonly #keys: readonly SortOrderKey[];
+  readonly #values: SortValue[] = [];
+  /** How many keys have been read: the first so many. */
+  #known = 0;
+  readonly spans: FieldSpans;
+  bytes: Buffer = Buffer.alloc(0);
+  start = 0;
+  end = 0;
+
+  constructor(order: SortOrder, columnCount: number) {
+    this.#keys = order.keys;
+    this.spans = fieldSpans(columnCount);
+  }
+
+  /** Stands on the row bytes[start, end). */
+  place(bytes: Buffer, start: number, end: number): void {
+    locateFields(bytes, start, end, this.spans);
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    this.#known = 0;
+  }
+
+  /** Of the key at `index`, all before it having been asked for. */
+  value(index: number): SortValue {
+    if (index < this.#known) return this.#values[index];
+    const { column, read } = this.#keys[index] as SortOrderKey;
+    const start = this.spans.starts[column] ?? 0;
+    const length = this.spans.lengths[column] ?? -1;
+    const value = length === -1 ? null : read(this.bytes, start, start + length);
+    this.#values[index] = value;
+    this.#known = index + 1;
+    return value;
+  }
+}
+
+export function compareRows({ keys }: SortOrder, a: SortedRow, b: SortedRow): number {
+  for (let index = 0; index < keys.length; index++) {
+    const order = compareKey(keys[index] as SortOrderKey, a.value(index), b.value(index));
+    if (order !== 0) return order;
   }
   return 0;
 }

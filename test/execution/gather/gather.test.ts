@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import type { StreamedGather } from "../../../planner/logical-plan.ts";
 import { gatherRows } from "../../../proxy/execution/gather/gather.ts";
 import type { ColumnDescription } from "../../../proxy/protocol/backend/row-description.ts";
-import type { ShardRows } from "../../../proxy/execution/shard-rows.ts";
-import { collect, column, HandShard, NO_TYPES, OID, rowsOf } from "./shards-by-hand.ts";
+import type { DataRowRun, ShardRows } from "../../../proxy/execution/shard-rows.ts";
+import { collect, column, HandShard, NO_TYPES, OID, rowsOf, runOf } from "./shards-by-hand.ts";
 
 const ID = [column("id", OID.int4)];
 const CONCAT: StreamedGather = { kind: "concat", limit: undefined };
@@ -152,11 +152,48 @@ test("merge does not hold rows back while it waits for a shard", async () => {
 });
 
 test("a shard that sorts otherwise is an error, not another order", async () => {
-  const shard = new HandShard("users0.public", ID, [ids(2), ids(1)]);
-  await expect(collect(gather(mergeBy(), [shard], ID))).rejects.toMatchObject({
+  const shards = [
+    new HandShard("users0.public", ID, [ids(2), ids(1)]),
+    new HandShard("users1.public", ID, []),
+  ];
+  await expect(collect(gather(mergeBy(), shards, ID))).rejects.toMatchObject({
     id: "placement_rows_unordered",
     message: 'placement "users0.public" sorts the rows otherwise than they can be merged',
   });
+});
+
+test("a database that answers alone has put its rows in order, whatever they are", async () => {
+  const columns = [column("x", OID.json)];
+  const hidden = column("colonnade_sort_1", OID.text);
+  const rows = [
+    ["{}", "b"],
+    ["[]", "a"],
+    ["1", null],
+  ];
+  const how: StreamedGather = {
+    kind: "merge",
+    sort: [{ column: 1, descending: false, nullsFirst: false, collation: "unknown" }],
+    hiddenColumns: 1,
+    limit: undefined,
+  };
+  const shard = new HandShard("a", [...columns, hidden], [rows]);
+  expect(await collect(gather(how, [shard], columns))).toEqual([["{}"], ["[]"], ["1"]]);
+});
+
+test("rows that lie behind one another are given as they lie, without a copy", async () => {
+  const run = runOf(ids(1, 2, 3));
+  const shard: ShardRows = {
+    placementId: "a",
+    columns: () => Promise.resolve(ID),
+    next: () => Promise.resolve(given.shift()),
+    stop: () => undefined,
+  };
+  const given = [run];
+  const rows = gather(mergeBy(), [shard, new HandShard("b", ID, [ids(7)])], ID);
+  const first = (await rows.next()).value as DataRowRun;
+  expect(rowsOf([first])).toEqual(ids(1, 2, 3));
+  expect(first.bytes.buffer).toBe(run.bytes.buffer);
+  expect(rowsOf([(await rows.next()).value as DataRowRun])).toEqual(ids(7));
 });
 
 test.each([
@@ -166,7 +203,8 @@ test.each([
 ] as const)("%s is raised before any row and stops the shards", async (id, typeOid, collation) => {
   const columns = [column("x", typeOid)];
   const shard = new HandShard("a", columns, [[["1"]]]);
-  await expect(collect(gather(mergeBy({ collation }), [shard], columns))).rejects.toMatchObject({
+  const shards = [shard, new HandShard("b", columns, [])];
+  await expect(collect(gather(mergeBy({ collation }), shards, columns))).rejects.toMatchObject({
     id,
   });
   expect([shard.asked, shard.isStopped]).toEqual([0, true]);
@@ -191,7 +229,7 @@ test("floats that are sent rounded are refused", async () => {
   const columns = [column("x", OID.float8)];
   const rows = gatherRows(
     { kind: "gather", gather: mergeBy(), count: undefined, offset: 0n },
-    [new HandShard("a", columns, [])],
+    [new HandShard("a", columns, []), new HandShard("b", columns, [])],
     columns,
     { types: { ...NO_TYPES, extraFloatDigits: 0 }, bytesMax: 1 },
   );

@@ -4,6 +4,7 @@
  * timestamp.c. Microseconds count from 2000-01-01, days likewise.
  */
 import { readInt8 } from "./integers.ts";
+import { civilDays, readUsualDate, readUsualInstant } from "./iso-bytes.ts";
 import { compareNatural, expectBytes, unreadable } from "./value-type.ts";
 import type { ValueType } from "./value-type.ts";
 
@@ -29,6 +30,8 @@ const TIMESTAMPTZ_TEXT = new RegExp(`^${DATE} ${TIME}${ZONE}( BC)?$`);
 
 export const dateType: ValueType<number> = {
   readText: (bytes, start, end) => {
+    const usual = readUsualDate(bytes, start, end);
+    if (usual !== undefined) return usual - POSTGRES_EPOCH_DAYS;
     const text = bytes.toString("latin1", start, end);
     if (text === "infinity") return INT4_MAX;
     if (text === "-infinity") return INT4_MIN;
@@ -54,7 +57,7 @@ export const timeType: ValueType<number | bigint> = int64Type("time", (text) => 
   return match === null ? undefined : timeOf(match[1], match[2], match[3], match[4]);
 });
 
-export const timestampType: ValueType<number | bigint> = int64Type("timestamp", (text) => {
+export const timestampType = instantType("timestamp", "no zone", (text) => {
   if (text === "infinity") return INT8_MAX;
   if (text === "-infinity") return INT8_MIN;
   const match = TIMESTAMP_TEXT.exec(text);
@@ -63,7 +66,7 @@ export const timestampType: ValueType<number | bigint> = int64Type("timestamp", 
   return instant(daysOf(year, month, day, era), timeOf(hour, minute, second, fraction));
 });
 
-export const timestamptzType: ValueType<number | bigint> = int64Type("timestamptz", (text) => {
+export const timestamptzType = instantType("timestamptz", "zone", (text) => {
   if (text === "infinity") return INT8_MAX;
   if (text === "-infinity") return INT8_MIN;
   const match = TIMESTAMPTZ_TEXT.exec(text);
@@ -139,21 +142,31 @@ function int64Type(
   };
 }
 
+/** As int64Type, but that the usual form of an instant is read without making a string of it. */
+function instantType(
+  typeName: string,
+  zone: "zone" | "no zone",
+  read: (text: string) => number | bigint | undefined,
+): ValueType<number | bigint> {
+  const type = int64Type(typeName, read);
+  return {
+    ...type,
+    readText: (bytes, start, end) => {
+      const usual = readUsualInstant(bytes, start, end, zone);
+      return usual === undefined
+        ? type.readText(bytes, start, end)
+        : usual - POSTGRES_EPOCH_DAYS * MICROSECONDS_PER_DAY;
+    },
+  };
+}
+
 type Digits = string | undefined;
 
 /** Days of the proleptic Gregorian calendar; 1 BC is the year 0. */
 function daysOf(yearText: Digits, monthText: Digits, dayText: Digits, era: Digits): number {
   const written = Number(yearText);
-  const month = Number(monthText);
-  // Years begin in March, so that the leap day is the last one; eras have 400 years.
-  const year = (era === undefined ? written : 1 - written) - (month <= 2 ? 1 : 0);
-  const eraNumber = Math.floor(year / 400);
-  const yearOfEra = year - eraNumber * 400;
-  const monthFromMarch = (month + 9) % 12;
-  const dayOfYear = Math.floor((153 * monthFromMarch + 2) / 5) + Number(dayText) - 1;
-  const dayOfEra =
-    yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return eraNumber * 146_097 + dayOfEra - 719_468 - POSTGRES_EPOCH_DAYS;
+  const year = era === undefined ? written : 1 - written;
+  return civilDays(year, Number(monthText), Number(dayText)) - POSTGRES_EPOCH_DAYS;
 }
 
 /** Microseconds since midnight. */
