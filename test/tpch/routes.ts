@@ -1,0 +1,68 @@
+/** By which route the planner answers a query, or why it refuses: told by the plan alone. */
+import { SqlError } from "../../base/sql-error.ts";
+import { catalogFromSql } from "../../planner/catalog-from-sql.ts";
+import { gatherLabel } from "../../planner/explain/gather-label.ts";
+import { routingLabel } from "../../planner/explain/routing-label.ts";
+import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import { parseSql } from "../../planner/parse.ts";
+import type { PlanContext } from "../../planner/plan-context.ts";
+import { planStatement } from "../../planner/plan.ts";
+import { parseShardMap } from "../../shardmap/schema.ts";
+
+export type Route =
+  /** One placement, or any database: its rows are relayed as they come. */
+  | { readonly kind: "single"; readonly how: string }
+  /** Several placements; their answers are put together as they stream. */
+  | { readonly kind: "scatter"; readonly how: string }
+  /** Several placements; rows, groups or tables are finished in the catalog database. */
+  | { readonly kind: "database gather"; readonly how: string }
+  | { readonly kind: "refused"; readonly id: string; readonly message: string };
+
+export function planContext(mapYaml: string, schema: string): PlanContext {
+  const parsed = parseShardMap(mapYaml, "map.yaml");
+  if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
+  return {
+    map: parsed.map,
+    catalog: catalogFromSql(schema, { schema: "public", isByteOrder: true }),
+    searchPath: ["$user", "public"],
+    parameterTypes: [],
+    user: "app",
+  };
+}
+
+export function routeOf(sql: string, context: PlanContext): Route {
+  try {
+    return routeOfPlan(planOf(sql, context));
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    return { kind: "refused", id: error.id, message: error.message };
+  }
+}
+
+/** Throws SqlError where the planner refuses. */
+export function planOf(sql: string, context: PlanContext): LogicalPlan {
+  const outcome = parseSql(sql);
+  const [statement, ...more] = outcome.kind === "statements" ? outcome.statements : [];
+  if (statement === undefined || more.length > 0) throw new Error(`not one statement: ${sql}`);
+  return planStatement(statement, context);
+}
+
+function routeOfPlan(plan: LogicalPlan): Route {
+  if (plan.kind !== "query") return { kind: "single", how: plan.kind };
+  const { routing, gather } = plan;
+  if (gather.kind === "database") {
+    const pulls = gather.pulls.map(({ table }) => table);
+    return { kind: "database gather", how: `${gatherLabel(gather)}: ${pulls.join(", ")}` };
+  }
+  switch (routing.kind) {
+    case "home":
+    case "anyDatabase":
+    case "noRows":
+    case "shardKeys":
+      return { kind: "single", how: routingLabel(routing) };
+    default:
+      return plan.scatterRefusal === undefined
+        ? { kind: "scatter", how: gatherLabel(gather) }
+        : { kind: "refused", id: plan.scatterRefusal.id, message: plan.scatterRefusal.message };
+  }
+}
