@@ -95,7 +95,7 @@ export class ParsedStatement {
     end: number,
     toOffset: (byte: number) => number,
     textNode: Node | undefined = raw.stmt,
-    origin: TextOrigin | undefined = undefined,
+    origin?: TextOrigin,
   ) {
     invariant(raw.stmt !== undefined && textNode !== undefined, "a parsed statement has a tree");
     this.node = raw.stmt;

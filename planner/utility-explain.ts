@@ -1,11 +1,15 @@
 /**
- * EXPLAIN of what one placement or database answers: PostgreSQL's own EXPLAIN there. The
- * statement within is planned as ever; its text keeps the EXPLAIN before it.
+ * EXPLAIN: the statement within is planned as if it stood alone, and what stands before it
+ * is put before each text that the plan sends. A database so explains what it would be
+ * asked; bind-explain.ts says what the proxy does with the answers.
  */
-import type { ExplainStmt, Node } from "@pgsql/types";
+import type { DefElem, ExplainStmt, Node } from "@pgsql/types";
+import { sameTree } from "./ast.ts";
+import type { ExplainFormat } from "./explain/explain-node.ts";
 import type { LogicalPlan } from "./logical-plan.ts";
-import type { ParsedStatement } from "./parse.ts";
-import { placeRefusal, refusal, refuse } from "./refusal.ts";
+import { parseSql, type ParsedStatement } from "./parse.ts";
+import { refuse } from "./refusal.ts";
+import { composedOrigin, editText } from "./text-origin.ts";
 
 /** The kinds whose plan is one text: what PostgreSQL explains besides them is refused by name. */
 const EXPLAINED: ReadonlySet<string> = new Set([
@@ -13,42 +17,98 @@ const EXPLAINED: ReadonlySet<string> = new Set([
   "UpdateStmt",
   "DeleteStmt",
   "InsertStmt",
+  "MergeStmt",
 ]);
-
-/** No bind brings these to one placement. */
-const SPREAD: ReadonlySet<string> = new Set(["everyDatabase", "byPulls"]);
 
 export function planExplain(
   statement: ParsedStatement,
   explain: ExplainStmt,
   planQuery: (query: ParsedStatement) => LogicalPlan,
 ): LogicalPlan {
-  const several = refusal(
-    "explain_of_several_placements",
-    "EXPLAIN of a statement that several placements answer is not supported",
-  );
-  const plan = planQuery(statement.withNode(explainedQuery(explain)));
-  if (plan.kind === "rejected") return plan;
-  const runsAlone = plan.kind === "query" && !SPREAD.has(plan.routing.kind);
-  if (!runsAlone) {
-    return refuse("explain_of_several_placements", several.message);
+  const { query } = explain;
+  if (query === undefined || !EXPLAINED.has(Object.keys(query)[0] ?? "")) {
+    return refuse("statement_not_supported", "EXPLAIN of this statement is not supported", {
+      hint: "EXPLAIN takes SELECT, INSERT, UPDATE, DELETE and MERGE.",
+    });
   }
+  const { start, explained } = explainedStatement(statement, query);
+  const plan = planQuery(explained);
+  // What PostgreSQL refuses in the statement within it refuses in this one.
+  if (plan.kind === "rejected") return { kind: "rejected", sql: statement.text };
+  if (plan.kind !== "query" && plan.kind !== "insert") {
+    return refuse(
+      "explain_not_supported",
+      "EXPLAIN of an INSERT whose rows are read first is not supported",
+    );
+  }
+  const executes = isOn("analyze", explain);
   return {
-    ...plan,
-    rule: `explain ${plan.rule}`,
-    scatterTemplate: undefined,
-    gather: { kind: "concat", limit: undefined },
-    overflowGather: undefined,
-    scatterRefusal: placeRefusal(several, statement),
-    returnsRows: true,
+    kind: "explain",
+    access: executes ? plan.access : "read",
+    plan,
+    prefix: statement.text.slice(0, start),
+    executes,
+    format: formatOf(explain),
+    isVerbose: isOn("verbose", explain),
   };
 }
 
-function explainedQuery({ query }: ExplainStmt): Node {
-  if (query === undefined || !EXPLAINED.has(Object.keys(query)[0] ?? "")) {
-    return refuse("statement_not_supported", "EXPLAIN of this statement is not supported", {
-      hint: "EXPLAIN takes SELECT, INSERT, UPDATE and DELETE.",
-    });
+/** The statement within, as a text of its own, and the offset it begins at. */
+function explainedStatement(
+  statement: ParsedStatement,
+  query: Node,
+): { readonly start: number; readonly explained: ParsedStatement } {
+  for (const start of possibleStarts(statement)) {
+    const { text, origin } = editText(statement.text, [{ start: 0, end: start, text: "" }]);
+    const outcome = parseSql(text);
+    const [explained, more] = outcome.kind === "statements" ? outcome.statements : [];
+    if (explained === undefined || more !== undefined || !sameTree(explained.node, query)) continue;
+    return { start, explained: explained.madeOf(composedOrigin(origin, statement.origin)) };
   }
-  return query;
+  return refuse("explain_not_supported", "the statement within EXPLAIN cannot be told apart");
+}
+
+/** Behind EXPLAIN and its words, and behind each parenthesis that may end a list of options. */
+function* possibleStarts({ tokens, text }: ParsedStatement): Iterable<number> {
+  const words = tokens.map(({ start, end }) => text.slice(start, end).toLowerCase());
+  let at = 1;
+  while (words[at] === "analyze" || words[at] === "analyse" || words[at] === "verbose") at++;
+  for (let depth = 0, close = at; words[at] === "(" && close < tokens.length; close++) {
+    if (words[close] === "(") depth++;
+    if (words[close] === ")") depth--;
+    const next = tokens[close + 1];
+    if (depth > 0) continue;
+    if (next !== undefined) yield next.start;
+    break;
+  }
+  const first = tokens[at];
+  if (first !== undefined) yield first.start;
+}
+
+const FORMATS: ReadonlySet<string> = new Set<ExplainFormat>(["text", "json", "yaml", "xml"]);
+
+/** An unknown format is the server's to refuse, before any row. */
+function formatOf(explain: ExplainStmt): ExplainFormat {
+  const argument = optionOf("format", explain)?.arg;
+  const name = argument !== undefined && "String" in argument ? argument.String.sval : undefined;
+  const format = name?.toLowerCase() ?? "";
+  return FORMATS.has(format) ? (format as ExplainFormat) : "text";
+}
+
+/** A Boolean option that is named is on, unless its value says otherwise (define.c, defGetBoolean). */
+function isOn(name: string, explain: ExplainStmt): boolean {
+  const option = optionOf(name, explain);
+  if (option === undefined) return false;
+  const { arg } = option;
+  if (arg === undefined) return true;
+  if ("Integer" in arg) return (arg.Integer.ival ?? 0) !== 0;
+  const word = "String" in arg ? (arg.String.sval ?? "").toLowerCase() : "";
+  return word !== "false" && word !== "off";
+}
+
+/** Of an option that is given twice the last counts. */
+function optionOf(name: string, { options }: ExplainStmt): DefElem | undefined {
+  return (options ?? [])
+    .flatMap((option) => ("DefElem" in option ? [option.DefElem] : []))
+    .findLast(({ defname }) => defname === name);
 }

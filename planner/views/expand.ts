@@ -16,7 +16,7 @@ import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
 import { nameExtent } from "../rewrite.ts";
 import { tableReferences } from "../table-references.ts";
-import { editText, type TextEdit } from "../text-origin.ts";
+import { composedOrigin, editText, type TextEdit } from "../text-origin.ts";
 import { writtenTables } from "../written-tables.ts";
 import {
   callsHarmless,
@@ -36,7 +36,6 @@ const READING: ReadonlySet<string> = new Set([
   "UpdateStmt",
   "DeleteStmt",
   "MergeStmt",
-  "ExplainStmt",
   "CopyStmt",
 ]);
 
@@ -136,8 +135,7 @@ function refuseStored(
 }
 
 function refuseWritten(reference: RangeVar, { kind, name }: CatalogRelation, node: Node): void {
-  const query = "ExplainStmt" in node ? (node.ExplainStmt.query ?? node) : node;
-  if (!writtenTables(query).some(({ relation }) => relation === reference)) return;
+  if (!writtenTables(node).some(({ relation }) => relation === reference)) return;
   refuse("view_written", `${kind} "${name}" cannot be written`, { location: reference.location });
 }
 
@@ -220,7 +218,7 @@ function spliced(
       hint: "Write its name after FROM or JOIN, without ONLY or TABLESAMPLE.",
     });
   }
-  return made.madeOf(origin);
+  return made.madeOf(composedOrigin(origin, statement.origin));
 }
 
 function viewEdit(statement: ParsedStatement, { reference, view, query }: ExpandedView): TextEdit {

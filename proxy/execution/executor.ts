@@ -112,8 +112,10 @@ export class Executor {
       const text = fragmentRequest(fragment, request.protocol, returnsRows, this.#options);
       if (access === "write") markWritten(participant, undefined);
       for await (const event of runFragment(connection, text)) {
-        if (event.kind === "columns") checkTold(event.columns, request, participant);
-        if (request.describe || event.kind !== "columns") yield event;
+        if (event.kind === "columns") {
+          checkTold(event.columns, request, participant);
+          if (request.describe) yield { ...event, columns: request.output ?? event.columns };
+        } else yield event;
         if (event.kind === "complete" && access === "write") markWritten(participant, event.tag);
       }
     } finally {

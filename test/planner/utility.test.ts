@@ -1,16 +1,20 @@
-import { beforeAll, describe, expect, test } from "vitest";
-import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import { describe, expect, test } from "vitest";
+import { bindExplain, exampleDraws } from "../../planner/bind-explain.ts";
+import type { ExplainPlan, LogicalPlan } from "../../planner/logical-plan.ts";
 import { loadParser } from "../../planner/parse.ts";
+import { bindPlan } from "../../planner/physical-plan.ts";
 import { planStatement } from "../../planner/plan.ts";
 import { settingRefusal } from "../../planner/utility-settings.ts";
 import { onlyStatement, samplePlanContext } from "./sample-plan-context.ts";
 
-beforeAll(loadParser);
+await loadParser();
 
 const NO_MODES = { isolation: undefined, readOnly: undefined, deferrable: undefined };
 
+const context = samplePlanContext();
+
 function plan(sql: string): LogicalPlan {
-  return planStatement(onlyStatement(sql), samplePlanContext());
+  return planStatement(onlyStatement(sql), context);
 }
 
 describe("transaction control", () => {
@@ -109,7 +113,6 @@ describe("session statements", () => {
     "LISTEN a",
     "NOTIFY a",
     "UNLISTEN *",
-    "COPY users FROM STDIN",
     "DO 'begin end'",
     "CALL p()",
     "LOCK TABLE users",
@@ -130,27 +133,62 @@ describe("session statements", () => {
 });
 
 describe("EXPLAIN", () => {
-  test("goes where its statement goes, in the client's text", () => {
+  test("of one placement goes there in the client's text", () => {
     const sql = "EXPLAIN (ANALYZE, COSTS off) SELECT * FROM orders WHERE user_id = 5";
-    expect(plan(sql)).toMatchObject({
-      kind: "query",
+    const explain = explained(sql);
+    expect(explain).toMatchObject({
       access: "read",
-      routing: { kind: "shardKeys" },
-      template: { sql },
-      returnsRows: true,
-      scatterRefusal: { id: "explain_of_several_placements" },
+      executes: true,
+      format: "text",
+      isVerbose: false,
+      plan: { kind: "query", routing: { kind: "shardKeys" } },
     });
-    expect(plan("EXPLAIN ANALYZE DELETE FROM orders WHERE user_id = 5")).toMatchObject({
-      access: "write",
-    });
+    const bound = bindExplain(explain, bindPlan(explain.plan, [], context.map, []));
+    expect(bound).toMatchObject({ kind: "relayed", plan: { fragments: [{ rendered: { sql } }] } });
   });
 
-  test.each(["EXPLAIN INSERT INTO orders (user_id) VALUES (1)", "EXPLAIN DELETE FROM countries"])(
-    "%s is refused",
-    (sql) => {
-      expect(() => plan(sql)).toThrow(
-        expect.objectContaining({ id: "explain_of_several_placements" }),
-      );
-    },
-  );
+  test.each([
+    ["EXPLAIN DELETE FROM orders", "read"],
+    ["EXPLAIN ANALYZE DELETE FROM orders", "write"],
+    ["EXPLAIN (ANALYZE false) DELETE FROM orders", "read"],
+    ["EXPLAIN (ANALYZE off, ANALYZE) DELETE FROM orders", "write"],
+    ["EXPLAIN (ANALYZE 0) DELETE FROM orders", "read"],
+    ["EXPLAIN ANALYZE VERBOSE SELECT 1", "read"],
+  ])("%s is a %s", (sql, access) => {
+    expect(explained(sql).access).toBe(access);
+  });
+
+  test.each([
+    ["EXPLAIN SELECT 1", "EXPLAIN "],
+    ["EXPLAIN /* why */ (SELECT 1)", "EXPLAIN /* why */ "],
+    ["EXPLAIN (COSTS off) (SELECT 1)", "EXPLAIN (COSTS off) "],
+    ["EXPLAIN ((SELECT 1) UNION SELECT 2)", "EXPLAIN "],
+    ["EXPLAIN (FORMAT JSON, VERBOSE)SELECT 1", "EXPLAIN (FORMAT JSON, VERBOSE)"],
+    ["explain analyze verbose (select 1)", "explain analyze verbose "],
+  ])("what stands before the statement within: %s", (sql, prefix) => {
+    expect(explained(sql).prefix).toBe(prefix);
+  });
+
+  test("an INSERT that does not run draws nothing", () => {
+    const { plan: within } = explained("EXPLAIN INSERT INTO tickets (user_id) VALUES (1), (2)");
+    expect(exampleDraws(within)).toEqual([["1"], ["2"]]);
+  });
+
+  test.each([
+    ["EXPLAIN CREATE TABLE t AS SELECT 1", "statement_not_supported"],
+    ["EXPLAIN INSERT INTO orders (user_id) SELECT id FROM countries", "explain_not_supported"],
+  ])("%s is refused", (sql, id) => {
+    expect(() => plan(sql)).toThrow(expect.objectContaining({ id }));
+  });
+
+  test("a refusal within is told where it stands in the whole", () => {
+    const sql = "EXPLAIN (COSTS off) SELECT * FROM users, tokens";
+    expect(() => plan(sql)).toThrow(expect.objectContaining({ position: sql.length - 5 }));
+  });
 });
+
+function explained(sql: string): ExplainPlan {
+  const explain = plan(sql);
+  if (explain.kind !== "explain") throw new Error(explain.kind);
+  return explain;
+}

@@ -1,0 +1,43 @@
+/** Runs the steps of DDL and maintenance. The answer is the catalog database's, which comes first. */
+import type { DatabaseName } from "../../base/ids.ts";
+import type { DdlPlan } from "../../planner/logical-plan.ts";
+import { plainRequest } from "../execution/fragment-request.ts";
+import { compareLockOrder } from "../execution/lock-order.ts";
+import type { ResultStream } from "../execution/result-event.ts";
+import { runFragment } from "../execution/run-fragment.ts";
+import type { SessionBackends } from "../execution/session-backends.ts";
+import type { Transaction } from "../execution/transaction.ts";
+
+export async function* runDdl(
+  plan: DdlPlan,
+  transaction: Transaction,
+  catalog: DatabaseName,
+  signal: AbortSignal,
+): ResultStream {
+  const steps = plan.steps.toSorted((left, right) =>
+    compareLockOrder(left.database, right.database, catalog),
+  );
+  for (const [index, step] of steps.entries()) {
+    const participant = await transaction.join(step.database, signal);
+    participant.wrote = "yes";
+    for await (const event of runFragment(participant.connection, plainRequest(step.sql)))
+      if (index === 0) yield event;
+  }
+}
+
+/** What PostgreSQL refuses in a transaction block commits by itself, database by database. */
+export async function* runMaintenance(
+  { steps }: DdlPlan,
+  backends: SessionBackends,
+  signal: AbortSignal,
+): ResultStream {
+  for (const [index, step] of steps.entries()) {
+    const connection = await backends.acquire(step.database, signal);
+    try {
+      for await (const event of runFragment(connection, plainRequest(step.sql)))
+        if (index === 0) yield event;
+    } finally {
+      backends.release(connection);
+    }
+  }
+}

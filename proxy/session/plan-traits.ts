@@ -1,0 +1,21 @@
+/** What running a plan depends on, as far as the plan itself tells. */
+import type { InsertPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { PhysicalPlan } from "../../planner/physical-plan.ts";
+
+/** For metrics: what one placement answers alone, what the proxy gathers, and what the catalog database does. */
+export function routeOf({ pulls, gather }: PhysicalPlan): "single" | "scatter" | "database gather" {
+  if (pulls.length > 0) return "database gather";
+  return gather.kind === "passThrough" ? "single" : "scatter";
+}
+
+/** A view's query stands in the text that runs: the client is told the columns of its own text. */
+export function readsViews(plan: QueryPlan | InsertPlan): boolean {
+  return plan.kind === "query" && plan.template.origin !== undefined;
+}
+
+/** Ids that were drawn ahead are void after it. */
+export function setsSequence(plan: QueryPlan | InsertPlan): boolean {
+  return (
+    plan.kind === "query" && plan.routing.kind === "home" && plan.routing.because === "sequence"
+  );
+}
