@@ -37,23 +37,19 @@ function copyData(data: Buffer): Buffer {
 
 export class CopyIn {
   readonly #connection: BackendConnection;
-  #state: "asked" | "open" | "ended" = "asked";
+  #isOpen = true;
   /** The server has ended it by itself. */
   #failure: BackendError | undefined;
 
-  /** `sql` is the COPY. Throws the server's error, after which the connection is ready again. */
-  static async begin(connection: BackendConnection, sql: string): Promise<CopyIn> {
+  /**
+   * `sql` is the COPY. Its rows may follow at once: where it is refused, the server drops them,
+   * and who writes next is told.
+   */
+  constructor(connection: BackendConnection, sql: string) {
+    this.#connection = connection;
     connection.expectReady();
     connection.send(encodeToBuffer(encodeQuery, { kind: "query", sql }));
-    const copy = new CopyIn(connection);
-    while (copy.#state === "asked") await copy.#take(await connection.receive());
-    copy.#throwFailure();
     connection.send(HEADER);
-    return copy;
-  }
-
-  private constructor(connection: BackendConnection) {
-    this.#connection = connection;
   }
 
   /** Resolves when the server has room for more: a slow server slows whoever gives the rows. */
@@ -63,18 +59,18 @@ export class CopyIn {
     await this.#connection.drained();
   }
 
-  /** All rows are in the table, or the server's error is thrown. */
+  /** All rows are in the table, or the server's error is thrown, after which the connection is ready again. */
   async end(): Promise<void> {
     this.#connection.send(TRAILER);
     this.#connection.send(COPY_DONE);
-    while (this.#state !== "ended") await this.#take(await this.#connection.receive());
+    while (this.#isOpen) await this.#take(await this.#connection.receive());
     this.#throwFailure();
   }
 
   /** Gives the copy up, after which its transaction has failed. Never rejects. */
   async fail(): Promise<void> {
-    if (this.#state === "ended") return;
-    this.#state = "ended";
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
     this.#connection.send(COPY_FAIL);
     await drainToReady(this.#connection);
   }
@@ -91,20 +87,17 @@ export class CopyIn {
 
   async #take(run: BackendRun): Promise<void> {
     switch (run.type) {
-      case BACKEND_TYPE.copyInResponse:
-        this.#state = "open";
-        break;
       case BACKEND_TYPE.errorResponse: {
         // Of the proxy's own text, so its position means nothing to the client.
         const { P: _, ...fields } = decodeErrorResponse(runBody(run)).fields;
         this.#failure = new BackendError(fields);
-        this.#state = "ended";
+        this.#isOpen = false;
         // The server drops by itself what is still sent of this copy.
         await drainToReady(this.#connection);
         break;
       }
       case BACKEND_TYPE.readyForQuery:
-        this.#state = "ended";
+        this.#isOpen = false;
         break;
       default:
         break;

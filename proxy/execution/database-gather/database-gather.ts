@@ -24,9 +24,11 @@ import type { SessionBackends } from "../session-backends.ts";
 import type { ShardRows } from "../shard-rows.ts";
 import type { Transaction } from "../transaction.ts";
 import { CopyBudget } from "./copy-budget.ts";
-import { fillTable, isRead, pullProtocol } from "./fill-table.ts";
+import { fillTable, isRead, oncePrepared, pullProtocol } from "./fill-table.ts";
 import { openGatherBlock } from "./gather-block.ts";
 import type { GatherBlock } from "./gather-block.ts";
+import { makeTables } from "./make-tables.ts";
+import { sendAhead } from "./pipeline.ts";
 import { fillingName, finishTable } from "./temporary-table.ts";
 
 export interface DatabaseGatherParts {
@@ -92,12 +94,13 @@ async function fillTables(
   let end: ScatterEnd = "failed";
   try {
     for (const database of scatter.databases) database.start();
+    const tables = plan.pulls.map((pull, index) => ({ pull, name: fillingName(index) }));
+    const described = await makeTables(tables, block, { protocol, options, onNotice });
     const remote = new RemoteRows(scatter.databases);
-    for (const [index, pull] of plan.pulls.entries()) {
-      const table = fillingName(index);
-      const rows = remote.next(asked[index] ?? []);
-      const filling = { pull, table, block, protocol, budget, options, onNotice, signal };
-      await fillTable(rows, filling);
+    for (const [index, { pull, name: table }] of tables.entries()) {
+      const columns = described[index] ?? [];
+      const filling = { pull, table, columns, block, protocol, budget, options, onNotice, signal };
+      await fillTable(remote.next(asked[index] ?? []), filling);
     }
     end = "done";
   } catch (error) {
@@ -143,24 +146,28 @@ async function* finish(
     "a database gather ends with one text for the catalog database",
   );
   invariant(output !== undefined, "the client's columns are known before rows are gathered");
-  const statements = plan.pulls.flatMap((pull, index) => finishTable(fillingName(index), pull));
-  await block.connection.query(statements.join("; "));
+  signal.throwIfAborted();
+  // With the finish in one round trip; where one of them fails, so does the transaction.
+  const ahead = plan.pulls.flatMap((pull, index) => finishTable(fillingName(index), pull));
+  sendAhead(block.connection, ahead);
   block.tables.clear();
   for (const { table } of plan.pulls) block.tables.add(table);
-  signal.throwIfAborted();
 
   if (plan.access === "write") markWritten(block.participant, undefined);
-  const once = protocol.kind === "extended" ? { ...protocol, keepPrepared: false } : protocol;
-  const text = fragmentRequest(fragment, once, true, options);
+  const text = fragmentRequest(fragment, oncePrepared(protocol), true, options);
+  let isAhead = true;
   for await (const event of runFragment(block.connection, text)) {
     if (event.kind === "columns") {
+      isAhead = false;
       checkTypes(event.columns, output);
       if (describe) yield { kind: "columns", columns: output };
+    } else if (event.kind === "complete" && isAhead) {
       continue;
+    } else {
+      if (event.kind === "complete" && plan.access === "write")
+        markWritten(block.participant, event.tag);
+      yield event;
     }
-    if (event.kind === "complete" && plan.access === "write")
-      markWritten(block.participant, event.tag);
-    yield event;
   }
 }
 

@@ -8,7 +8,6 @@ import { SqlError } from "../../../base/sql-error.ts";
 import type { BoundGather, BoundPull, Fragment } from "../../../planner/physical-plan.ts";
 import type { ColumnDescription } from "../../protocol/backend/row-description.ts";
 import { DatabaseRows } from "../database-rows.ts";
-import { describe } from "../describe.ts";
 import { fragmentRequest } from "../execution-request.ts";
 import type { ExecutorOptions } from "../execution-request.ts";
 import type { FragmentProtocol, FragmentRequest } from "../fragment-request.ts";
@@ -19,12 +18,14 @@ import type { CopyBudget } from "./copy-budget.ts";
 import { refuseObjectIdentifiers } from "./copied-types.ts";
 import { CopyIn } from "./copy-in.ts";
 import type { GatherBlock } from "./gather-block.ts";
-import { copyRows, createTable, insertRows, selectRows, tableSize } from "./temporary-table.ts";
+import { copyRows, insertRows, tableSize } from "./temporary-table.ts";
 
 export interface Filling {
   readonly pull: BoundPull;
   /** The table's name until all are full. */
   readonly table: string;
+  /** What rows to be copied into it must have: binary, in the catalog database's types. */
+  readonly columns: readonly ColumnDescription[];
   readonly block: GatherBlock;
   /** The client's, as far as parameters are concerned. */
   readonly protocol: FragmentProtocol;
@@ -48,11 +49,21 @@ const ALL_ROWS: StreamedBound = {
 export function pullProtocol({ gather }: BoundPull, client: FragmentProtocol): FragmentProtocol {
   const isCombined = gather.kind === "gather" && gather.gather.kind === "aggregate";
   const resultFormats = isCombined ? [] : (["binary"] as const);
-  if (client.kind === "extended") return { ...client, resultFormats };
+  return { ...extended(client), resultFormats };
+}
+
+/** Of a text that names this statement's own tables: a kept plan would be made anew each time. */
+export function oncePrepared(client: FragmentProtocol): FragmentProtocol {
+  return { ...extended(client), keepPrepared: false };
+}
+
+/** The simple protocol knows no binary rows, and no pipelining. */
+function extended(client: FragmentProtocol): Extract<FragmentProtocol, { kind: "extended" }> {
+  if (client.kind === "extended") return client;
   return {
     kind: "extended",
     parameters: [],
-    resultFormats,
+    resultFormats: [],
     keepPrepared: false,
     onBound: () => undefined,
   };
@@ -60,8 +71,7 @@ export function pullProtocol({ gather }: BoundPull, client: FragmentProtocol): F
 
 /** `remote`: the pull's rows of the databases that the block does not read itself. */
 export async function fillTable(remote: readonly ShardRows[], filling: Filling): Promise<void> {
-  const { pull, block, signal } = filling;
-  const columns = await makeTable(filling);
+  const { pull, columns, block, signal } = filling;
   if (remote.length > 0) refuseObjectIdentifiers(columns, filling.options.types);
   const local = pull.fragments.filter((fragment) => isRead(fragment, filling));
   const isWhole = pull.gather.kind === "passThrough" || isAllRows(pull.gather);
@@ -80,7 +90,7 @@ export async function fillTable(remote: readonly ShardRows[], filling: Filling):
   );
   try {
     const shards = read.length === 0 ? remote : [...remote, localRows.chained()];
-    await copyAll(shards, columns, localRows, filling);
+    await copyAll(shards, localRows, filling);
   } finally {
     // Never cancelled: that would fail the transaction that the tables are in.
     await localRows.abandon(false);
@@ -109,22 +119,8 @@ function textRequest(
   describeRows: boolean,
   { pull, protocol, options }: Filling,
 ): FragmentRequest {
-  // Its names mean this statement's own tables: a kept plan would be made anew each time.
-  const once = { ...pullProtocol(pull, protocol), keepPrepared: false };
+  const once = oncePrepared(pullProtocol(pull, protocol));
   return fragmentRequest({ database, rendered }, once, describeRows, options);
-}
-
-/** Gives the columns that rows to be copied into it must have: binary, in the catalog database's types. */
-async function makeTable(filling: Filling): Promise<readonly ColumnDescription[]> {
-  const { pull, table, block, options } = filling;
-  const rendered = createTable(table, pull);
-  await runQuietly(textRequest({ database: options.catalog, rendered }, false, filling), filling);
-  block.tables.add(table);
-  const { columns = [] } = await describe(block.connection, selectRows(table), [], {
-    of: "statement",
-    onNotice: filling.onNotice,
-  });
-  return columns.map((column) => ({ ...column, format: "binary" as const }));
 }
 
 async function insertFragment(fragment: Fragment, filling: Filling): Promise<void> {
@@ -143,9 +139,8 @@ async function runQuietly(request: FragmentRequest, { block, onNotice }: Filling
 /** The copy begins with the first row that may be sent: until the block has given its own rows, its backend is busy. */
 async function copyAll(
   shards: readonly ShardRows[],
-  columns: readonly ColumnDescription[],
   localRows: DatabaseRows,
-  { pull, table, block, budget, options }: Filling,
+  { pull, table, columns, block, budget, options }: Filling,
 ): Promise<void> {
   const bound = pull.gather.kind === "passThrough" ? ALL_ROWS : pull.gather;
   const named =
@@ -161,13 +156,13 @@ async function copyAll(
       budget.add(pull.table, run.bytes.length);
       held.add(run);
       if (localRows.results.some(({ isEnded }) => !isEnded)) continue;
-      copy ??= await CopyIn.begin(block.connection, copyRows(table));
+      copy ??= new CopyIn(block.connection, copyRows(table));
       for (const each of held.take()) await copy.write(each);
     }
     // A satisfied LIMIT leaves rows unread.
     await localRows.abandon(false);
     const left = held.take();
-    if (left.length > 0) copy ??= await CopyIn.begin(block.connection, copyRows(table));
+    if (left.length > 0) copy ??= new CopyIn(block.connection, copyRows(table));
     for (const each of left) await copy?.write(each);
     await copy?.end();
   } catch (error) {

@@ -23,6 +23,8 @@ export interface GatherBlock {
   readonly participant: Participant | undefined;
   /** The catalog database's own rows are read by it; else they are copied like any other's. */
   readonly readsCatalog: boolean;
+  /** What makes the block, to be sent with the first statement in it. */
+  readonly prologue: readonly string[];
   /** Of the tables made so far, by the names they have at the time. */
   readonly tables: Set<string>;
   /** Afterwards none of the tables is left, or the transaction they are in has failed. */
@@ -56,15 +58,9 @@ async function openOwnBlock(
     if (connection.pendingReadyForQuery === 0) await rollback(connection);
     backends.release(connection);
   };
-  try {
-    // The session's default may be a read-only transaction.
-    const script = ["BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE", ...settings];
-    await connection.query(script.join("; "));
-  } catch (error) {
-    await close();
-    throw error;
-  }
-  return { connection, participant: undefined, readsCatalog, tables: new Set(), close };
+  // The session's default may be a read-only transaction.
+  const prologue = ["BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE", ...settings];
+  return { connection, participant: undefined, readsCatalog, prologue, tables: new Set(), close };
 }
 
 /** PREPARE TRANSACTION is refused from here on, so this database has to commit last: see Participant. */
@@ -82,7 +78,7 @@ async function joinBlock(
     if (tables.size > 0 && isUsable && !connection.isBroken)
       await connection.query(dropTables([...tables]));
   };
-  return { connection, participant, readsCatalog: true, tables, close };
+  return { connection, participant, readsCatalog: true, prologue: [], tables, close };
 }
 
 /** A block beside the transaction has another snapshot, and does not see what it has written. */
