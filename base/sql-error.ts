@@ -664,8 +664,8 @@ export const ERRORS = {
   },
   merge_not_supported: {
     sqlstate: "0A000",
-    when: "MERGE into or from a mapped table.",
-    hint: "Use INSERT ... ON CONFLICT, UPDATE and DELETE.",
+    when: "MERGE into a sharded table whose rows may meet or be inserted beside those of another placement, or whose columns the proxy would have to fill.",
+    hint: "Compare the shard keys of both sides in ON and insert the source's, or use INSERT ... ON CONFLICT, UPDATE and DELETE.",
   },
   statement_spans_placements: {
     sqlstate: "0A000",

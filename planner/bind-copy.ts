@@ -30,6 +30,8 @@ export type PlacesOfRow = (
 ) => readonly CopyPlace[];
 
 export interface BoundCopy {
+  /** Every place gets every row. */
+  readonly isEverywhere: boolean;
   /** At least one. */
   readonly places: readonly CopyPlace[];
   /** The fields to read of each row, by index in the data. */
@@ -48,11 +50,11 @@ export function bindCopy(plan: CopyInPlan, map: ShardMap): BoundCopy {
   switch (target.kind) {
     case "home": {
       const places = [at(target.database, undefined)];
-      return { places, keyFields: [], placesOf: () => places };
+      return { places, isEverywhere: false, keyFields: [], placesOf: () => places };
     }
     case "everyDatabase": {
       const places = [...map.databases.keys()].map((database) => at(database, undefined));
-      return { places, keyFields: [], placesOf: () => places };
+      return { places, isEverywhere: true, keyFields: [], placesOf: () => places };
     }
     case "sharded":
       return bindSharded(plan, target, map, at);
@@ -84,6 +86,7 @@ function bindSharded(
   const reader = new KeyReader(plan, target.key);
   return {
     places,
+    isEverywhere: false,
     keyFields,
     placesOf: (fields, drawn, line) => {
       const key = reader.read(fields, drawn, line);

@@ -221,19 +221,16 @@ function givenColumns(copy: CopyStmt, relation: CatalogRelation): readonly Catal
     return relation.columns.filter(({ fill }) => fill.kind !== "generated");
   return nameParts(copy.attlist).map((name, index, names) => {
     const column = relation.columns.find((candidate) => candidate.name === name);
-    const location = copy.relation?.location;
     if (column === undefined) {
       return refuse(
         "copy_column_unknown",
         `column "${name}" of relation "${relation.name}" does not exist`,
-        { location },
       );
     }
     if (names.indexOf(name) !== index)
-      refuse("copy_column_repeated", `column "${name}" specified more than once`, { location });
+      refuse("copy_column_repeated", `column "${name}" specified more than once`);
     if (column.fill.kind === "generated") {
       refuse("copy_column_generated", `column "${name}" is a generated column`, {
-        location,
         detail: "Generated columns cannot be used in COPY.",
       });
     }

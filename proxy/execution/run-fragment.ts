@@ -73,6 +73,8 @@ export async function* runFragment(
         case BACKEND_TYPE.copyOutResponse:
           yield { kind: "copyOut", format: decodeCopyOutResponse(runBody(run)) };
           break;
+        // Its end is data as well, as far as anybody between server and client is concerned.
+        case BACKEND_TYPE.copyDone:
         case BACKEND_TYPE.copyData:
           yield { kind: "copyData", bytes: run.bytes };
           break;

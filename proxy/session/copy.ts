@@ -10,6 +10,7 @@ import { CopyInto } from "../execution/copy/copy-into.ts";
 import { CopyRelay } from "../execution/copy/copy-relay.ts";
 import { CopyWriter } from "../execution/copy/copy-writer.ts";
 import type { Transaction } from "../execution/transaction.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { CopyFormat } from "../protocol/copy-format.ts";
 import { decodeCopyFail } from "../protocol/frontend/copy-fail.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
@@ -26,6 +27,7 @@ export interface CopyParts {
 interface CopySink {
   push(bytes: Buffer): Promise<void>;
   finish(): Promise<number>;
+  fail(reason: string): never | Promise<never>;
   settled(): Promise<void>;
 }
 
@@ -93,7 +95,7 @@ async function receive(client: Client, sink: CopySink, signal: AbortSignal): Pro
         return sink.finish();
       case FRONTEND_TYPE.copyFail: {
         const { reason } = decodeCopyFail(frame.body);
-        throw new SqlError("copy_failed_by_client", `COPY from stdin failed: ${reason}`);
+        return sink.fail(reason);
       }
       // libpq sends a Sync before it knows that the statement is a COPY.
       case FRONTEND_TYPE.flush:
@@ -115,46 +117,25 @@ async function copyOut(
   isAlone: boolean,
   signal: AbortSignal,
 ): Promise<string> {
-  const resultFormat = plan.format.kind === "binary" ? "binary" : "text";
-  const columns = (await runner.descriptions.plannedColumns(plan.rowsSql, signal)) ?? [];
-  const stream = runner.run(
-    {
-      plan: plan.query,
-      protocol: {
-        kind: "extended",
-        parameters: [],
-        resultFormats: [resultFormat],
-        keepPrepared: false,
-        onBound: () => undefined,
-      },
-      output: async () => columns.map((column) => ({ ...column, format: resultFormat })),
-      describe: false,
-      isAlone,
-    },
-    signal,
-  );
-  const writer = new CopyWriter(
-    plan,
-    columns.map(({ name }) => name),
-  );
-  let isRelayed = false;
-  let tag = "";
-  let hasBegun = false;
-  const begin = () => {
-    if (hasBegun) return;
-    hasBegun = true;
-    responder.copyOut({ format: resultFormat, columnFormats: columns.map(() => resultFormat) });
-    void responder.copyData(writer.begin());
+  const format = plan.format.kind === "binary" ? "binary" : "text";
+  const output = async (): Promise<readonly ColumnDescription[]> => {
+    const columns = await runner.descriptions.plannedColumns(plan.rowsSql, signal);
+    return (columns ?? []).map((column) => ({ ...column, format }));
   };
-  for await (const event of stream) {
+  const protocol = format === "binary" ? BINARY_ROWS : SIMPLE;
+  const request = { plan: plan.query, protocol, output, describe: true, isAlone };
+  /** Of rows of several placements, which come with their columns; one placement writes its data itself. */
+  let writer: CopyWriter | undefined;
+  let tag = "";
+  for await (const event of runner.run(request, signal)) {
     switch (event.kind) {
-      case "copyOut":
-        isRelayed = true;
-        responder.copyOut(event.format);
+      case "columns":
+        writer = new CopyWriter(plan, event.columns.map(nameOf));
+        responder.copyOut({ format, columnFormats: event.columns.map(() => format) });
+        await responder.copyData(writer.begin());
         break;
       case "rows":
-        begin();
-        await responder.copyData(writer.rows(event.rows));
+        if (writer !== undefined) await responder.copyData(writer.rows(event.rows));
         break;
       case "complete":
         ({ tag } = event);
@@ -163,9 +144,20 @@ async function copyOut(
         await responder.event(event);
     }
   }
-  if (isRelayed) return tag;
-  begin();
+  if (writer === undefined) return tag;
   await responder.copyData(writer.end());
   responder.copyDone();
   return `COPY ${writer.rowCount}`;
 }
+
+const nameOf = ({ name }: ColumnDescription): string => name;
+
+const SIMPLE = { kind: "simple" } as const;
+
+const BINARY_ROWS = {
+  kind: "extended",
+  parameters: [],
+  resultFormats: ["binary"],
+  keepPrepared: false,
+  onBound: () => undefined,
+} as const;

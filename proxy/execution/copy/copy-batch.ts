@@ -6,6 +6,7 @@
 import type { RenderedSql } from "../../../planner/sql-template.ts";
 import { BackendError } from "../../backend/backend-connection.ts";
 import type { BackendConnection } from "../../backend/backend-connection.ts";
+import { decodeCommandComplete } from "../../protocol/backend/command-complete.ts";
 import { decodeErrorResponse } from "../../protocol/backend/error-response.ts";
 import type { ErrorFields } from "../../protocol/backend/error-response.ts";
 import { runBody } from "../../protocol/backend-run-reader.ts";
@@ -69,14 +70,15 @@ export interface BatchRequest {
 
 /**
  * Puts a batch to the server, and an empty one to have the statement checked. All goes out at
- * once: a server that refuses the COPY drops the data that follows. Throws BackendError after the
+ * once: a server that refuses the COPY drops the data that follows. Gives how many rows it has
+ * kept, which a condition may make fewer. Throws BackendError after the
  * connection is ready again.
  */
 export async function sendBatch(
   connection: BackendConnection,
   { rendered, isBinary, batch }: BatchRequest,
   onNotice: (bytes: Buffer) => void,
-): Promise<void> {
+): Promise<number> {
   encodeQuery({ kind: "query", sql: rendered.sql }, WRITER);
   if (isBinary) encodeCopyData({ kind: "copyData", data: BINARY_HEADER }, WRITER);
   if (batch.rowCount > 0) encodeCopyData({ kind: "copyData", data: batch.data() }, WRITER);
@@ -84,18 +86,21 @@ export async function sendBatch(
   encodeCopyDone({ kind: "copyDone" }, WRITER);
   connection.expectReady();
   connection.send(WRITER.take());
+  let rowCount = 0;
   let failure: BackendError | undefined;
   try {
     for (;;) {
       const run = connection.tryReceive() ?? (await connection.receive());
       if (run.type === BACKEND_TYPE.noticeResponse) onNotice(run.bytes);
+      if (run.type === BACKEND_TYPE.commandComplete)
+        rowCount = Number(decodeCommandComplete(runBody(run)).tag.split(" ")[1] ?? 0);
       if (run.type === BACKEND_TYPE.errorResponse) {
         const { fields } = decodeErrorResponse(runBody(run));
         failure ??= new BackendError(inClientData(fields, rendered, batch));
       }
       if (run.type !== BACKEND_TYPE.readyForQuery) continue;
       if (failure !== undefined) throw failure;
-      return;
+      return rowCount;
     }
   } finally {
     await drainToReady(connection);

@@ -42,7 +42,10 @@ export class CopyInto {
   #bufferedBytes = 0;
   #failure: unknown;
   #isHeaderDue: boolean;
-  #rowCount = 0;
+  /** By database: rows that its COPYs have counted. */
+  readonly #kept = new Map<DatabaseName, number>();
+  /** Of the data, as far as it is read. */
+  #line = 0;
 
   constructor(
     target: CopyTarget,
@@ -73,7 +76,7 @@ export class CopyInto {
       throw new SqlError(
         "copy_row_too_large",
         `a row of the data is longer than ${COPY_ROW_BYTES_MAX} bytes`,
-        { context: `COPY ${this.#target.table}, line ${this.#rowCount + 1}` },
+        { context: `COPY ${this.#target.table}, line ${this.#line + 1}` },
       );
     }
     while (this.#bufferedBytes > COPY_BUFFERED_BYTES_MAX) {
@@ -83,13 +86,31 @@ export class CopyInto {
     }
   }
 
+  /** The client gives up. */
+  fail(reason: string): never {
+    throw new SqlError("copy_failed_by_client", `COPY from stdin failed: ${reason}`, {
+      context: `COPY ${this.#target.table}, line ${this.#line + 1}`,
+    });
+  }
+
   /** The end of the data: sends what waits. How many rows there were. */
   async finish(): Promise<number> {
     await this.#take(this.#reader.end());
     for (const place of [...this.#waiting.keys()]) this.#flush(place);
     await this.settled();
     this.#throwFailure();
-    return this.#rowCount;
+    return this.#countRows();
+  }
+
+  #countRows(): number {
+    const counts = [...this.#kept.values()];
+    const [first = 0] = counts;
+    if (!this.#target.isEverywhere) return counts.reduce((sum, count) => sum + count, 0);
+    if (counts.every((count) => count === first)) return first;
+    throw new SqlError(
+      "reference_copies_differ",
+      `databases kept different numbers of rows: ${counts.join(", ")}`,
+    );
   }
 
   /** No batch is under way any more, whatever came of them. */
@@ -99,6 +120,7 @@ export class CopyInto {
 
   async #take(rows: Iterable<CopyRow>): Promise<void> {
     for (const row of rows) {
+      this.#line = row.line;
       if (this.#isHeaderDue) {
         this.#isHeaderDue = false;
         if (this.#target.rows.header === "matched") this.#matchHeader(row);
@@ -108,7 +130,6 @@ export class CopyInto {
       const pieces = this.#generated.piecesOf(row, drawn);
       for (const place of this.#target.placesOf(this.#keysOf(row), drawn, row.line))
         this.#add(place, row, pieces);
-      this.#rowCount += 1;
     }
     this.#throwFailure();
   }
@@ -127,7 +148,7 @@ export class CopyInto {
     throw new SqlError(
       "copy_header_mismatch",
       `column name mismatch in header line field ${wrong + 1}: got "${names[wrong] ?? ""}", expected "${columns[wrong] ?? ""}"`,
-      { context: `COPY ${this.#target.table}, line 1` },
+      { context: `COPY ${this.#target.table}, line 1: "${shown(row)}"` },
     );
   }
 
@@ -169,10 +190,23 @@ export class CopyInto {
     const participant = await this.#transaction.join(database, this.#signal);
     participant.wrote = "yes";
     const isBinary = this.#target.rows.format.kind === "binary";
-    await sendBatch(participant.connection, { rendered, isBinary, batch }, this.#onNotice);
+    const kept = await sendBatch(
+      participant.connection,
+      { rendered, isBinary, batch },
+      this.#onNotice,
+    );
+    this.#kept.set(database, (this.#kept.get(database) ?? 0) + kept);
   }
 
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
+}
+
+/** As PostgreSQL shows a line in a CONTEXT: no more than this of it. */
+const SHOWN_CHARACTERS_MAX = 100;
+
+function shown({ bytes, end }: CopyRow): string {
+  const text = bytes.toString("utf8", 0, end);
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
 }

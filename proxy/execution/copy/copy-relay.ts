@@ -77,6 +77,14 @@ export class CopyRelay {
     await Promise.all(this.#streams.map(({ connection }) => connection.drained()));
   }
 
+  /** The client gives up: the servers say so. */
+  async fail(reason: string): Promise<never> {
+    for (const { connection } of this.#streams)
+      connection.send(encodeToBuffer(encodeCopyFail, { kind: "copyFail", reason }));
+    await Promise.all(this.#streams.map(({ ended }) => ended));
+    throw this.#failure;
+  }
+
   /** The end of the data. How many rows there were: every database must have taken as many. */
   async finish(): Promise<number> {
     for (const { connection } of this.#streams)

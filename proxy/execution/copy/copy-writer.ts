@@ -15,6 +15,8 @@ type Options = Pick<CopyOutPlan, "format" | "hasHeader" | "forcedQuotes">;
 
 const FRAME_HEADER_BYTES = 5;
 
+const NOTHING = Buffer.alloc(0);
+
 export class CopyWriter {
   readonly #format: CopyDataFormat;
   readonly #hasHeader: boolean;
@@ -22,6 +24,8 @@ export class CopyWriter {
   readonly #isForced: readonly boolean[];
   readonly #spans: FieldSpans;
   readonly #writer = new FrameWriter();
+  /** Written with what comes next. */
+  #ahead: Buffer = NOTHING;
   rowCount = 0;
 
   constructor({ format, hasHeader, forcedQuotes }: Options, columns: readonly string[]) {
@@ -34,7 +38,8 @@ export class CopyWriter {
 
   /** CopyData frames before the first row; empty where there are none. */
   begin(): Buffer {
-    if (this.#format.kind === "binary") this.#data(BINARY_HEADER);
+    // PostgreSQL sends the header of binary data with its first tuple, or its trailer.
+    if (this.#format.kind === "binary") this.#ahead = BINARY_HEADER;
     else if (this.#hasHeader) {
       const names = this.#columns.map((name) => this.#name(name));
       this.#data(Buffer.from(`${names.join(this.#format.delimiter)}\n`));
@@ -65,7 +70,12 @@ export class CopyWriter {
   }
 
   #data(data: Buffer): void {
-    encodeCopyData({ kind: "copyData", data }, this.#writer);
+    const { length } = this.#ahead;
+    encodeCopyData(
+      { kind: "copyData", data: length === 0 ? data : Buffer.concat([this.#ahead, data]) },
+      this.#writer,
+    );
+    if (length > 0) this.#ahead = NOTHING;
   }
 
   #name(name: string): string {

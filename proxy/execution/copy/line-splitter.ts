@@ -24,6 +24,8 @@ export interface Line {
   readonly number: number;
 }
 
+const NO_BYTE = -1;
+
 type LineEnd = "\n" | "\r\n" | "\r";
 
 export class LineSplitter {
@@ -89,7 +91,9 @@ export class LineSplitter {
     }
     // Only what is in quotes comes here, and is counted as PostgreSQL counts it.
     if (byte === (this.#lineEnd === "\n" ? NEWLINE : CARRIAGE_RETURN)) this.#linesWithin += 1;
-    const { quote, escape } = this.#syntax;
+    const { quote } = this.#syntax;
+    // A quote that is its own escape is a toggle: two of them leave things as they were.
+    const escape = this.#syntax.escape === quote ? NO_BYTE : this.#syntax.escape;
     if (this.#isQuoted && byte === escape) this.#isEscaped = !this.#isEscaped;
     if (byte === quote && !this.#isEscaped) this.#isQuoted = !this.#isQuoted;
     if (byte !== escape) this.#isEscaped = false;
