@@ -1,13 +1,18 @@
 /** From a parsed statement to its plan: dispatch by what kind of statement it is. */
+import type { MergeStmt } from "@pgsql/types";
+import { invariant } from "../base/invariant.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { LogicalPlan } from "./logical-plan.ts";
+import { resolveTable } from "./names.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse, withRefusals } from "./refusal.ts";
 import { planCopy } from "./route-copy.ts";
 import { planDdl } from "./route-ddl.ts";
 import { planInsert } from "./route-insert.ts";
+import { checkReferenceMerge, routeShardedMerge } from "./route-merge.ts";
 import { routeQuery } from "./route-query.ts";
+import { tableReferences } from "./table-references.ts";
 import { planExplain } from "./utility-explain.ts";
 import { planUtility } from "./utility.ts";
 import { expandViews } from "./views/expand.ts";
@@ -42,7 +47,7 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
     return planInsert(statement, node.InsertStmt, context, (query) =>
       planStatement(query, context),
     );
-  if ("MergeStmt" in node) return planMerge(statement, context);
+  if ("MergeStmt" in node) return planMerge(statement, node.MergeStmt, context);
   if ("ExplainStmt" in node)
     return planExplain(statement, node.ExplainStmt, (query) => planStatement(query, context));
   if ("CopyStmt" in node)
@@ -54,9 +59,22 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
   return refuse("statement_not_supported", "this kind of statement is not supported");
 }
 
-/** MERGE goes as it is to the one database that has its tables. */
-function planMerge(statement: ParsedStatement, context: PlanContext): LogicalPlan {
+/** MERGE goes as it is to the one database that has its tables, to every database, or to the placements. */
+function planMerge(
+  statement: ParsedStatement,
+  merge: MergeStmt,
+  context: PlanContext,
+): LogicalPlan {
+  invariant(merge.relation !== undefined, "a MERGE has a target");
+  const target = resolveTable(merge.relation, context);
+  if (target.kind === "sharded") {
+    const { tables } = tableReferences(statement.node);
+    const isUnknown = tables.some((table) => resolveTable(table, context).kind === "unknown");
+    if (isUnknown) return { kind: "rejected", sql: statement.text };
+    return routeShardedMerge(statement, merge, target, context);
+  }
   const plan = routeQuery(statement, context);
-  if (plan.routing.kind === "home") return plan;
-  return refuse("merge_not_supported", "MERGE is not supported for sharded and reference tables");
+  if (plan.routing.kind === "everyDatabase" && target.kind === "reference")
+    checkReferenceMerge(merge, target, context);
+  return { ...plan, returnsRows: merge.returningClause !== undefined };
 }

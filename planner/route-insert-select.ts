@@ -8,14 +8,14 @@
 import type { InsertStmt } from "@pgsql/types";
 import type { CatalogColumn } from "../shardmap/catalog.ts";
 import { analyze } from "./analyze/analyze.ts";
-import { baseType, familyOfKey, storedColumn } from "./analyze/column-types.ts";
+import { familyOfKey } from "./analyze/column-types.ts";
 import { termOf } from "./analyze/key-terms.ts";
 import type { Analysis, Column, Level } from "./analyze/model.ts";
 import { PlacementRules } from "./analyze/placement-rules.ts";
 import type { Pin, Unit } from "./analyze/units.ts";
 import { checkFunctions } from "./function-rules.ts";
 import { generatedFor, insertColumns, type InsertColumns } from "./insert/columns.ts";
-import { defaultTerm, type KeyPlace } from "./insert/keys.ts";
+import { defaultTerm, isSameTerm, isStoredAlike, keepsKey, type KeyPlace } from "./insert/keys.ts";
 import { querySourceOf } from "./insert/query-source.ts";
 import type { InsertQueryPlan, KeyTerm, LogicalPlan, QueryPlan, Routing } from "./logical-plan.ts";
 import type { ResolvedTable } from "./names.ts";
@@ -183,21 +183,8 @@ function isOwnKey(
   if (roots[0]?.colocation !== target.table.colocation) return false;
   return keys.every((place, index) => {
     const column = source.outputs[columns.given.indexOf(place.column)]?.column;
-    return (
-      column !== undefined &&
-      classes[index]?.has(column) === true &&
-      place.column.notNull &&
-      keepsValue(column, place)
-    );
+    return column !== undefined && classes[index]?.has(column) === true && keepsKey(column, place);
   });
-}
-
-/** A length or a precision of the target's column could make another value of the source's. */
-function keepsValue(column: Column, { column: target }: KeyPlace): boolean {
-  const stored = storedColumn(column).catalog;
-  return (
-    target.typmod < 0 || (stored?.typeOid === target.typeOid && stored.typmod === target.typmod)
-  );
 }
 
 /** One placement by a constant key, which is also all that the source's own keys are pinned to. */
@@ -219,18 +206,8 @@ function pinnedRouting(
 function isPinnedTo(pin: Pin, key: readonly KeyTerm[]): boolean {
   return (
     pin.kind === "keys" &&
-    pin.keys.every((tuple) =>
-      tuple.every((term, index) => {
-        const stored = key[index];
-        return stored !== undefined && isSameTerm(term, stored);
-      }),
-    )
+    pin.keys.every((tuple) => tuple.every((term, index) => isSameTerm(term, key[index])))
   );
-}
-
-function isSameTerm(left: KeyTerm, right: KeyTerm): boolean {
-  if (left.kind === "parameter") return right.kind === "parameter" && left.number === right.number;
-  return "text" in left && "text" in right && left.kind === right.kind && left.text === right.text;
 }
 
 /** A constant that is stored as it would be compared: no cast of the assignment changes it. */
@@ -240,22 +217,13 @@ function constantTerm(
   { given }: InsertColumns,
   context: PlanContext,
 ): KeyTerm | undefined {
-  const { column, key } = place;
-  if (column.typmod >= 0 || baseType(column.typeOid, context.catalog) === 0) return undefined;
-  const position = given.indexOf(column);
-  if (position < 0) return defaultTerm(place, undefined);
+  const position = given.indexOf(place.column);
   const expression = source.outputs[position]?.expression;
-  if (expression === undefined) return undefined;
-  const term = termOf(expression, familyOfKey(key.type), context);
-  switch (term?.kind) {
-    case "text":
-      return term;
-    case "number":
-      return /^-?[0-9]+$/.test(term.text) ? term : undefined;
-    // A cast to the key's own family leaves only values of such a type as they are.
-    case "parameter":
-      return { ...term, isCast: true };
-    default:
-      return undefined;
-  }
+  const term =
+    position < 0
+      ? defaultTerm(place, undefined)
+      : expression && termOf(expression, familyOfKey(place.key.type), context);
+  if (term === undefined || !isStoredAlike(term, place.column)) return undefined;
+  // A cast to the key's own family leaves only values of such a type as they are.
+  return term.kind === "parameter" ? { ...term, isCast: true } : term;
 }

@@ -15,7 +15,7 @@ import { drawnByCall } from "./insert/calls.ts";
 import { checkReferenceDefaults } from "./insert/defaults.ts";
 import { checkConflictClause, checkUniqueKeys } from "./insert/conflict.ts";
 import { checkInsertExpressions } from "./insert/expressions.ts";
-import type { KeyPlace } from "./insert/keys.ts";
+import { keyPlaces } from "./insert/keys.ts";
 import { splitInsert, type InsertInput } from "./insert/values.ts";
 import { verifyInsert } from "./insert/verify.ts";
 import type {
@@ -221,20 +221,6 @@ function planSharded(
     "splitRowsByShardKey",
     conflict !== undefined || relation.triggers.length > 0,
   );
-}
-
-function keyPlaces({ name, relation, table }: ShardedTable): readonly KeyPlace[] {
-  return table.keyColumns.map((keyColumn, index) => {
-    const column = relation.columns.find((candidate) => candidate.name === keyColumn);
-    const type = table.colocation.keyTypes[index];
-    if (column === undefined || type === undefined) {
-      return refuse(
-        "shard_key_column_missing",
-        `shard key column "${keyColumn}" of table "${name}" does not exist`,
-      );
-    }
-    return { table: name, column, key: { type, typmod: column.typmod } };
-  });
 }
 
 function planSplit(

@@ -228,7 +228,8 @@ function checkWrites(analysis: Analysis): void {
         `INSERT or MERGE into sharded table "${table.name}" is not supported in WITH`,
         { location },
       );
-    if (statement.kind === "update") checkKeyUnchanged(statement.node, table.table);
+    if (statement.kind === "update")
+      checkKeyUnchanged(statement.node.targetList ?? [], table.table);
   }
 }
 

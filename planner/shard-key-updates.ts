@@ -1,13 +1,14 @@
 /** A row's place follows from its shard key, so UPDATE may not assign to one: not even its own value. */
-import type { UpdateStmt } from "@pgsql/types";
+import type { Node } from "@pgsql/types";
 import type { MapTable } from "../shardmap/shard-map.ts";
 import { refuse } from "./refusal.ts";
 
+/** `assignments`: the SET list of an UPDATE, or of an UPDATE within MERGE. */
 export function checkKeyUnchanged(
-  node: UpdateStmt,
+  assignments: readonly Node[],
   table: Extract<MapTable, { kind: "sharded" }>,
 ): void {
-  for (const item of node.targetList ?? []) {
+  for (const item of assignments) {
     if (!("ResTarget" in item)) continue;
     const { name, location } = item.ResTarget;
     if (name === undefined || !table.keyColumns.includes(name)) continue;

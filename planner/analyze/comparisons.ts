@@ -7,8 +7,15 @@ import type { A_Expr, BoolExpr, Node } from "@pgsql/types";
 import { PINNED_KEYS_MAX } from "../../base/limits.ts";
 import { nameParts } from "../ast.ts";
 import type { KeyTerm } from "../logical-plan.ts";
+import type { PlanContext } from "../plan-context.ts";
 import { arrayValues } from "./array-values.ts";
-import { collationsNamed, equalityFamily, typeOfColumn, type Family } from "./column-types.ts";
+import {
+  collationsNamed,
+  equalityFamily,
+  storedColumn,
+  typeOfColumn,
+  type Family,
+} from "./column-types.ts";
 import { termOf, termsOf } from "./key-terms.ts";
 import type { Column, Fact } from "./model.ts";
 import { resolveColumn, type Scope } from "./namespace.ts";
@@ -202,6 +209,8 @@ function readScalarEquality(
   const rightColumn = columnOf(plainRight, scope);
   if (leftColumn !== undefined && rightColumn !== undefined) {
     into.push(...columnFact(run, leftColumn, rightColumn));
+    into.push(...constantFact(run, leftColumn, rightColumn));
+    into.push(...constantFact(run, rightColumn, leftColumn));
     return;
   }
   const column = leftColumn ?? rightColumn;
@@ -219,6 +228,32 @@ export function columnFact(run: AnalysisRun, left: Column, right: Column): reado
   const family = equalityFamily(left, run.context.catalog);
   const isSame = family !== undefined && family === equalityFamily(right, run.context.catalog);
   return isSame ? [{ kind: "columns", left, right }] : [];
+}
+
+/** A column that equals one of a sub-select's, of which every row has a constant. */
+function constantFact(run: AnalysisRun, column: Column, other: Column): readonly Fact[] {
+  const family = equalityFamily(column, run.context.catalog);
+  const terms = family === undefined ? undefined : constantsOf(other, family, run.context);
+  return terms === undefined ? [] : [{ kind: "values", column, values: { kind: "terms", terms } }];
+}
+
+/** `SELECT 5 AS id`, `VALUES (1), (2)`: the values that a column of such a sub-select may have, but for NULL. */
+export function constantsOf(
+  column: Column,
+  family: Family,
+  context: PlanContext,
+): readonly KeyTerm[] | undefined {
+  const { source } = storedColumn(column);
+  const index = source.columns.indexOf(storedColumn(column));
+  if (source.content.kind !== "query" || source.isOpen) return undefined;
+  const { statement, outputs } = source.content.level;
+  const rows = statement.kind === "select" ? statement.node.valuesLists : undefined;
+  const expressions =
+    rows === undefined
+      ? [outputs[index]?.expression]
+      : rows.map((row) => ("List" in row ? row.List.items?.[index] : undefined));
+  const written = expressions.filter((expression) => expression !== undefined);
+  return written.length === expressions.length ? termsOf(written, family, context) : undefined;
 }
 
 /** `a IN (1, 2)`, and `(a, b) IN ((1, 2), (3, 4))`, whose rows are compared column by column. */

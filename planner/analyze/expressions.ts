@@ -35,6 +35,7 @@ const KNOWN_KINDS: ReadonlySet<string> = new Set([
   "IndexElem",
   "Integer",
   "List",
+  "MergeSupportFunc",
   "MinMaxExpr",
   "MultiAssignRef",
   "NamedArgExpr",

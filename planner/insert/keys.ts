@@ -5,15 +5,72 @@
 import type { Node } from "@pgsql/types";
 import type { CatalogColumn } from "../../shardmap/catalog.ts";
 import type { KeyColumn } from "../../shardmap/key-assignment.ts";
-import { familyOfKey, familyOfType } from "../analyze/column-types.ts";
+import { familyOfKey, familyOfType, storedColumn } from "../analyze/column-types.ts";
 import { castType } from "../analyze/key-terms.ts";
+import type { Column } from "../analyze/model.ts";
 import type { KeyTerm } from "../logical-plan.ts";
+import type { ResolvedTable } from "../names.ts";
 import { refuse } from "../refusal.ts";
 
 export interface KeyPlace {
   readonly table: string;
   readonly column: CatalogColumn;
   readonly key: KeyColumn;
+}
+
+/** The columns of the table's shard key, in its order. */
+export function keyPlaces({
+  name,
+  relation,
+  table,
+}: Extract<ResolvedTable, { kind: "sharded" }>): readonly KeyPlace[] {
+  return table.keyColumns.map((keyColumn, index) => {
+    const column = relation.columns.find((candidate) => candidate.name === keyColumn);
+    const type = table.colocation.keyTypes[index];
+    if (column === undefined || type === undefined) {
+      return refuse(
+        "shard_key_column_missing",
+        `shard key column "${keyColumn}" of table "${name}" does not exist`,
+      );
+    }
+    return { table: name, column, key: { type, typmod: column.typmod } };
+  });
+}
+
+/**
+ * Whether a column's values are stored in the key's as they are: a length or a precision of
+ * the key's column could make others of them, and a NULL, which a join may have made, has no place.
+ */
+export function keepsKey(column: Column, { column: target }: KeyPlace): boolean {
+  const stored = storedColumn(column).catalog;
+  const isSameType = stored?.typeOid === target.typeOid && stored.typmod === target.typmod;
+  return target.notNull && (target.typmod < 0 || isSameType);
+}
+
+/** Whether a value that is compared with the key is also what the column stores: no cast of an assignment changes it. */
+export function isStoredAlike(term: KeyTerm, { typmod }: CatalogColumn): boolean {
+  if (typmod >= 0) return false;
+  switch (term.kind) {
+    case "text":
+    case "parameter":
+      return true;
+    case "number":
+      return /^-?[0-9]+$/.test(term.text);
+    default:
+      return false;
+  }
+}
+
+/** Whether two terms are one constant, or one parameter. */
+export function isSameTerm(left: KeyTerm, right: KeyTerm | undefined): boolean {
+  if (left.kind === "parameter") return right?.kind === "parameter" && left.number === right.number;
+  return (
+    right !== undefined &&
+    "text" in left &&
+    "text" in right &&
+    left.kind === right.kind &&
+    left.text === right.text
+  );
 }
 
 /** The term of a value that is written in the statement. */

@@ -128,4 +128,69 @@ export const WRITES: Readonly<Record<string, Case>> = {
       ENTRIES,
     ],
   },
+  "MERGE where both sides lie together": {
+    script: [
+      FILL,
+      query(
+        "MERGE INTO entries e USING accounts a ON e.account = a.id AND e.n = 1 WHEN MATCHED AND a.balance > 35 THEN DELETE WHEN MATCHED THEN UPDATE SET note = note || a.name WHEN NOT MATCHED THEN INSERT VALUES (a.id, 1, 'new')",
+      ),
+      ENTRIES,
+      query(
+        "MERGE INTO entries e USING (SELECT account, max(n) AS n FROM entries GROUP BY account) last ON e.account = last.account AND e.n = last.n WHEN NOT MATCHED BY SOURCE THEN DELETE",
+      ),
+      ENTRIES,
+      query(
+        "MERGE INTO entries e USING accounts a ON e.account = a.id WHEN MATCHED AND a.id = 2 THEN UPDATE SET n = e.n + 10 RETURNING merge_action(), e.*",
+      ),
+      ENTRIES,
+    ],
+  },
+  "MERGE of one key": {
+    script: [
+      query(
+        "MERGE INTO accounts a USING (SELECT 101 AS id, 5 AS more) s ON a.id = s.id WHEN MATCHED THEN UPDATE SET balance = balance + s.more WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'new', s.more)",
+      ),
+      query(
+        "MERGE INTO accounts a USING (VALUES (102, 7)) AS s (id, more) ON a.id = s.id WHEN MATCHED THEN UPDATE SET balance = balance + s.more WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'new', s.more) RETURNING a.id",
+      ),
+      run(
+        "MERGE INTO accounts a USING (SELECT $1::bigint AS id, $2::integer AS more) s ON a.id = s.id WHEN MATCHED THEN UPDATE SET balance = balance + s.more WHEN NOT MATCHED THEN INSERT VALUES (s.id, 'new', s.more)",
+        "202",
+        "9",
+      ),
+      sync(),
+      query("MERGE INTO accounts a USING nowhere n ON a.id = n.id WHEN MATCHED THEN DELETE"),
+      query(
+        "MERGE INTO accounts a USING entries e ON a.id = e.account WHEN MATCHED THEN UPDATE SET nothing = 1",
+      ),
+      ACCOUNTS,
+    ],
+  },
+  "MERGE into a reference table": {
+    script: [
+      query("INSERT INTO countries VALUES ('de', 'x'), ('fr', 'y')"),
+      query(
+        "MERGE INTO countries c USING (VALUES ('de', 'Germany'), ('es', 'Spain')) AS s (code, name) ON c.code = s.code WHEN MATCHED THEN UPDATE SET name = s.name WHEN NOT MATCHED THEN INSERT VALUES (s.code, s.name) WHEN NOT MATCHED BY SOURCE THEN DELETE",
+      ),
+      COUNTRIES,
+    ],
+  },
+  "row locks over several placements": {
+    script: [
+      query("SELECT id, name FROM accounts ORDER BY id FOR UPDATE"),
+      query("BEGIN"),
+      query(
+        "SELECT id FROM accounts WHERE balance > 15 ORDER BY balance DESC FOR NO KEY UPDATE NOWAIT",
+      ),
+      query("UPDATE accounts SET balance = balance + 1 WHERE id IN (1, 101)"),
+      query("SELECT count(*) FROM accounts"),
+      query("COMMIT"),
+      query(
+        "SELECT a.id, e.n FROM accounts a LEFT JOIN entries e ON e.account = a.id ORDER BY a.id FOR SHARE OF a SKIP LOCKED",
+      ),
+      run("SELECT id FROM accounts WHERE id IN ($1, $2) FOR KEY SHARE", "1", "1"),
+      sync(),
+      ACCOUNTS,
+    ],
+  },
 };
