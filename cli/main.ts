@@ -36,6 +36,7 @@ function commandLine(): Command {
   addServe(program);
   addCheck(program);
   addExplain(program);
+  addAnalyze(program);
   return program;
 }
 
@@ -87,6 +88,36 @@ function addExplain(program: Command): void {
     )
     .option("--json", "print one JSON document")
     .action(async (sql, flags) => await (await import("./explain.ts")).explain(sql, flags));
+}
+
+function addAnalyze(program: Command): void {
+  program
+    .command("analyze")
+    .description(
+      "plan a workload's statements against a shard map: which go where, and what to fix first",
+    )
+    .requiredOption("--map <file>", "the shard map")
+    .option(
+      "--schema <file>",
+      "CREATE TABLE statements; else --database or the catalog database is asked",
+    )
+    .option("--database <url>", "read pg_stat_statements of this database")
+    .addOption(filesOption("--log <file>", "read a PostgreSQL log: csvlog, jsonlog or stderr"))
+    .option(
+      "--log-line-prefix <prefix>",
+      "the server's log_line_prefix, for a stderr log",
+      "%m [%p] ",
+    )
+    .addOption(filesOption("--file <file>", "read a file of SQL statements"))
+    .option("--suggest", "also look for colocations that suit the statements better")
+    .option("--json", "print one JSON document")
+    .option("--html <file>", "also write one page with charts")
+    .action(async (flags) => await (await import("./analyze.ts")).analyze(flags));
+}
+
+/** May be given several times. */
+function filesOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser(collect).default([], "none");
 }
 
 async function main(): Promise<number> {
