@@ -3,39 +3,68 @@
  * and must give the very tree that was meant, else the statement is refused.
  */
 import type { Node, SelectStmt } from "@pgsql/types";
-import { deparseSync } from "pgsql-deparser";
+import { Deparser } from "pgsql-deparser";
 import { sameTree } from "./ast.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
 import { refuse } from "./refusal.ts";
 
 export function synthesize(tree: Node): ParsedStatement {
-  const outcome = parseSql(print(tree));
-  const [statement, more] = outcome.kind === "statements" ? outcome.statements : [];
-  if (statement === undefined || more !== undefined || !sameTree(statement.node, tree)) {
-    return refuse(
-      "synthesized_statement_differs",
-      "the statement cannot be rewritten for several placements",
-    );
+  for (const print of [printPlain, printParenthesized]) {
+    const statement = readBack(tree, print);
+    if (statement !== undefined) return statement;
   }
-  return statement;
+  return refuse(
+    "synthesized_statement_differs",
+    "the statement cannot be rewritten for several placements",
+  );
 }
 
-function print(tree: Node): string {
+type Print = (node: Node) => string;
+
+/** Undefined where the text does not say what the tree does. */
+function readBack(tree: Node, print: Print): ParsedStatement | undefined {
+  let text: string;
   try {
-    const isTied = "SelectStmt" in tree && tree.SelectStmt.limitOption === "LIMIT_OPTION_WITH_TIES";
-    return isTied ? printWithTies(tree.SelectStmt) : deparseSync(tree, { pretty: false });
+    text = printStatement(tree, print);
   } catch {
-    return refuse(
-      "synthesized_statement_differs",
-      "the statement cannot be rewritten for several placements",
-    );
+    return undefined;
+  }
+  const outcome = parseSql(text);
+  const [statement, more] = outcome.kind === "statements" ? outcome.statements : [];
+  return more === undefined && sameTree(statement?.node, tree) ? statement : undefined;
+}
+
+function printPlain(node: Node): string {
+  return new Deparser(node, { pretty: false }).deparseQuery();
+}
+
+/** The deparser leaves out parentheses that operators of unlike precedence need: here each operation has its own. */
+function printParenthesized(node: Node): string {
+  return new ParenthesizingDeparser(node, { pretty: false }).deparseQuery();
+}
+
+const OPERATIONS: ReadonlySet<string> = new Set([
+  "A_Expr",
+  "BoolExpr",
+  "BooleanTest",
+  "JsonIsPredicate",
+  "NullTest",
+]);
+
+class ParenthesizingDeparser extends Deparser {
+  override visit(...[node, context]: Parameters<Deparser["visit"]>): string {
+    const text = super.visit(node, context);
+    return OPERATIONS.has(this.getNodeType(node)) ? `(${text})` : text;
   }
 }
 
 /** The deparser writes every LIMIT as one that drops ties. */
-function printWithTies({ limitCount, limitOffset, ...rest }: SelectStmt): string {
-  const text = (node: Node | undefined) => deparseSync(node ?? {}, { pretty: false });
-  const select = text({ SelectStmt: { ...rest, limitOption: "LIMIT_OPTION_DEFAULT" } });
-  const offset = limitOffset === undefined ? "" : ` OFFSET ${text(limitOffset)}`;
-  return `${select}${offset} FETCH FIRST (${text(limitCount)}) ROWS WITH TIES`;
+function printStatement(tree: Node, print: Print): string {
+  if (!("SelectStmt" in tree) || tree.SelectStmt.limitOption !== "LIMIT_OPTION_WITH_TIES")
+    return print(tree);
+  const { limitCount, limitOffset, ...rest }: SelectStmt = tree.SelectStmt;
+  const select = print({ SelectStmt: { ...rest, limitOption: "LIMIT_OPTION_DEFAULT" } });
+  const offset = limitOffset === undefined ? "" : ` OFFSET ${print(limitOffset)}`;
+  const count = limitCount === undefined ? "" : print(limitCount);
+  return `${select}${offset} FETCH FIRST (${count}) ROWS WITH TIES`;
 }
