@@ -45,13 +45,13 @@ const IS_USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema
 
 const RELATION_KINDS = `('r', 'p', 'v', 'm', 'f', 'S', 'c')`;
 
-/** server_version_num, encoding, and the default collation: provider, name, locale, deterministic. */
+/** server_version_num, encoding, the default collation (provider, name, locale, versions), and what its user may. */
 export const DATABASE_QUERY = `
   SELECT current_setting('server_version_num'), pg_encoding_to_char(d.encoding),
          d.datlocprovider, d.datcollate,
          coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
          d.datcollversion, pg_database_collation_actual_version(d.oid),
-         current_setting('max_prepared_transactions')
+         current_setting('max_prepared_transactions'), has_database_privilege(d.oid, 'TEMPORARY')
     FROM pg_database d
    WHERE d.datname = current_database()`;
 

@@ -53,7 +53,23 @@ function compareDatabases(
       ? []
       : compareServers(database, own, map.catalog, catalog)),
   ]);
-  return catalog === undefined ? findings : [...findings, ...checkTables(map, facts, catalog)];
+  if (catalog === undefined) return findings;
+  return [...findings, ...checkGathers(map, catalog), ...checkTables(map, facts, catalog)];
+}
+
+/** Rows that the proxy cannot combine itself are copied into temporary tables of the catalog database. */
+function checkGathers(map: ShardMap, catalog: DatabaseFacts): readonly LiveFinding[] {
+  if (map.colocations.size === 0 || catalog.mayMakeTemporaryTables) return [];
+  return [
+    {
+      severity: "warning",
+      database: map.catalog,
+      object: "temporary tables",
+      message:
+        "the role may not make temporary tables, so statements whose rows are gathered there fail",
+      remedy: "GRANT TEMPORARY ON DATABASE ... to the role of the database's URL.",
+    },
+  ];
 }
 
 /** PostgreSQL 15: the oldest this is tested with. */

@@ -22,6 +22,8 @@ export interface DatabaseFacts {
   readonly recordedVersion: string | null;
   readonly actualVersion: string | null;
   readonly maxPreparedTransactions: number;
+  /** The URL's role may make temporary tables. */
+  readonly mayMakeTemporaryTables: boolean;
   /** Named collations whose recorded version is not the library's any more. */
   readonly outdatedCollations: ReadonlySet<number>;
   /** Names of validated CHECK constraints by relation OID. */
@@ -60,7 +62,7 @@ async function readFacts(
 ): Promise<DatabaseFacts> {
   return await inSnapshot(connection, signal, async (ask) => {
     const rows = await readCatalogRows(ask);
-    const [, encoding, provider, collate, locale, recorded, actual, prepared] =
+    const [, encoding, provider, collate, locale, recorded, actual, prepared, temporary] =
       rows.database[0] ?? [];
     const checks = new Map<number, Set<string>>();
     for (const [relation, name] of await ask(CHECKS_QUERY)) {
@@ -76,6 +78,7 @@ async function readFacts(
       recordedVersion: recorded ?? null,
       actualVersion: actual ?? null,
       maxPreparedTransactions: Number(prepared),
+      mayMakeTemporaryTables: temporary === "t",
       outdatedCollations: new Set(outdated.map(([oid]) => Number(oid))),
       checks,
     };

@@ -1,6 +1,7 @@
 /** What `check --live` finds on real servers that differ from the map and from each other. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseName } from "../../base/ids.ts";
+import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { checkLive } from "../../proxy/topology/live-check.ts";
 import type { LiveFinding } from "../../proxy/topology/live-check.ts";
 import { backendAddresses } from "../../proxy/topology/backend-addresses.ts";
@@ -171,6 +172,25 @@ describe("servers", () => {
     expect(all).toHaveLength(1);
     expect(all[0]).toMatchObject({ severity: "error", database: "second", object: "server" });
     expect(JSON.stringify(all)).not.toContain("secret");
+  });
+
+  test("a role that may make no temporary tables in the catalog database", async () => {
+    const map = mapOf(`{ primary: "${server.url("other")}" }`);
+    const temporary = async (): Promise<readonly string[]> =>
+      about(await findings(map), "temporary tables");
+    expect(await temporary()).toEqual([]);
+    await server.query(
+      "main",
+      `CREATE ROLE plain LOGIN; REVOKE TEMPORARY ON DATABASE main FROM PUBLIC;
+       GRANT SELECT ON ALL TABLES IN SCHEMA public TO plain`,
+    );
+    const addresses = new Map(backendAddresses(map));
+    const catalog = parseBackendAddress(server.url("main", "plain"));
+    const asPlain = await checkLive(map, addresses.set(databaseName("main"), catalog));
+    await server.query("main", "GRANT TEMPORARY ON DATABASE main TO PUBLIC");
+    expect(about(asPlain, "temporary tables")).toEqual([
+      expect.stringMatching(/^warning: the role may not make temporary tables/),
+    ]);
   });
 
   test("settings, encoding and default collation", async () => {
