@@ -1,8 +1,8 @@
 /** `docs/tpch.md`: the 22 queries, and by which route each is answered under each layout. */
 import { LAYOUTS, mapYaml } from "./layouts.ts";
 import { QUERIES, SCHEMA } from "./queries.ts";
-import { planContext, routeOf } from "./routes.ts";
-import type { Route } from "./routes.ts";
+import { planContext, routeOf } from "../support/routes.ts";
+import type { Route } from "../support/routes.ts";
 
 const HEAD = `# TPC-H
 

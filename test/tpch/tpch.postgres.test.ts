@@ -13,7 +13,7 @@ import type { TestProxy } from "../support/proxy.ts";
 import { DATABASES, LAYOUTS, SECOND_SCHEMA, mapYaml } from "./layouts.ts";
 import { QUERIES, SCHEMA } from "./queries.ts";
 import type { Query } from "./queries.ts";
-import { planContext, routeOf } from "./routes.ts";
+import { planContext, routeOf } from "../support/routes.ts";
 import { allRows } from "./rows.ts";
 
 const PLAIN = "plain";

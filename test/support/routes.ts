@@ -3,7 +3,7 @@ import { SqlError } from "../../base/sql-error.ts";
 import { catalogFromSql } from "../../planner/catalog-from-sql.ts";
 import { gatherLabel } from "../../planner/explain/gather-label.ts";
 import { routingLabel } from "../../planner/explain/routing-label.ts";
-import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import type { LogicalPlan, Routing } from "../../planner/logical-plan.ts";
 import { parseSql } from "../../planner/parse.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import { planStatement } from "../../planner/plan.ts";
@@ -50,19 +50,25 @@ export function planOf(sql: string, context: PlanContext): LogicalPlan {
 function routeOfPlan(plan: LogicalPlan): Route {
   if (plan.kind !== "query") return { kind: "single", how: plan.kind };
   const { routing, gather } = plan;
-  if (gather.kind === "database") {
-    const pulls = gather.pulls.map(({ table }) => table);
-    return { kind: "database gather", how: `${gatherLabel(gather)}: ${pulls.join(", ")}` };
+  if (isOnePlacement(routing)) return { kind: "single", how: routingLabel(routing) };
+  if (plan.scatterRefusal !== undefined) {
+    const { id, message } = plan.scatterRefusal;
+    return { kind: "refused", id, message };
   }
+  if (gather.kind !== "database") return { kind: "scatter", how: gatherLabel(gather) };
+  const pulls = gather.pulls.map(({ table }) => table);
+  return { kind: "database gather", how: `${gatherLabel(gather)}: ${pulls.join(", ")}` };
+}
+
+function isOnePlacement(routing: Routing): boolean {
   switch (routing.kind) {
     case "home":
     case "anyDatabase":
     case "noRows":
+      return true;
     case "shardKeys":
-      return { kind: "single", how: routingLabel(routing) };
+      return routing.keys.length === 1 && routing.alsoPinned.length === 0;
     default:
-      return plan.scatterRefusal === undefined
-        ? { kind: "scatter", how: gatherLabel(gather) }
-        : { kind: "refused", id: plan.scatterRefusal.id, message: plan.scatterRefusal.message };
+      return false;
   }
 }
