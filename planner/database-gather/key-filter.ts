@@ -5,11 +5,11 @@
  */
 import type { Node } from "@pgsql/types";
 import type { Catalog } from "../../shardmap/catalog.ts";
-import { TYPE_NAMES, typeOfColumn } from "../analyze/column-types.ts";
+import { familyOfType, TYPE_NAMES, typeOfColumn } from "../analyze/column-types.ts";
 import type { Column, Fact } from "../analyze/model.ts";
 import { equalColumns, type Unit } from "../analyze/units.ts";
 import type { KeyTerm } from "../logical-plan.ts";
-import { castNode, columnNode } from "../make-nodes.ts";
+import { columnNode } from "../make-nodes.ts";
 
 /** ANDed. `tellsItsOwn`: what the statement says of the table's own columns is tested already. */
 export function keyConditions(
@@ -43,7 +43,7 @@ function membership(column: Node, { column: of, values }: Stated, catalog: Catal
     const rexpr: Node = { ParamRef: { number: values.parameter } };
     return { A_Expr: { kind: "AEXPR_OP_ANY" as const, name: EQUALS, lexpr: column, rexpr } };
   }
-  const type = TYPE_OF.get(typeOfColumn(of, catalog));
+  const type = typeOfColumn(of, catalog);
   const items = values.terms.flatMap((term) => valueNode(term, type) ?? []);
   if (items.length !== values.terms.length) return undefined;
   const rexpr: Node = { List: { items } };
@@ -56,20 +56,19 @@ const TYPE_OF: ReadonlyMap<number, string> = new Map(
   [...TYPE_NAMES].map(([name, oid]) => [oid, name]),
 );
 
-/** `type` is the column's that the client compared the value with: it must be read as that here too. */
-function valueNode(term: KeyTerm, type: string | undefined): Node | undefined {
+/** `of` is the column that the client compared the value with: it must be read as that here too. */
+function valueNode(term: KeyTerm, of: number): Node | undefined {
   switch (term.kind) {
-    case "text":
-      return type === undefined
-        ? undefined
-        : castNode({ A_Const: { sval: { sval: term.text } } }, type);
+    case "text": {
+      const constant: Node = { A_Const: { sval: { sval: term.text } } };
+      // Integers alone have several types that read a text differently, or not at all.
+      return familyOfType(of) === "integer" ? castTo(of, constant) : constant;
+    }
     case "null":
       return { A_Const: { isnull: true } };
     case "parameter": {
       const parameter: Node = { ParamRef: { number: term.number } };
-      if (!term.isCast) return parameter;
-      const cast = TYPE_OF.get(term.typeOid);
-      return cast === undefined ? undefined : castNode(parameter, cast);
+      return term.isCast ? castTo(term.typeOid, parameter) : parameter;
     }
     case "number":
       return numberNode(term.text);
@@ -77,6 +76,17 @@ function valueNode(term: KeyTerm, type: string | undefined): Node | undefined {
       return undefined;
   }
 }
+
+function castTo(typeOid: number, arg: Node): Node | undefined {
+  const name = TYPE_OF.get(typeOid);
+  if (name === undefined) return undefined;
+  const names = UNRESERVED.has(name) ? [name] : ["pg_catalog", name];
+  const typeName = { names: names.map((part): Node => ({ String: { sval: part } })), typemod: -1 };
+  return { TypeCast: { arg, typeName } };
+}
+
+/** Types that the grammar has no words for: it leaves them to the search_path, as in the client's own text. */
+const UNRESERVED: ReadonlySet<string> = new Set(["text", "uuid", "date"]);
 
 /** As the grammar reads it: an integer of 31 bits has a node of its own, and 0 an empty one. */
 function numberNode(text: string): Node {
