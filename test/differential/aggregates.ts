@@ -48,7 +48,7 @@ export function aggregateCall(writing: Writing, scope: readonly ScopeColumn[]): 
       () => `min(${of()})`,
       () => `max(${of()})`,
       () => `sum(${of()} + 1)`,
-      () => `max(${of()}) - min(${of()})`,
+      () => (writing.mayFail ? `max(${of()}) - min(${of()})` : `max(${of()})`),
       () => `coalesce(sum(${of()}), 0)`,
     );
   }

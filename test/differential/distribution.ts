@@ -23,14 +23,21 @@ export class DistributionTally implements Distribution {
   readonly oneHomeRefusals = new Map<string, number>();
   statements = 0;
 
-  /** `refusal`: its reason, of the whole step; `undefined` where it was answered. */
-  add({ features, homes, isQuery }: Traits, refusal: string | undefined): void {
-    this.statements += 1;
-    for (const feature of features) count(shareOf(this.features, feature), refusal);
-    if (!isQuery || homes.size > 1) return;
-    count(this.oneHome, refusal);
-    if (refusal !== undefined)
-      this.oneHomeRefusals.set(refusal, (this.oneHomeRefusals.get(refusal) ?? 0) + 1);
+  /**
+   * What was sent in one step. `refusal`: its reason; `undefined` where all were answered.
+   * Of several statements in a refused step one was refused, and the others never run.
+   */
+  add(step: readonly Traits[], refusal: string | undefined): void {
+    this.statements += step.length;
+    for (const { features } of step)
+      for (const feature of features) count(shareOf(this.features, feature), refusal);
+    if (!step.every(({ isQuery, homes }) => isQuery && homes.size <= 1)) return;
+    if (refusal === undefined) {
+      this.oneHome.answered += step.length;
+      return;
+    }
+    this.oneHome.refused += 1;
+    this.oneHomeRefusals.set(refusal, (this.oneHomeRefusals.get(refusal) ?? 0) + 1);
   }
 }
 

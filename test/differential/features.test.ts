@@ -92,9 +92,10 @@ test("homes are the colocations whose tables stand anywhere in the statement", (
 
 test("shares are of one home's statements, and what is missing is named", () => {
   const [one, other] = [new DistributionTally(), new DistributionTally()];
-  one.add(traitsOf(statement("SELECT * FROM users")), undefined);
-  one.add(traitsOf(statement("SELECT * FROM users, shops")), "join_across_colocations");
-  other.add(traitsOf(statement("SELECT * FROM countries")), "some_reason");
+  one.add([traitsOf(statement("SELECT * FROM users"))], undefined);
+  one.add([traitsOf(statement("SELECT * FROM users, shops"))], "join_across_colocations");
+  const countries = traitsOf(statement("SELECT * FROM countries"));
+  other.add([countries, countries], "some_reason");
   const all = together([one, other]);
   expect(answeredShare(all)).toBe(0.5);
   expect(all.oneHomeRefusals).toEqual(new Map([["some_reason", 1]]));

@@ -33,7 +33,7 @@ export function writeUnit(random: Random): Step[] {
 export function writeInitialRows(random: Random, rowsPerTable: number): Step[] {
   return TABLES.flatMap((table) =>
     Array.from({ length: rowsPerTable }, () => {
-      const writing: Writing = { random, parameters: undefined };
+      const writing: Writing = { random, parameters: undefined, mayFail: true };
       return asSimple([{ ...change(writing, writeInsert(writing, table)), kind: "initial rows" }]);
     }),
   );
@@ -104,7 +104,7 @@ const COMPOSED_PERCENT = 45;
 
 /** In the simple protocol the statement has no parameters. */
 function writeStatement(random: Random, isExtended: boolean, home?: string): Statement {
-  const writing: Writing = { random, parameters: isExtended ? [] : undefined };
+  const writing: Writing = { random, parameters: isExtended ? [] : undefined, mayFail: true };
   const tables = tablesOf(random, home);
   const draft = random.weighted<() => Statement>([
     [

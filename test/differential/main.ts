@@ -2,6 +2,7 @@
  * `npm run test:differential -- --seed N --statements N [--collation icu|embedded]
  * [--trace]`: one seeded run against the proxy, printed. Exit code 1 where an answer differs.
  *
+ * `--refused ID` prints what was refused for that reason;
  * `--ignore REGEXP` goes past differences whose reason matches; `--twin` compares two plain servers instead, which shows what the harness itself adds.
  */
 import { parseArgs } from "node:util";
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     differences: { type: "string", default: "20" },
     twin: { type: "boolean", default: false },
     ignore: { type: "string" },
+    refused: { type: "string" },
     trace: { type: "boolean", default: false },
   },
 });
@@ -34,6 +36,9 @@ const report = await runDifferential(environment, {
   differencesMax: Number(values.differences),
   connectOther: proxy === undefined ? environment.connectTwin : () => proxy.connect(),
   isSharded: !values.twin,
+  onRefused: (reason, step) => {
+    if (reason === values.refused) process.stdout.write(`refused: ${step}\n`);
+  },
   ignored: values.ignore === undefined ? undefined : new RegExp(values.ignore),
   trace: values.trace ? (line) => process.stderr.write(`${line}\n`) : undefined,
 });

@@ -22,6 +22,8 @@ export interface RunOptions {
   /** Sees every step before it is sent. */
   readonly trace?: ((sql: string) => void) | undefined;
   readonly ignored?: RegExp | undefined;
+  /** Sees every refused step, and the reason. */
+  readonly onRefused?: (reason: string, step: string) => void;
   /** Runs before each unit of work, with its number. */
   readonly onUnit?: (unit: number) => Promise<void>;
 }
@@ -60,7 +62,7 @@ export async function runDifferential(
       connect: connectOther,
       typeNames: options.isSharded ? environment.catalogTypeNames : environment.twinTypeNames,
     },
-    options.ignored,
+    options,
   );
   let tablesCompared = 0;
   let units = 0;

@@ -45,11 +45,17 @@ export interface Tally {
   refused: number;
 }
 
+export interface RunnerOptions {
+  /** Differences already known, by their reason: counted, and gone past. */
+  readonly ignored?: RegExp | undefined;
+  readonly onRefused?: ((reason: string, step: string) => void) | undefined;
+}
+
 export class Runner {
   readonly plain: Side;
   readonly other: Side;
-  /** Differences already known, by their reason: counted, and gone past. */
   readonly #ignored: RegExp | undefined;
+  readonly #onRefused: RunnerOptions["onRefused"];
   readonly ignored = new Map<string, number>();
   readonly #history: string[] = [];
   readonly refusals = new Map<string, number>();
@@ -65,8 +71,9 @@ export class Runner {
   /** Rows may no longer be the same on both sides. */
   isDiverged = false;
 
-  constructor(plain: Side, other: Side, ignored?: RegExp) {
+  constructor(plain: Side, other: Side, { ignored, onRefused }: RunnerOptions = {}) {
     this.#ignored = ignored;
+    this.#onRefused = onRefused;
     this.plain = plain;
     this.other = other;
   }
@@ -96,7 +103,10 @@ export class Runner {
     const actual = readAnswer(answer.messages, this.other.typeNames, opaque);
     const refusal = refusalOf(actual, hasExecution(step)) ?? this.#knownFailure(actual);
     this.#count(kind, step.statements, refusal);
-    if (refusal !== undefined) return "refused";
+    if (refusal !== undefined) {
+      this.#onRefused?.(refusal, printStep(step));
+      return "refused";
+    }
     const plain = await attempt(this.plain.client, bytes);
     if (plain instanceof Error) throw plain;
     const expected = readAnswer(plain.messages, this.plain.typeNames, opaque);
@@ -126,7 +136,7 @@ export class Runner {
 
   #count(kind: string, sent: readonly Statement[], refusal: string | undefined): void {
     if (this.isFilling) return;
-    for (const statement of sent) this.distribution.add(traitsOf(statement), refusal);
+    this.distribution.add(sent.map(traitsOf), refusal);
     const statements = sent.length;
     const tally = this.kinds.get(kind) ?? { answered: 0, refused: 0 };
     this.kinds.set(kind, tally);

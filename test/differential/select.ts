@@ -65,12 +65,13 @@ function keyList(writing: Writing, tables: readonly TableModel[]): WrittenSelect
 /** ORDER BY something, then what makes the order total; often with LIMIT and OFFSET. */
 function ordered(writing: Writing, tables: readonly TableModel[]): WrittenSelect {
   const { random } = writing;
-  const source = sourceOf(writing, tables);
-  const list = outputs(writing, source, 4);
-  const condition = where(writing, source);
+  const limit = random.chance(65) ? limits(writing) : "";
+  const safe = { ...writing, mayFail: limit === "" };
+  const source = sourceOf(safe, tables);
+  const list = outputs(safe, source, 4);
+  const condition = where(safe, source);
   const first = random.shuffle(sortable(source.scope)).slice(0, random.integer(0, 2));
   const keys = [...first.map(({ sql }) => sql + direction(writing)), ...source.totalOrder];
-  const limit = random.chance(65) ? limits(writing) : "";
   return {
     kind: `order by${limit === "" ? "" : " limit"}`,
     sql: `SELECT ${list} FROM ${source.from}${condition} ORDER BY ${keys.join(", ")}${limit}`,
@@ -95,8 +96,11 @@ function grouped(writing: Writing, tables: readonly TableModel[]): WrittenSelect
   const candidates = source.scope.filter(({ type }) => GROUPABLE.has(type));
   if (candidates.length === 0) return plain(writing, tables);
   const keys = random.shuffle(candidates).slice(0, random.integer(1, 2));
+  const isSorted = random.chance(50);
+  const limit = isSorted && random.chance(40) ? limits(writing) : "";
+  const safe = { ...writing, mayFail: limit === "" };
   const calls = Array.from({ length: random.integer(1, 3) }, () =>
-    aggregateCall(writing, source.scope),
+    aggregateCall(safe, source.scope),
   );
   const list = [...keys.map(({ sql }) => sql), ...calls].join(", ");
   const condition = where(writing, source);
@@ -106,10 +110,9 @@ function grouped(writing: Writing, tables: readonly TableModel[]): WrittenSelect
   const groupBy = random.chance(20)
     ? keys.map((_, index) => index + 1).join(", ")
     : keys.map(({ sql }) => sql).join(", ");
-  const sort = random.chance(50)
+  const sort = isSorted
     ? ` ORDER BY ${random.chance(30) ? "count(*) DESC, " : ""}${keys.map(({ sql }) => sql + direction(writing)).join(", ")}`
     : "";
-  const limit = sort !== "" && random.chance(40) ? limits(writing) : "";
   return {
     kind: "group by",
     sql: `SELECT ${list} FROM ${source.from}${condition} GROUP BY ${groupBy}${having}${sort}${limit}`,

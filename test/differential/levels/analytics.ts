@@ -224,7 +224,7 @@ function overAggregates(composing: Composing, columns: readonly VisibleColumn[])
   if (number !== undefined)
     calls.push(
       { sql: `coalesce(sum(${number.sql}), 0)`, type: "bigint" },
-      { sql: `max(${number.sql}) - min(${number.sql})`, type: "integer" },
+      { sql: `max(${number.sql})::bigint - min(${number.sql})`, type: "bigint" },
       { sql: `round(avg(${number.sql}), 2)`, type: "numeric" },
       { sql: `sum(${number.sql}) / nullif(count(*), 0)`, type: "bigint" },
       {

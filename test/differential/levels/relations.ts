@@ -42,10 +42,10 @@ export function writeFrom(composing: Composing, most = 4): From {
   const count = Math.min(
     most,
     random.weighted([
-      [50, 1],
-      [28, 2],
-      [14, 3],
-      [8, 4],
+      [46, 1],
+      [27, 2],
+      [16, 3],
+      [11, 4],
     ]),
   );
   const first = relation(composing);
