@@ -1,7 +1,9 @@
 /**
  * The documents that are generated: one row for each thing a catalogue in the code
- * names, so that neither can drift from the other. Pure text; generate-docs.ts writes it.
+ * names, so that neither can drift from the other. generate-docs.ts writes them.
  */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { z } from "zod";
 import { METRICS } from "../base/metrics.ts";
 import { ERRORS, type ErrorDefinition } from "../base/sql-error.ts";
@@ -9,11 +11,14 @@ import { configSchema } from "../proxy/config/config.ts";
 import { printShardMapJsonSchema } from "../shardmap/json-schema.ts";
 import { mapFile } from "../shardmap/map-file/format.ts";
 import { fieldRows, type FieldSchema } from "./field-rows.ts";
+import { limitsDocument } from "./limits-document.ts";
+import { packageFile } from "./package-root.ts";
 
 /** Path in the repository to the text that must stand there. */
 export function generatedDocuments(): ReadonlyMap<string, string> {
   return new Map([
     ["docs/errors.md", errorsDocument()],
+    ["docs/limits.md", limits()],
     ["docs/metrics.md", metricsDocument()],
     ["docs/config.md", configDocument()],
     ["docs/shard-map.md", shardMapDocument()],
@@ -40,6 +45,16 @@ function errorsDocument(): string {
 listed here. Clients branch on the SQLSTATE; the id is in logs and in the label \`id\` of \`colonnade_errors_total\`.
 
 ${table(["SQLSTATE", "id", "when", "hint"], rows)}`;
+}
+
+/** The planner's specification stands in files without an extension. */
+function limits(): string {
+  const directory = packageFile("test", "plan", "testdata");
+  const names = readdirSync(directory).filter((name) => !name.includes("."));
+  const files = names
+    .toSorted()
+    .map((name) => [name, readFileSync(join(directory, name), "utf8")] as const);
+  return `${heading("Limits", "the refused cases of test/plan/testdata")}${limitsDocument(new Map(files))}`;
 }
 
 function metricsDocument(): string {

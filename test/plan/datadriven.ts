@@ -1,39 +1,19 @@
 /**
- * Data-driven tests: a file of cases, each a command, its input and the output it must
- * have. `REWRITE=1` writes the outputs anew, and the diff is what is reviewed.
- *
- *     # comment
- *     plan expect=pinByShardKey
- *     SELECT ...
- *     ----
- *     route shardKeys ...
- *
- * A case ends at a blank line. Knows nothing of what the commands mean.
+ * Data-driven tests: a file of cases in the form of cli/plan-cases.ts. `REWRITE=1` writes
+ * the outputs anew, and the diff is what is reviewed. Knows nothing of what the commands mean.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { expect, test } from "vitest";
+import { CASE_SEPARATOR, readPlanCases, type PlanCase } from "../../cli/plan-cases.ts";
 
-export interface DataCase {
-  readonly command: string;
-  /** `name=value` words of the command's line, in order. */
-  readonly options: readonly (readonly [string, string])[];
-  readonly input: string;
-}
+export type DataCase = Pick<PlanCase, "command" | "options" | "input">;
 
 export type RunCase = (data: DataCase) => string;
 
-interface ReadCase extends DataCase {
-  readonly line: number;
-  readonly head: readonly string[];
-  readonly expected: string;
-}
-
-const SEPARATOR = "----";
-
 export function dataDriven(path: string, run: RunCase): void {
   if (process.env["REWRITE"] === "1") rewrite(path, run);
-  const { cases } = readCases(readFileSync(path, "utf8"));
+  const { cases } = readPlanCases(readFileSync(path, "utf8"));
   const file = basename(path);
   for (const data of cases) {
     test(`${file}:${data.line} ${data.input.slice(0, 60)}`, () => {
@@ -43,8 +23,10 @@ export function dataDriven(path: string, run: RunCase): void {
 }
 
 function rewrite(path: string, run: RunCase): void {
-  const { cases, tail } = readCases(readFileSync(path, "utf8"));
-  const texts = cases.map((data) => [...data.head, SEPARATOR, rewritten(data, run)].join("\n"));
+  const { cases, tail } = readPlanCases(readFileSync(path, "utf8"));
+  const texts = cases.map((data) =>
+    [...data.head, CASE_SEPARATOR, rewritten(data, run)].join("\n"),
+  );
   writeFileSync(path, `${texts.join("\n\n")}\n${tail}`);
 }
 
@@ -55,38 +37,4 @@ function rewritten(data: DataCase, run: RunCase): string {
   } catch (error) {
     return `FAILED ${String(error)}`;
   }
-}
-
-function readCases(text: string): { readonly cases: readonly ReadCase[]; readonly tail: string } {
-  const lines = text.split("\n");
-  const cases: ReadCase[] = [];
-  let head: string[] = [];
-  for (let at = 0; at < lines.length; at++) {
-    const line = lines[at] ?? "";
-    if (line !== SEPARATOR) {
-      head.push(line);
-      continue;
-    }
-    const expected: string[] = [];
-    for (at += 1; at < lines.length && lines[at] !== ""; at++) expected.push(lines[at] ?? "");
-    cases.push({
-      ...readHead(head),
-      line: at - expected.length,
-      head,
-      expected: expected.join("\n"),
-    });
-    head = [];
-  }
-  return { cases, tail: head.join("\n") };
-}
-
-function readHead(head: readonly string[]): DataCase {
-  const body = head.filter((line) => line !== "" && !line.startsWith("#"));
-  const [first = "", ...input] = body;
-  const [command = "", ...words] = first.split(" ");
-  const options = words.map((word): readonly [string, string] => {
-    const at = word.indexOf("=");
-    return [word.slice(0, at), word.slice(at + 1)];
-  });
-  return { command, options, input: input.join("\n") };
 }
