@@ -138,6 +138,24 @@ describe("in a client's transaction", () => {
     expect(await writtenIds()).toEqual({ main: [], east: [], west: ["4"] });
   });
 
+  test("a function of the finish that writes is committed with the rest", async () => {
+    await servers.first.query(
+      "main",
+      `CREATE OR REPLACE FUNCTION note(bigint) RETURNS bigint LANGUAGE sql AS
+         $$ INSERT INTO written VALUES ($1) RETURNING id $$`,
+    );
+    const transaction = gathering.begin();
+    await write(transaction, EAST, "INSERT INTO written VALUES (5)");
+    const plan = gatherPlan([users()], "SELECT note(max(id)) FROM pg_temp.users");
+    const answer = await gathering.run(
+      { ...plan, access: "write" },
+      { as: "SELECT max(id) FROM users", transaction },
+    );
+    expect(rowTexts(answer)).toEqual([["203"]]);
+    expect(await transaction.commit(signal)).toBe("two-phase");
+    expect(await writtenIds()).toEqual({ main: ["203"], east: ["5"], west: [] });
+  });
+
   test("one snapshot for several databases is refused as anywhere", async () => {
     const transaction = gathering.begin({ ...NO_MODES, isolation: "repeatable read" });
     await expect(counted(transaction)).rejects.toMatchObject({ id: "snapshot_over_databases" });
@@ -168,6 +186,14 @@ describe("in a read-only transaction", () => {
       id: "gather_read_only",
       sqlstate: "25006",
     });
+    await transaction.rollback();
+  });
+
+  test("a statement that may write is refused, as it is anywhere in one", async () => {
+    const transaction = gathering.begin(READ_ONLY);
+    const writing = { ...COUNTED, access: "write" as const };
+    const refused = gathering.run(writing, { as: COUNTED_AS, transaction });
+    await expect(refused).rejects.toMatchObject({ id: "gather_read_only" });
     await transaction.rollback();
   });
 

@@ -45,12 +45,14 @@ export async function* databaseGather(
   parts: DatabaseGatherParts,
 ): ResultStream {
   const { backends, options, transaction, signal } = parts;
+  const { access } = request.plan;
   invariant(
-    transaction !== undefined || request.plan.access === "read",
+    transaction !== undefined || access === "read",
     "a gather that writes runs in a transaction",
   );
   const notices = new Notices();
-  const block = await openGatherBlock(transaction, { backends, catalog: options.catalog, signal });
+  const { catalog } = options;
+  const block = await openGatherBlock(transaction, { access, backends, catalog, signal });
   let tag: string | undefined;
   try {
     await fillTables(request, parts, block, notices);

@@ -32,6 +32,8 @@ export interface GatherBlock {
 }
 
 export interface GatherBlockOptions {
+  /** `write`: a function of the statement may write, which a read-only transaction must refuse. */
+  readonly access: "read" | "write";
   readonly backends: SessionBackends;
   readonly catalog: DatabaseName;
   readonly signal: AbortSignal;
@@ -43,7 +45,7 @@ export async function openGatherBlock(
 ): Promise<GatherBlock> {
   if (transaction === undefined) return await openOwnBlock([], true, options);
   if (transaction.modes.readOnly !== true) return await joinBlock(transaction, options);
-  refuseReadOnly(transaction, options.catalog);
+  refuseReadOnly(transaction, options);
   return await openOwnBlock(transaction.settings, false, options);
 }
 
@@ -81,20 +83,27 @@ async function joinBlock(
   return { connection, participant, readsCatalog: true, prologue: [], tables, close };
 }
 
-/** A block beside the transaction has another snapshot, and does not see what it has written. */
-function refuseReadOnly(transaction: Transaction, catalog: DatabaseName): void {
+/** A block beside the transaction has another snapshot, does not see what it has written, and is not read-only. */
+function refuseReadOnly(
+  transaction: Transaction,
+  { access, catalog }: Pick<GatherBlockOptions, "access" | "catalog">,
+): void {
   const { isolation } = transaction.modes;
   const hasWritten = transaction.participants.some(
     ({ database, wrote }) => database === catalog && wrote !== "no",
   );
-  if (!hasWritten && isolation !== "repeatable read" && isolation !== "serializable") return;
+  const reason =
+    access === "write"
+      ? "The statement may write, and temporary tables beside the transaction would let it."
+      : hasWritten
+        ? `The transaction has written to database "${catalog}", and temporary tables beside it would not see that.`
+        : isolation === "repeatable read" || isolation === "serializable"
+          ? `The transaction's isolation level is ${isolation}, and temporary tables beside it would see another snapshot.`
+          : undefined;
+  if (reason === undefined) return;
   throw new SqlError(
     "gather_read_only",
     "cannot gather rows in temporary tables in a read-only transaction",
-    {
-      detail: hasWritten
-        ? `The transaction has written to database "${catalog}", and temporary tables beside it would not see that.`
-        : `The transaction's isolation level is ${isolation}, and temporary tables beside it would see another snapshot.`,
-    },
+    { detail: reason },
   );
 }
