@@ -385,6 +385,10 @@ export const ERRORS = {
     sqlstate: "25001",
     when: "A statement that commits by itself was sent inside a transaction block.",
   },
+  transaction_block_required: {
+    sqlstate: "25P01",
+    when: "A statement that only means something until its transaction ends was sent outside a transaction block.",
+  },
   transaction_failed: {
     sqlstate: "25P02",
     when: "The transaction has failed; only ROLLBACK is possible.",
@@ -694,6 +698,10 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "A shard key's value lies in no range or list entry of the shard map, or its colocation is gone from the map.",
     hint: "Add an entry for the value to the shard map.",
+  },
+  execute_argument_count: {
+    sqlstate: "42601",
+    when: "EXECUTE gives another number of arguments than the prepared statement has parameters.",
   },
   copy_failed_by_client: {
     sqlstate: "57014",

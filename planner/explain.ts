@@ -125,7 +125,7 @@ function insertTree(plan: InsertPlan): Tree {
 }
 
 function ddlTree(plan: DdlPlan): Tree {
-  const mode = plan.transactional ? "one transaction" : "each step commits alone";
+  const mode = plan.block === "refused" ? "each step commits alone" : "one transaction";
   return {
     label: `ddl ${plan.rule} (${mode})`,
     children: plan.steps.map(({ database, sql }) => leaf(`on ${database}: ${sql}`)),

@@ -374,13 +374,20 @@ export interface DdlPlan {
   readonly kind: "ddl";
   readonly access: "write";
   readonly rule: string;
-  /** False for what PostgreSQL refuses in a transaction block (VACUUM): each step commits alone. */
-  readonly transactional: boolean;
+  readonly block: TransactionBlock;
   /** In the order they run in; the catalog database's first, and its answer is the client's. */
   readonly steps: readonly { readonly database: DatabaseName; readonly sql: string }[];
   /** Tables, types or functions may differ afterwards: the catalog is loaded again at commit. */
   readonly changesCatalog: boolean;
 }
+
+export type TransactionBlock =
+  /** Runs in the open transaction, or in one of its own. */
+  | "joined"
+  /** PostgreSQL refuses it in a transaction block (VACUUM): each step commits alone. */
+  | "refused"
+  /** PostgreSQL refuses it elsewhere (LOCK TABLE): it would mean nothing. */
+  | "required";
 
 export interface TransactionPlan {
   readonly kind: "transaction";
@@ -429,6 +436,15 @@ export interface SessionPlan {
   readonly kind: "session";
   readonly sql: string;
   readonly action:
+    /** Texts as written: of the statement, and of the names of its parameters' types. */
+    | {
+        readonly kind: "prepare";
+        readonly name: string;
+        readonly typeNames: readonly string[];
+        readonly statement: string;
+      }
+    /** The arguments' texts. */
+    | { readonly kind: "execute"; readonly name: string; readonly arguments: readonly string[] }
     | { readonly kind: "deallocate"; readonly name: string | undefined }
     | { readonly kind: "discardAll" }
     | { readonly kind: "discardPlans" };

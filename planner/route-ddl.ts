@@ -6,6 +6,7 @@
 import type {
   AlterObjectSchemaStmt,
   AlterTableStmt,
+  ClusterStmt,
   DropStmt,
   Node,
   RangeVar,
@@ -15,13 +16,7 @@ import type {
 import { invariant } from "../base/invariant.ts";
 import { planAlterTable, planRenameInTable } from "./ddl/alter-table.ts";
 import { planCreateTable } from "./ddl/create-table.ts";
-import {
-  planAlterIndex,
-  planCreateIndex,
-  planDropIndex,
-  planRenameIndex,
-  refuseConcurrently,
-} from "./ddl/indexes.ts";
+import { planAlterIndex, planCreateIndex, planDropIndex, planRenameIndex } from "./ddl/indexes.ts";
 import {
   planCreateSchema,
   planCreateSequence,
@@ -31,9 +26,9 @@ import {
   planRoles,
   refuseMappedSchemas,
 } from "./ddl/objects.ts";
-import { ddlPlan, kindOf, ownSchema, splicedSteps } from "./ddl/steps.ts";
-import { existingTable, homesOf } from "./ddl/table-homes.ts";
-import { planDropTable, planGrant, planTruncate, planVacuum } from "./ddl/table-lists.ts";
+import { asWritten, ddlPlan, kindOf, ownSchema, splicedSteps, type DdlStep } from "./ddl/steps.ts";
+import { existingTable, homesOf, type DdlTable } from "./ddl/table-homes.ts";
+import { planDropTable, planGrant, planLock, planTruncate, planVacuum } from "./ddl/table-lists.ts";
 import { planCreateTrigger, planDropPart } from "./ddl/table-parts.ts";
 import { planCreateView, planRefreshView, planStoredQuery } from "./ddl/views.ts";
 import type { DdlPlan } from "./logical-plan.ts";
@@ -57,6 +52,8 @@ function planTableDdl(statement: ParsedStatement, context: PlanContext): DdlPlan
   if ("DropStmt" in node) return planDrop(statement, node.DropStmt, context);
   if ("RenameStmt" in node) return planRename(statement, node.RenameStmt, context);
   if ("TruncateStmt" in node) return planTruncate(statement, node.TruncateStmt, context);
+  if ("LockStmt" in node) return planLock(statement, node.LockStmt, context);
+  if ("ClusterStmt" in node) return planCluster(statement, node.ClusterStmt, context);
   if ("VacuumStmt" in node) return planVacuum(statement, node.VacuumStmt, context);
   if ("GrantStmt" in node) return planGrant(statement, node.GrantStmt, context);
   if ("CreateTrigStmt" in node) return planCreateTrigger(statement, node.CreateTrigStmt, context);
@@ -261,18 +258,46 @@ function planReindex(
   const concurrently = (params ?? []).some(
     (param) => "DefElem" in param && param.DefElem.defname === "concurrently",
   );
-  if (concurrently) refuseConcurrently("REINDEX", relation?.location);
   if (kind !== "REINDEX_OBJECT_TABLE" || relation === undefined) {
     return refuse("ddl_not_supported", "REINDEX of anything but a table is not supported", {
       hint: "Use REINDEX TABLE.",
     });
   }
   const target = existingTable(relation, context);
-  if (target.kind === "catalogOnly") return planInCatalog("reindex", statement, context, false);
-  const steps = splicedSteps(statement, homesOf(target.table, context.map), [
-    { tree: relation, schemaAt: ownSchema },
-  ]);
-  return ddlPlan("reindex", steps, { changesCatalog: false });
+  const steps = stepsOfTable(statement, relation, target, context);
+  return concurrently
+    ? ddlPlan("REINDEX CONCURRENTLY", steps, { block: "refused", changesCatalog: false })
+    : ddlPlan("reindex", steps, { changesCatalog: false });
+}
+
+/** CLUSTER of one table; that of all tables is each database's own affair. */
+function planCluster(
+  statement: ParsedStatement,
+  { relation }: ClusterStmt,
+  context: PlanContext,
+): DdlPlan {
+  if (relation === undefined) {
+    return refuse("ddl_not_supported", "CLUSTER without a table is not supported", {
+      hint: "Name the table.",
+    });
+  }
+  const target = existingTable(relation, context);
+  return ddlPlan("cluster", stepsOfTable(statement, relation, target, context), {
+    changesCatalog: false,
+  });
+}
+
+function stepsOfTable(
+  statement: ParsedStatement,
+  relation: RangeVar,
+  target: DdlTable,
+  { map }: PlanContext,
+): readonly DdlStep[] {
+  return target.kind === "catalogOnly"
+    ? asWritten(statement, [map.catalog])
+    : splicedSteps(statement, homesOf(target.table, map), [
+        { tree: relation, schemaAt: ownSchema },
+      ]);
 }
 
 function planOfUnmappedTable(

@@ -10,6 +10,7 @@ import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 import { transactionModes } from "./transaction-modes.ts";
+import { planExecute, planPrepare } from "./utility-prepared.ts";
 import { planSetting } from "./utility-settings.ts";
 
 /** The plan of a statement about the session; undefined for one about rows or the schema. */
@@ -21,6 +22,8 @@ export function planUtility(
   if ("TransactionStmt" in node) return planTransaction(node.TransactionStmt, text);
   if ("VariableSetStmt" in node) return planSetting(node.VariableSetStmt, text);
   if ("VariableShowStmt" in node) return showPlan(text, context);
+  if ("PrepareStmt" in node) return planPrepare(statement, node.PrepareStmt);
+  if ("ExecuteStmt" in node) return planExecute(statement, node.ExecuteStmt);
   if ("DeallocateStmt" in node) {
     const name = node.DeallocateStmt.isall === true ? undefined : node.DeallocateStmt.name;
     return sessionPlan(text, { kind: "deallocate", name });
@@ -107,20 +110,6 @@ function location(of: number | undefined): number | undefined {
 /** What would leave something on a backend that the next client of the pool must not find, or cannot be split. */
 const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: string }> = new Map([
   [
-    "PrepareStmt",
-    {
-      command: "PREPARE",
-      hint: "Prepare the statement with the driver (the extended query protocol).",
-    },
-  ],
-  [
-    "ExecuteStmt",
-    {
-      command: "EXECUTE",
-      hint: "Prepare the statement with the driver (the extended query protocol).",
-    },
-  ],
-  [
     "DeclareCursorStmt",
     {
       command: "DECLARE CURSOR",
@@ -140,7 +129,6 @@ const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: s
     "CallStmt",
     { command: "CALL", hint: "Its statements cannot be seen by the proxy: send them one by one." },
   ],
-  ["LockStmt", { command: "LOCK TABLE", hint: "Lock rows with SELECT ... FOR UPDATE." }],
   ["ConstraintsSetStmt", { command: "SET CONSTRAINTS" }],
   ["CheckPointStmt", { command: "CHECKPOINT" }],
   ["LoadStmt", { command: "LOAD" }],

@@ -24,9 +24,16 @@ export function planCreateIndex(
   const { relation } = index;
   invariant(relation !== undefined, "CREATE INDEX names a table");
   const target = existingTable(relation, context);
-  if (index.concurrent === true) refuseConcurrently("CREATE INDEX", relation.location);
+  const isConcurrent = index.concurrent === true;
+  const [rule, options] = isConcurrent
+    ? (["CREATE INDEX CONCURRENTLY", { block: "refused" }] as const)
+    : (["createIndex", {}] as const);
   if (target.kind === "catalogOnly")
-    return ddlPlan("createCatalogIndex", asWritten(statement, [context.map.catalog]));
+    return ddlPlan(
+      isConcurrent ? rule : "createCatalogIndex",
+      asWritten(statement, [context.map.catalog]),
+      options,
+    );
   if (index.unique === true) {
     const columns = (index.indexParams ?? []).flatMap((param) => {
       const name = "IndexElem" in param ? param.IndexElem.name : undefined;
@@ -35,19 +42,12 @@ export function planCreateIndex(
     checkUnique(columns, target, relation.location);
   }
   return ddlPlan(
-    "createIndex",
+    rule,
     splicedSteps(statement, homesOf(target.table, context.map), [
       { tree: relation, schemaAt: ownSchema },
     ]),
+    options,
   );
-}
-
-export function refuseConcurrently(command: string, location: number | undefined): never {
-  return refuse("ddl_not_supported", `${command} CONCURRENTLY is not supported`, {
-    location,
-    detail: "It cannot be undone in one database when it fails in another.",
-    hint: `Use ${command} without CONCURRENTLY, or create the index in each database directly.`,
-  });
 }
 
 export function planDropIndex(
@@ -55,7 +55,6 @@ export function planDropIndex(
   drop: DropStmt,
   context: PlanContext,
 ): DdlPlan {
-  if (drop.concurrent === true) refuseConcurrently("DROP INDEX", undefined);
   const names = (drop.objects ?? []).map((object) =>
     "List" in object ? nameParts(object.List.items) : [],
   );
@@ -63,13 +62,17 @@ export function planDropIndex(
     mayBeMapped(parts.length > 1 ? parts.at(-2) : undefined, context),
   );
   const behavior = drop.behavior === "DROP_CASCADE" ? " CASCADE" : "";
+  const concurrently = drop.concurrent === true ? " CONCURRENTLY" : "";
   const others = elsewhere(context, (schema) =>
     mapped.map(
       (parts) =>
-        `DROP INDEX IF EXISTS ${quoteIdentifier(schema)}.${quoteIdentifier(parts.at(-1) ?? "")}${behavior}`,
+        `DROP INDEX${concurrently} IF EXISTS ${quoteIdentifier(schema)}.${quoteIdentifier(parts.at(-1) ?? "")}${behavior}`,
     ),
   );
-  return ddlPlan("dropIndex", [...asWritten(statement, [context.map.catalog]), ...others]);
+  const steps = [...asWritten(statement, [context.map.catalog]), ...others];
+  return concurrently === ""
+    ? ddlPlan("dropIndex", steps)
+    : ddlPlan("DROP INDEX CONCURRENTLY", steps, { block: "refused" });
 }
 
 export function planRenameIndex(

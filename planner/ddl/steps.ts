@@ -20,7 +20,7 @@ export interface NamePlace {
 }
 
 export interface DdlOptions {
-  readonly transactional?: boolean;
+  readonly block?: DdlPlan["block"];
   readonly changesCatalog?: boolean;
 }
 
@@ -33,7 +33,7 @@ export function ddlPlan(
     kind: "ddl",
     access: "write",
     rule,
-    transactional: options.transactional ?? true,
+    block: options.block ?? "joined",
     steps,
     changesCatalog: options.changesCatalog ?? true,
   };

@@ -1,5 +1,14 @@
 /** Statements over a list of tables: each place gets the ones it has. */
-import type { DropStmt, GrantStmt, Node, RangeVar, TruncateStmt, VacuumStmt } from "@pgsql/types";
+import type {
+  DropStmt,
+  GrantStmt,
+  LockStmt,
+  Node,
+  RangeVar,
+  TruncateStmt,
+  VacuumStmt,
+} from "@pgsql/types";
+import { invariant } from "../../base/invariant.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { DdlPlan } from "../logical-plan.ts";
@@ -69,6 +78,36 @@ export function planTruncate(
   return ddlPlan("truncate", steps, { changesCatalog: restarts });
 }
 
+/** lockdefs.h, as LOCK TABLE spells them; the tree has the number. */
+const LOCK_MODES = [
+  "ACCESS SHARE",
+  "ROW SHARE",
+  "ROW EXCLUSIVE",
+  "SHARE UPDATE EXCLUSIVE",
+  "SHARE",
+  "SHARE ROW EXCLUSIVE",
+  "EXCLUSIVE",
+  "ACCESS EXCLUSIVE",
+];
+
+/** A table is locked wherever it or a part of it stands, so that it is locked for everyone. */
+export function planLock(
+  statement: ParsedStatement,
+  { relations, mode = 0, nowait }: LockStmt,
+  context: PlanContext,
+): DdlPlan {
+  const listed = rangeVars(relations).map((relation) => listedTable(statement, relation, context));
+  const lockMode = LOCK_MODES[mode - 1];
+  invariant(lockMode !== undefined, "LOCK TABLE has one of PostgreSQL's lock modes");
+  const steps = listSteps(
+    statement,
+    listed,
+    (names) => `LOCK TABLE ${names} IN ${lockMode} MODE${nowait === true ? " NOWAIT" : ""}`,
+    context,
+  );
+  return ddlPlan("LOCK TABLE", steps, { block: "required", changesCatalog: false });
+}
+
 /** VACUUM and ANALYZE: of listed tables where they stand, else of every database. */
 export function planVacuum(
   statement: ParsedStatement,
@@ -81,13 +120,13 @@ export function planVacuum(
       : [],
   );
   const isVacuum = vacuum.is_vacuumcmd === true;
-  const options = { transactional: !isVacuum, changesCatalog: false };
+  const options = { block: isVacuum ? "refused" : "joined", changesCatalog: false } as const;
   const rule = isVacuum ? "VACUUM" : "ANALYZE";
   const [first] = relations;
   if (first?.relation === undefined) {
     // Each database commits alone: databases of one server share catalogs that ANALYZE locks.
     const steps = asWritten(statement, databasesOf(context.map));
-    return ddlPlan(rule, steps, { ...options, transactional: false });
+    return ddlPlan(rule, steps, { ...options, block: "refused" });
   }
   const command = statement.text.slice(0, statement.offsetOf(first.relation.location));
   const listed = relations.map(({ relation = {}, va_cols }): ListedTable => {

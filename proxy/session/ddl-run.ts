@@ -1,12 +1,31 @@
 /** Runs the steps of DDL and maintenance. The answer is the catalog database's, which comes first. */
 import type { DatabaseName } from "../../base/ids.ts";
 import type { DdlPlan } from "../../planner/logical-plan.ts";
+import { SqlError } from "../../base/sql-error.ts";
 import { plainRequest } from "../execution/fragment-request.ts";
 import { compareLockOrder } from "../execution/lock-order.ts";
 import type { ResultStream } from "../execution/result-event.ts";
 import { runFragment } from "../execution/run-fragment.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
 import type { Transaction } from "../execution/transaction.ts";
+
+/** `open`: the session's transaction; `isAlone`: the statement is a whole query string of its own. */
+export function checkBlock(
+  { block, rule }: DdlPlan,
+  open: { readonly isExplicit: boolean } | undefined,
+  isAlone: boolean,
+): void {
+  const isInBlock = open !== undefined || !isAlone;
+  if (block === "refused" && isInBlock) {
+    throw new SqlError("not_in_transaction_block", `${rule} cannot run inside a transaction block`);
+  }
+  if (block === "required" && !isInBlock) {
+    throw new SqlError(
+      "transaction_block_required",
+      `${rule} can only be used in transaction blocks`,
+    );
+  }
+}
 
 export async function* runDdl(
   plan: DdlPlan,

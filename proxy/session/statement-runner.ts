@@ -24,7 +24,7 @@ import type { ResultStream } from "../execution/result-event.ts";
 import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
-import { runDdl, runMaintenance } from "./ddl-run.ts";
+import { checkBlock, runDdl, runMaintenance } from "./ddl-run.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import { drawValues } from "./generated-values.ts";
@@ -200,9 +200,10 @@ export class StatementRunner {
         yield* runExplain({ ...request, plan }, this.#explainingSession(request, signal), signal);
         break;
       case "ddl":
-        yield* plan.transactional
-          ? this.#runDdl(request, plan, signal)
-          : this.#runMaintenance(request, plan, signal);
+        checkBlock(plan, this.transaction.current, request.isAlone);
+        yield* plan.block === "refused"
+          ? this.#runMaintenance(plan, signal)
+          : this.#runDdl(request, plan, signal);
         break;
       default:
         unreachable(plan);
@@ -330,19 +331,13 @@ export class StatementRunner {
       if (request.describe || event.kind !== "columns") yield event;
   }
 
-  async *#runMaintenance(
-    request: StatementRequest,
-    plan: DdlPlan,
-    signal: AbortSignal,
-  ): ResultStream {
-    if (this.transaction.current !== undefined || !request.isAlone) {
-      throw new SqlError(
-        "not_in_transaction_block",
-        `${plan.rule} cannot run inside a transaction block`,
-      );
+  async *#runMaintenance(plan: DdlPlan, signal: AbortSignal): ResultStream {
+    try {
+      yield* runMaintenance(plan, this.#backends, signal);
+    } finally {
+      // Where a later step fails, the earlier ones have committed.
+      if (plan.changesCatalog) await this.#refreshCatalog();
     }
-    yield* runMaintenance(plan, this.#backends, signal);
-    if (plan.changesCatalog) await this.#refreshCatalog();
   }
 
   /** What the planner cannot read is put to a server as a Parse, which runs nothing, for its words. */

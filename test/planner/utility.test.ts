@@ -115,7 +115,6 @@ describe("session statements", () => {
     "UNLISTEN *",
     "DO 'begin end'",
     "CALL p()",
-    "LOCK TABLE users",
     "CHECKPOINT",
     "LOAD 'x'",
     "PREPARE TRANSACTION 'x'",

@@ -193,4 +193,33 @@ export const WRITES: Readonly<Record<string, Case>> = {
       ACCOUNTS,
     ],
   },
+  "LOCK TABLE": {
+    script: [
+      query("LOCK TABLE accounts"),
+      query("BEGIN"),
+      query("LOCK TABLE accounts, countries, notes IN SHARE ROW EXCLUSIVE MODE NOWAIT"),
+      query("UPDATE accounts SET balance = 1"),
+      query("LOCK nowhere"),
+      query("ROLLBACK"),
+      query("LOCK TABLE accounts IN ROW SHARE MODE; SELECT count(*) FROM accounts"),
+    ],
+  },
+  "maintenance of every placement": {
+    script: [
+      query("CREATE INDEX CONCURRENTLY balances ON accounts (balance)"),
+      query("REINDEX TABLE CONCURRENTLY accounts"),
+      query("CLUSTER accounts USING balances"),
+      query("SELECT id FROM accounts WHERE balance = 30"),
+      query("DROP INDEX CONCURRENTLY balances"),
+      query("DROP INDEX CONCURRENTLY balances"),
+      query("BEGIN"),
+      query("CREATE INDEX CONCURRENTLY balances ON accounts (balance)"),
+      query("ROLLBACK"),
+      query("VACUUM (ANALYZE) accounts (name), notes"),
+      query("ANALYZE accounts"),
+      query("TRUNCATE accounts, entries RESTART IDENTITY"),
+      query("TRUNCATE accounts"),
+      ACCOUNTS,
+    ],
+  },
 };
