@@ -21,19 +21,16 @@ export function bindQuery(
   parameters: readonly BoundParameter[],
   map: ShardMap,
 ): PhysicalPlan {
-  const { gather } = plan;
+  const { gather, overflowGather } = plan;
   const binding = { parameters, map };
-  if (gather.kind === "database") {
-    const places = settledPlaces(plan, gather, binding);
-    return places === undefined
-      ? bindDatabaseGather(plan, gather, binding)
-      : bindStreamed(plan, plan.template, PASSED, places, binding);
-  }
-  const places = placesOf(plan, binding);
-  if (places.length === 1) return bindStreamed(plan, plan.template, PASSED, places, binding);
+  const places =
+    gather.kind === "database" ? settledPlaces(plan, gather, binding) : placesOf(plan, binding);
+  if (places?.length === 1) return bindStreamed(plan, plan.template, PASSED, places, binding);
   const template = plan.scatterTemplate ?? plan.template;
-  const physical = bindStreamed(plan, template, gather, places, binding);
-  const { overflowGather } = plan;
+  const physical =
+    gather.kind === "database"
+      ? bindDatabaseGather(plan, gather, binding)
+      : bindStreamed(plan, template, gather, places ?? [], binding);
   return overflowGather === undefined
     ? physical
     : { ...physical, overflow: bindDatabaseGather(plan, overflowGather, binding) };

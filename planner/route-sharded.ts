@@ -76,9 +76,10 @@ function settledRule(routing: Routing): string {
   return routing.kind === "noRows" ? "noRowsWhenNull" : "pinByShardKey";
 }
 
-/** What a streamed gather holds until it answers, or the order it needs, may be too much for it. */
-function mayOverflow({ kind }: Gather): boolean {
-  return kind === "merge" || kind === "aggregate";
+/** What the proxy holds until it answers, or the order it needs, may be too much for it. */
+function mayOverflow(gather: Gather): boolean {
+  if (gather.kind === "database") return gather.pulls.some((pull) => mayOverflow(pull.gather));
+  return gather.kind === "merge" || gather.kind === "aggregate";
 }
 
 interface TablesGather {
@@ -131,7 +132,7 @@ function planScatter(
   const decided = scatteredRouting(root, joined.roots, rules);
   const { routing } = decided;
   try {
-    const classes = rules.keyClasses(root, joined.roots);
+    const classes = rules.groupClasses(root, joined.roots);
     const gather = gathered(root, classes, { statement, routing, context });
     if (analysis.locksRows) return lockedScatter({ ...decided, ...gather });
     return { kind: "possible", ...decided, ...gather };

@@ -175,6 +175,22 @@ SELECT country, generate_series(1, count(*)) AS n FROM users GROUP BY country OR
 -- expect: equal
 SELECT user_id, count(DISTINCT note), string_agg(note, ',' ORDER BY note), rank() OVER (ORDER BY sum(total) DESC NULLS LAST, user_id) FROM orders GROUP BY user_id HAVING count(*) >= 1 ORDER BY 4
 
+-- Types that nobody knows before the rows come: what began in the proxy begins anew in the database.
+-- expect: equal
+SELECT profile -> 'a', round(stddev(age), 2) FROM users GROUP BY 1 ORDER BY 1
+
+-- expect: equal
+SELECT profile -> 'a' AS a, stddev(age), count(*) FROM users GROUP BY 1
+
+-- expect: equal
+SELECT DISTINCT profile -> 'a' FROM users
+
+-- expect: equal
+SELECT id FROM users ORDER BY profile -> 'a', CASE WHEN active THEN name END || country, id LIMIT 4
+
+-- expect: equal
+SELECT max(profile ->> 'a'), min(name || country) FROM users
+
 -- What a sub-select computes has a type.
 -- expect: equal
 SELECT band, avg(n) + 1, count(*) FROM (SELECT age / 10 AS band, score AS n, name FROM users) v GROUP BY band ORDER BY band
