@@ -51,7 +51,7 @@ export function routeShardedMerge(
     "MergeWhenClause" in clause ? [clause.MergeWhenClause] : [],
   );
   for (const { commandType, targetList = [] } of clauses)
-    if (commandType === "CMD_UPDATE") checkKeyUnchanged(targetList, target.table);
+    if (commandType === "CMD_UPDATE") checkKeyUnchanged(targetList, target.table, () => false);
   const inserts = clauses
     .filter(({ commandType }) => commandType === "CMD_INSERT")
     .map((clause) => insertedKey(clause, keys, target));

@@ -22,7 +22,7 @@ import { pinRouting, settledRouting } from "./pin-routing.ts";
 import { PlanRefused, placeRefusal, refusal, refuse, type RefusalDraft } from "./refusal.ts";
 import { returnsRows, templateWith } from "./statement-text.ts";
 import { limitEdits } from "./row-limit.ts";
-import { checkKeyUnchanged } from "./shard-key-updates.ts";
+import { checkKeyUnchanged, keptByUpdate } from "./shard-key-updates.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import { synthesize } from "./synthesize.ts";
 
@@ -31,7 +31,7 @@ export function routeSharded(
   analysis: Analysis,
   context: PlanContext,
 ): QueryPlan {
-  checkWrites(analysis);
+  checkWrites(analysis, context);
   const rules = new PlacementRules(analysis, context);
   const { root } = analysis;
   const scatter = planScatter(statement, analysis, rules, context);
@@ -45,8 +45,11 @@ export function routeSharded(
   const overTables = (): TablesGather => planTables(statement, analysis, rules, context);
   if (scatter.kind === "possible") {
     const { kind: _, ...plan } = scatter;
+    // What has written once must not run again.
     const overflowGather =
-      plan.overflowGather ?? (mayOverflow(plan.gather) ? overTables().gather : undefined);
+      whole.access === "write"
+        ? undefined
+        : (plan.overflowGather ?? (mayOverflow(plan.gather) ? overTables().gather : undefined));
     return { ...whole, ...plan, overflowGather, scatterRefusal: undefined };
   }
   const settlement = rules.settle(root, [], true);
@@ -135,6 +138,7 @@ function planScatter(
     const classes = rules.groupClasses(root, joined.roots);
     const gather = gathered(root, classes, { statement, routing, context });
     if (analysis.locksRows) return lockedScatter({ ...decided, ...gather });
+    if (gather.gather.kind === "database" && mayWrite(analysis)) return writingScatter(analysis);
     return { kind: "possible", ...decided, ...gather };
   } catch (error) {
     if (error instanceof PlanRefused) return { kind: "refused", refusal: error.draft };
@@ -151,6 +155,20 @@ function lockedScatter(plan: Omit<Extract<Scatter, { kind: "possible" }>, "kind"
     "row locks are not supported where rows of several placements are computed with",
   );
   return { kind: "refused", refusal: locked };
+}
+
+/** Over copies in the catalog database, a function might write there what belongs to the placements. */
+function writingScatter({ functions }: Analysis): Scatter {
+  const [first] = functions.filter(({ effect }) => effect === "writes");
+  const name = first === undefined ? "" : ` ${first.name}`;
+  return {
+    kind: "refused",
+    refusal: refusal(
+      "function_writes_scattered",
+      `function${name} may write, and is not supported where rows of several placements are gathered in a database`,
+      { location: first?.location },
+    ),
+  };
 }
 
 type GatheredPlan = Pick<QueryPlan, "gather" | "scatterTemplate" | "overflowGather">;
@@ -207,7 +225,7 @@ export function scatteredRouting(
 }
 
 /** Writes may reach sharded tables only, and only through UPDATE and DELETE. */
-function checkWrites(analysis: Analysis): void {
+function checkWrites(analysis: Analysis, context: PlanContext): void {
   for (const { table, isWritten, level, location } of analysis.tables) {
     if (!isWritten) continue;
     if (table.kind !== "sharded") {
@@ -229,8 +247,10 @@ function checkWrites(analysis: Analysis): void {
         `INSERT or MERGE into sharded table "${table.name}" is not supported in WITH`,
         { location },
       );
-    if (statement.kind === "update")
-      checkKeyUnchanged(statement.node.targetList ?? [], table.table);
+    if (statement.kind === "update") {
+      const isKept = keptByUpdate(level, context);
+      checkKeyUnchanged(statement.node.targetList ?? [], table.table, isKept);
+    }
   }
 }
 
