@@ -608,6 +608,11 @@ export const ERRORS = {
     when: "A window function over several placements, not partitioned by the shard key.",
     hint: "Add the shard key to its PARTITION BY, or pin the shard key.",
   },
+  function_writes_scattered: {
+    sqlstate: "0A000",
+    when: "A function that may write, in a SELECT whose rows of several placements are gathered in a database.",
+    hint: "Call the function in a statement of its own, or pin the shard key.",
+  },
   grouping_sets_scattered: {
     sqlstate: "0A000",
     when: "GROUPING SETS, ROLLUP or CUBE over several placements.",

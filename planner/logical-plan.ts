@@ -431,20 +431,29 @@ export interface SettingPlan {
   readonly action: "set" | "reset";
 }
 
+/** A part of a statement as written, and where it stands, for the positions of its errors. */
+export interface TextPiece {
+  readonly text: string;
+  readonly charactersBefore: number;
+}
+
 /** Statements about the session's own objects. */
 export interface SessionPlan {
   readonly kind: "session";
   readonly sql: string;
   readonly action:
-    /** Texts as written: of the statement, and of the names of its parameters' types. */
     | {
         readonly kind: "prepare";
         readonly name: string;
-        readonly typeNames: readonly string[];
-        readonly statement: string;
+        /** Names of the parameters' types. */
+        readonly types: readonly TextPiece[];
+        readonly statement: TextPiece;
       }
-    /** The arguments' texts. */
-    | { readonly kind: "execute"; readonly name: string; readonly arguments: readonly string[] }
+    | {
+        readonly kind: "execute";
+        readonly name: string;
+        readonly arguments: TextPiece & { readonly count: number };
+      }
     | { readonly kind: "deallocate"; readonly name: string | undefined }
     | { readonly kind: "discardAll" }
     | { readonly kind: "discardPlans" };

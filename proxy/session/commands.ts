@@ -19,6 +19,9 @@ import type { PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
 import { applySetting } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
+import { runPrepare } from "./sql-prepared.ts";
+import type { SqlPreparedParts } from "./sql-prepared.ts";
+import type { StatementPlanner } from "./statement-planner.ts";
 import type { StatementRunner } from "./statement-runner.ts";
 
 export type CommandPlan = TransactionPlan | SettingPlan | SessionPlan;
@@ -28,13 +31,16 @@ export class Commands {
   readonly #settings: SessionSettings;
   readonly #prepared: PreparedStatements;
   readonly #responder: Responder;
+  readonly #parts: SqlPreparedParts;
 
   constructor(parts: {
     readonly runner: StatementRunner;
     readonly settings: SessionSettings;
     readonly prepared: PreparedStatements;
     readonly responder: Responder;
+    readonly planner: StatementPlanner;
   }) {
+    this.#parts = parts;
     this.#runner = parts.runner;
     this.#settings = parts.settings;
     this.#prepared = parts.prepared;
@@ -51,7 +57,7 @@ export class Commands {
         return this.#setting(plan, signal);
       case "session":
         this.#runner.transaction.refuseWhenFailed();
-        return this.#session(plan);
+        return this.#session(plan, signal);
       default:
         return unreachable(plan);
     }
@@ -167,8 +173,17 @@ export class Commands {
     }
   }
 
-  #session({ action }: SessionPlan): string {
+  async #session({ action }: SessionPlan, signal: AbortSignal): Promise<string> {
     switch (action.kind) {
+      case "prepare":
+        await runPrepare(action, this.#parts, signal);
+        return "PREPARE";
+      case "execute":
+        throw new SqlError(
+          "statement_not_supported",
+          "EXECUTE is not supported in the extended query protocol",
+          { hint: "Bind and execute the prepared statement by its name." },
+        );
       case "deallocate":
         if (action.name === undefined) this.#prepared.clear();
         else this.#prepared.deallocate(action.name);

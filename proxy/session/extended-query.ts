@@ -3,12 +3,9 @@
  * Query"). What a statement's parameters and columns are is PostgreSQL's answer, kept; where
  * its rows are is known once it is bound, so backends see it when it is executed.
  */
-import { isDeepStrictEqual } from "node:util";
 import { SqlError } from "../../base/sql-error.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
-import type { ParsedStatement } from "../../planner/parse.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
-import type { Description } from "../execution/describe.ts";
 import type { ResultEvent } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
@@ -21,12 +18,11 @@ import { copy } from "./copy.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
 import { Portals } from "./portals.ts";
 import type { Portal } from "./portals.ts";
-import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
+import type { PreparedStatements } from "./prepared-statements.ts";
+import { planPrepared, prepareStatement } from "./statement-preparation.ts";
 import { countedTag, RowQueue } from "./row-queue.ts";
 import type { QueryParts } from "./simple-query.ts";
 import type { RowsPlan } from "./statement-runner.ts";
-
-const NOTHING_DESCRIBED = { parameterTypes: [], columns: undefined };
 
 export class ExtendedQuery {
   readonly #parts: QueryParts;
@@ -46,54 +42,9 @@ export class ExtendedQuery {
     this.say();
     this.#prepared.refuseTaken(name);
     if (name === "") this.#prepared.close("");
-    const statement = await this.#prepare(name, sql, parameterTypeOids, signal);
+    const statement = await prepareStatement(this.#parts, name, sql, parameterTypeOids, signal);
     this.#prepared.add(statement);
     this.#parts.responder.parseComplete();
-  }
-
-  async #prepare(
-    name: string,
-    sql: string,
-    declaredTypes: readonly number[],
-    signal: AbortSignal,
-  ): Promise<PreparedStatement> {
-    const { runner, planner } = this.#parts;
-    const before = runner.descriptions.known(sql, declaredTypes);
-    if (before !== undefined && !runner.transaction.isFailed) {
-      const context = await runner.planContext(before.parameterTypes, signal);
-      if (planner.known(sql, context) !== undefined)
-        return {
-          name,
-          sql,
-          isEmpty: false,
-          endsTransaction: false,
-          description: before,
-          catalogEpoch: context.catalog.epoch,
-        };
-    }
-    const outcome = planner.parse(sql);
-    if (outcome.kind === "empty") {
-      const description = NOTHING_DESCRIBED;
-      return { name, sql, isEmpty: true, endsTransaction: false, description, catalogEpoch: 0 };
-    }
-    if (outcome.kind === "rejected")
-      return runner.rejected(sql, (notice) => this.#parts.responder.notice(notice), signal);
-    const [statement, second] = outcome.statements;
-    if (statement === undefined || second !== undefined) {
-      throw new SqlError(
-        "several_statements_prepared",
-        "cannot insert multiple commands into a prepared statement",
-      );
-    }
-    const endsTransaction = isTransactionEnd(statement);
-    if (!endsTransaction) runner.transaction.refuseWhenFailed();
-    const description = hasDescription(statement)
-      ? await runner.descriptions.statement(sql, declaredTypes, signal)
-      : NOTHING_DESCRIBED;
-    const context = await runner.planContext(description.parameterTypes, signal);
-    planner.plan(statement, context, sql);
-    const catalogEpoch = context.catalog.epoch;
-    return { name, sql, isEmpty: false, endsTransaction, description, catalogEpoch };
   }
 
   bind(message: Bind): void {
@@ -189,32 +140,13 @@ export class ExtendedQuery {
         break;
     }
     portal.progress = { kind: "done", tag: "SELECT 0" };
-    return this.#run(portal, await this.#plan(portal.statement, signal), rowLimit, isAlone, signal);
-  }
-
-  /** Planned again where map, catalog or settings have changed since Parse; else it is known. */
-  async #plan(
-    { sql, description, catalogEpoch }: PreparedStatement,
-    signal: AbortSignal,
-  ): Promise<LogicalPlan> {
-    const { runner, planner } = this.#parts;
-    const context = await runner.planContext(description.parameterTypes, signal);
-    if (context.catalog.epoch !== catalogEpoch) await this.#refuseChanged(sql, description, signal);
-    const known = planner.known(sql, context);
-    if (known !== undefined) return known;
-    const outcome = planner.parse(sql);
-    const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
-    if (statement === undefined)
-      return runner.rejected(sql, (notice) => this.#parts.responder.notice(notice), signal);
-    return planner.plan(statement, context, sql);
-  }
-
-  /** What the client was told of the statement must still hold, as PostgreSQL's plan cache demands. */
-  async #refuseChanged(sql: string, told: Description, signal: AbortSignal): Promise<void> {
-    if (told.parameterTypes.length === 0 && told.columns === undefined) return;
-    const now = await this.#parts.runner.descriptions.statement(sql, told.parameterTypes, signal);
-    if (isDeepStrictEqual(told.columns?.map(resultType), now.columns?.map(resultType))) return;
-    throw new SqlError("cached_plan_changed", "cached plan must not change result type");
+    return this.#run(
+      portal,
+      await planPrepared(this.#parts, portal.statement, signal),
+      rowLimit,
+      isAlone,
+      signal,
+    );
   }
 
   async #run(
@@ -365,35 +297,3 @@ export class ExtendedQuery {
     this.#portals.clear();
   }
 }
-
-function isTransactionEnd({ node }: ParsedStatement): boolean {
-  if (!("TransactionStmt" in node)) return false;
-  return TRANSACTION_ENDS.has(node.TransactionStmt.kind ?? "");
-}
-
-/** IsTransactionExitStmt of postgres.c, but for PREPARE TRANSACTION. */
-const TRANSACTION_ENDS: ReadonlySet<string> = new Set([
-  "TRANS_STMT_COMMIT",
-  "TRANS_STMT_ROLLBACK",
-  "TRANS_STMT_ROLLBACK_TO",
-]);
-
-function resultType({ name, typeOid, typmod }: ColumnDescription): readonly unknown[] {
-  return [name, typeOid, typmod];
-}
-
-/** Statements PostgreSQL analyzes when they are parsed; all others have no parameters and, but for SHOW and EXPLAIN, no columns. */
-function hasDescription({ node }: ParsedStatement): boolean {
-  const [kind] = Object.keys(node);
-  return kind !== undefined && DESCRIBED.has(kind);
-}
-
-const DESCRIBED = new Set([
-  "SelectStmt",
-  "InsertStmt",
-  "UpdateStmt",
-  "DeleteStmt",
-  "MergeStmt",
-  "ExplainStmt",
-  "VariableShowStmt",
-]);

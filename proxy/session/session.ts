@@ -48,9 +48,11 @@ export class Session {
       settings,
       prepared,
       responder: this.#responder,
+      planner: services.planner,
     });
     this.#parts = {
       client,
+      prepared,
       runner: this.#runner,
       planner: services.planner,
       commands,

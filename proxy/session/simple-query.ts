@@ -8,12 +8,13 @@ import type { CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
 import type { Commands } from "./commands.ts";
 import { copy } from "./copy.ts";
 import type { CopyParts } from "./copy.ts";
-import type { StatementPlanner } from "./statement-planner.ts";
+import { prepareExecution } from "./sql-prepared.ts";
+import type { Execute, SqlPreparedParts } from "./sql-prepared.ts";
+import type { ResultStream } from "../execution/result-event.ts";
 import type { RowsPlan, StatementRunner } from "./statement-runner.ts";
 import { NO_MODES } from "./session-transaction.ts";
 
-export interface QueryParts extends CopyParts {
-  readonly planner: StatementPlanner;
+export interface QueryParts extends CopyParts, SqlPreparedParts {
   readonly commands: Commands;
 }
 
@@ -104,6 +105,8 @@ async function runOne(
     case "transaction":
     case "setting":
     case "session": {
+      if (plan.kind === "session" && plan.action.kind === "execute")
+        return runExecute(plan.action, parts, { isAlone, isLast }, signal);
       const tag = await commands.run(plan, signal);
       if (isLast) await endImplicit(runner, signal);
       return responder.complete(tag);
@@ -119,15 +122,25 @@ async function runOne(
 async function runRows(
   plan: RowsPlan,
   sql: string,
-  { runner, responder }: QueryParts,
+  parts: QueryParts,
   { isAlone, isLast }: Position,
   signal: AbortSignal,
 ): Promise<void> {
+  const { runner } = parts;
   const output = () => runner.descriptions.plannedColumns(sql, signal);
   const stream = runner.run(
     { plan, protocol: { kind: "simple" }, output, describe: true, isAlone },
     signal,
   );
+  await relayRows(stream, parts, isLast, signal);
+}
+
+async function relayRows(
+  stream: ResultStream,
+  { runner, responder }: QueryParts,
+  isLast: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   let tag: string | undefined;
   for await (const event of stream) {
     if (event.kind === "complete") tag = event.tag;
@@ -135,6 +148,17 @@ async function runRows(
   }
   if (isLast) await endImplicit(runner, signal);
   if (tag !== undefined) responder.complete(tag);
+}
+
+async function runExecute(
+  execute: Execute,
+  parts: QueryParts,
+  { isAlone, isLast }: Position,
+  signal: AbortSignal,
+): Promise<void> {
+  parts.runner.transaction.refuseWhenFailed();
+  const { stream } = await prepareExecution(execute, parts, signal);
+  await relayRows(stream(isAlone, signal), parts, isLast, signal);
 }
 
 async function runCopy(

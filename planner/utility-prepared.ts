@@ -1,0 +1,76 @@
+/**
+ * PREPARE and EXECUTE of SQL. The statement within and the arguments are texts for the session: it
+ * prepares the one as Parse would, and has a server read the others.
+ */
+import type { ExecuteStmt, PrepareStmt } from "@pgsql/types";
+import { invariant } from "../base/invariant.ts";
+import type { SessionPlan, TextPiece } from "./logical-plan.ts";
+import type { ParsedStatement } from "./parse.ts";
+import { afterIdentifier } from "./rewrite.ts";
+
+export function planPrepare(statement: ParsedStatement, { name = "" }: PrepareStmt): SessionPlan {
+  const { text, tokens } = statement;
+  const types = listAfterName(statement);
+  const as = tokens[types.next];
+  invariant(as !== undefined, "AS stands before a prepared statement");
+  const inner = pieceOf(text, as.end, text.length);
+  return {
+    kind: "session",
+    sql: text,
+    action: { kind: "prepare", name, types: types.items, statement: inner },
+  };
+}
+
+export function planExecute(statement: ParsedStatement, { name = "" }: ExecuteStmt): SessionPlan {
+  const { items, whole } = listAfterName(statement);
+  return {
+    kind: "session",
+    sql: statement.text,
+    action: { kind: "execute", name, arguments: { ...whole, count: items.length } },
+  };
+}
+
+/** The items of the list in parentheses after the name, if there is one, and the token after it. */
+function listAfterName(statement: ParsedStatement): {
+  readonly items: readonly TextPiece[];
+  readonly whole: TextPiece;
+  readonly next: number;
+} {
+  const { text, tokens } = statement;
+  const first = afterIdentifier(statement, 1);
+  const characterAt = (index: number): string => {
+    const token = tokens[index];
+    return token === undefined ? "" : text.slice(token.start, token.end);
+  };
+  const open = tokens[first];
+  if (open === undefined || characterAt(first) !== "(")
+    return { items: [], whole: pieceOf(text, text.length, text.length), next: first };
+  const items: TextPiece[] = [];
+  let start = open.end;
+  let depth = 1;
+  let index = first;
+  while (depth > 0) {
+    index += 1;
+    const token = tokens[index];
+    invariant(token !== undefined, "a list ends within its statement");
+    const character = characterAt(index);
+    if (character === "(" || character === "[") depth += 1;
+    else if (character === ")" || character === "]") depth -= 1;
+    if (depth > 1 || (depth === 1 && character !== ",")) continue;
+    items.push(pieceOf(text, start, token.start));
+    start = token.end;
+  }
+  return {
+    items,
+    whole: pieceOf(text, open.end, tokens[index]?.start ?? text.length),
+    next: index + 1,
+  };
+}
+
+/** With no blanks before it, so that it begins where its first token does. */
+function pieceOf(text: string, start: number, end: number): TextPiece {
+  const piece = text.slice(start, end);
+  const trimmed = piece.trimStart();
+  const before = text.slice(0, start + piece.length - trimmed.length);
+  return { text: trimmed.trimEnd(), charactersBefore: Array.from(before).length };
+}

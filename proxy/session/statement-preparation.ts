@@ -1,0 +1,132 @@
+/**
+ * Prepared statements of a client, made by Parse or by PREPARE: what PostgreSQL says their
+ * parameters and columns are, and their plan, made anew where what it rests on has changed.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { SqlError } from "../../base/sql-error.ts";
+import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import type { ParsedStatement } from "../../planner/parse.ts";
+import type { Description } from "../execution/describe.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import type { PreparedStatement } from "./prepared-statements.ts";
+import type { Responder } from "./responder.ts";
+import type { StatementPlanner } from "./statement-planner.ts";
+import type { StatementRunner } from "./statement-runner.ts";
+
+export interface PreparingParts {
+  readonly runner: StatementRunner;
+  readonly planner: StatementPlanner;
+  readonly responder: Responder;
+}
+
+const NOTHING_DESCRIBED = { parameterTypes: [], columns: undefined };
+
+/** Throws what PostgreSQL would say of the text, and the planner's refusals. */
+export async function prepareStatement(
+  parts: PreparingParts,
+  name: string,
+  sql: string,
+  declaredTypes: readonly number[],
+  signal: AbortSignal,
+): Promise<PreparedStatement> {
+  const { runner, planner, responder } = parts;
+  const before = runner.descriptions.known(sql, declaredTypes);
+  if (before !== undefined && !runner.transaction.isFailed) {
+    const context = await runner.planContext(before.parameterTypes, signal);
+    if (planner.known(sql, context) !== undefined)
+      return {
+        name,
+        sql,
+        isEmpty: false,
+        endsTransaction: false,
+        description: before,
+        catalogEpoch: context.catalog.epoch,
+      };
+  }
+  const outcome = planner.parse(sql);
+  if (outcome.kind === "empty") {
+    const description = NOTHING_DESCRIBED;
+    return { name, sql, isEmpty: true, endsTransaction: false, description, catalogEpoch: 0 };
+  }
+  if (outcome.kind === "rejected")
+    return runner.rejected(sql, (notice) => responder.notice(notice), signal);
+  const [statement, second] = outcome.statements;
+  if (statement === undefined || second !== undefined) {
+    throw new SqlError(
+      "several_statements_prepared",
+      "cannot insert multiple commands into a prepared statement",
+    );
+  }
+  const endsTransaction = isTransactionEnd(statement);
+  if (!endsTransaction) runner.transaction.refuseWhenFailed();
+  const description = hasDescription(statement)
+    ? await runner.descriptions.statement(sql, declaredTypes, signal)
+    : NOTHING_DESCRIBED;
+  const context = await runner.planContext(description.parameterTypes, signal);
+  planner.plan(statement, context, sql);
+  const catalogEpoch = context.catalog.epoch;
+  return { name, sql, isEmpty: false, endsTransaction, description, catalogEpoch };
+}
+
+/** Planned again where map, catalog or settings have changed since Parse; else it is known. */
+export async function planPrepared(
+  parts: PreparingParts,
+  { sql, description, catalogEpoch }: PreparedStatement,
+  signal: AbortSignal,
+): Promise<LogicalPlan> {
+  const { runner, planner, responder } = parts;
+  const context = await runner.planContext(description.parameterTypes, signal);
+  if (context.catalog.epoch !== catalogEpoch) await refuseChanged(parts, sql, description, signal);
+  const known = planner.known(sql, context);
+  if (known !== undefined) return known;
+  const outcome = planner.parse(sql);
+  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
+  if (statement === undefined)
+    return runner.rejected(sql, (notice) => responder.notice(notice), signal);
+  return planner.plan(statement, context, sql);
+}
+
+/** What the client was told of the statement must still hold, as PostgreSQL's plan cache demands. */
+async function refuseChanged(
+  parts: PreparingParts,
+  sql: string,
+  told: Description,
+  signal: AbortSignal,
+): Promise<void> {
+  if (told.parameterTypes.length === 0 && told.columns === undefined) return;
+  const now = await parts.runner.descriptions.statement(sql, told.parameterTypes, signal);
+  if (isDeepStrictEqual(told.columns?.map(resultType), now.columns?.map(resultType))) return;
+  throw new SqlError("cached_plan_changed", "cached plan must not change result type");
+}
+
+function isTransactionEnd({ node }: ParsedStatement): boolean {
+  if (!("TransactionStmt" in node)) return false;
+  return TRANSACTION_ENDS.has(node.TransactionStmt.kind ?? "");
+}
+
+/** IsTransactionExitStmt of postgres.c, but for PREPARE TRANSACTION. */
+const TRANSACTION_ENDS: ReadonlySet<string> = new Set([
+  "TRANS_STMT_COMMIT",
+  "TRANS_STMT_ROLLBACK",
+  "TRANS_STMT_ROLLBACK_TO",
+]);
+
+function resultType({ name, typeOid, typmod }: ColumnDescription): readonly unknown[] {
+  return [name, typeOid, typmod];
+}
+
+/** Statements PostgreSQL analyzes when they are parsed; all others have no parameters and, but for SHOW and EXPLAIN, no columns. */
+function hasDescription({ node }: ParsedStatement): boolean {
+  const [kind] = Object.keys(node);
+  return kind !== undefined && DESCRIBED.has(kind);
+}
+
+const DESCRIBED = new Set([
+  "SelectStmt",
+  "InsertStmt",
+  "UpdateStmt",
+  "DeleteStmt",
+  "MergeStmt",
+  "ExplainStmt",
+  "VariableShowStmt",
+]);
