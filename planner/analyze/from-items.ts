@@ -13,9 +13,9 @@ import type { Alias, JoinExpr, Node, RangeFunction, RangeSubselect, RangeVar } f
 import { checkDepth, nameParts, unwrap } from "../ast.ts";
 import { resolveTable } from "../names.ts";
 import { readConjuncts } from "./conjuncts.ts";
-import { equalityFamily } from "./column-types.ts";
 import { walkExpression } from "./expressions.ts";
 import type { Fact, Level, OuterJoin, Source } from "./model.ts";
+import { fullJoinSource, mergedFacts, mergedPairs, shownColumn } from "./merged-columns.ts";
 import { visibleColumns, type NamespaceItem, type VisibleColumn } from "./namespace.ts";
 import {
   addCondition,
@@ -146,17 +146,23 @@ export class FromReader {
     const left = this.#item(join.larg, lateral, depth);
     const right = this.#item(join.rarg, [...lateral, ...left.items], depth);
     const type = JOIN_TYPES[join.jointype ?? ""] ?? "full";
-    const merged = mergedColumns(join, left, right);
+    const { catalog } = this.#run.context;
+    const pairs = mergedPairs(join, left.items, right.items);
+    const full = type === "full" ? fullJoinSource(pairs, catalog) : undefined;
     const scope = {
       items: [...left.items, ...right.items],
       parent: this.#place.parent,
       level: this.#level,
     };
     const on = readConjuncts(this.#run, join.quals, scope, this.#place, type === "inner");
-    const facts = [...on.facts, ...mergedFacts(merged, this.#run)];
+    const facts = [...on.facts, ...mergedFacts(pairs, catalog)];
     addCondition(this.#level, join.quals, filteredByOn(type, left, right), scope);
-    const items = joinItems(join, type, left, right, merged);
-    if (type !== "inner") return this.#joinOuter(type, left, right, facts, items);
+    const shown = pairs?.map((pair) => ({
+      name: pair.name,
+      column: shownColumn(pair, type, full?.merged ?? []),
+    }));
+    const items = joinItems(join, left, right, shown);
+    if (type !== "inner") return this.#joinOuter({ type, left, right, on: facts, full }, items);
     const part = this.#joinInner(left, right, facts, items);
     return this.withSemiJoined(part, on.semiJoined);
   }
@@ -178,18 +184,19 @@ export class FromReader {
   }
 
   #joinOuter(
-    type: OuterJoin["type"],
-    left: FromPart,
-    right: FromPart,
-    facts: readonly Fact[],
+    { type, left, right, on, full }: JoinedOuter,
     items: readonly NamespaceItem[],
   ): FromPart {
-    this.#level.outerJoins.push({ type, left: left.sources, right: right.sources, on: facts });
-    if (type === "left") addFacts(this.#level, right.sources, [...facts, ...left.always]);
-    if (type === "right") addFacts(this.#level, left.sources, [...facts, ...right.always]);
+    const { outerJoins, facts } = this.#level;
+    const sides = { left: left.sources, right: right.sources };
+    outerJoins.push({ type, ...sides, on, joined: full?.joined, merged: full?.merged ?? [] });
+    if (full !== undefined) facts.set(full.joined, []);
+    if (type === "left") addFacts(this.#level, right.sources, [...on, ...left.always]);
+    if (type === "right") addFacts(this.#level, left.sources, [...on, ...right.always]);
     const always = type === "left" ? left.always : type === "right" ? right.always : [];
     const kept = type === "left" ? left.kept : type === "right" ? right.kept : [];
-    return { items, sources: [...left.sources, ...right.sources], kept, always };
+    const joined = full === undefined ? [] : [full.joined];
+    return { items, sources: [...left.sources, ...right.sources, ...joined], kept, always };
   }
 
   /** Sub-selects of `x IN (SELECT ...)` conjuncts stand beside the sources they filter. */
@@ -200,6 +207,14 @@ export class FromReader {
     }
     return { ...part, sources: [...part.sources, ...semiJoined] };
   }
+}
+
+interface JoinedOuter {
+  readonly type: OuterJoin["type"];
+  readonly left: FromPart;
+  readonly right: FromPart;
+  readonly on: readonly Fact[];
+  readonly full: ReturnType<typeof fullJoinSource> | undefined;
 }
 
 /** An outer join's ON says nothing of the rows it preserves: they are there without a match. */
@@ -245,57 +260,12 @@ function withSource(query: WithQuery, named: ReturnType<typeof naming>): Source 
   return querySource(query.level, { ...named, columnNames, isOpen: query.addsColumns });
 }
 
-interface MergedColumn {
-  readonly name: string;
-  readonly left: VisibleColumn | undefined;
-  readonly right: VisibleColumn | undefined;
-}
-
-/** The columns of USING or NATURAL; undefined where NATURAL's cannot be known. */
-function mergedColumns(
-  join: JoinExpr,
-  left: FromPart,
-  right: FromPart,
-): readonly MergedColumn[] | undefined {
-  const leftColumns = visibleColumns(left.items);
-  const rightColumns = visibleColumns(right.items);
-  const only = (columns: readonly VisibleColumn[], name: string): VisibleColumn | undefined => {
-    const found = columns.filter((column) => column.name === name);
-    return found.length === 1 ? found[0] : undefined;
-  };
-  const merge = (name: string): MergedColumn => ({
-    name,
-    left: only(leftColumns.columns, name),
-    right: only(rightColumns.columns, name),
-  });
-  if (join.isNatural !== true) return nameParts(join.usingClause).map(merge);
-  if (leftColumns.isOpen || rightColumns.isOpen) return undefined;
-  const rightNames = new Set(rightColumns.columns.map(({ name }) => name));
-  return leftColumns.columns
-    .filter(({ name }) => rightNames.has(name))
-    .map(({ name }) => merge(name));
-}
-
-function mergedFacts(
-  merged: readonly MergedColumn[] | undefined,
-  run: AnalysisRun,
-): readonly Fact[] {
-  const { catalog } = run.context;
-  return (merged ?? []).flatMap(({ left, right }): Fact[] => {
-    if (left?.column === undefined || right?.column === undefined) return [];
-    const family = equalityFamily(left.column, catalog);
-    const isSame = family !== undefined && family === equalityFamily(right.column, catalog);
-    return isSame ? [{ kind: "columns", left: left.column, right: right.column }] : [];
-  });
-}
-
 /** A join shows its merged columns first, then what is left of either side; an alias hides its parts. */
 function joinItems(
   join: JoinExpr,
-  type: string,
   left: FromPart,
   right: FromPart,
-  merged: readonly MergedColumn[] | undefined,
+  merged: readonly VisibleColumn[] | undefined,
 ): readonly NamespaceItem[] {
   const leftColumns = visibleColumns(left.items);
   const rightColumns = visibleColumns(right.items);
@@ -303,10 +273,7 @@ function joinItems(
   const rest = [...leftColumns.columns, ...rightColumns.columns].filter(
     ({ name }) => !names.has(name),
   );
-  const kept = (merged ?? []).map((column) => ({
-    name: column.name,
-    column: keptColumn(column, type),
-  }));
+  const kept = merged ?? [];
   const isOpen = merged === undefined || leftColumns.isOpen || rightColumns.isOpen;
   const renames = nameParts(join.alias?.colnames);
   const columns =
@@ -338,17 +305,4 @@ function joinItems(
           columnsAreVisible: false,
         },
       ];
-}
-
-/** USING keeps the preserved side's column; a FULL JOIN's is neither. */
-function keptColumn({ left, right }: MergedColumn, type: string) {
-  switch (type) {
-    case "inner":
-    case "left":
-      return left?.column;
-    case "right":
-      return right?.column;
-    default:
-      return undefined;
-  }
 }

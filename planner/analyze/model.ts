@@ -8,7 +8,7 @@
  * is why a fact of a source may prune its table, and why facts are kept per source: the ON
  * of an outer join is a fact of its nullable side alone.
  */
-import type { DeleteStmt, FuncCall, Node, SelectStmt, UpdateStmt } from "@pgsql/types";
+import type { DeleteStmt, FuncCall, InsertStmt, Node, SelectStmt, UpdateStmt } from "@pgsql/types";
 import type { CatalogColumn } from "../../shardmap/catalog.ts";
 import type { FunctionUse } from "../functions.ts";
 import type { KeyTerm } from "../logical-plan.ts";
@@ -43,7 +43,9 @@ export type SourceContent =
   /** Functions, VALUES: made of nothing that is stored. */
   | { readonly kind: "computed" }
   /** A recursive WITH query's reference to itself. */
-  | { readonly kind: "recursion" };
+  | { readonly kind: "recursion" }
+  /** What stands for a FULL JOIN: no source of the level, only of facts and of merged columns. */
+  | { readonly kind: "fullJoin" };
 
 export type Fact =
   | { readonly kind: "columns"; readonly left: Column; readonly right: Column }
@@ -74,6 +76,17 @@ export interface OuterJoin {
   readonly right: readonly Source[];
   /** What its ON and USING make equal where rows of both sides meet. */
   readonly on: readonly Fact[];
+  /** Of a FULL JOIN: its rows. */
+  readonly joined: Source | undefined;
+  /** Of a FULL JOIN: what USING merges. */
+  readonly merged: readonly MergedColumn[];
+}
+
+/** `coalesce(left, right)` of a FULL JOIN, which is not NULL where either side has a row. */
+export interface MergedColumn {
+  readonly column: Column;
+  readonly left: Column;
+  readonly right: Column;
 }
 
 /** A WHERE or an ON as it stands: a row of one of `sources` for which it is not true takes no part in the level. */
@@ -108,7 +121,8 @@ export type LevelStatement =
   | { readonly kind: "select"; readonly node: SelectStmt }
   | { readonly kind: "update"; readonly node: UpdateStmt }
   | { readonly kind: "delete"; readonly node: DeleteStmt }
-  /** INSERT and MERGE: their own planners decide; here only their tables are known. */
+  | { readonly kind: "insert"; readonly node: InsertStmt }
+  /** MERGE: its own planner decides; here only its tables are known. */
   | { readonly kind: "other" };
 
 export interface Level {

@@ -15,10 +15,20 @@
 import { ANALYSIS_VISITS_MAX } from "../../base/limits.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refusal, refuse, type RefusalDraft } from "../refusal.ts";
+import { fullJoinUnits } from "./full-joins.ts";
 import { joinRefusal } from "./join-refusals.ts";
 import type { Analysis, Bounds, Column, Level, Source } from "./model.ts";
-import { localShape } from "./shape.ts";
-import { boundsOf, equalColumns, isTied, pinOf, tableUnit, type Pin, type Unit } from "./units.ts";
+import { localShape, type KeyClasses } from "./shape.ts";
+import {
+  boundsOf,
+  equalColumns,
+  isTied,
+  pinOf,
+  tableUnit,
+  tellingColumns,
+  type Pin,
+  type Unit,
+} from "./units.ts";
 
 export type Settlement =
   | { readonly kind: "settled"; readonly pins: readonly Pin[] }
@@ -104,7 +114,7 @@ export class PlacementRules {
     const joined = this.distributeJoins(level);
     const shape =
       joined.kind === "byShard"
-        ? localShape(level, this.keyClasses(level, joined.roots))
+        ? localShape(level, this.groupClasses(level, joined.roots))
         : undefined;
     const distribution: Distribution =
       shape === undefined ? joined : { kind: "bound", refusal: shape };
@@ -135,17 +145,16 @@ export class PlacementRules {
         ),
       );
     }
-    const all = this.unitsOf(level);
-    if (all.every(({ source }) => source.isFilter)) return bound(this.#withoutUnit(level));
+    const real = this.unitsOf(level);
+    if (real.every(({ source }) => source.isFilter)) return bound(this.#withoutUnit(level));
+    const full = fullJoinUnits(level, real, (units) => this.#rootsOf(units, level));
+    if (full.kind === "refused") return bound(full.refusal);
+    const all = [...real, ...full.units];
     const isConnected = this.#rootsOf(all, level).length > 0;
     const units = isConnected ? all : all.filter((unit) => !this.isTiedInside(unit, all));
     const roots = this.#rootsOf(units, level);
-    if (roots.length === 0)
-      return bound(this.#fullJoinRefusal(level, all) ?? this.#unconnected(all, level));
-    const refused =
-      this.#fullJoinRefusal(level, units) ??
-      this.#outerJoinRefusal(level, units) ??
-      this.#belowRefusal(level, units);
+    if (roots.length === 0) return bound(this.#unconnected(all, level));
+    const refused = this.#outerJoinRefusal(level, units) ?? this.#belowRefusal(level, units);
     return refused === undefined ? { kind: "byShard", roots } : bound(refused);
   }
 
@@ -178,6 +187,17 @@ export class PlacementRules {
     return roots.flatMap(({ key }) =>
       key === undefined ? [] : [key.map((column) => equalColumns(column, level.always))],
     );
+  }
+
+  /** As `keyClasses`, and what else holds a group in one shard: of a FULL JOIN the keys of both sides. */
+  groupClasses(level: Level, roots: readonly Unit[]): KeyClasses {
+    const telling = roots.flatMap((root) => {
+      const columns = root.fullJoin === undefined ? undefined : tellingColumns(root);
+      return columns === undefined
+        ? []
+        : [columns.map((column) => equalColumns(column, level.always))];
+    });
+    return [...this.keyClasses(level, roots), ...telling];
   }
 
   readsSharded(level: Level): boolean {
@@ -236,20 +256,6 @@ export class PlacementRules {
       for (const to of units) if (isTied(from, to, facts)) reached.add(to);
     }
     return reached.has(root);
-  }
-
-  #fullJoinRefusal(level: Level, units: readonly Unit[]): RefusalDraft | undefined {
-    for (const { type, left, right } of level.outerJoins) {
-      const unit =
-        type === "full"
-          ? units.find(({ source }) => left.includes(source) || right.includes(source))
-          : undefined;
-      if (unit === undefined) continue;
-      return refusal("full_join_scattered", "FULL JOIN over several placements is not supported", {
-        location: unit.source.location,
-      });
-    }
-    return undefined;
   }
 
   #outerJoinRefusal(level: Level, units: readonly Unit[]): RefusalDraft | undefined {

@@ -17,6 +17,8 @@ export interface Unit {
   readonly colocation: Colocation;
   /** Undefined where the key's columns are not known, or not of the map's types: nothing can be tied to it. */
   readonly key: readonly Column[] | undefined;
+  /** Of a FULL JOIN, whose `key` is the merged one: the units that it joins, and one of each side that the side's others lead to. */
+  readonly fullJoin?: { readonly members: readonly Unit[]; readonly roots: readonly Unit[] };
 }
 
 /** One way in which a unit is pinned. */
@@ -62,15 +64,38 @@ export function equalColumns(column: Column, facts: readonly Fact[]): ReadonlySe
   return equal;
 }
 
-/** Whether the facts make every row of `from` meet only rows of `to` with the same key. */
+/**
+ * Whether the facts make every row of `from` meet only rows of `to` with the same key. A row
+ * of a side of a FULL JOIN is in a row of the join. That one has a side's key where a fact
+ * says so, since NULL equals nothing.
+ */
 export function isTied(from: Unit, to: Unit, facts: readonly Fact[]): boolean {
   const { key } = to;
-  if (from.key === undefined || key === undefined || from.colocation !== to.colocation)
-    return false;
-  return from.key.every((column, index) => {
-    const target = key[index];
-    return target !== undefined && equalColumns(column, facts).has(target);
-  });
+  if (to.fullJoin?.members.includes(from) === true) return true;
+  if (key === undefined || from.colocation !== to.colocation || isWithin(to, from)) return false;
+  return keysOf(from).some((own) =>
+    own.every((column, index) => {
+      const target = key[index];
+      return target !== undefined && equalColumns(column, facts).has(target);
+    }),
+  );
+}
+
+/** The keys that tell a row's shard where they are not NULL. */
+function keysOf({ key, fullJoin }: Unit): readonly (readonly Column[])[] {
+  const own = key === undefined ? [] : [key];
+  return [...own, ...(fullJoin?.members ?? []).flatMap(keysOf)];
+}
+
+function isWithin(unit: Unit, join: Unit): boolean {
+  return (join.fullJoin?.members ?? []).some((member) => member === unit || isWithin(unit, member));
+}
+
+/** The columns that tell a unit's rows of different shards apart: of a FULL JOIN the keys of both sides together. */
+export function tellingColumns({ key, fullJoin }: Unit): readonly Column[] | undefined {
+  if (fullJoin === undefined) return key;
+  const sides = fullJoin.roots.map(tellingColumns);
+  return sides.every((side) => side !== undefined) ? sides.flat() : undefined;
 }
 
 /** The keys the facts pin a unit to: of ANDed bounds, the one with the fewest alternatives bounds it best. */
@@ -79,8 +104,19 @@ export function pinOf(
   facts: readonly Fact[],
   inferredTypes: ReadonlyMap<number, number>,
 ): Pin | undefined {
-  const { colocation, key } = unit;
-  if (key === undefined) return undefined;
+  for (const key of keysOf(unit)) {
+    const pin = pinOfKey(unit.colocation, key, facts, inferredTypes);
+    if (pin !== undefined) return pin;
+  }
+  return undefined;
+}
+
+function pinOfKey(
+  colocation: Colocation,
+  key: readonly Column[],
+  facts: readonly Fact[],
+  inferredTypes: ReadonlyMap<number, number>,
+): Pin | undefined {
   const bounds: (readonly KeyTerm[])[] = [];
   for (const column of key) {
     const values = fewest(column, facts);
@@ -109,8 +145,19 @@ export function boundsOf(
   facts: readonly Fact[],
   inferredTypes: ReadonlyMap<number, number>,
 ): Bounds | undefined {
-  const [column, more] = unit.key ?? [];
-  if (column === undefined || more !== undefined) return undefined;
+  const columns = keysOf(unit).flatMap((key) => (key.length === 1 ? key : []));
+  for (const column of columns) {
+    const bounds = boundsOfColumn(column, facts, inferredTypes);
+    if (bounds !== undefined) return bounds;
+  }
+  return undefined;
+}
+
+function boundsOfColumn(
+  column: Column,
+  facts: readonly Fact[],
+  inferredTypes: ReadonlyMap<number, number>,
+): Bounds | undefined {
   const equal = equalColumns(column, facts);
   const found = facts.flatMap((fact) =>
     fact.kind === "bounds" && equal.has(fact.column) ? [fact.bounds] : [],

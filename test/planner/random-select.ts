@@ -58,13 +58,19 @@ class SelectWriter {
 
   #select(outer: readonly Item[], depth: number, withQueries: readonly Item[]): string {
     const items: Item[] = [];
+    let merged: string | undefined;
     let from = this.#item(items, outer, depth, withQueries);
     for (let joins = this.#next() % 3; joins > 0; joins--) {
       const before = [...items];
       const right = this.#item(items, [...outer, ...before], depth, withQueries);
       const last = items.at(-1);
-      from = `${from} ${this.#pick(JOINS)} ${right} ON ${this.#condition(last === undefined ? items : [last, ...before], outer)}`;
+      const on = this.#condition(last === undefined ? items : [last, ...before], outer);
+      const isShared = last !== undefined && [last, ...before].filter(hasUserId).length === 2;
+      const isUsing = isShared && hasUserId(last) && this.#chance(2);
+      from = `${from} ${this.#pick(JOINS)} ${right} ${isUsing ? "USING (user_id)" : `ON ${on}`}`;
+      if (isUsing) merged = "user_id";
     }
+    if (merged !== undefined && this.#chance(2)) items.push({ alias: "", columns: [merged] });
     const where = this.#where(items, outer, depth, withQueries);
     const list = depth > 0 ? "1" : this.#list(items, depth, withQueries);
     return `SELECT ${list} FROM ${from}${where}`;
@@ -107,7 +113,9 @@ class SelectWriter {
     const item = { alias, columns };
     const [first, second] = [this.#column([item]), this.#column([item])];
     const where = this.#chance(2) ? ` WHERE ${this.#condition([item, ...outer], outer)}` : "";
-    switch (this.#next() % 8) {
+    switch (this.#next() % 9) {
+      case 8:
+        return this.#fullJoin();
       case 5:
         return `SELECT ${first}, count(*) FROM ${name} AS ${alias}${where} GROUP BY ${first}`;
       case 6:
@@ -116,6 +124,24 @@ class SelectWriter {
         return `SELECT ${first}, ${second} FROM ${name} AS ${alias}${where} ORDER BY ${columns.map((column) => `${alias}.${column}`).join(", ")} LIMIT 2`;
       default:
         return `SELECT ${first}, ${second} FROM ${name} AS ${alias}${where}`;
+    }
+  }
+
+  /** Groups and duplicates of a FULL JOIN, by its merged column or by either side's. */
+  #fullJoin(): string {
+    const [left, right] = [`t${this.#aliases++}`, `t${this.#aliases++}`];
+    const join = `orders AS ${left} FULL JOIN prefs AS ${right} USING (user_id)`;
+    const key = this.#pick(["user_id", `${left}.user_id`, `${right}.user_id`]);
+    const where = this.#chance(3) ? ` WHERE ${key} = ${1 + (this.#next() % 8)}` : "";
+    switch (this.#next() % 4) {
+      case 0:
+        return `SELECT ${key}, count(*) FROM ${join}${where} GROUP BY ${key}`;
+      case 1:
+        return `SELECT ${left}.user_id, count(*) FROM ${join}${where} GROUP BY ${left}.user_id, ${right}.user_id`;
+      case 2:
+        return `SELECT DISTINCT ${key}, ${left}.buyer FROM ${join}${where}`;
+      default:
+        return `SELECT ${key}, ${right}.theme FROM ${join}${where}`;
     }
   }
 
@@ -188,6 +214,10 @@ class SelectWriter {
     if (items.length === 0) return "NULL::bigint";
     const { alias, columns } = this.#pick(items);
     const column = this.#chance(3) ? this.#pick(columns) : columns[0];
-    return `${alias}.${column ?? ""}`;
+    return alias === "" ? (column ?? "") : `${alias}.${column ?? ""}`;
   }
+}
+
+function hasUserId({ alias, columns }: Item): boolean {
+  return alias !== "" && columns.includes("user_id");
 }
