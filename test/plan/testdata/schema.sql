@@ -53,3 +53,4 @@ CREATE VIEW coded AS SELECT code, name FROM countries;
 CREATE VIEW preset AS SELECT name, value FROM settings;
 CREATE VIEW counted AS SELECT order_count(1) AS n;
 CREATE VIEW billed AS SELECT id, amount FROM invoices WHERE amount > 0;
+CREATE FUNCTION touch(bigint) RETURNS bigint LANGUAGE c VOLATILE AS 'touch';
