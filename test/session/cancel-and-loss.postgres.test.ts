@@ -96,9 +96,9 @@ async function isWaitingForLock(server = servers.second): Promise<void> {
   });
 }
 
-async function isSleeping(count: number): Promise<void> {
+async function isSleeping(count: number, server = servers.second): Promise<void> {
   await eventually(async () => {
-    const { rows } = await servers.second.query(
+    const { rows } = await server.query(
       "postgres",
       "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
     );
@@ -125,6 +125,25 @@ describe("a cancel request", () => {
     await cancel(client.processId, client.secretKey);
     expect(await running).toBe("57014");
     expect(await client.query("SELECT count(*) FROM accounts")).toEqual([["4"]]);
+  });
+
+  test("ends what is gathered in a database, at whatever step", async () => {
+    const gathering = "SELECT array_agg(name ORDER BY id) FROM accounts";
+    const running = sqlstateOf(client.query(`${gathering} WHERE late_sleep(20 + id * 0)`));
+    // Functions that are not PostgreSQL's own are left to the finish.
+    await isSleeping(1, servers.first);
+    await cancel(client.processId, client.secretKey);
+    expect(await running).toBe("57014");
+    for (let time = 0; time < 30; time += 1) {
+      const stopped = sqlstateOf(client.query(gathering));
+      await sleep(time % 10);
+      await cancel(client.processId, client.secretKey);
+      expect(await stopped).toMatch(/^(none|57014)$/);
+    }
+    expect(await client.query(gathering)).toEqual([["{ann,bob,cid,dan}"]]);
+    await untilNothingIsHeld();
+    const left = "SELECT relname FROM pg_class WHERE relpersistence = 't'";
+    expect((await servers.first.query("main", left)).rows).toEqual([]);
   });
 
   test("ends a statement that waits for a lock, and its transaction fails", async () => {
@@ -204,6 +223,17 @@ describe("a client that vanishes", () => {
     await isSleeping(2);
     client.destroy();
     await untilNothingIsHeld();
+  });
+
+  test("in the middle of a database gather leaves no table behind", async () => {
+    client.write(
+      queryFrame("SELECT name, count(*) OVER (), s FROM accounts, generate_series(1, 999999) s"),
+    );
+    await client.receive();
+    client.destroy();
+    await untilNothingIsHeld();
+    const left = "SELECT relname FROM pg_class WHERE relpersistence = 't'";
+    expect((await servers.first.query("main", left)).rows).toEqual([]);
   });
 
   test("in the middle of a transaction frees its locks", async () => {
