@@ -310,5 +310,8 @@ export const ANALYZED_SESSIONS_MAX = 10_000;
 /** Statements that `colonnade analyze` tells apart by their shape; what comes after them is counted and not planned. */
 export const ANALYZED_SHAPES_MAX = 50_000;
 
+/** Characters of the statements that `colonnade analyze` keeps, one of each shape; their trees are about twenty times as large. */
+export const ANALYZED_TEXT_LENGTH_MAX = 16 * 1024 * 1024;
+
 /** Maps that `colonnade analyze --suggest` plans the statements against until it keeps the best. */
 export const SUGGESTED_MAPS_MAX = 300;

@@ -4,7 +4,7 @@
  * version 12, 24 in 13, 26 from 14 on; the ones that are read stand where they always stood.
  */
 import { ANALYZED_LINE_BYTES_MAX } from "../../base/limits.ts";
-import { broken, present, type LogItem } from "./log-entry.ts";
+import { broken, NO_ITEMS, present, tooLong, type LogItem, type LogReader } from "./log-entry.ts";
 import type { LogLine } from "./log-lines.ts";
 
 const COLUMNS_MIN = 23;
@@ -21,33 +21,56 @@ export function isCsvLog(line: string): boolean {
   return RECORD_START.test(line);
 }
 
-export async function* csvLogItems(lines: AsyncIterable<LogLine>): AsyncGenerator<LogItem> {
-  let record: { text: string; quotes: number; readonly line: number } | undefined;
-  for await (const { number, text } of lines) {
-    if (text === undefined) {
-      yield broken("an entry is too long to be read", record?.line ?? number);
-      record = undefined;
-      continue;
-    }
+export class CsvLogReader implements LogReader {
+  /** The entry that is not at its end yet. */
+  #record: { text: string; quotes: number; readonly line: number } | undefined;
+
+  /** The lines belong to an entry that has been told to be too long. */
+  #isPassing = false;
+
+  read({ number, text, isWhole }: LogLine): readonly LogItem[] {
+    const record = this.#record;
     if (record === undefined) {
-      if (RECORD_START.test(text)) record = { text, quotes: quotesIn(text), line: number };
-      else if (text !== "") yield broken("a line is no csvlog entry", number);
+      if (!RECORD_START.test(text)) return this.#passOver(text, number);
+      if (!isWhole) return this.#dropped(number);
+      this.#isPassing = false;
+      this.#record = { text, quotes: quotesIn(text), line: number };
     } else {
+      if (!isWhole || record.text.length + text.length > ANALYZED_LINE_BYTES_MAX) {
+        return this.#dropped(record.line);
+      }
       record.text += `\n${text}`;
       record.quotes += quotesIn(text);
     }
-    if (record === undefined) continue;
-    if (record.text.length > ANALYZED_LINE_BYTES_MAX) {
-      yield broken("an entry is too long to be read", record.line);
-      record = undefined;
-    } else if (record.quotes % 2 === 0) {
-      // Every quote that is open is closed; a quote within a quoted field is two.
-      yield itemOf(record.text, record.line);
-      record = undefined;
-    }
+    return this.#completed();
   }
-  if (record !== undefined) yield broken("the log ends within an entry", record.line);
+
+  end(): readonly LogItem[] {
+    return this.#record === undefined
+      ? NO_ITEMS
+      : [broken("the log ends within an entry", this.#record.line)];
+  }
+
+  #dropped(line: number): readonly LogItem[] {
+    this.#record = undefined;
+    this.#isPassing = true;
+    return [tooLong(line)];
+  }
+
+  #passOver(text: string, line: number): readonly LogItem[] {
+    return this.#isPassing || text === "" ? NO_ITEMS : [broken(NO_ENTRY, line)];
+  }
+
+  /** Every quote that is open is closed; a quote within a quoted field is two. */
+  #completed(): readonly LogItem[] {
+    const record = this.#record;
+    if (record === undefined || record.quotes % 2 === 1) return NO_ITEMS;
+    this.#record = undefined;
+    return [itemOf(record.text, record.line)];
+  }
 }
+
+const NO_ENTRY = "a line is no csvlog entry";
 
 function quotesIn(text: string): number {
   let quotes = 0;
@@ -58,7 +81,7 @@ function quotesIn(text: string): number {
 function itemOf(text: string, line: number): LogItem {
   const fields = fieldsOf(text);
   if (fields === undefined || fields.length < COLUMNS_MIN) {
-    return broken("a line is no csvlog entry", line);
+    return broken(NO_ENTRY, line);
   }
   return {
     kind: "entry",

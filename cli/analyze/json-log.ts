@@ -1,15 +1,19 @@
 /** jsonlog, PostgreSQL 15 and later: one JSON object a line (manual, "Using JSON-Format Log Output"). */
-import { broken, type LogItem } from "./log-entry.ts";
+import { broken, NO_ITEMS, tooLong, type LogItem, type LogReader } from "./log-entry.ts";
 import type { LogLine } from "./log-lines.ts";
 
 export function isJsonLog(line: string): boolean {
   return line.startsWith("{") && line.includes('"error_severity"');
 }
 
-export async function* jsonLogItems(lines: AsyncIterable<LogLine>): AsyncGenerator<LogItem> {
-  for await (const { number, text } of lines) {
-    if (text === undefined) yield broken("an entry is too long to be read", number);
-    else if (text !== "") yield itemOf(text, number);
+export class JsonLogReader implements LogReader {
+  read({ number, text, isWhole }: LogLine): readonly LogItem[] {
+    if (!isWhole) return [tooLong(number)];
+    return text === "" ? NO_ITEMS : [itemOf(text, number)];
+  }
+
+  end(): readonly LogItem[] {
+    return NO_ITEMS;
   }
 }
 

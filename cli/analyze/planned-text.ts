@@ -1,7 +1,8 @@
 /**
  * Parses the texts of a workload: as they came, or, where pg_stat_statements has put a
- * parameter for a constant where the grammar wants one (`interval $1`, `SET a = $1`), with
- * constants in such places again.
+ * parameter where the grammar wants something else (`SAVEPOINT $1`, `FETCH $1 FROM c`), with
+ * something else there. Most such places, `interval $1` and `SET a = $1` among them, the
+ * grammar takes as they are: libpg_query is made for such texts.
  */
 import { tokenize } from "../../planner/lexer.ts";
 import { parseSql, type ParsedStatement } from "../../planner/parse.ts";
@@ -11,14 +12,18 @@ export type ParsedText =
   | { readonly kind: "statements"; readonly statements: readonly ParsedStatement[] }
   | { readonly kind: "unread"; readonly reason: string };
 
+/** What else may stand: a text, a number, a name. */
+const SUBSTITUTES = ["'0'", "0", "p"];
+
 export function parseText(sql: string): ParsedText {
-  let reason: string | undefined;
-  for (const text of [sql, withConstants(sql, isAfterType), withConstants(sql, () => true)]) {
-    const parsed = parsedOrReason(text);
+  const asItCame = parsedOrReason(sql);
+  if (typeof asItCame !== "string") return { kind: "statements", statements: asItCame };
+  for (const substitute of SUBSTITUTES) {
+    const text = withSubstitutes(sql, substitute);
+    const parsed = text === undefined ? asItCame : parsedOrReason(text);
     if (typeof parsed !== "string") return { kind: "statements", statements: parsed };
-    reason ??= parsed;
   }
-  return { kind: "unread", reason: reason ?? "" };
+  return { kind: "unread", reason: asItCame };
 }
 
 function parsedOrReason(text: string): readonly ParsedStatement[] | string {
@@ -38,31 +43,14 @@ function parsedOrReason(text: string): readonly ParsedStatement[] | string {
   }
 }
 
-/** Types whose literals are written as the name and a string, so that no parameter may follow. */
-const LITERAL_TYPES: ReadonlySet<string> = new Set([
-  "interval",
-  "date",
-  "time",
-  "timestamp",
-  "timestamptz",
-  "zone",
-]);
-
-function isAfterType(before: string): boolean {
-  return LITERAL_TYPES.has(before.toLowerCase());
-}
-
-function withConstants(sql: string, isWanted: (before: string) => boolean): string {
+/** Undefined where there is no parameter. */
+function withSubstitutes(sql: string, substitute: string): string | undefined {
   const pieces: string[] = [];
   let copied = 0;
-  let before = "";
   for (const { kind, start, end } of tokenize(sql)) {
-    if (kind === "parameter" && isWanted(before)) {
-      pieces.push(sql.slice(copied, start), "'0'");
-      copied = end;
-    }
-    before = sql.slice(start, end);
+    if (kind !== "parameter") continue;
+    pieces.push(sql.slice(copied, start), substitute);
+    copied = end;
   }
-  pieces.push(sql.slice(copied));
-  return pieces.join("");
+  return copied === 0 ? undefined : [...pieces, sql.slice(copied)].join("");
 }

@@ -4,7 +4,15 @@
  * own there, and belong to the one before.
  */
 import { CommandFailure } from "../failure.ts";
-import { broken, present, type LogEntry, type LogItem } from "./log-entry.ts";
+import {
+  broken,
+  NO_ITEMS,
+  present,
+  tooLong,
+  type LogEntry,
+  type LogItem,
+  type LogReader,
+} from "./log-entry.ts";
 import type { LogLine } from "./log-lines.ts";
 
 /** PostgreSQL's own default. */
@@ -80,40 +88,49 @@ export function linePattern(prefix: string): LinePattern {
   return new RegExp(`^${whole}(?<severity>${SEVERITIES}):  (?<message>.*)$`, "s");
 }
 
-export async function* stderrLogItems(
-  lines: AsyncIterable<LogLine>,
-  pattern: LinePattern,
-): AsyncGenerator<LogItem> {
-  let entry: LogEntry | undefined;
-  let part = "";
-  for await (const { number, text } of lines) {
-    if (text === undefined) {
-      yield broken("an entry is too long to be read", entry?.line ?? number);
-      entry = undefined;
-      continue;
-    }
-    if (text.startsWith("\t")) {
-      if (entry !== undefined) entry = continued(entry, part, `\n${text.slice(1)}`);
-      continue;
-    }
-    const groups = pattern.exec(text)?.groups;
-    const severity = groups?.["severity"] ?? "";
-    if (PARTS.has(severity)) {
-      part = severity;
-      if (entry !== undefined) entry = continued(entry, part, groups?.["message"] ?? "");
-      continue;
-    }
-    if (entry !== undefined) yield { kind: "entry", entry };
-    entry = groups === undefined ? undefined : entryOf(groups, number);
-    part = "";
-    if (entry === undefined && text !== "")
-      yield broken(
-        "a line does not begin as log_line_prefix says; the server's own is given with --log-line-prefix",
-        number,
-      );
+export class StderrLogReader implements LogReader {
+  readonly #pattern: LinePattern;
+  /** The entry to which more may come. */
+  #entry: LogEntry | undefined;
+  /** Which part of it the next line continues; empty for the message. */
+  #part = "";
+
+  constructor(pattern: LinePattern) {
+    this.#pattern = pattern;
   }
-  if (entry !== undefined) yield { kind: "entry", entry };
+
+  read({ number, text, isWhole }: LogLine): readonly LogItem[] {
+    const entry = this.#entry;
+    if (text.startsWith("\t")) {
+      if (entry === undefined) return NO_ITEMS;
+      this.#entry = isWhole ? continued(entry, this.#part, `\n${text.slice(1)}`) : undefined;
+      return isWhole ? NO_ITEMS : [tooLong(entry.line)];
+    }
+    if (!isWhole) return [...this.end(), tooLong(number)];
+    const groups = this.#pattern.exec(text)?.groups;
+    const severity = groups?.["severity"] ?? "";
+    if (groups !== undefined && PARTS.has(severity)) {
+      this.#part = severity;
+      if (entry !== undefined) this.#entry = continued(entry, severity, groups["message"] ?? "");
+      return NO_ITEMS;
+    }
+    const completed = this.end();
+    if (groups === undefined)
+      return text === "" ? completed : [...completed, broken(OTHER_PREFIX, number)];
+    this.#entry = entryOf(groups, number);
+    return completed;
+  }
+
+  end(): readonly LogItem[] {
+    const entry = this.#entry;
+    this.#entry = undefined;
+    this.#part = "";
+    return entry === undefined ? NO_ITEMS : [{ kind: "entry", entry }];
+  }
 }
+
+const OTHER_PREFIX =
+  "a line does not begin as log_line_prefix says; the server's own is given with --log-line-prefix";
 
 function entryOf(groups: Readonly<Record<string, string>>, line: number): LogEntry {
   return {

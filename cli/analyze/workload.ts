@@ -2,7 +2,12 @@
  * The statements of all sources, by shape: how often each ran, how long that took, and
  * which of them ran in one transaction. It knows nothing of maps.
  */
-import { ANALYZED_SESSIONS_MAX, ANALYZED_SHAPES_MAX } from "../../base/limits.ts";
+import { hash } from "node:crypto";
+import {
+  ANALYZED_SESSIONS_MAX,
+  ANALYZED_SHAPES_MAX,
+  ANALYZED_TEXT_LENGTH_MAX,
+} from "../../base/limits.ts";
 import type { ParsedStatement } from "../../planner/parse.ts";
 import type { Observation, Observed, Unread } from "./observation.ts";
 import { parseText } from "./planned-text.ts";
@@ -44,11 +49,13 @@ interface OpenTransaction {
 }
 
 export class Workload {
+  /** By a hash of the shape. */
   readonly #shapes = new Map<string, Shape | Unread>();
   readonly #unread = new Map<string, UnreadCount>();
   readonly #open = new Map<string, OpenTransaction>();
   readonly #together = new Map<string, Together>();
   readonly #numbers = new Map<WorkloadStatement, number>();
+  #textLength = 0;
   #knowsTime = false;
   #knowsTransactions = false;
 
@@ -94,11 +101,12 @@ export class Workload {
   }
 
   #shapeOf({ sql, place }: Observation): Shape | Unread {
-    const key = shapeOf(sql);
+    const key = hash("sha256", shapeOf(sql), "base64");
     const known = this.#shapes.get(key);
     if (known !== undefined) return known;
-    if (this.#shapes.size >= ANALYZED_SHAPES_MAX) {
-      return { reason: `more than ${ANALYZED_SHAPES_MAX} different statements`, place };
+    this.#textLength += sql.length;
+    if (this.#shapes.size >= ANALYZED_SHAPES_MAX || this.#textLength > ANALYZED_TEXT_LENGTH_MAX) {
+      return { reason: "more different statements than can be kept", place };
     }
     const parsed = parseText(sql);
     const shape =
