@@ -16,6 +16,7 @@ import {
 } from "./analyze/shape.ts";
 import { groupsGather } from "./database-gather/groups.ts";
 import { rowsGather } from "./database-gather/rows.ts";
+import { hiddenColumnName } from "./hidden-columns.ts";
 import type { DatabaseGather, Gather, OutputSortKey, Routing } from "./logical-plan.ts";
 import { targetNode } from "./make-nodes.ts";
 import type { ParsedStatement } from "./parse.ts";
@@ -102,10 +103,10 @@ function planRows(node: SelectStmt, level: Level, scattered: Scattered): GatherP
   };
 }
 
-/** Sort expressions that are no output are appended to the select list, under names that no ORDER BY means. */
+/** Sort expressions that are no output are appended to the select list. */
 function withHiddenColumns(node: SelectStmt, hidden: readonly SortItem[]): Node {
   const appended = hidden.map(({ expression }, index) =>
-    targetNode(expression, `colonnade_sort_${index + 1}`),
+    targetNode(expression, hiddenColumnName(index)),
   );
   return { SelectStmt: { ...node, targetList: [...(node.targetList ?? []), ...appended] } };
 }

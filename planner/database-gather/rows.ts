@@ -15,6 +15,7 @@ import type { Level } from "../analyze/model.ts";
 import { sameExpression } from "../analyze/same-expression.ts";
 import { distinctOn } from "../analyze/shape.ts";
 import type { Scattered } from "../gather-plan.ts";
+import { hiddenColumnName } from "../hidden-columns.ts";
 import type { DatabaseGather } from "../logical-plan.ts";
 import { columnNode, integerNode, selectNode, tableNode, targetNode } from "../make-nodes.ts";
 import { refuse } from "../refusal.ts";
@@ -111,11 +112,8 @@ class PulledColumns {
     return level.outputs.length + (known < 0 ? this.#hidden.push(expression) - 1 : known);
   }
 
-  /** Under names that nothing in the statement means. */
   get hiddenTargets(): readonly Node[] {
-    return this.#hidden.map((expression, index) =>
-      targetNode(expression, `colonnade_sort_${index + 1}`),
-    );
+    return this.#hidden.map((expression, index) => targetNode(expression, hiddenColumnName(index)));
   }
 
   get names(): readonly string[] {

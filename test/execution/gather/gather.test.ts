@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { hiddenColumnName } from "../../../planner/hidden-columns.ts";
 import type { StreamedGather } from "../../../planner/logical-plan.ts";
 import { gatherRows } from "../../../proxy/execution/gather/gather.ts";
 import type { ColumnDescription } from "../../../proxy/protocol/backend/row-description.ts";
@@ -164,7 +165,7 @@ test("a shard that sorts otherwise is an error, not another order", async () => 
 
 test("a database that answers alone has put its rows in order, whatever they are", async () => {
   const columns = [column("x", OID.json)];
-  const hidden = column("colonnade_sort_1", OID.text);
+  const hidden = column(hiddenColumnName(0), OID.text);
   const rows = [
     ["{}", "b"],
     ["[]", "a"],
@@ -208,6 +209,20 @@ test.each([
     id,
   });
   expect([shard.asked, shard.isStopped]).toEqual([0, true]);
+});
+
+test("an error calls what is only sorted by as the client wrote it, not by a name of the proxy's", async () => {
+  const hidden = [...ID, column(hiddenColumnName(0), OID.json)];
+  const how: StreamedGather = {
+    kind: "merge",
+    sort: [{ column: 1, descending: false, nullsFirst: false, collation: "unknown" }],
+    hiddenColumns: 1,
+    limit: undefined,
+  };
+  const shards = ["a", "b"].map((name) => new HandShard(name, hidden, []));
+  await expect(collect(gather(how, shards, ID))).rejects.toMatchObject({
+    message: expect.stringMatching(/^an ORDER BY expression of type .* cannot be ordered/),
+  });
 });
 
 test("placements whose columns differ are refused, and stopped", async () => {

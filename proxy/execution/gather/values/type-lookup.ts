@@ -3,6 +3,7 @@
  * ordered, grouped or combined over several placements.
  */
 import { SqlError } from "../../../../base/sql-error.ts";
+import { shownColumn } from "../../../../planner/hidden-columns.ts";
 import type { SortCollation } from "../../../../planner/logical-plan.ts";
 import type { CatalogType } from "../../../../shardmap/catalog.ts";
 import type { ColumnDescription } from "../../../protocol/backend/row-description.ts";
@@ -79,7 +80,7 @@ export function valueTypeOf(
   if (found !== undefined) return found;
   throw new SqlError(
     "gather_type_unsupported",
-    `column "${column.name}" of type ${typeName(column.typeOid, types)} cannot be ordered or combined over several placements`,
+    `${shownColumn(column.name)} of type ${typeName(column.typeOid, types)} cannot be ordered or combined over several placements`,
   );
 }
 
@@ -118,13 +119,13 @@ function typeName(typeOid: number, { byOid }: GatherTypes): string {
 function unknownCollation(column: ColumnDescription): SqlError {
   return new SqlError(
     "gather_collation_unsupported",
-    `text of column "${column.name}" cannot be compared over several placements under its collation`,
+    `text of ${shownColumn(column.name)} cannot be compared over several placements under its collation`,
   );
 }
 
 function roundedFloats(column: ColumnDescription): SqlError {
   return new SqlError(
     "gather_value_unreadable",
-    `column "${column.name}" is sent rounded while extra_float_digits is below 1, so it cannot be compared`,
+    `${shownColumn(column.name)} is sent rounded while extra_float_digits is below 1, so it cannot be compared`,
   );
 }
