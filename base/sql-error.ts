@@ -575,8 +575,8 @@ export const ERRORS = {
   },
   full_join_scattered: {
     sqlstate: "0A000",
-    when: "FULL JOIN over several placements.",
-    hint: "Pin the shard key, or use LEFT JOIN.",
+    when: "A FULL JOIN over several placements whose sides are not both spread by the shard key that it joins on, in a statement that cannot run over copies of its tables.",
+    hint: "Join on the shard keys of both sides, pin the shard key, or use LEFT JOIN.",
   },
   outer_join_repeats_rows: {
     sqlstate: "0A000",

@@ -51,9 +51,7 @@ function joinedUnit(
   const areTied = left.some((one) => right.some((other) => isTied(one, other, on)));
   if (!areTied) return undefined;
   // Only a root's key is in every row of its side.
-  const keys = leftRoots.flatMap((one) =>
-    rightRoots.map((other) => mergedKey(one, other, merged)),
-  );
+  const keys = leftRoots.flatMap((one) => rightRoots.map((other) => mergedKey(one, other, merged)));
   return {
     source: joined,
     colocation: leftRoot.colocation,
@@ -77,7 +75,7 @@ function mergedKey(
 function unjoined({ source }: Unit): RefusalDraft {
   return refusal(
     "full_join_scattered",
-    "FULL JOIN over several placements is not supported but on the shard keys of both sides",
+    "FULL JOIN over several placements needs the shard keys of both sides",
     { location: source.location },
   );
 }

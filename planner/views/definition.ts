@@ -38,21 +38,22 @@ export function contextWithin(context: PlanContext): PlanContext {
 }
 
 /**
- * The tables that a query reads, by itself and through views. What may not be named at all
+ * The tables that a query reads, by itself and through views, each of those read once. What may not be named at all
  * is refused at `location`, since the place inside a view is none of the client's text.
  */
 export function tablesBehind(
   query: Node,
   context: PlanContext,
   location: number | undefined,
-  seen: ReadonlySet<CatalogRelation> = new Set(),
+  seen: Set<CatalogRelation> = new Set(),
 ): readonly ResolvedTable[] {
   return tableReferences(query).tables.flatMap((reference) => {
     const view = findView(reference, context);
     if (view === undefined) return [refusedAt(location, () => resolveTable(reference, context))];
     if (seen.has(view)) return [];
+    seen.add(view);
     const { node } = parseView(view, location);
-    return tablesBehind(node, contextWithin(context), location, new Set([...seen, view]));
+    return tablesBehind(node, contextWithin(context), location, seen);
   });
 }
 

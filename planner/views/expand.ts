@@ -43,63 +43,71 @@ const READING: ReadonlySet<string> = new Set([
 export function expandViews(statement: ParsedStatement, context: PlanContext): ParsedStatement {
   const { node } = statement;
   if (context.map.tables.size === 0 || !READING.has(unwrap(node)?.kind ?? "")) return statement;
-  return new ViewExpansion().expand(statement, context, undefined);
+  return new ViewExpansion().expand(statement, context, undefined).statement;
+}
+
+interface Expansion {
+  readonly statement: ParsedStatement;
+  /** Of views' queries, in the statement's text. */
+  readonly copies: number;
 }
 
 interface ExpandedView {
   readonly reference: RangeVar;
   readonly view: CatalogRelation;
   readonly query: ParsedStatement;
+  readonly copies: number;
 }
 
 class ViewExpansion {
   /** By view, its query with the views in it expanded; undefined for one that stays as written. */
-  readonly #queries = new Map<CatalogRelation, ParsedStatement | undefined>();
-  #count = 0;
+  readonly #queries = new Map<CatalogRelation, Expansion | "being read" | undefined>();
 
   /** `location`: of the client's name for the view whose query this is; undefined for the client's statement. */
   expand(
     statement: ParsedStatement,
     context: PlanContext,
     location: number | undefined,
-  ): ParsedStatement {
+  ): Expansion {
     const references = tableReferences(statement.node);
     const expanded = references.tables.flatMap((reference): readonly ExpandedView[] => {
       const view = findView(reference, context);
       if (view === undefined) return [];
       refuseWritten(reference, view, statement.node);
       const query = this.#queryOf(view, context, location ?? reference.location);
-      return query === undefined ? [] : [{ reference, view, query }];
+      if (query === undefined) return [];
+      return [{ reference, view, query: query.statement, copies: query.copies + 1 }];
     });
-    if (expanded.length === 0) return statement;
+    if (expanded.length === 0) return { statement, copies: 0 };
+    const copies = expanded.reduce((sum, one) => sum + one.copies, 0);
+    if (copies > VIEWS_EXPANDED_MAX) refuseTooMany(location ?? expanded[0]?.reference.location);
     refuseHiddenNames(expanded, context);
     refuseWholeRows(statement.node, expanded, context);
     const columns = references.schemaQualifiedColumns.filter((column) =>
       isColumnOf(column, expanded, context),
     );
-    return spliced(statement, expanded, columns);
+    return { statement: spliced(statement, expanded, columns), copies };
   }
 
   #queryOf(
     view: CatalogRelation,
     context: PlanContext,
     location: number | undefined,
-  ): ParsedStatement | undefined {
-    this.#count += 1;
-    if (this.#count > VIEWS_EXPANDED_MAX) {
-      refuse("statement_too_deep", `statement reads more than ${VIEWS_EXPANDED_MAX} views`, {
-        location,
-      });
-    }
-    if (!this.#queries.has(view)) this.#queries.set(view, this.#read(view, context, location));
-    return this.#queries.get(view);
+  ): Expansion | undefined {
+    const known = this.#queries.get(view);
+    if (known === "being read") refuseTooMany(location);
+    if (this.#queries.has(view)) return known;
+    this.#queries.set(view, "being read");
+    const query = this.#read(view, context, location);
+    this.#queries.set(view, query);
+    return query;
   }
 
   #read(
     view: CatalogRelation,
     context: PlanContext,
     location: number | undefined,
-  ): ParsedStatement | undefined {
+  ): Expansion | undefined {
     const query = parseView(view, location);
     const within = contextWithin(context);
     const tables = tablesBehind(query.node, within, location);
@@ -110,12 +118,18 @@ class ViewExpansion {
     }
     const expanded = refusedAt(location, () => this.expand(query, within, location));
     const isAsWritten =
-      expanded === query && !tables.some(isMapped) && callsHarmless(query.node, within);
+      expanded.copies === 0 && !tables.some(isMapped) && callsHarmless(query.node, within);
     if (isAsWritten) return undefined;
     if (view.view?.isReadable !== true)
       refuse("view_permission_denied", `permission denied for view ${view.name}`, { location });
     return expanded;
   }
+}
+
+function refuseTooMany(location: number | undefined): never {
+  return refuse("statement_too_deep", `statement reads more than ${VIEWS_EXPANDED_MAX} views`, {
+    location,
+  });
 }
 
 function refuseStored(
