@@ -6,6 +6,7 @@
  */
 import { readFile, readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadParser } from "../../planner/parse.ts";
 import { startTestProxy } from "../support/proxy.ts";
 import type { TestProxy } from "../support/proxy.ts";
 import { readCases } from "./cases.ts";
@@ -67,6 +68,8 @@ test("what was sent is as manifold as it should be, and mostly answered", () => 
 });
 
 const CASES = new URL("cases/", import.meta.url);
+
+await loadParser();
 
 describe.for(await readdir(CASES))("%s", (file) => {
   let environment: Environment;
