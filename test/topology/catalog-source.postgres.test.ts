@@ -60,6 +60,15 @@ describe("relations", () => {
     expect(relation("pair", "app").kind).toBe("other");
   });
 
+  test("a view has its query, in which every name has its schema", () => {
+    expect(relation("recent").view).toEqual({
+      query: expect.stringMatching(/^ SELECT user_id,\s+number\s+FROM public\.orders$/) as unknown,
+      isReadable: true,
+    });
+    expect(relation("stored").view?.query).toMatch(/^ SELECT 1 AS one$/);
+    expect(relation("orders").view).toBeUndefined();
+  });
+
   test("columns keep their attribute numbers past a dropped one", () => {
     expect(relation("users").columns.map(({ name, number }) => [name, number])).toEqual([
       ["id", 1],
