@@ -28,7 +28,7 @@ export async function* logLines(path: string): AsyncGenerator<readonly LogLine[]
   const splitter = new LineSplitter(path);
   try {
     const chunks = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-    for await (const chunk of chunks as AsyncIterable<Buffer>) yield [...splitter.split(chunk)];
+    for await (const chunk of chunks as AsyncIterable<Buffer>) yield splitter.split(chunk);
   } catch (cause) {
     if (cause instanceof CommandFailure) throw cause;
     throw new CommandFailure(`cannot read log ${path}: ${reasonOf(cause)}`, 2, { cause });
@@ -47,16 +47,18 @@ class LineSplitter {
     this.#path = path;
   }
 
-  *split(chunk: Buffer): Generator<LogLine> {
+  split(chunk: Buffer): readonly LogLine[] {
+    const lines: LogLine[] = [];
     const zero = chunk.indexOf(0);
     let start = 0;
     for (let end = chunk.indexOf(LINE_FEED); end >= 0; end = chunk.indexOf(LINE_FEED, start)) {
       if (zero >= start && zero < end) throw this.#notText();
-      yield this.#take(chunk.subarray(start, end));
+      lines.push(this.#take(chunk.subarray(start, end)));
       start = end + 1;
     }
     if (zero >= start) throw this.#notText();
     this.#hold(chunk.subarray(start));
+    return lines;
   }
 
   rest(): readonly LogLine[] {

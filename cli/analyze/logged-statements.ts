@@ -13,11 +13,12 @@
 import { ANALYZED_SESSIONS_MAX } from "../../base/limits.ts";
 import type { LogEntry } from "./log-entry.ts";
 import type { Observation } from "./observation.ts";
+import { preparedText } from "./prepared-text.ts";
 
 const TIMED = /^duration: (\d+(?:\.\d+)?) ms(?:  ([\s\S]*))?$/;
 const STEP = /^(statement|parse|bind|execute fetch from|execute)(?: .*?)?: ([\s\S]+)$/;
 /** What EXECUTE runs is told beside it. */
-const PREPARED = /^prepare: PREPARE\s+.*?\s+AS\s+([\s\S]+)$/i;
+const EXECUTED = /^prepare: ([\s\S]+)$/;
 
 export class LoggedStatements {
   readonly #file: string;
@@ -37,7 +38,7 @@ export class LoggedStatements {
       STEP.exec(rest ?? (timeMs === undefined ? entry.message : "")) ?? [];
     if (step === undefined) return rest === undefined ? this.#timeOf(entry, timeMs) : undefined;
     const isCall = step === "statement" || step === "execute";
-    const sql = PREPARED.exec(entry.detail ?? "")?.[1] ?? text;
+    const sql = preparedText(EXECUTED.exec(entry.detail ?? "")?.[1] ?? "") ?? text;
     const statement = this.#observation(entry, sql, isCall ? 1 : 0, timeMs);
     if (timeMs === undefined && entry.session !== undefined) this.#await(entry.session, statement);
     return statement;

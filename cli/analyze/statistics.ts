@@ -3,6 +3,7 @@ import pg from "pg";
 import { CATALOG_LOAD_TIMEOUT_MS } from "../../base/limits.ts";
 import { CommandFailure, reasonOf } from "../failure.ts";
 import { unread, type Observed } from "./observation.ts";
+import { preparedText } from "./prepared-text.ts";
 
 /** Stands in our own statements, so that another call of this command does not count them. */
 const OWN = "/* colonnade analyze */";
@@ -38,7 +39,9 @@ export async function observeStatistics(url: string): Promise<readonly Observed[
         return unread("the role may not read it (grant it pg_read_all_stats)", place);
       if (query === null) return unread("the server has lost its text", place);
       const told = { session: undefined, transaction: undefined, place };
-      return { kind: "statement", statement: { sql: query, calls, timeMs, ...told } };
+      // What EXECUTE ran is counted under the text of its PREPARE.
+      const sql = preparedText(query) ?? query;
+      return { kind: "statement", statement: { sql, calls, timeMs, ...told } };
     });
 }
 

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { parseText } from "../../../cli/analyze/planned-text.ts";
 import { planned } from "../../../cli/analyze/planned-workload.ts";
+import { preparedText } from "../../../cli/analyze/prepared-text.ts";
 import { shapeOf } from "../../../cli/analyze/shape.ts";
 import { Workload } from "../../../cli/analyze/workload.ts";
 import { loadParser } from "../../../planner/parse.ts";
@@ -22,7 +23,7 @@ test("what may pin differently is another shape", () => {
 });
 
 test("a text without an end, and one that is no SQL, have shapes too", () => {
-  for (const sql of ["SELECT 'never", "\\d users", "🦊"]) {
+  for (const sql of ["SELECT 'never", "\\ d users", "🦊"]) {
     expect(shapeOf(`  ${sql}`)).toBe(sql);
   }
 });
@@ -134,4 +135,14 @@ test("a plan tells its tables, and those that are nowhere", () => {
     tables: ["nowhere", "orders", "other.orders", "users"],
     unknownTables: ["nowhere", "other.orders"],
   });
+});
+
+test.each([
+  ["PREPARE p AS SELECT 1", "SELECT 1"],
+  ['prepare "a AS b" (int, numeric) as\nSELECT $1', "SELECT $1"],
+  ["PREPARE p(text)AS TABLE t", "TABLE t"],
+  ["PREPARE TRANSACTION 'a AS b'", undefined],
+  ["SELECT 'PREPARE p AS x'", undefined],
+])("what %s prepares is %s", (sql, prepared) => {
+  expect(preparedText(sql)).toBe(prepared);
 });
