@@ -175,6 +175,27 @@ describe("a streamed gather that turns out unable", () => {
     await transaction.rollback();
   });
 
+  test("may itself be one of groups in a database, and too much when some were copied", async () => {
+    const many = (from: number): string =>
+      `SELECT generate_series(${from}, ${from} + 80000)::text AS word`;
+    const distinct = {
+      table: "t",
+      columns: ["word"],
+      shape: many(0),
+      from: { east: many(0), west: many(100_000) },
+      gather: grouped([{ kind: "group", column: 0 }]),
+    };
+    const all = { ...distinct, gather: bound({ kind: "concat", limit: undefined }) };
+    const plan = {
+      ...gatherPlan([distinct], "SELECT 0::bigint"),
+      overflow: gatherPlan([all], "SELECT count(DISTINCT word) FROM pg_temp.t"),
+    };
+    const transaction = gathering.begin();
+    const answer = await gathering.run(plan, { as: "SELECT 1::bigint", transaction });
+    expect(rowTexts(answer)).toEqual([["160002"]]);
+    await transaction.commit(new AbortController().signal);
+  });
+
   test("is not replaced where a server has failed, or the placements differ", async () => {
     const failing = "SELECT nothing FROM users";
     const failed = gathering.run(merging({ east: failing, west: sorted }), { as: USERS });

@@ -12,6 +12,7 @@ import { fragmentRequest } from "../execution-request.ts";
 import type { ExecutorOptions } from "../execution-request.ts";
 import type { FragmentProtocol, FragmentRequest } from "../fragment-request.ts";
 import { gatherRows } from "../gather/gather.ts";
+import { isBeyondTheProxy } from "../overflow.ts";
 import { runFragment } from "../run-fragment.ts";
 import type { DataRowRun, ShardRows } from "../shard-rows.ts";
 import type { CopyBudget } from "./copy-budget.ts";
@@ -49,7 +50,7 @@ const ALL_ROWS: StreamedBound = {
 export function pullProtocol({ gather }: BoundPull, client: FragmentProtocol): FragmentProtocol {
   const isCombined = gather.kind === "gather" && gather.gather.kind === "aggregate";
   const resultFormats = isCombined ? [] : (["binary"] as const);
-  return { ...extended(client), resultFormats };
+  return { ...extended(client), resultFormats, fetch: undefined };
 }
 
 /** Of a text that names this statement's own tables: a kept plan would be made anew each time. */
@@ -166,7 +167,8 @@ async function copyAll(
     for (const each of left) await copy?.write(each);
     await copy?.end();
   } catch (error) {
-    await copy?.fail();
+    // A copy that is given up fails the transaction, and another plan may take this one's place in it.
+    await (isBeyondTheProxy(error) ? copy?.end().catch(() => undefined) : copy?.fail());
     throw error;
   }
 }

@@ -45,6 +45,7 @@ export async function* aggregateRows(request: AggregateRequest): AsyncGenerator<
     for (const group of groups?.addRun(run.bytes) ?? []) {
       if (window.admit()) groups?.write(group, writer);
       if (window.isSatisfied) break;
+      if (writer.isFull) yield* taken(writer);
     }
     yield* taken(writer);
     if (window.isSatisfied) return;

@@ -187,7 +187,8 @@ export class RunWriter {
 
   #grow(length: number): void {
     const unread = this.#chunk.subarray(this.#start, this.#end);
-    const chunk = Buffer.allocUnsafe(Math.max(2 * GATHER_RUN_BYTES, unread.length + length));
+    // Twice what is in it, so that rows nobody takes are copied once or twice and not for each row.
+    const chunk = Buffer.allocUnsafe(Math.max(2 * GATHER_RUN_BYTES, 2 * unread.length + length));
     unread.copy(chunk);
     this.#chunk = chunk;
     this.#start = 0;
