@@ -235,6 +235,9 @@ export const KEY_COLUMNS_MAX = 4;
 /** Query levels (sub-selects, WITH queries, arms of UNION) of one statement; generated SQL of ORMs stays below a hundred. */
 export const ANALYSIS_LEVELS_MAX = 2_000;
 
+/** Outer joins of one level that are looked at for whether their NULL rows matter: each is held against all others. */
+export const MATCHED_OUTER_JOINS_MAX = 50;
+
 /** Names of views that are put out of one statement's text, those inside views included; each is a copy of the view's query. */
 export const VIEWS_EXPANDED_MAX = 500;
 

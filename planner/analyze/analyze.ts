@@ -17,6 +17,7 @@ import { refuse } from "../refusal.ts";
 import { readConjuncts } from "./conjuncts.ts";
 import { refuseInto, walkExpression } from "./expressions.ts";
 import { FromReader, type FromPart } from "./from-items.ts";
+import { addMatchedFacts, nullableSides } from "./matched-joins.ts";
 import type { Analysis, Level, Output } from "./model.ts";
 import { findItems, resolveColumn, visibleColumns, type Scope } from "./namespace.ts";
 import { outputName } from "./output-names.ts";
@@ -122,10 +123,13 @@ function analyzeWhere(
 ): Scope {
   const scope = { items: from.items, parent: place.parent, level };
   const where = readConjuncts(run, condition, scope, place, true);
-  addCondition(level, condition, from.kept, scope);
   addFacts(level, from.sources, where.facts);
   reader.withSemiJoined({ ...from, always: [...from.always, ...where.facts] }, where.semiJoined);
   level.always.push(...from.always, ...where.facts);
+  addMatchedFacts(level);
+  const filled = new Set(level.outerJoins.flatMap(nullableSides).flat());
+  const kept = from.sources.filter((source) => !filled.has(source));
+  addCondition(level, condition, kept, scope);
   level.columnOf = (expression) =>
     "ColumnRef" in expression ? resolveColumn(expression.ColumnRef, scope)?.column : undefined;
   return scope;

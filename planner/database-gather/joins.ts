@@ -46,6 +46,7 @@ export class GatheredJoins {
    * unit brings, and a FULL JOIN ties its right side to its left where the right is whole in itself.
    */
   #untied(level: Level): RefusalDraft | undefined {
+    if (this.#rules.distributeJoins(level).kind === "byShard") return undefined;
     const units = this.#rules.unitsOf(level).filter(({ source }) => !source.isFilter);
     for (const { type, right } of level.outerJoins) {
       const side = units.filter(({ source }) => right.includes(source));

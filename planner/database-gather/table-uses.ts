@@ -12,7 +12,7 @@ import type { Routing } from "../logical-plan.ts";
 import { pinRouting } from "../pin-routing.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { subtree } from "./joins.ts";
-import { keyConditions } from "./key-filter.ts";
+import { equalValues } from "./equal-values.ts";
 import { pushedConditions } from "./pushed-filter.ts";
 
 export interface TableUses {
@@ -113,7 +113,7 @@ function filterOf(uses: readonly Use[], { catalog }: PlanContext): Node | undefi
   const alternatives: Node[] = [];
   for (const { source, level, unit, facts } of uses) {
     const own = pushedConditions(source, level, catalog);
-    const conditions = [...own, ...keyConditions(unit, facts, own.length > 0, catalog)];
+    const conditions = [...own, ...equalValues(unit, facts, own.length > 0, catalog)];
     const filter = connected("AND_EXPR", conditions);
     if (filter === undefined) return undefined;
     if (!alternatives.some((known) => sameTree(known, filter))) alternatives.push(filter);

@@ -60,7 +60,7 @@ class SelectWriter {
     const items: Item[] = [];
     let merged: string | undefined;
     let from = this.#item(items, outer, depth, withQueries);
-    for (let joins = this.#next() % 3; joins > 0; joins--) {
+    for (let joins = this.#next() % 4; joins > 0; joins--) {
       const before = [...items];
       const right = this.#item(items, [...outer, ...before], depth, withQueries);
       const last = items.at(-1);

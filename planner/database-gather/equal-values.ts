@@ -1,5 +1,5 @@
 /**
- * Conditions on a table's shard key that follow from another table's: with
+ * Conditions on a table's columns that follow from another table's: with
  * `o.user_id = u.id AND u.id IN (7, 9)` no order but those of 7 and 9 takes part, so no
  * other is copied.
  */
@@ -12,13 +12,18 @@ import type { KeyTerm } from "../logical-plan.ts";
 import { columnNode } from "../make-nodes.ts";
 
 /** ANDed. `tellsItsOwn`: what the statement says of the table's own columns is tested already. */
-export function keyConditions(
+export function equalValues(
   { key = [], source }: Unit,
   facts: readonly Fact[],
   tellsItsOwn: boolean,
   catalog: Catalog,
 ): readonly Node[] {
-  return key.flatMap((column) => {
+  const columns = new Set(key);
+  for (const fact of facts) {
+    if (fact.kind !== "columns") continue;
+    for (const column of [fact.left, fact.right]) if (column.source === source) columns.add(column);
+  }
+  return [...columns].flatMap((column) => {
     const name = column.catalog?.name;
     const stated = statedValues(column, facts);
     if (name === undefined || stated === undefined) return [];
