@@ -46,6 +46,9 @@ export const GATHER_GROUP_OVERHEAD_BYTES = 512;
 /** Unread bytes of one backend before its socket is paused: a few reads of 64 kB. */
 export const BACKEND_READ_AHEAD_BYTES = 256 * 1024;
 
+/** Bytes read of servers between two collections of garbage: some milliseconds of streaming. */
+export const READ_GARBAGE_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Unread bytes of one client, among them a whole message, before its socket is paused. */
 export const FRONTEND_READ_AHEAD_BYTES = 256 * 1024;
 
@@ -264,6 +267,12 @@ export const DRAIN_POLL_MS = 20;
 
 /** How long the catalog database may take to give a user's secret, well below AUTHENTICATION_TIMEOUT_MS. */
 export const SECRET_QUERY_TIMEOUT_MS = 10_000;
+
+/** Rows that one Execute asks of a suspended portal: enough that its round trip costs little. */
+export const PORTAL_ROWS_AT_ONCE = 500;
+
+/** Those rows are held until they are taken. */
+export const PORTAL_ROWS_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Rows of a COPY that make one batch for a placement: large enough that its round trip costs little. */
 export const COPY_BATCH_BYTES = 1024 * 1024;

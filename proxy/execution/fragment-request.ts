@@ -42,9 +42,19 @@ export type FragmentProtocol =
       readonly resultFormats: readonly ("text" | "binary")[];
       /** The client named its statement, so it will come again: it is kept prepared on the backend. */
       readonly keepPrepared: boolean;
+      /** Inside a transaction block: rows are asked for as they are wanted, and the backend is free in between. */
+      readonly fetch?: PortalFetch | undefined;
       /** A backend has taken the parameters' values; called once for each. */
       readonly onBound: () => void;
     };
+
+/** A portal that a backend holds open between the rows that are asked of it. */
+export interface PortalFetch {
+  /** Unique in the transaction. */
+  readonly portal: string;
+  /** Rows of one Execute. */
+  readonly rows: number;
+}
 
 export interface FragmentRequest {
   readonly rendered: RenderedSql;
@@ -74,7 +84,7 @@ export function writeFragment(
     encodeBind(
       {
         kind: "bind",
-        portal: "",
+        portal: protocol.fetch?.portal ?? "",
         statement,
         parameterFormats: protocol.parameters.map(({ format }) => format),
         parameters: protocol.parameters.map(({ value }) => value),
@@ -82,10 +92,35 @@ export function writeFragment(
       },
       writer,
     );
-    if (request.describe) encodeDescribe({ kind: "describe", target: "portal", name: "" }, writer);
-    encodeExecute({ kind: "execute", portal: "", rowLimit: 0 }, writer);
+    const portal = protocol.fetch?.portal ?? "";
+    if (request.describe)
+      encodeDescribe({ kind: "describe", target: "portal", name: portal }, writer);
+    encodeExecute({ kind: "execute", portal, rowLimit: protocol.fetch?.rows ?? 0 }, writer);
     encodeSync({ kind: "sync" }, writer);
   }
+  connection.expectReady();
+  connection.send(writer.take());
+}
+
+/** Asks an open portal for its next rows. */
+export function writeFetch(
+  connection: BackendConnection,
+  { portal, rows }: PortalFetch,
+  writer: FrameWriter,
+): void {
+  encodeExecute({ kind: "execute", portal, rowLimit: rows }, writer);
+  encodeSync({ kind: "sync" }, writer);
+  connection.expectReady();
+  connection.send(writer.take());
+}
+
+export function writeClose(
+  connection: BackendConnection,
+  { portal }: PortalFetch,
+  writer: FrameWriter,
+): void {
+  encodeClose({ kind: "close", target: "portal", name: portal }, writer);
+  encodeSync({ kind: "sync" }, writer);
   connection.expectReady();
   connection.send(writer.take());
 }

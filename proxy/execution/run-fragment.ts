@@ -3,23 +3,21 @@
  * leaves the connection ready whatever happens, or broken. It decodes no row.
  */
 import { SqlError } from "../../base/sql-error.ts";
-import { originalPosition } from "../../planner/sql-template.ts";
-import type { RenderedSql } from "../../planner/sql-template.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { runBody } from "../protocol/backend-run-reader.ts";
-import type { BackendRun } from "../protocol/backend-run-reader.ts";
 import { decodeCommandComplete } from "../protocol/backend/command-complete.ts";
 import { decodeCopyOutResponse } from "../protocol/backend/copy-out-response.ts";
-import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
 import type { ErrorFields } from "../protocol/backend/error-response.ts";
 import { decodeRowDescription } from "../protocol/backend/row-description.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import { encodeCopyFail } from "../protocol/frontend/copy-fail.ts";
+import { drainToReady, errorFields, inClientText } from "./backend-answer.ts";
 import { forgetPrepared, isPrepared, writeFragment } from "./fragment-request.ts";
 import type { FragmentRequest, OidTranslation } from "./fragment-request.ts";
+import { runPortal } from "./run-portal.ts";
 import type { ResultStream } from "./result-event.ts";
 
 /** Filled and taken within one call, so one serves all. */
@@ -30,10 +28,14 @@ const WRITER = new FrameWriter();
  * server's own answer, which alone knows whether it took effect. Throws BackendError (its position in the client's text) after the
  * backend is ready again; a consumer that stops early leaves the rest to be read and dropped.
  */
-export async function* runFragment(
-  connection: BackendConnection,
-  request: FragmentRequest,
-): ResultStream {
+export function runFragment(connection: BackendConnection, request: FragmentRequest): ResultStream {
+  const fetch = request.protocol.kind === "extended" ? request.protocol.fetch : undefined;
+  return fetch === undefined
+    ? runToEnd(connection, request)
+    : runPortal(connection, request, fetch);
+}
+
+async function* runToEnd(connection: BackendConnection, request: FragmentRequest): ResultStream {
   let isParsed = isPrepared(connection, request);
   writeFragment(connection, request, WRITER);
   const { translation } = request;
@@ -111,38 +113,4 @@ function refuseCopy(connection: BackendConnection): SqlError {
   encodeCopyFail({ kind: "copyFail", reason: "COPY is not carried by the proxy" }, WRITER);
   connection.send(WRITER.take());
   return new SqlError("statement_not_supported", "COPY is not supported");
-}
-
-function errorFields(run: BackendRun): ErrorFields {
-  return decodeErrorResponse(runBody(run)).fields;
-}
-
-/** An error as one server would have worded it: its position in the client's text, its schema the client's. */
-export function inClientText(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
-  const placed = atClientPosition(fields, rendered);
-  const schema = rendered.schemas.find(({ own }) => own === placed.s);
-  return schema === undefined ? placed : { ...placed, s: schema.shown };
-}
-
-/** Positions count characters, not UTF-16 units: both ways through the code points. */
-function atClientPosition(fields: ErrorFields, rendered: RenderedSql): ErrorFields {
-  const { P: position, ...unplaced } = fields;
-  if (position === undefined || rendered.shifts.length === 0) return fields;
-  const before = Array.from(rendered.sql).slice(0, Number(position) - 1);
-  const unit = before.join("").length + 1;
-  const original = originalPosition(rendered, unit);
-  if (original === undefined) return unplaced;
-  const characters = Array.from(rendered.original.slice(0, original - 1)).length + 1;
-  return { ...fields, P: String(characters) };
-}
-
-/** Reads and drops what is left of a statement. A broken connection needs none. */
-export async function drainToReady(connection: BackendConnection): Promise<void> {
-  while (connection.pendingReadyForQuery > 0 && !connection.isBroken) {
-    try {
-      if (connection.tryReceive() === undefined) await connection.receive();
-    } catch {
-      return;
-    }
-  }
 }

@@ -21,6 +21,8 @@ import type { Portal } from "./portals.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import { planPrepared, prepareStatement } from "./statement-preparation.ts";
 import { countedTag, RowQueue } from "./row-queue.ts";
+import type { RowSource } from "./row-queue.ts";
+import { RowStream } from "./row-stream.ts";
 import type { QueryParts } from "./simple-query.ts";
 import type { RowsPlan } from "./statement-runner.ts";
 
@@ -47,7 +49,7 @@ export class ExtendedQuery {
     this.#parts.responder.parseComplete();
   }
 
-  bind(message: Bind): void {
+  async bind(message: Bind): Promise<void> {
     this.say();
     const statement = this.#prepared.get(message.statement);
     const { parameterTypes, columns } = statement.description;
@@ -65,7 +67,7 @@ export class ExtendedQuery {
         `bind message has ${formats.length} result formats but query has ${columns?.length ?? 0} columns`,
       );
     }
-    if (message.portal === "") this.#portals.close("");
+    if (message.portal === "") await this.#portals.end("");
     this.#portals.add({
       name: message.portal,
       statement,
@@ -188,6 +190,8 @@ export class ExtendedQuery {
     signal: AbortSignal,
   ): Promise<void> {
     const { runner, responder } = this.#parts;
+    const isLimited = rowLimit > 0 && portal.columns !== undefined;
+    const isHeldOpen = isLimited && !isAlone && plan.kind === "query" && plan.access === "read";
     const stream = runner.run(
       {
         plan,
@@ -196,6 +200,7 @@ export class ExtendedQuery {
           parameters: portal.parameters,
           resultFormats: portal.resultFormats,
           keepPrepared: portal.statement.name !== "",
+          fetch: isHeldOpen ? runner.newFetch(rowLimit) : undefined,
           onBound: () => this.say(),
         },
         output: async () => portal.columns,
@@ -204,7 +209,7 @@ export class ExtendedQuery {
       },
       signal,
     );
-    if (rowLimit <= 0 || portal.columns === undefined) {
+    if (!isLimited) {
       for await (const event of stream) {
         // A gather that wants no row (LIMIT 0) completes before any backend has answered Bind.
         // A notice may come before that answer: planning at Bind runs functions, too.
@@ -214,7 +219,14 @@ export class ExtendedQuery {
       }
       return;
     }
-    const rows = await this.#collect(stream);
+    const rows = isHeldOpen
+      ? new RowStream(
+          stream,
+          (event) => responder.event(event),
+          () => runner.portalsRest(),
+        )
+      : await this.#collect(stream);
+    if (rows instanceof RowStream) await rows.open();
     this.say();
     await this.#resume(portal, rows, rowLimit);
   }
@@ -231,17 +243,18 @@ export class ExtendedQuery {
   }
 
   /** PostgreSQL finds out that a portal is at its end only by asking for one row more than there is. */
-  async #resume(portal: Portal, rows: RowQueue, rowLimit: number): Promise<void> {
+  async #resume(portal: Portal, rows: RowSource, rowLimit: number): Promise<void> {
     const { responder } = this.#parts;
     let wanted = rowLimit <= 0 ? Number.MAX_SAFE_INTEGER : rowLimit;
     let given = 0;
     while (wanted > 0) {
-      const run = rows.take(wanted);
+      const run = await rows.take(wanted);
       if (run === undefined) break;
       wanted -= run.count;
       given += run.count;
       await responder.event({ kind: "rows", rows: run });
     }
+    await rows.pause();
     if (wanted === 0) {
       portal.progress = { kind: "suspended", rows };
       return responder.event({ kind: "suspended" });
@@ -257,10 +270,10 @@ export class ExtendedQuery {
     this.#parts.responder.complete(countedTag(tag, 0));
   }
 
-  close({ target, name }: Close): void {
+  async close({ target, name }: Close): Promise<void> {
     this.say();
     if (target === "statement") this.#prepared.close(name);
-    else this.#portals.close(name);
+    else await this.#portals.end(name);
     this.#parts.responder.closeComplete();
   }
 

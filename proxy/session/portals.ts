@@ -5,7 +5,7 @@ import type { BoundParameter } from "../../planner/physical-plan.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
-import type { RowQueue } from "./row-queue.ts";
+import type { RowSource } from "./row-queue.ts";
 import { isUndone } from "./session-transaction.ts";
 import type { Scope } from "./session-transaction.ts";
 
@@ -23,7 +23,7 @@ export interface Portal {
 export type PortalProgress =
   | { readonly kind: "new" }
   /** Its rows so far were fewer than it has: the rest waits here. */
-  | { readonly kind: "suspended"; readonly rows: RowQueue }
+  | { readonly kind: "suspended"; readonly rows: RowSource }
   /** The tag says what kind of statement it was. */
   | { readonly kind: "done"; readonly tag: string };
 
@@ -59,6 +59,13 @@ export class Portals {
 
   close(name: string): void {
     this.#byName.delete(name);
+  }
+
+  /** Inside its transaction: what it still reads is ended. */
+  async end(name: string): Promise<void> {
+    const progress = this.find(name)?.progress;
+    this.close(name);
+    if (progress?.kind === "suspended") await progress.rows.close();
   }
 
   clear(): void {

@@ -8,7 +8,16 @@ import type { DataRowRun } from "../execution/shard-rows.ts";
 
 const FRAME_TYPE_BYTES = 1;
 
-export class RowQueue {
+export interface RowSource {
+  /** At most `count` rows; undefined where there are no more. */
+  take(count: number): Promise<DataRowRun | undefined>;
+  tagFor(given: number): string;
+  readonly tag: string;
+  pause(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export class RowQueue implements RowSource {
   readonly #runs: DataRowRun[] = [];
   #bytes = 0;
   /** Of the whole statement, once it has ended. */
@@ -31,7 +40,7 @@ export class RowQueue {
   }
 
   /** At most `count` rows, as they came. */
-  take(count: number): DataRowRun | undefined {
+  async take(count: number): Promise<DataRowRun | undefined> {
     const run = this.#runs[0];
     if (run === undefined) return undefined;
     if (run.count <= count) {
@@ -44,7 +53,13 @@ export class RowQueue {
     this.#bytes -= cut;
     return { bytes: run.bytes.subarray(0, cut), count };
   }
+
+  readonly pause = nothing;
+  readonly close = nothing;
 }
+
+/** Waits for nobody. */
+async function nothing(): Promise<void> {}
 
 /** The tag with another count of rows; one that has none (SHOW) as it is. */
 export function countedTag(tag: string, count: number): string {
@@ -52,7 +67,7 @@ export function countedTag(tag: string, count: number): string {
 }
 
 /** How many bytes the first `count` frames of a run take. */
-function bytesOf(run: DataRowRun, count: number): number {
+export function bytesOf(run: DataRowRun, count: number): number {
   let offset = 0;
   for (let row = 0; row < count; row += 1)
     offset += FRAME_TYPE_BYTES + run.bytes.readUInt32BE(offset + FRAME_TYPE_BYTES);

@@ -3,6 +3,7 @@
  * differs between them is how parameters, formats and the end of an implicit transaction
  * come about, and that is theirs.
  */
+import { PORTAL_ROWS_AT_ONCE } from "../../base/limits.ts";
 import { invariant, unreachable } from "../../base/invariant.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type {
@@ -19,7 +20,8 @@ import type { PlanContext } from "../../planner/plan-context.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { describe } from "../execution/describe.ts";
 import { Executor } from "../execution/executor.ts";
-import type { FragmentProtocol } from "../execution/fragment-request.ts";
+import type { FragmentProtocol, PortalFetch } from "../execution/fragment-request.ts";
+import { untilPortalsRest } from "../execution/run-portal.ts";
 import type { ResultStream } from "../execution/result-event.ts";
 import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
@@ -56,6 +58,7 @@ export class StatementRunner {
   readonly #services: SessionServices;
   readonly #settings: SessionSettings;
   readonly #backends: SessionBackends;
+  #portalCount = 0;
 
   constructor(services: SessionServices, settings: SessionSettings) {
     this.#services = services;
@@ -301,6 +304,20 @@ export class StatementRunner {
   async openTransaction(signal: AbortSignal): Promise<Transaction> {
     this.transaction.refuseWhenFailed();
     return this.transaction.current?.transaction ?? (await this.begin(NO_MODES, false, signal));
+  }
+
+  /** For a statement of the open transaction whose rows are asked for as they are wanted. */
+  newFetch(rowLimit: number): PortalFetch {
+    this.#portalCount += 1;
+    const portal = `colonnade_portal_${this.#portalCount}`;
+    return { portal, rows: Math.min(rowLimit, PORTAL_ROWS_AT_ONCE) };
+  }
+
+  /** Once no portal's rows are on their way; false where a database has failed the transaction. */
+  async portalsRest(): Promise<boolean> {
+    const participants = this.transaction.current?.transaction.participants ?? [];
+    await Promise.all(participants.map(({ connection }) => untilPortalsRest(connection)));
+    return participants.every(({ connection }) => connection.transactionStatus !== "failed");
   }
 
   get map(): ShardMap {

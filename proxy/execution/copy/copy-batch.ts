@@ -15,7 +15,8 @@ import { encodeCopyData } from "../../protocol/frontend/copy-data.ts";
 import { encodeCopyDone } from "../../protocol/frontend/copy-done.ts";
 import { encodeQuery } from "../../protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../../protocol/message-type.ts";
-import { drainToReady, inClientText } from "../run-fragment.ts";
+import { drainToReady, inClientText } from "../backend-answer.ts";
+
 import { BINARY_HEADER, BINARY_TRAILER } from "./binary-rows.ts";
 import type { CopyRow } from "./copy-format.ts";
 

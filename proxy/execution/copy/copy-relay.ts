@@ -18,7 +18,8 @@ import { encodeCopyDone } from "../../protocol/frontend/copy-done.ts";
 import { encodeCopyFail } from "../../protocol/frontend/copy-fail.ts";
 import { encodeQuery } from "../../protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../../protocol/message-type.ts";
-import { drainToReady, inClientText } from "../run-fragment.ts";
+import { drainToReady, inClientText } from "../backend-answer.ts";
+
 import type { Transaction } from "../transaction.ts";
 
 /** One database's COPY. */

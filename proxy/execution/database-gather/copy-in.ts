@@ -18,7 +18,8 @@ import { encodeCopyDone } from "../../protocol/frontend/copy-done.ts";
 import { encodeCopyFail } from "../../protocol/frontend/copy-fail.ts";
 import { encodeQuery } from "../../protocol/frontend/query.ts";
 import { BACKEND_TYPE, FRONTEND_TYPE } from "../../protocol/message-type.ts";
-import { drainToReady } from "../run-fragment.ts";
+import { drainToReady } from "../backend-answer.ts";
+
 import type { DataRowRun } from "../shard-rows.ts";
 
 /** Signature, no flags, no header extension. */

@@ -16,7 +16,8 @@ import { BACKEND_TYPE } from "../../protocol/message-type.ts";
 import { fragmentRequest } from "../execution-request.ts";
 import type { ExecutorOptions } from "../execution-request.ts";
 import type { FragmentProtocol } from "../fragment-request.ts";
-import { inClientText } from "../run-fragment.ts";
+import { inClientText } from "../backend-answer.ts";
+
 import type { GatherBlock } from "./gather-block.ts";
 import { writeDescription, writeStatement } from "./pipeline.ts";
 import { createTable, selectRows } from "./temporary-table.ts";
