@@ -166,6 +166,7 @@ function unreadTable({ unread, unknownTables }: Report): string {
 
 function suggestionPart({ suggestion }: Report): string {
   if (suggestion === undefined) return "";
+  if (suggestion === null) return "<p>No better map was found.</p>";
   const { before, after, yaml, spanning } = suggestion;
   const total = callsOf(suggestion);
   const rows = classesOf(suggestion).map((name) => [

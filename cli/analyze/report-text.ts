@@ -119,7 +119,8 @@ function unknownTables({ unknownTables: names }: Report): readonly string[] {
   return [`Tables that neither the map nor the schema has: ${names.join(", ")}`];
 }
 
-function suggested(suggestion: Suggestion): readonly string[] {
+function suggested(suggestion: Suggestion | null): readonly string[] {
+  if (suggestion === null) return ["No better map was found."];
   const { yaml, before, after, spanning, unsharded } = suggestion;
   const total = callsOf(suggestion);
   const names = classesOf(suggestion);

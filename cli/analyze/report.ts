@@ -35,7 +35,8 @@ export interface Report {
   readonly unread: readonly UnreadCount[];
   /** Tables that neither the map nor the schema has. */
   readonly unknownTables: readonly string[];
-  readonly suggestion: Suggestion | undefined;
+  /** Undefined where none was asked for, null where none was found. */
+  readonly suggestion: Suggestion | null | undefined;
 }
 
 export interface ReasonReport extends Weight, Reason {
@@ -69,7 +70,7 @@ export interface ReportRequest {
   readonly map: ShardMap;
   readonly workload: Workload;
   readonly planned: readonly PlannedStatement[];
-  readonly suggestion: Suggestion | undefined;
+  readonly suggestion: Suggestion | null | undefined;
 }
 
 export function makeReport(request: ReportRequest): Report {

@@ -20,12 +20,12 @@ import {
 import type { SpanningTransactions, Suggestion } from "./suggestion.ts";
 import type { Together, Workload } from "./workload.ts";
 
-/** Undefined where no map with shards is better than one database. */
+/** Null where none that was found is better than one database, or than the map that is given. */
 export function suggest(
   workload: Workload,
   before: readonly PlannedStatement[],
   context: PlanContext,
-): Suggestion | undefined {
+): Suggestion | null {
   const search = new MapSearch(workload, before, context);
   const assignment = search.best();
   const colocations = [...shardedTables(assignment)].map(([domain, tables]) => ({
@@ -33,7 +33,8 @@ export function suggest(
     keyType: domain.keyType,
     tables: tables.map((table) => ({ table, column: domain.columns.get(table) ?? "" })),
   }));
-  if (colocations.length === 0) return undefined;
+  const found = search.classesUnder(assignment);
+  if (colocations.length === 0 || !search.isBetter(assignment, before)) return null;
   const tables = new Set(search.links.flatMap((link) => link.tables));
   return {
     yaml: suggestedYaml(assignment, context.map),
@@ -44,9 +45,7 @@ export function suggest(
     unsharded: [...tables].filter((table) => !assignment.has(table)).toSorted(),
     before: callsByClass(before.map((one) => [one.class, one.statement.calls])),
     after: callsByClass(
-      search
-        .classesUnder(assignment)
-        .map((found, index) => [found, search.links[index]?.statement.calls ?? 0]),
+      found.map((one, index) => [one, search.links[index]?.statement.calls ?? 0]),
     ),
     spanning: search.spanning(assignment),
   };
@@ -142,21 +141,39 @@ class MapSearch {
     return [...spanning.values()].toSorted((a, b) => b.transactions - a.transactions);
   }
 
+  /** Than the map under which the statements were planned as `before` says. */
+  isBetter(assignment: Assignment, before: readonly PlannedStatement[]): boolean {
+    const given = worthOf(before.map((one) => [one.class, one.statement.calls]));
+    return this.#worth(assignment) > given;
+  }
+
+  #joinedAndRarelyWritten(assignment: Assignment): readonly string[] {
+    const joined = new Set(
+      this.links
+        .filter(({ tables }) => tables.some((table) => assignment.get(table)?.kind === "sharded"))
+        .flatMap(({ tables }) => tables),
+    );
+    return this.#rarelyWritten.filter((table) => joined.has(table) && !assignment.has(table));
+  }
+
   #worth(assignment: Assignment): number {
-    const classes = this.classesUnder(assignment);
-    let worth = 0;
-    for (const [index, found] of classes.entries()) {
-      worth += WORTH[found] * (this.links[index]?.statement.calls ?? 0);
-    }
+    const calls = this.links.map(({ statement }) => statement.calls);
+    let worth = worthOf(
+      this.classesUnder(assignment).map((found, index) => [found, calls[index] ?? 0]),
+    );
     for (const { transactions } of this.spanning(assignment)) worth -= SPANNING_COST * transactions;
     return worth;
   }
 
-  /** One colocation more; or one table in another place. */
+  /** One colocation more, also with what would be joined to it; or one table in another place. */
   *#changes(from: Assignment): Generator<Assignment> {
     for (const domain of this.#domains) {
       const free = [...domain.columns.keys()].filter((table) => !from.has(table));
-      if (free.length > 0) yield withHomes(from, free, { kind: "sharded", domain });
+      if (free.length > 0) {
+        const sharded = withHomes(from, free, { kind: "sharded", domain });
+        yield sharded;
+        yield withHomes(sharded, this.#joinedAndRarelyWritten(sharded), { kind: "reference" });
+      }
       for (const table of domain.columns.keys()) {
         yield withHomes(from, [table], { kind: "sharded", domain });
       }
@@ -166,6 +183,10 @@ class MapSearch {
       yield new Map([...from].filter(([name]) => name !== table));
     }
   }
+}
+
+function worthOf(calls: readonly (readonly [RouteClass, number])[]): number {
+  return calls.reduce((worth, [name, count]) => worth + WORTH[name] * count, 0);
 }
 
 function withHomes(from: Assignment, tables: readonly string[], home: TableHome): Assignment {
