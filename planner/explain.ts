@@ -8,14 +8,8 @@ import { boundPullTree, databaseGatherTree } from "./explain/database-gather.ts"
 import { gatherLabel } from "./explain/gather-label.ts";
 import { routingLabel, termLabel } from "./explain/routing-label.ts";
 import { printTree, type Tree } from "./explain/tree.ts";
-import type {
-  DdlPlan,
-  Gather,
-  InsertPlan,
-  LogicalPlan,
-  QueryPlan,
-  TransactionPlan,
-} from "./logical-plan.ts";
+import type { DdlPlan, Gather, InsertPlan, LogicalPlan, QueryPlan } from "./logical-plan.ts";
+import type { TransactionPlan } from "./session-plan.ts";
 import type { PhysicalPlan } from "./physical-plan.ts";
 
 export function explainLogical(plan: LogicalPlan): string {

@@ -10,6 +10,7 @@ import type { Colocation, MapTable } from "../shardmap/shard-map.ts";
 import type { ExplainFormat } from "./explain/explain-node.ts";
 import type { CopyInPlan, CopyOutPlan } from "./copy/copy-plan.ts";
 import type { Refusal } from "./refusal.ts";
+import type { SessionPlan, SettingPlan, TransactionPlan } from "./session-plan.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import type { TextOrigin } from "./text-origin.ts";
 
@@ -388,73 +389,3 @@ export type TransactionBlock =
   | "refused"
   /** PostgreSQL refuses it elsewhere (LOCK TABLE): it would mean nothing. */
   | "required";
-
-export interface TransactionPlan {
-  readonly kind: "transaction";
-  readonly sql: string;
-  readonly action:
-    | {
-        readonly kind: "begin";
-        /** As the client wrote it: the command tag says so. */
-        readonly command: "BEGIN" | "START TRANSACTION";
-        readonly modes: TransactionModes;
-      }
-    /** SET TRANSACTION: the modes that are given replace those of the open transaction, before its first query. */
-    | { readonly kind: "setModes"; readonly modes: TransactionModes }
-    | { readonly kind: "commit"; readonly chain: boolean }
-    | { readonly kind: "rollback"; readonly chain: boolean }
-    | { readonly kind: "savepoint"; readonly name: string }
-    | { readonly kind: "release"; readonly name: string }
-    | { readonly kind: "rollbackTo"; readonly name: string };
-}
-
-export interface TransactionModes {
-  readonly isolation:
-    | "read uncommitted"
-    | "read committed"
-    | "repeatable read"
-    | "serializable"
-    | undefined;
-  readonly readOnly: boolean | undefined;
-  readonly deferrable: boolean | undefined;
-}
-
-/** SET, RESET and their LOCAL forms: run on a backend for the answer, then kept and replayed. */
-export interface SettingPlan {
-  readonly kind: "setting";
-  readonly sql: string;
-  /** The command tag: SET ... TO DEFAULT resets, and is a SET. */
-  readonly command: "SET" | "RESET";
-  /** Lower case; undefined for RESET ALL. */
-  readonly name: string | undefined;
-  readonly scope: "session" | "local";
-  readonly action: "set" | "reset";
-}
-
-/** A part of a statement as written, and where it stands, for the positions of its errors. */
-export interface TextPiece {
-  readonly text: string;
-  readonly charactersBefore: number;
-}
-
-/** Statements about the session's own objects. */
-export interface SessionPlan {
-  readonly kind: "session";
-  readonly sql: string;
-  readonly action:
-    | {
-        readonly kind: "prepare";
-        readonly name: string;
-        /** Names of the parameters' types. */
-        readonly types: readonly TextPiece[];
-        readonly statement: TextPiece;
-      }
-    | {
-        readonly kind: "execute";
-        readonly name: string;
-        readonly arguments: TextPiece & { readonly count: number };
-      }
-    | { readonly kind: "deallocate"; readonly name: string | undefined }
-    | { readonly kind: "discardAll" }
-    | { readonly kind: "discardPlans" };
-}

@@ -1,6 +1,6 @@
 /** The modes of BEGIN, START TRANSACTION and SET TRANSACTION, out of the grammar's option lists. */
 import type { DefElem, Node } from "@pgsql/types";
-import type { TransactionModes } from "./logical-plan.ts";
+import type { TransactionModes } from "./session-plan.ts";
 
 const ISOLATION_LEVELS = [
   "read uncommitted",

@@ -4,7 +4,7 @@
  */
 import type { ExecuteStmt, PrepareStmt } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
-import type { SessionPlan, TextPiece } from "./logical-plan.ts";
+import type { SessionPlan, TextPiece } from "./session-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import { afterIdentifier } from "./rewrite.ts";
 

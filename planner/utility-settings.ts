@@ -4,7 +4,7 @@
  * and by the session where a start-up packet carries them.
  */
 import type { Node, VariableSetStmt } from "@pgsql/types";
-import type { SettingPlan, TransactionPlan } from "./logical-plan.ts";
+import type { SettingPlan, TransactionPlan } from "./session-plan.ts";
 import { refusal, PlanRefused, refuse, type RefusalDraft } from "./refusal.ts";
 import { transactionModes } from "./transaction-modes.ts";
 

@@ -5,7 +5,8 @@
  */
 import type { Node, TransactionStmt } from "@pgsql/types";
 import { unwrap } from "./ast.ts";
-import type { LogicalPlan, QueryPlan, SessionPlan, TransactionPlan } from "./logical-plan.ts";
+import type { LogicalPlan, QueryPlan } from "./logical-plan.ts";
+import type { SessionPlan, TransactionPlan } from "./session-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";

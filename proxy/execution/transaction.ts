@@ -8,7 +8,7 @@
 import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
-import type { TransactionModes } from "../../planner/logical-plan.ts";
+import type { TransactionModes } from "../../planner/session-plan.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { SessionBackends } from "./session-backends.ts";
 import { UNKNOWN_SETTINGS } from "./session-backends.ts";

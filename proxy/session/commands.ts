@@ -9,7 +9,7 @@ import type {
   SettingPlan,
   TransactionModes,
   TransactionPlan,
-} from "../../planner/logical-plan.ts";
+} from "../../planner/session-plan.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { plainRequest } from "../execution/fragment-request.ts";
 import { runFragment } from "../execution/run-fragment.ts";

@@ -4,7 +4,7 @@
  */
 import { ENVIRONMENT_CACHE_ENTRIES_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import type { TransactionModes } from "../../planner/logical-plan.ts";
+import type { TransactionModes } from "../../planner/session-plan.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { BoundedCache } from "./bounded-cache.ts";
 

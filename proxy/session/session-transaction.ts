@@ -7,7 +7,7 @@
 import { invariant } from "../../base/invariant.ts";
 import { SAVEPOINTS_PER_TRANSACTION_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import type { SettingPlan, TransactionModes } from "../../planner/logical-plan.ts";
+import type { SettingPlan, TransactionModes } from "../../planner/session-plan.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import type { CommitKind, Transaction } from "../execution/transaction.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";

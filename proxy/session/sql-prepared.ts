@@ -4,7 +4,8 @@
  */
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
-import type { LogicalPlan, SessionPlan, TextPiece } from "../../planner/logical-plan.ts";
+import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import type { SessionPlan, TextPiece } from "../../planner/session-plan.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { ResultEvent, ResultStream } from "../execution/result-event.ts";

@@ -6,7 +6,7 @@ import { databaseName } from "../../base/ids.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import { DATABASE_GATHER_BYTES_MAX_DEFAULT } from "../../base/limits.ts";
 import { Metrics } from "../../base/metrics.ts";
-import type { TransactionModes } from "../../planner/logical-plan.ts";
+import type { TransactionModes } from "../../planner/session-plan.ts";
 import type { BoundPull, Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
 import { plainSql } from "../../planner/sql-template.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
