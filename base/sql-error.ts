@@ -207,7 +207,7 @@ export const ERRORS = {
   },
   temporary_table_not_supported: {
     sqlstate: "0A000",
-    when: "A statement makes a temporary table.",
+    when: "A statement makes a temporary table, or another object in pg_temp.",
   },
   foreign_key_not_supported: {
     sqlstate: "0A000",

@@ -163,6 +163,9 @@ export function functionUse(
 ): FunctionUse {
   const name = parts.at(-1) ?? "";
   const schema = parts.length > 1 ? parts.at(-2) : undefined;
+  // Functions of one backend are not in the catalog: what they do is not known.
+  if (schema !== undefined && /^pg_temp(_\d+)?$/.test(schema))
+    return { name, effect: "sessionState", isUserDefined: true, isAggregate: false, location };
   const overloads = candidates(name, schema, context);
   const user = overloads.filter((overload) => overload.schema !== "pg_catalog");
   const isAggregate =

@@ -25,6 +25,7 @@ import {
   planInCatalog,
   planRoles,
   refuseMappedSchemas,
+  refuseTemporaryObject,
 } from "./ddl/objects.ts";
 import { asWritten, ddlPlan, kindOf, ownSchema, splicedSteps, type DdlStep } from "./ddl/steps.ts";
 import { existingTable, homesOf, type DdlTable } from "./ddl/table-homes.ts";
@@ -107,7 +108,10 @@ function planObjectDdl(statement: ParsedStatement, context: PlanContext): DdlPla
   const { node } = statement;
   const kind = kindOf(node);
   const rule = EVERYWHERE.get(kind);
-  if (rule !== undefined) return planEverywhere(rule, statement, context);
+  if (rule !== undefined) {
+    refuseTemporaryObject(statement);
+    return planEverywhere(rule, statement, context);
+  }
   if (ROLE_KINDS.has(kind)) return planRoles(statement, context);
   if ("CreateSchemaStmt" in node)
     return planCreateSchema(statement, node.CreateSchemaStmt, context);

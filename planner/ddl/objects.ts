@@ -1,5 +1,5 @@
 /** Schema objects that are not tables: made alike in every database, or kept in the catalog database alone. */
-import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, RangeVar } from "@pgsql/types";
+import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, Node, RangeVar } from "@pgsql/types";
 import type { DatabaseName } from "../../base/ids.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
@@ -72,6 +72,22 @@ export function refuseTemporary(what: string, relation: RangeVar): never {
       detail: "Backends are shared by clients from transaction to transaction.",
     },
   );
+}
+
+/**
+ * A function, type or other object made in `pg_temp` belongs to one backend, and what it
+ * does is not in the catalog: a function could write past the map.
+ */
+export function refuseTemporaryObject({ node }: ParsedStatement): void {
+  for (const named of Object.values(Object.values(node)[0] as object)) {
+    const parts = Array.isArray(named) ? nameParts(named as Node[]) : [];
+    const [schema, name = ""] = parts;
+    if (parts.length < 2 || schema !== "pg_temp") continue;
+    refuse("temporary_table_not_supported", `temporary object "${name}" is not supported`, {
+      detail: "Backends are shared by clients from transaction to transaction.",
+      hint: "Create it in an ordinary schema.",
+    });
+  }
 }
 
 export function planCreateSchema(

@@ -200,6 +200,12 @@ describe("refusals", () => {
     ["CREATE TABLE orders (LIKE users)", "ddl_not_supported"],
     ["CREATE TABLE orders (user_id bigint) PARTITION BY HASH (user_id)", "ddl_not_supported"],
     ["CREATE TEMP TABLE t (a int)", "temporary_table_not_supported"],
+    [
+      "CREATE OR REPLACE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+      "temporary_table_not_supported",
+    ],
+    ["CREATE TYPE pg_temp.kind AS ENUM ('a')", "temporary_table_not_supported"],
+    ["CREATE DOMAIN pg_temp.d AS int", "temporary_table_not_supported"],
     ["CREATE TABLE shard_3.orders (user_id bigint)", "placement_table_named"],
     ["ALTER TABLE orders DROP COLUMN user_id", "shard_key_definition"],
     ["ALTER TABLE orders ALTER user_id TYPE text", "shard_key_definition"],
