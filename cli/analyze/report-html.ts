@@ -212,7 +212,8 @@ function script(value: object): string {
 
 /** The build that needs no module loader stands beside the one that the package exports. */
 function chartLibrary(): string {
-  const directory = dirname(createRequire(import.meta.url).resolve("chart.js"));
+  const require = createRequire(import.meta.url);
+  const directory = dirname(require.resolve("chart.js"));
   return readFileSync(join(directory, "chart.umd.min.js"), "utf8").replace(
     /\/\/# sourceMappingURL=.*\s*$/,
     "",

@@ -7,6 +7,11 @@ import { collect, column, HandShard, NO_TYPES, OID } from "./shards-by-hand.ts";
 
 type Aggregate = Extract<Gather, { kind: "aggregate" }>;
 
+const INTERVAL = 1186;
+const MONEY = 790;
+const BIT = 1560;
+const VARBIT = 1562;
+
 const GROUP: AggregateOutput = { kind: "group", column: 0 };
 
 function combine(how: Combine, ...columns: number[]): AggregateOutput {
@@ -150,6 +155,63 @@ test("numeric wider than PostgreSQL holds is an error", async () => {
   await expect(
     run(aggregate([combine("sum", 0)]), columns, [[[widest]], [["1"]]], columns),
   ).rejects.toMatchObject({ message: "value overflows numeric format" });
+});
+
+test("intervals that leave their range fail as PostgreSQL's do", async () => {
+  const columns = [column("sum", INTERVAL)];
+  const gather = aggregate([combine("sum", 0)]);
+  const rows = [[["2147483647 days"]], [["1 day"]]];
+  await expect(run(gather, columns, rows, columns)).rejects.toMatchObject({
+    id: "combined_interval_out_of_range",
+    sqlstate: "22008",
+    message: "interval out of range",
+  });
+  const infinite = [[["infinity"]], [["-infinity"]]];
+  await expect(run(gather, columns, infinite, columns)).rejects.toMatchObject({
+    id: "combined_interval_out_of_range",
+  });
+});
+
+test.each([
+  ["avg(real) of sums in single precision", "average", [OID.float4, OID.int8], OID.float8],
+  ["avg of floats without their variance", "average", [OID.float8, OID.int8], OID.float8],
+  [
+    "stddev(real) of sums in single precision",
+    "stddevPop",
+    [OID.float4, OID.int8, OID.numeric],
+    OID.float8,
+  ],
+  ["sum of money", "sum", [MONEY], MONEY],
+  ["bit_and of bit varying", "bitAnd", [VARBIT], VARBIT],
+] as const)("%s is refused before any row, so that a database may do it", async (...one) => {
+  const [, how, partials, result] = one;
+  const columns = partials.map((oid, index) => column(`partial ${index}`, oid));
+  const gather = aggregate([combine(how, ...partials.keys())]);
+  await expect(run(gather, columns, [[]], [column("whole", result)])).rejects.toMatchObject({
+    id: "gather_type_unsupported",
+  });
+});
+
+test("squares that numeric has rounded are not combined", async () => {
+  const columns = [OID.numeric, OID.int8, OID.numeric].map((oid) => column("x", oid));
+  const gather = aggregate([combine("varPop", 0, 1, 2)]);
+  const output = [column("var_pop", OID.numeric)];
+  const exact = [["3.0", "2", "5.00"]];
+  expect(await run(gather, columns, [exact], output)).toEqual([["0.25000000000000000000"]]);
+  const rounded = [["3.0", "2", "5.0"]];
+  await expect(run(gather, columns, [rounded], output)).rejects.toMatchObject({
+    id: "gather_value_unreadable",
+  });
+});
+
+test("bit strings of different sizes are not combined; any_value is one that is there", async () => {
+  const columns = [column("bits", BIT), column("any", OID.json)];
+  const gather = aggregate([combine("bitOr", 0), combine("anyValue", 1)]);
+  const shards = [[["0101", null]], [["0011", "{}"]], [[null, "[]"]]];
+  expect(await run(gather, columns, shards, columns)).toEqual([["0111", "{}"]]);
+  await expect(
+    run(gather, columns, [[["0101", null]], [["01", null]]], columns),
+  ).rejects.toMatchObject({ id: "gather_type_unsupported" });
 });
 
 test("held groups are bounded, values and all", async () => {
