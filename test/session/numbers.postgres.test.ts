@@ -63,6 +63,9 @@ const LISTS: readonly string[] = [
     .join(", "),
   "avg(number) FILTER (WHERE small > 0), stddev(small) FILTER (WHERE flag), sum(span) FILTER (WHERE false)",
   "bit_and(small), bit_or(small), bit_xor(id), bool_and(flag), bool_or(flag), every(flag)",
+  // What the planner cannot tell the kind of, and what cannot be put together, a database does.
+  "avg(power(single, 2)), stddev(width_bucket(small, -100, 100, 7)), avg(width_bucket(small, -100, 100, 7))",
+  "sum(number::money), regr_count(id, small), bit_or(small::int::bit(20)::varbit)",
   "bit_xor(small::int::bit(20)), min(span), max(span), min(number), max(wide), min(day), max(small)",
 ];
 const TAILS = [
