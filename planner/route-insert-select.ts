@@ -20,9 +20,10 @@ import { querySourceOf } from "./insert/query-source.ts";
 import type { InsertQueryPlan, KeyTerm, LogicalPlan, QueryPlan, Routing } from "./logical-plan.ts";
 import type { ResolvedTable } from "./names.ts";
 import type { ParsedStatement } from "./parse.ts";
+import { settledRouting } from "./pin-routing.ts";
 import type { PlanContext } from "./plan-context.ts";
-import { placeRefusal, refusal, refuse } from "./refusal.ts";
-import { scatteredRouting } from "./route-sharded.ts";
+import { PlanRefused, placeRefusal, refusal, refuse } from "./refusal.ts";
+import { checkWrites, scatteredRouting } from "./route-sharded.ts";
 import { templateFor } from "./statement-text.ts";
 
 export interface InsertSelectInput {
@@ -43,6 +44,8 @@ export function planInsertSelect(
   const { statement, insert, context } = input;
   const analysis = analyze(statement.node, context);
   const [source] = analysis.root.nested;
+  if (analysis.root.withQueries.some(({ statement: { kind } }) => kind !== "select"))
+    return planPinnedInsert(input, target);
   if (source !== undefined && isLocal(analysis)) {
     const columns = columnsOf(insert, target, source);
     if (columns === "refused by PostgreSQL") return { kind: "rejected", sql: statement.text };
@@ -53,6 +56,41 @@ export function planInsertSelect(
     if (placed !== undefined) return { ...placed, returnsRows: returnsRows(insert) };
   }
   return planGatheredInsert(input, target.name, planQuery);
+}
+
+/** With queries beside it that write, or that its rows' values read: all of it in one placement, or not at all. */
+export function planPinnedInsert(
+  { statement, insert, context }: InsertSelectInput,
+  target: ShardedTable,
+): QueryPlan {
+  const analysis = analyze(statement.node, context);
+  checkWrites(analysis, context);
+  const stranger = analysis.tables.find(
+    ({ table }) => table.kind !== "sharded" && table.kind !== "reference",
+  );
+  const spread = refusal(
+    "data_modifying_with_scattered",
+    `INSERT into sharded table "${target.name}" with other queries that may need another placement is not supported`,
+    { location: stranger?.location ?? insert.relation?.location },
+  );
+  checkFunctions(analysis, { kind: "sharded" }, context);
+  const [barred] = analysis.shardedRefusals;
+  const settlement = new PlacementRules(analysis, context).settle(analysis.root, [], true);
+  const routing = settlement.kind === "settled" ? settledRouting(settlement.pins) : undefined;
+  if (barred !== undefined || stranger !== undefined || routing?.kind !== "shardKeys")
+    throw new PlanRefused(barred ?? spread);
+  return {
+    kind: "query",
+    access: "write",
+    rule: "insertPinned",
+    routing,
+    gather: { kind: "counts" },
+    template: templateFor(statement, context),
+    scatterTemplate: undefined,
+    overflowGather: undefined,
+    scatterRefusal: placeRefusal(spread, statement),
+    returnsRows: returnsRows(insert),
+  };
 }
 
 /** Reads the rows first: wherever they come from, and wherever they go. */

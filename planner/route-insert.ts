@@ -29,7 +29,7 @@ import { resolveTable, targetOf, searchedSchemas, type ResolvedTable } from "./n
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
-import { planGatheredInsert, planInsertSelect } from "./route-insert-select.ts";
+import { planGatheredInsert, planInsertSelect, planPinnedInsert } from "./route-insert-select.ts";
 import { tableTemplate } from "./rewrite.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import { tableReferences } from "./table-references.ts";
@@ -197,15 +197,15 @@ function planSharded(
   planQuery: (query: ParsedStatement) => LogicalPlan,
 ): LogicalPlan {
   const { name, relation, table } = target;
+  const written = { statement, insert, context };
+  if (insert.withClause !== undefined && !isQuery(insert)) return planPinnedInsert(written, target);
   checkUniqueKeys({ relation, keyColumns: table.keyColumns }, insert.relation?.location);
   const conflict = insert.onConflictClause;
   if (conflict !== undefined)
     checkConflictClause(conflict, { relation, keyColumns: table.keyColumns });
   checkStatementExpressions(insert, "sharded", name, context);
   const keys = keyPlaces(target);
-  if (isQuery(insert))
-    return planInsertSelect({ statement, insert, context }, target, keys, planQuery);
-  refuseWith(insert, name);
+  if (isQuery(insert)) return planInsertSelect(written, target, keys, planQuery);
   const input = {
     statement,
     insert,

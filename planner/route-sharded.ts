@@ -21,6 +21,7 @@ import type { PlanContext } from "./plan-context.ts";
 import { pinRouting, settledRouting } from "./pin-routing.ts";
 import { PlanRefused, placeRefusal, refusal, refuse, type RefusalDraft } from "./refusal.ts";
 import { returnsRows, templateWith } from "./statement-text.ts";
+import { checkInsertWithin } from "./insert/within.ts";
 import { limitEdits } from "./row-limit.ts";
 import { checkKeyUnchanged, keptByUpdate } from "./shard-key-updates.ts";
 import type { SqlTemplate } from "./sql-template.ts";
@@ -224,8 +225,8 @@ export function scatteredRouting(
   };
 }
 
-/** Writes may reach sharded tables only, and only through UPDATE and DELETE. */
-function checkWrites(analysis: Analysis, context: PlanContext): void {
+/** Writes may reach sharded tables only, and those not by MERGE. */
+export function checkWrites(analysis: Analysis, context: PlanContext): void {
   for (const { table, isWritten, level, location } of analysis.tables) {
     if (!isWritten) continue;
     if (table.kind !== "sharded") {
@@ -236,17 +237,13 @@ function checkWrites(analysis: Analysis, context: PlanContext): void {
       );
     }
     const { statement } = level;
-    if (statement.kind === "other" && level === analysis.root) {
-      refuse("merge_not_supported", `MERGE into sharded table "${table.name}" is not supported`, {
-        location,
-      });
-    }
     if (statement.kind === "other")
       refuse(
         "data_modifying_with_scattered",
-        `INSERT or MERGE into sharded table "${table.name}" is not supported in WITH`,
+        `MERGE into sharded table "${table.name}" is not supported in WITH`,
         { location },
       );
+    if (statement.kind === "insert") checkInsertWithin(statement.node, table);
     if (statement.kind === "update") {
       const isKept = keptByUpdate(level, context);
       checkKeyUnchanged(statement.node.targetList ?? [], table.table, isKept);

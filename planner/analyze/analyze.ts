@@ -5,8 +5,10 @@
 import type {
   CommonTableExpr,
   DeleteStmt,
+  InsertStmt,
   Node,
   ResTarget,
+  ReturningClause,
   SelectStmt,
   UpdateStmt,
   WithClause,
@@ -17,6 +19,7 @@ import { refuse } from "../refusal.ts";
 import { readConjuncts } from "./conjuncts.ts";
 import { refuseInto, walkExpression } from "./expressions.ts";
 import { FromReader, type FromPart } from "./from-items.ts";
+import { insertedFacts, shardKeyOf } from "./inserted-facts.ts";
 import { addMatchedFacts, nullableSides } from "./matched-joins.ts";
 import type { Analysis, Level, Output } from "./model.ts";
 import { findItems, resolveColumn, visibleColumns, type Scope } from "./namespace.ts";
@@ -45,6 +48,7 @@ function analyzeQuery(run: AnalysisRun, statement: Node, place: Place): Level {
   if ("SelectStmt" in statement) return analyzeSelect(run, statement.SelectStmt, place);
   if ("UpdateStmt" in statement) return analyzeUpdate(run, statement.UpdateStmt, place);
   if ("DeleteStmt" in statement) return analyzeDelete(run, statement.DeleteStmt, place);
+  if ("InsertStmt" in statement) return analyzeInsert(run, statement.InsertStmt, place);
   return analyzeOther(run, statement, place);
 }
 
@@ -143,7 +147,7 @@ function analyzeUpdate(run: AnalysisRun, node: UpdateStmt, outer: Place): Level 
   const from = reader.list(node.fromClause ?? [], target);
   const scope = analyzeWhere(run, reader, from, node.whereClause, level, place);
   walkExpression(run, [node.targetList, node.returningClause?.exprs], scope, place);
-  level.outputsAreOpen = true;
+  readReturning(node.returningClause, level, scope);
   return level;
 }
 
@@ -155,29 +159,57 @@ function analyzeDelete(run: AnalysisRun, node: DeleteStmt, outer: Place): Level 
   const using = reader.list(node.usingClause ?? [], target);
   const scope = analyzeWhere(run, reader, using, node.whereClause, level, place);
   walkExpression(run, node.returningClause?.exprs, scope, place);
-  level.outputsAreOpen = true;
+  readReturning(node.returningClause, level, scope);
   return level;
 }
 
-/** INSERT and MERGE: the tables and functions they name; how they are split is their own planner's. */
+/** INSERT: what its rows are known to hold pins its target. How they are split is its own planner's. */
+function analyzeInsert(run: AnalysisRun, node: InsertStmt, outer: Place): Level {
+  const level = run.level({ kind: "insert", node }, node.relation?.location, false);
+  const place = enterWith(run, node.withClause, level, outer);
+  const target =
+    node.relation === undefined
+      ? undefined
+      : new FromReader(run, level, place).table(node.relation, true);
+  const query =
+    node.selectStmt === undefined
+      ? undefined
+      : run.query(run, node.selectStmt, { ...place, depth: place.depth + 1 });
+  if (query !== undefined) level.nested.push(query);
+  for (const source of target?.sources ?? [])
+    addFacts(level, [source], insertedFacts(node, source, query, run.context));
+  const scope = { items: target?.items ?? [], parent: undefined, level };
+  walkExpression(
+    run,
+    [node.cols, node.onConflictClause, node.returningClause?.exprs],
+    scope,
+    place,
+  );
+  readReturning(node.returningClause, level, scope);
+  return level;
+}
+
+/**
+ * The columns that a WITH query which writes gives. A row that was written may hold other values
+ * than it was found by, or was to have: by SET, by a trigger, by ON CONFLICT; but for its shard key.
+ */
+function readReturning(clause: ReturningClause | undefined, level: Level, scope: Scope): void {
+  for (const target of clause?.exprs ?? [])
+    if ("ResTarget" in target) readOutput(target.ResTarget, level, scope);
+  const [written] = level.sources;
+  if (written === undefined || level.statement.kind === "delete") return;
+  const keys = shardKeyOf(written);
+  for (const [index, output] of level.outputs.entries()) {
+    const { column } = output;
+    if (column?.source === written && !keys.has(column.catalog?.name))
+      level.outputs[index] = { ...output, column: undefined };
+  }
+}
+
+/** MERGE: the tables and functions it names; how it is placed is its own planner's. */
 function analyzeOther(run: AnalysisRun, statement: Node, outer: Place): Level {
   const level = run.level({ kind: "other" }, locationOf(statement), false);
   level.outputsAreOpen = true;
-  if ("InsertStmt" in statement) {
-    const { relation, withClause, selectStmt, ...rest } = statement.InsertStmt;
-    const place = enterWith(run, withClause, level, outer);
-    const target =
-      relation === undefined ? undefined : new FromReader(run, level, place).table(relation, true);
-    if (selectStmt !== undefined)
-      level.nested.push(run.query(run, selectStmt, { ...place, depth: place.depth + 1 }));
-    walkExpression(
-      run,
-      [rest.cols, rest.onConflictClause, rest.returningClause?.exprs],
-      { items: target?.items ?? [], parent: undefined, level },
-      place,
-    );
-    return level;
-  }
   if ("MergeStmt" in statement) {
     const { relation, sourceRelation, withClause, ...rest } = statement.MergeStmt;
     const place = enterWith(run, withClause, level, outer);

@@ -48,9 +48,9 @@ function eitherFacts(arms: readonly (readonly Fact[])[]): readonly Fact[] {
   for (const values of byArm) {
     const ofArm = combinations(columns.map((column) => values.get(column) ?? []));
     if (ofArm === undefined) return [];
-    tuples.push(...ofArm);
+    if (columns.length > 1 && tuples.length + ofArm.length > PINNED_KEYS_MAX) return [];
+    for (const tuple of ofArm) tuples.push(tuple);
   }
-  if (columns.length > 1 && tuples.length > PINNED_KEYS_MAX) return [];
   return tupleFacts(columns, tuples);
 }
 

@@ -212,7 +212,7 @@ describe("refusals", () => {
     [
       "WITH a AS (SELECT 1) INSERT INTO orders (user_id) VALUES (1)",
       "insert_query_not_supported",
-      1,
+      34,
     ],
     ["INSERT INTO notes (body) VALUES ('a')", "unique_key_without_shard_key", 13],
     [

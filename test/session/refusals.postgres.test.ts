@@ -68,6 +68,28 @@ const SCRIPTS: readonly (readonly [ErrorId, string, Script])[] = [
     [query("SELECT json_arrayagg(id) FROM things")],
   ],
   [
+    "insert_query_too_long",
+    "rows that would have to be held between reading and inserting them",
+    [
+      query(
+        "INSERT INTO notes SELECT n, repeat(name, 100000) FROM accounts, generate_series(1, 30) n",
+      ),
+    ],
+  ],
+  [
+    "insert_setting_changes_values",
+    "dates whose texts name no zone, on their way to another placement",
+    [
+      query("SET DateStyle = 'Postgres, DMY'"),
+      query("INSERT INTO things (id, instant) SELECT id + 100, instant FROM things"),
+    ],
+  ],
+  [
+    "transaction_block_required",
+    "a table lock that would end with its statement",
+    [query("LOCK TABLE accounts")],
+  ],
+  [
     "statement_not_understood",
     "a table that a trigger has made in this transaction",
     [

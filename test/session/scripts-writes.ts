@@ -222,4 +222,21 @@ export const WRITES: Readonly<Record<string, Case>> = {
       ACCOUNTS,
     ],
   },
+  "queries in WITH that write": {
+    script: [
+      FILL,
+      query(
+        "WITH gone AS (DELETE FROM entries WHERE account = 1 RETURNING *) INSERT INTO late SELECT account, n FROM gone RETURNING account, n",
+      ),
+      query(
+        "WITH new AS (INSERT INTO entries VALUES (1, 5, 'new') RETURNING *) SELECT a.name, new.note FROM new JOIN accounts a ON a.id = new.account AND a.id = 1",
+      ),
+      query(
+        "WITH paid AS (UPDATE accounts SET balance = balance - 5 WHERE id = 101 RETURNING id) INSERT INTO entries VALUES (101, 9, (SELECT 'by ' || count(*) FROM paid))",
+      ),
+      query("UPDATE accounts SET id = id, balance = 3 WHERE id = 201"),
+      ACCOUNTS,
+      ENTRIES,
+    ],
+  },
 };
