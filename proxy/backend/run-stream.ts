@@ -7,6 +7,7 @@ import { BACKEND_READ_AHEAD_BYTES, BACKEND_UNSENT_BYTES } from "../../base/limit
 import { BackendRunReader } from "../protocol/backend-run-reader.ts";
 import type { BackendRun } from "../protocol/backend-run-reader.ts";
 import type { BackendSocket } from "./backend-socket.ts";
+import { countRead } from "./read-garbage.ts";
 
 interface Receiver {
   resolve(run: BackendRun): void;
@@ -169,6 +170,7 @@ export class RunStream {
   }
 
   #arrived(chunk: Buffer): void {
+    countRead(chunk.length);
     this.#reader.append(chunk);
     if (this.#watcher !== undefined) this.#feedWatcher(this.#watcher);
     const receiver = this.#receiver;

@@ -1,0 +1,33 @@
+/**
+ * Keeps what was read and is done with from piling up. Each read of a server's socket is a
+ * buffer outside of the JavaScript heap that is garbage a moment later; V8 lets 64 MB of them
+ * come together before it looks, and the allocator gives little of that back, so that a
+ * proxy of 150 MB that streams would be one of 250.
+ *
+ * A collection of the young generation takes less than a millisecond, and the buffers that it
+ * frees are used again at once: reading a megabyte took 2 to 5 ms of fresh memory before, and
+ * takes 0.2 to 0.5, the collection included.
+ */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { READ_GARBAGE_BYTES_MAX } from "../../base/limits.ts";
+
+type Collect = (options: { readonly type: "minor" }) => void;
+
+let collect: Collect | undefined;
+let bytesRead = 0;
+
+/** To be told of everything that is read of servers. */
+export function countRead(bytes: number): void {
+  bytesRead += bytes;
+  if (bytesRead < READ_GARBAGE_BYTES_MAX) return;
+  bytesRead = 0;
+  collect ??= exposedCollect();
+  collect({ type: "minor" });
+}
+
+/** V8 has the function for whoever asks before a context is made: that of the process was made without. */
+function exposedCollect(): Collect {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("gc") as Collect;
+}
