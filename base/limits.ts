@@ -85,6 +85,12 @@ export const POOL_SIZE_DEFAULT = 20;
 /** How long a statement waits for a free backend before it is refused with 53300. */
 export const POOL_WAIT_MS_DEFAULT = 15_000;
 
+/** Share of a pool that sessions may keep between their transactions: the rest serves everybody else. */
+export const POOL_PINNED_SHARE_MAX = 0.5;
+
+/** How long a backend that was pinned may take to forget its session before it is closed instead. */
+export const PINNED_CLEANING_TIMEOUT_MS = 5_000;
+
 /** Statements that may wait for one pool at once; the next is refused at once. */
 export const POOL_WAITERS_MAX = 10_000;
 
@@ -327,3 +333,21 @@ export const ANALYZED_TEXT_LENGTH_MAX = 16 * 1024 * 1024;
 
 /** Maps that `colonnade analyze --suggest` plans the statements against until it keeps the best. */
 export const SUGGESTED_MAPS_MAX = 300;
+
+/** How long the backend that listens for a proxy may take to answer before its connection is made anew. */
+export const NOTIFICATION_ANSWER_TIMEOUT_MS = 5_000;
+
+/** How often that backend is asked whether it is there: a connection that vanished without a word is noticed no later. */
+export const NOTIFICATION_CHECK_INTERVAL_MS = 10_000;
+
+/** Notifications that wait for one client, which is in a transaction or does not read; beyond it the client is sent away. */
+export const NOTIFICATIONS_UNREAD_BYTES_MAX = 4 * 1024 * 1024;
+
+/** What each of them is counted as beside its bytes, which all clients share. */
+export const NOTIFICATION_OVERHEAD_BYTES = 64;
+
+/** Notifications written to a client between two looks at whether it reads. */
+export const NOTIFICATIONS_WRITTEN_AT_ONCE = 32;
+
+/** Channels one client may listen to, those that its open transaction names included. */
+export const LISTENED_CHANNELS_PER_CLIENT_MAX = 10_000;

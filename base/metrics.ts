@@ -105,6 +105,16 @@ export const METRICS = {
     help: "Deadlocks over several databases that were broken; a server's own are not among them.",
     labels: [],
   },
+  colonnade_listened_channels: {
+    type: "gauge",
+    help: "Channels that clients LISTEN to, each counted once.",
+    labels: [],
+  },
+  colonnade_notifications_total: {
+    type: "counter",
+    help: "Notifications received for clients that LISTEN, each counted once however many want it.",
+    labels: [],
+  },
   colonnade_map_version: {
     type: "gauge",
     help: "Version of the shard map in use.",

@@ -114,6 +114,16 @@ export const ERRORS = {
     when: "No connection of a database's pool came free before the deadline, or too many statements wait for one.",
     hint: "Raise the pool's size, or look for transactions that stay open; /metrics tells how many wait (colonnade_pool_waiters) and how many connections there are (colonnade_backends).",
   },
+  pinned_backends_exhausted: {
+    sqlstate: "53300",
+    when: "A session needs a server connection of its own (temporary table, advisory lock, ...), and as many sessions as may have one.",
+    hint: "Raise the pool's size, or end what keeps sessions pinned; /clients of the admin address tells who is and why.",
+  },
+  pinned_backend_lost: {
+    sqlstate: "57P01",
+    when: "The server connection that held a session's temporary tables, advisory locks or cursors was lost: the session ends.",
+    hint: "Connect again; what the session held is gone.",
+  },
   pool_closed: {
     sqlstate: "57P03",
     when: "A database's pool is closing: the proxy is shutting down, or the shard map no longer names the database.",
@@ -397,6 +407,16 @@ export const ERRORS = {
     sqlstate: "55000",
     when: "A transaction wrote to several databases and one of them cannot prepare transactions.",
     hint: "Set max_prepared_transactions on every server to at least as many as transactions over several databases may run at once, for example the pools' sizes together, and restart it.",
+  },
+  notifications_unread: {
+    sqlstate: "54000",
+    when: "A client that listens for notifications does not read them, or stays in a transaction while more come than the proxy keeps; the client is sent away.",
+    hint: "Read notifications as they come, and LISTEN on a connection that has no long transactions.",
+  },
+  too_many_channels: {
+    sqlstate: "54000",
+    when: "A client listens to more channels than the proxy keeps for one.",
+    hint: "Use few channels, and tell what happened in the payload.",
   },
   client_encoding_not_supported: {
     sqlstate: "0A000",

@@ -51,6 +51,20 @@ export class Backends {
     for (const pool of this.#draining.keys()) pool.release(connection);
   }
 
+  /** See Pool.pin. One of a pool that is being replaced stays with its user no longer than the pool does. */
+  pin(connection: BackendConnection): boolean {
+    return this.#pools.get(connection.database)?.pin(connection) === true;
+  }
+
+  unpin(connection: BackendConnection): void {
+    this.#pools.get(connection.database)?.unpin(connection);
+  }
+
+  /** See Pool.pinnedMax. */
+  pinnedMax(database: DatabaseName): number {
+    return this.#pools.get(database)?.pinnedMax ?? 0;
+  }
+
   has(database: DatabaseName): boolean {
     return this.#pools.has(database);
   }

@@ -20,6 +20,7 @@ import {
   BACKEND_LIFETIME_MS,
   POOL_RECONNECT_MS_MAX,
   POOL_RECONNECT_MS_MIN,
+  POOL_PINNED_SHARE_MAX,
   POOL_SIZE_DEFAULT,
   POOL_SWEEP_INTERVAL_MS,
   POOL_WAIT_MS_DEFAULT,
@@ -60,6 +61,8 @@ export interface PoolStats {
   readonly idle: number;
   readonly used: number;
   readonly opening: number;
+  /** Of the used ones, those that a session keeps between its transactions. */
+  readonly pinned: number;
   readonly waiting: number;
   /** How long the first of the waiting has waited. */
   readonly longestWaitMs: number;
@@ -78,6 +81,8 @@ interface Member {
   /** The pool's at the time of opening. An older one is not lent again. */
   readonly generation: number;
   use: "idle" | "used" | "checking" | "abandoned";
+  /** Its user keeps it between transactions. */
+  isPinned: boolean;
   idleSince: number;
 }
 
@@ -139,6 +144,30 @@ export class Pool {
     return this.#members.has(connection);
   }
 
+  /** Connections that may be pinned at once: the others go round among all who have none of their own. */
+  get pinnedMax(): number {
+    return Math.floor(this.#options.size * POOL_PINNED_SHARE_MAX);
+  }
+
+  /** Announces that a lent connection stays with its user; false where too many do already. */
+  pin(connection: BackendConnection): boolean {
+    const member = this.#members.get(connection);
+    if (member === undefined || this.#pinnedCount() >= this.pinnedMax) return false;
+    member.isPinned = true;
+    return true;
+  }
+
+  unpin(connection: BackendConnection): void {
+    const member = this.#members.get(connection);
+    if (member !== undefined) member.isPinned = false;
+  }
+
+  #pinnedCount(): number {
+    let count = 0;
+    for (const { isPinned } of this.#members.values()) if (isPinned) count += 1;
+    return count;
+  }
+
   /**
    * Takes a connection back. One that is not idle, or has answers outstanding, cannot be
    * given to another: its statement is cancelled and it is closed.
@@ -162,6 +191,7 @@ export class Pool {
       idle: this.#members.size - used,
       used,
       opening: this.#opening,
+      pinned: this.#pinnedCount(),
       waiting: this.#waiting.size,
       longestWaitMs: this.#waiting.longestWaitMs,
       acquired: this.#acquired,
@@ -294,6 +324,7 @@ export class Pool {
       expiresAt: performance.now() + this.#options.lifetimeMs * jitter,
       generation: this.#generation,
       use: "used",
+      isPinned: false,
       idleSince: 0,
     };
     this.#members.set(connection, member);

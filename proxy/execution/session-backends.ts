@@ -1,13 +1,19 @@
 /**
  * Backends as one session gets them: with its settings applied, and only of databases that
  * show every transaction this proxy has reported as committed.
+ *
+ * One of the catalog database may be pinned: the session keeps it between transactions for as
+ * long as there is a reason, since state of the session lives there (pinned-backend.ts).
  */
+import { invariant } from "../../base/invariant.ts";
 import type { DatabaseName } from "../../base/ids.ts";
-import type { SqlError } from "../../base/sql-error.ts";
+import { SqlError } from "../../base/sql-error.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
+import { PinnedBackend } from "./pinned-backend.ts";
+import type { PinReason } from "./pinned-backend.ts";
 import type { SettingsScript } from "./session-settings.ts";
 
 /** A tag no session has: the next one sets its settings anew. */
@@ -15,19 +21,28 @@ export const UNKNOWN_SETTINGS = "\0unknown";
 
 const QUERY_CANCELED = "57014";
 
+/** The pools, as far as a session needs them. */
+export interface PinnableBackends extends InDoubtBackends {
+  /** False where as many as may be are pinned. */
+  pin(connection: BackendConnection): boolean;
+  unpin(connection: BackendConnection): void;
+  pinnedMax(database: DatabaseName): number;
+}
+
 export class SessionBackends implements LockHolder {
-  readonly #backends: InDoubtBackends;
+  readonly #backends: PinnableBackends;
   readonly #inDoubt: InDoubt;
   readonly #settings: () => SettingsScript;
   readonly #holders: LockHolders;
-  /** What the session holds now, each with a cancel request that is on its way to it. */
+  /** What the session uses now, each with a cancel request that is on its way to it. */
   readonly #lent = new Map<BackendConnection, Promise<void> | undefined>();
+  #pinned: PinnedBackend | undefined;
   #holdNumber = 0;
   /** Why the proxy itself has cancelled what runs. */
   #deadlock: SqlError | undefined;
 
   constructor(
-    backends: InDoubtBackends,
+    backends: PinnableBackends,
     inDoubt: InDoubt,
     settings: () => SettingsScript,
     holders: LockHolders,
@@ -42,14 +57,50 @@ export class SessionBackends implements LockHolder {
     return this.#holdNumber;
   }
 
+  /** The pinned one among them, used or not: its advisory locks are held in between, too. */
   get held(): Iterable<BackendConnection> {
-    return this.#lent.keys();
+    const held = new Set(this.#lent.keys());
+    if (this.#pinned !== undefined) held.add(this.#pinned.connection);
+    return held;
   }
 
+  /** Why the session has a backend of its own; empty where it has none. */
+  get pinReasons(): ReadonlySet<PinReason> {
+    return this.#pinned?.reasons ?? NO_REASONS;
+  }
+
+  isPinned(connection: BackendConnection): boolean {
+    return this.#pinned?.connection === connection;
+  }
+
+  /** Aborted once the pinned backend is lost, and what the session kept there with it; undefined while none is pinned. */
+  get pinnedLost(): AbortSignal | undefined {
+    return this.#pinned?.lost;
+  }
+
+  /** The pinned one where it is of this database and not in use. */
   async acquire(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
+    const pinned = this.#takePinned(database);
+    if (pinned === undefined) return await this.acquireUnpinned(database, signal);
+    const { connection } = pinned;
+    this.#lend(connection);
+    return await this.#asSessions(connection, pinned);
+  }
+
+  /** One of the pool, where what is done must not meet the session's own temporary tables. */
+  async acquireUnpinned(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
     const connection = await this.#backends.acquire(database, signal);
     this.#lend(connection);
+    return await this.#asSessions(connection, undefined);
+  }
+
+  async #asSessions(
+    connection: BackendConnection,
+    pinned: PinnedBackend | undefined,
+  ): Promise<BackendConnection> {
+    const { database } = connection;
     try {
+      await pinned?.settled();
       if (this.#inDoubt.hasUnfinished(database)) await this.#inDoubt.finish(database, connection);
       await this.#applySettings(connection);
       return connection;
@@ -59,25 +110,99 @@ export class SessionBackends implements LockHolder {
     }
   }
 
+  #takePinned(database: DatabaseName): PinnedBackend | undefined {
+    const pinned = this.#pinned;
+    if (pinned === undefined || pinned.connection.database !== database) return undefined;
+    pinned.lost.throwIfAborted();
+    return this.#lent.has(pinned.connection) ? undefined : pinned;
+  }
+
   #lend(connection: BackendConnection): void {
     if (this.#lent.size === 0) {
       this.#holdNumber = this.#holders.nextHoldNumber();
       this.#deadlock = undefined;
     }
     this.#lent.set(connection, undefined);
-    if (this.#lent.size === 2) this.#holders.add(this);
+    this.#countHeld();
+  }
+
+  /** Who uses nothing waits for nothing; who holds one backend is its server's own affair. */
+  #countHeld(): void {
+    if (this.#lent.size > 0 && [...this.held].length > 1) this.#holders.add(this);
+    else this.#holders.delete(this);
   }
 
   /**
-   * Idle connections go back to their pool; any other is closed by it, which rolls back. One
-   * that a cancel request is on its way to waits for it, so that it can hit nobody else.
+   * Idle connections go back to their pool, but for the pinned one, which is kept; any other
+   * is closed by it, which rolls back. One that a cancel request is on its way to waits for
+   * it, so that it can hit nobody else, and no later statement.
    */
   release(connection: BackendConnection): void {
     const cancelling = this.#lent.get(connection);
     this.#lent.delete(connection);
-    if (this.#lent.size === 1) this.#holders.delete(this);
+    this.#countHeld();
+    const pinned = this.#pinned;
+    if (pinned?.connection === connection) {
+      if (connection.isClean) {
+        pinned.waitFor(cancelling);
+        if (pinned.reasons.size === 0) void this.#giveBack(pinned);
+        return;
+      }
+      pinned.lose();
+    }
     if (cancelling === undefined) this.#backends.release(connection);
     else void cancelling.finally(() => this.#backends.release(connection));
+  }
+
+  /**
+   * Keeps a backend, which the session has lent, until the last reason for it is gone. Throws
+   * where too many sessions keep one. There is one at most, so whatever needs one is on it.
+   */
+  pin(connection: BackendConnection, reason: PinReason): void {
+    this.#pinned ??= this.#startPin(connection);
+    invariant(this.#pinned.connection === connection, "a session has one pinned backend");
+    this.#pinned.reasons.add(reason);
+  }
+
+  #startPin(connection: BackendConnection): PinnedBackend {
+    if (!this.#backends.pin(connection)) {
+      const { database } = connection;
+      throw new SqlError(
+        "pinned_backends_exhausted",
+        `too many sessions keep a connection to database "${database}"`,
+        {
+          detail: `At most ${this.#backends.pinnedMax(database)} connections of its pool may be kept by sessions.`,
+        },
+      );
+    }
+    return new PinnedBackend(connection);
+  }
+
+  /** Resolves once the backend is back in its pool, where this was its last reason and it is not in use. */
+  async unpin(reason: PinReason): Promise<void> {
+    const pinned = this.#pinned;
+    if (pinned?.reasons.delete(reason) !== true) return;
+    const isFree = pinned.reasons.size === 0 && !this.#lent.has(pinned.connection);
+    if (isFree) await this.#giveBack(pinned);
+  }
+
+  /** The client leaves, or says DISCARD ALL: no reason is left. The session's transaction is over. */
+  async unpinAll(): Promise<void> {
+    const pinned = this.#pinned;
+    if (pinned === undefined) return;
+    pinned.reasons.clear();
+    if (!this.#lent.has(pinned.connection)) await this.#giveBack(pinned);
+  }
+
+  /** Cleaned before anybody else can have it, or closed. Never rejects. */
+  async #giveBack(pinned: PinnedBackend): Promise<void> {
+    const { connection } = pinned;
+    this.#pinned = undefined;
+    this.#countHeld();
+    if (pinned.lost.aborted) return;
+    await pinned.clean();
+    this.#backends.unpin(connection);
+    this.#backends.release(connection);
   }
 
   breakDeadlock(error: SqlError): void {
@@ -121,3 +246,5 @@ export class SessionBackends implements LockHolder {
     connection.sessionTag = tag;
   }
 }
+
+const NO_REASONS: ReadonlySet<PinReason> = new Set();

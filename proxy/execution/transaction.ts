@@ -21,11 +21,13 @@ export interface Participant {
   /** `maybe`: a write ran but touched no row, so only the server knows whether a trigger wrote. */
   wrote: "no" | "maybe" | "yes";
   /**
-   * Of a database gather. PostgreSQL refuses to prepare a transaction that has touched one, even
-   * where it is gone again, and one that was made after a savepoint that is undone: such a part
-   * can only commit in one phase, as the coordinator of the others.
+   * It has used temporary tables (a database gather's, or the client's own), or may have. PostgreSQL
+   * refuses to prepare a transaction that has touched one, even where it is gone again, and one
+   * that was made after a savepoint that is undone: such a part can only commit in one phase, as
+   * the coordinator of the others. So does a backend that is pinned, whatever for: session-level
+   * advisory locks and cursors WITH HOLD keep it from being prepared as well.
    */
-  usedTemporaryTables: boolean;
+  cannotPrepare: boolean;
 }
 
 interface Savepoint {
@@ -38,13 +40,20 @@ export type CommitKind = "none" | "single" | "two-phase";
 export class Transaction {
   readonly #backends: SessionBackends;
   readonly #twoPhase: TwoPhaseCommit;
+  readonly #catalog: DatabaseName;
   readonly #participants = new Map<DatabaseName, Participant>();
   /** SET statements in order, replayed for a database that joins later. */
   readonly #settings: string[] = [];
   readonly #savepoints: Savepoint[] = [];
   #modes: TransactionModes;
 
-  constructor(backends: SessionBackends, twoPhase: TwoPhaseCommit, modes: TransactionModes) {
+  constructor(
+    backends: SessionBackends,
+    twoPhase: TwoPhaseCommit,
+    modes: TransactionModes,
+    catalog: DatabaseName,
+  ) {
+    this.#catalog = catalog;
     this.#backends = backends;
     this.#twoPhase = twoPhase;
     this.#modes = modes;
@@ -77,7 +86,7 @@ export class Transaction {
       database,
       connection,
       wrote: "no",
-      usedTemporaryTables: false,
+      cannotPrepare: this.#backends.isPinned(connection),
     };
     this.#participants.set(database, participant);
     await connection.query(this.#joinScript());
@@ -165,7 +174,8 @@ export class Transaction {
       const writers = this.participants.filter(({ wrote }) => wrote !== "no");
       const readers = this.participants.filter(({ wrote }) => wrote === "no");
       const [only] = writers;
-      if (writers.length > 1) await this.#twoPhase.commit(coordinatorFirst(writers), signal);
+      if (writers.length > 1)
+        await this.#twoPhase.commit(coordinatorFirst(writers, this.#catalog), signal);
       else if (only !== undefined) await commitOne(only, "COMMIT");
       for (const { connection } of readers) await endReader(connection);
       return writers.length > 1 ? "two-phase" : only === undefined ? "none" : "single";
@@ -229,14 +239,19 @@ export class Transaction {
 /**
  * The first of several writers commits last, in one phase, together with the record that decides
  * for the others, which are prepared (two-phase-commit.ts). Who it is makes no difference, but for
- * one that cannot be prepared. There is at most one of those: rows are gathered in the catalog
- * database alone. Were there two, after a reload of the map has named another, PREPARE
- * TRANSACTION of the second would be refused, and everything rolled back.
+ * one that cannot be prepared. There is at most one of those: rows are gathered, and backends
+ * pinned, in the catalog database alone. So are notifications sent, which PostgreSQL does not
+ * prepare either, and of which the proxy knows nothing where a trigger sends them. Were there two,
+ * after a reload of the map has named another, PREPARE TRANSACTION of the second would be refused,
+ * and everything rolled back.
  */
-function coordinatorFirst(writers: readonly Participant[]): readonly Participant[] {
-  return writers.toSorted(
-    (left, right) => Number(right.usedTemporaryTables) - Number(left.usedTemporaryTables),
-  );
+function coordinatorFirst(
+  writers: readonly Participant[],
+  catalog: DatabaseName,
+): readonly Participant[] {
+  const rank = ({ database, cannotPrepare }: Participant) =>
+    cannotPrepare ? 0 : database === catalog ? 1 : 2;
+  return writers.toSorted((left, right) => rank(left) - rank(right));
 }
 
 /** Nothing was written, so a reader that cannot commit has lost nothing. */

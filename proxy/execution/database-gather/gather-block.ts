@@ -72,7 +72,7 @@ async function joinBlock(
 ): Promise<GatherBlock> {
   const participant = await transaction.join(catalog, signal);
   const { connection } = participant;
-  participant.usedTemporaryTables = true;
+  participant.cannotPrepare = true;
   const tables = new Set<string>();
   const close = async (): Promise<void> => {
     const isUsable =
