@@ -4,7 +4,7 @@ import type { MapTable } from "../shardmap/shard-map.ts";
 import { equalityFamily } from "./analyze/column-types.ts";
 import { termOf } from "./analyze/key-terms.ts";
 import type { Column, Level } from "./analyze/model.ts";
-import { equalColumns } from "./analyze/units.ts";
+import { equalColumns } from "./analyze/equal-columns.ts";
 import { isSameTerm, isStoredAlike } from "./insert/keys.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";

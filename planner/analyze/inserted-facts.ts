@@ -8,7 +8,7 @@ import type { PlanContext } from "../plan-context.ts";
 import { equalityFamily, type Family } from "./column-types.ts";
 import { termOf } from "./key-terms.ts";
 import type { Column, Fact, Level, Source } from "./model.ts";
-import { equalColumns } from "./units.ts";
+import { equalColumns } from "./equal-columns.ts";
 
 /** Names of the columns by which the rows of a table are placed; none for other sources. */
 export function shardKeyOf({ content }: Source): ReadonlySet<string | undefined> {

@@ -15,13 +15,14 @@
 import { ANALYSIS_VISITS_MAX } from "../../base/limits.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refusal, refuse, type RefusalDraft } from "../refusal.ts";
+import { equalColumns } from "./equal-columns.ts";
 import { fullJoinUnits } from "./full-joins.ts";
 import { joinRefusal } from "./join-refusals.ts";
 import type { Analysis, Bounds, Column, Level, Source } from "./model.ts";
 import { localShape, type KeyClasses } from "./shape.ts";
+import { Ties } from "./ties.ts";
 import {
   boundsOf,
-  equalColumns,
   isTied,
   pinOf,
   tableUnit,
@@ -236,10 +237,9 @@ export class PlacementRules {
   }
 
   #rootsOf(units: readonly Unit[], level: Level): readonly Unit[] {
-    const mayOwnRows = units.filter(({ source }) => !source.isFilter);
-    return mayOwnRows.filter((root) =>
-      units.every((unit) => this.#reaches(unit, root, units, level)),
-    );
+    return tiesOf(units, level)
+      .roots()
+      .filter(({ source }) => !source.isFilter);
   }
 
   /** A LATERAL sub-select that ties its own tables to the other units of its level. */
@@ -247,15 +247,6 @@ export class PlacementRules {
     if (source.content.kind !== "query") return false;
     const others = units.filter((unit) => unit.source !== source);
     return this.settle(source.content.level, others, false).kind === "settled";
-  }
-
-  #reaches(unit: Unit, root: Unit, units: readonly Unit[], level: Level): boolean {
-    const reached = new Set([unit]);
-    for (const from of reached) {
-      const facts = level.facts.get(from.source) ?? [];
-      for (const to of units) if (isTied(from, to, facts)) reached.add(to);
-    }
-    return reached.has(root);
   }
 
   #outerJoinRefusal(level: Level, units: readonly Unit[]): RefusalDraft | undefined {
@@ -318,10 +309,9 @@ export class PlacementRules {
   }
 
   #unconnected(units: readonly Unit[], level: Level): RefusalDraft {
+    const ties = tiesOf(units, level);
     const [first] = units;
-    const other = units.find(
-      (unit) => first !== undefined && unit !== first && !this.#reaches(unit, first, units, level),
-    );
+    const other = units.find((unit) => first !== undefined && !ties.ledToBy(unit).has(first));
     return joinRefusal(first, other ?? units[1]);
   }
 
@@ -333,6 +323,10 @@ export class PlacementRules {
     }
     return joinRefusal(settled[0], unit);
   }
+}
+
+function tiesOf(units: readonly Unit[], { facts }: Level): Ties {
+  return new Ties(units, (from, to) => isTied(from, to, facts.get(from.source) ?? []));
 }
 
 /** The sub-select's output columns that hold the key, as columns of its source. */

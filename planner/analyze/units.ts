@@ -10,6 +10,7 @@ import type { Colocation } from "../../shardmap/shard-map.ts";
 import type { KeyTerm, KeyTuple } from "../logical-plan.ts";
 import { equalityFamily, familyOfKey } from "./column-types.ts";
 import { combinations } from "./comparisons.ts";
+import { equalColumns } from "./equal-columns.ts";
 import type { Bounds, Column, Fact, PinValues, Source } from "./model.ts";
 
 export interface Unit {
@@ -48,20 +49,6 @@ export function tableUnit(source: Source, catalog: Catalog): Unit | undefined {
     key.push(column);
   }
   return { source, colocation, key };
-}
-
-/** Every column that facts make equal to this one, itself included. */
-export function equalColumns(column: Column, facts: readonly Fact[]): ReadonlySet<Column> {
-  const equal = new Set([column]);
-  for (let size = 0; size !== equal.size;) {
-    size = equal.size;
-    for (const fact of facts) {
-      if (fact.kind !== "columns") continue;
-      if (equal.has(fact.left)) equal.add(fact.right);
-      else if (equal.has(fact.right)) equal.add(fact.left);
-    }
-  }
-  return equal;
 }
 
 /**

@@ -6,8 +6,9 @@
 import type { Node } from "@pgsql/types";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import { familyOfType, TYPE_NAMES, typeOfColumn } from "../analyze/column-types.ts";
+import { equalColumns } from "../analyze/equal-columns.ts";
 import type { Column, Fact } from "../analyze/model.ts";
-import { equalColumns, type Unit } from "../analyze/units.ts";
+import type { Unit } from "../analyze/units.ts";
 import type { KeyTerm } from "../logical-plan.ts";
 import { columnNode } from "../make-nodes.ts";
 

@@ -2,11 +2,12 @@
  * Which joins a gather over copied tables may make. Any would be exact; refused are those
  * that meet rows of any two shards, since their cost grows with the product of the fleet:
  *
- *     FROM a JOIN b                sharded tables that no shard key ties, unless pins bound them
+ *     FROM a JOIN b                sharded tables that no shard key ties
  *     (SELECT ... b ... a.x ...)   b of another colocation than the row it is evaluated for
  *
- * What a sub-select has grouped, cut or made distinct is no longer a table's rows, so it may
- * be joined with anything. Sub-selects that refer to nothing around them are evaluated once.
+ * Neither is a table that is pinned, since it brings the rows of few keys, nor what a sub-select
+ * has grouped, cut or made distinct, since that is no longer a table's rows. Sub-selects that
+ * refer to nothing around them are evaluated once.
  */
 import type { Colocation } from "../../shardmap/shard-map.ts";
 import type { PlanContext } from "../plan-context.ts";
@@ -14,6 +15,7 @@ import type { RefusalDraft } from "../refusal.ts";
 import { joinRefusal } from "../analyze/join-refusals.ts";
 import type { Analysis, Level, OuterJoin, Source } from "../analyze/model.ts";
 import type { PlacementRules } from "../analyze/placement-rules.ts";
+import { Ties } from "../analyze/ties.ts";
 import { isTied, pinOf, tableUnit, type Unit } from "../analyze/units.ts";
 
 export class GatheredJoins {
@@ -42,8 +44,9 @@ export class GatheredJoins {
   }
 
   /**
-   * The units must all be tied to one, as for a scatter, but for two cases: pins bound what a
-   * unit brings, and a FULL JOIN ties its right side to its left where the right is whole in itself.
+   * The units must all be tied to one, as for a scatter, but for two cases: a pinned one brings
+   * the rows of few keys, whatever it meets, and so do those that are tied to it; and a FULL
+   * JOIN ties its right side to its left where the right is whole in itself.
    */
   #untied(level: Level): RefusalDraft | undefined {
     if (this.#rules.distributeJoins(level).kind === "byShard") return undefined;
@@ -61,40 +64,31 @@ export class GatheredJoins {
     level: Level,
     joins: readonly OuterJoin[],
   ): RefusalDraft | undefined {
-    const reached = units.map((unit) => this.#tiedTo(unit, units, level, joins));
-    const isWhole = units.some((root) => reached.every((others) => others.has(root)));
-    const pinned = units.filter((unit) => this.#isPinned(unit, level));
-    if (isWhole || reached.every((others) => pinned.some((unit) => others.has(unit))))
-      return undefined;
-    const [first] = units;
-    const other = units.find((_unit, index) => first !== undefined && !reached[index]?.has(first));
-    return joinRefusal(first, other ?? units[1]);
+    const isTiedTo = (from: Unit, to: Unit): boolean => this.#isTied(from, to, level, joins);
+    const ties = new Ties(units, isTiedTo);
+    const pinned = new Set(units.filter((unit) => this.#isPinned(unit, level)));
+    const unbound = units.filter((unit) => [...ties.ledToBy(unit)].every((to) => !pinned.has(to)));
+    const left = new Ties(unbound, isTiedTo);
+    if (unbound.length === 0 || left.roots().length > 0) return undefined;
+    const [first] = unbound;
+    const other = unbound.find((unit) => first !== undefined && !left.ledToBy(unit).has(first));
+    return joinRefusal(first, other ?? unbound[1]);
   }
 
-  /** The units that a row of this one can meet one shard of alone, itself included. */
-  #tiedTo(
-    unit: Unit,
-    units: readonly Unit[],
-    level: Level,
-    joins: readonly OuterJoin[],
-  ): ReadonlySet<Unit> {
-    const reached = new Set([unit]);
-    for (const from of reached) {
-      for (const to of units) {
-        if (reached.has(to)) continue;
-        const isTiedByOn = joins.some(
-          ({ type, left, right, on }) =>
-            type === "full" &&
-            right.includes(from.source) &&
-            left.includes(to.source) &&
-            isTied(from, to, on),
-        );
-        const facts = level.facts.get(from.source) ?? [];
-        if (isTiedByOn || isTied(from, to, facts) || this.#rules.isTiedInside(from, [from, to]))
-          reached.add(to);
-      }
-    }
-    return reached;
+  /** Whether a row of the one meets rows of one shard alone of the other. */
+  #isTied(from: Unit, to: Unit, level: Level, joins: readonly OuterJoin[]): boolean {
+    const facts = level.facts.get(from.source) ?? [];
+    return (
+      isTied(from, to, facts) ||
+      joins.some(
+        ({ type, left, right, on }) =>
+          type === "full" &&
+          right.includes(from.source) &&
+          left.includes(to.source) &&
+          isTied(from, to, on),
+      ) ||
+      this.#rules.isTiedInside(from, [from, to])
+    );
   }
 
   #isPinned(unit: Unit, level: Level): boolean {
@@ -102,12 +96,14 @@ export class GatheredJoins {
     return pinOf(unit, facts, this.#inferredTypes) !== undefined;
   }
 
-  /** A sub-select over one colocation that is evaluated for rows of another. */
+  /** A sub-select over one colocation that is evaluated for rows of another, and reads more of it than pins bound. */
   #correlation(inner: Level): RefusalDraft | undefined {
     if (!this.#rules.readsSharded(inner)) return undefined;
     const inside = [...subtree(inner)];
     const sources = new Set(inside.flatMap((level) => level.sources));
-    const tables = this.#tablesOf([...sources]);
+    const tables = inside.flatMap((level) =>
+      this.#tablesOf(level.sources).filter((unit) => !this.#isPinned(unit, level)),
+    );
     for (const { outerColumns } of inside) {
       for (const { source } of outerColumns) {
         if (sources.has(source)) continue;
