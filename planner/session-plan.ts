@@ -66,6 +66,9 @@ export interface SessionPlan {
         readonly arguments: TextPiece & { readonly count: number };
       }
     | { readonly kind: "deallocate"; readonly name: string | undefined }
+    | { readonly kind: "listen"; readonly channel: string }
+    /** Without a channel: all of them. */
+    | { readonly kind: "unlisten"; readonly channel: string | undefined }
     | { readonly kind: "discardAll" }
     | { readonly kind: "discardPlans" };
 }

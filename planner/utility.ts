@@ -46,6 +46,11 @@ export function planUtility(
         return sessionPlan(text, { kind: "discardAll" });
     }
   }
+  if ("NotifyStmt" in node) return notifyPlan(text, context);
+  if ("ListenStmt" in node)
+    return sessionPlan(text, { kind: "listen", channel: node.ListenStmt.conditionname ?? "" });
+  if ("UnlistenStmt" in node)
+    return sessionPlan(text, { kind: "unlisten", channel: node.UnlistenStmt.conditionname });
   refuseSessionBound(node);
   return undefined;
 }
@@ -55,17 +60,26 @@ function sessionPlan(sql: string, action: SessionPlan["action"]): SessionPlan {
 }
 
 function showPlan(sql: string, context: PlanContext): QueryPlan {
+  return { ...atCatalog(sql, context), access: "read", rule: "showSetting", returnsRows: true };
+}
+
+/** All clients listen to the catalog database, so that is where the transaction notifies. */
+function notifyPlan(sql: string, context: PlanContext): QueryPlan {
+  return { ...atCatalog(sql, context), access: "write", rule: "notify", returnsRows: false };
+}
+
+function atCatalog(
+  sql: string,
+  context: PlanContext,
+): Omit<QueryPlan, "access" | "rule" | "returnsRows"> {
   return {
     kind: "query",
-    access: "read",
-    rule: "showSetting",
     routing: { kind: "home", database: context.map.catalog, because: "session" },
     template: { sql, edits: [], arm: undefined },
     scatterTemplate: undefined,
     overflowGather: undefined,
     scatterRefusal: undefined,
     gather: { kind: "concat", limit: undefined },
-    returnsRows: true,
   };
 }
 
@@ -110,18 +124,6 @@ function location(of: number | undefined): number | undefined {
 
 /** What would leave something on a backend that the next client of the pool must not find, or cannot be split. */
 const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: string }> = new Map([
-  [
-    "DeclareCursorStmt",
-    {
-      command: "DECLARE CURSOR",
-      hint: "Read the rows in parts with the driver (a portal with a row limit).",
-    },
-  ],
-  ["FetchStmt", { command: "FETCH and MOVE" }],
-  ["ClosePortalStmt", { command: "CLOSE" }],
-  ["ListenStmt", { command: "LISTEN", hint: "Connect to a database directly for notifications." }],
-  ["UnlistenStmt", { command: "UNLISTEN" }],
-  ["NotifyStmt", { command: "NOTIFY", hint: "Connect to a database directly for notifications." }],
   [
     "DoStmt",
     { command: "DO", hint: "Its statements cannot be seen by the proxy: send them one by one." },

@@ -23,6 +23,7 @@ import type { Config } from "./config/config.ts";
 import { DeadlockDetector } from "./execution/deadlock-detector.ts";
 import { GlobalSequences } from "./execution/global-sequences.ts";
 import { InDoubt } from "./execution/in-doubt.ts";
+import { Notifications } from "./notifications/notifications.ts";
 import { LockHolders } from "./execution/lock-holders.ts";
 import { Recovery } from "./execution/recovery.ts";
 import { TwoPhaseCommit } from "./execution/two-phase-commit.ts";
@@ -76,13 +77,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       throw error;
     },
   );
-  const { listener, admin, sessions, topology, recovery, deadlocks, gauges } = parts;
+  const { listener, admin, sessions, topology, recovery, deadlocks, gauges, notifications } = parts;
   let closing: Promise<void> | undefined;
   const close = async () => {
     isDraining = true;
     sessions.end();
     await Promise.all([listener.close(), admin.close(), recovery.stop(), topology.stop()]);
     gauges.stop();
+    notifications.stop();
     await deadlocks.stop();
     await backends.close();
   };
@@ -98,6 +100,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       refuseLeavingRows(topology.current, map);
       const addresses = backendAddresses(map, embedded);
       await topology.replaceMap(map, () => backends.update(addresses));
+      notifications.look();
       metrics.set("colonnade_map_version", {}, map.version);
     },
     drain: async (ms) => {
@@ -146,6 +149,14 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
   const recovery = new Recovery({ inDoubt, twoPhase, backends, databases, log, metrics });
   const holders = new LockHolders();
   const deadlocks = new DeadlockDetector({ holders, backends, log, metrics });
+  const notifications = new Notifications({
+    catalog: () => {
+      const database = topology.current.map.catalog;
+      return { database, address: backends.address(database) };
+    },
+    log,
+    metrics,
+  });
   const plans = new PlanCache();
   const gauges = new SampledMetrics(
     {
@@ -164,6 +175,7 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
     twoPhase,
     holders,
     sequences: new GlobalSequences(),
+    notifications,
     planner: new StatementPlanner(plans),
     descriptions: new DescriptionCache(),
     environments,
@@ -185,10 +197,11 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
     await recovery.runOnce();
     recovery.start();
     deadlocks.start();
+    notifications.start();
     topology.startPolling();
     gauges.start();
     metrics.set("colonnade_map_version", {}, map.version);
-    return { listener, admin, sessions, topology, recovery, deadlocks, gauges };
+    return { listener, admin, sessions, topology, recovery, deadlocks, gauges, notifications };
   } catch (error) {
     await listener.close();
     throw error;

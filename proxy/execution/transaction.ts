@@ -63,6 +63,11 @@ export class Transaction {
     return [...this.#participants.values()];
   }
 
+  get wroteToCatalog(): boolean {
+    const participant = this.#participants.get(this.#catalog);
+    return participant !== undefined && participant.wrote !== "no";
+  }
+
   get modes(): TransactionModes {
     return this.#modes;
   }

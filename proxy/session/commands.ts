@@ -15,6 +15,7 @@ import { plainRequest } from "../execution/fragment-request.ts";
 import { runFragment } from "../execution/run-fragment.ts";
 import { UNKNOWN_SETTINGS } from "../execution/session-backends.ts";
 import { readEnvironment } from "./environment.ts";
+import type { Listening } from "./listening.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
 import { applySetting } from "./session-transaction.ts";
@@ -29,6 +30,7 @@ export type CommandPlan = TransactionPlan | SettingPlan | SessionPlan;
 export class Commands {
   readonly #runner: StatementRunner;
   readonly #settings: SessionSettings;
+  readonly #listening: Listening;
   readonly #prepared: PreparedStatements;
   readonly #responder: Responder;
   readonly #parts: SqlPreparedParts;
@@ -36,6 +38,7 @@ export class Commands {
   constructor(parts: {
     readonly runner: StatementRunner;
     readonly settings: SessionSettings;
+    readonly listening: Listening;
     readonly prepared: PreparedStatements;
     readonly responder: Responder;
     readonly planner: StatementPlanner;
@@ -43,6 +46,7 @@ export class Commands {
     this.#parts = parts;
     this.#runner = parts.runner;
     this.#settings = parts.settings;
+    this.#listening = parts.listening;
     this.#prepared = parts.prepared;
     this.#responder = parts.responder;
   }
@@ -188,6 +192,11 @@ export class Commands {
         if (action.name === undefined) this.#prepared.clear();
         else this.#prepared.deallocate(action.name);
         return action.name === undefined ? "DEALLOCATE ALL" : "DEALLOCATE";
+      case "listen":
+      case "unlisten":
+        await this.#runner.openTransaction(signal);
+        this.#runner.transaction.addListenAction(action);
+        return action.kind.toUpperCase();
       case "discardAll":
         if (this.#runner.transaction.current !== undefined) {
           throw new SqlError(
@@ -197,6 +206,7 @@ export class Commands {
         }
         this.#prepared.clear();
         this.#settings.resetAll();
+        this.#listening.unlistenAll();
         this.#runner.transaction.mayHaveChangedSettings = true;
         return "DISCARD ALL";
       case "discardPlans":

@@ -1,4 +1,5 @@
 /** What running a plan depends on, as far as the plan itself tells. */
+import type { DatabaseName } from "../../base/ids.ts";
 import type { InsertPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import type { PhysicalPlan } from "../../planner/physical-plan.ts";
 
@@ -11,6 +12,10 @@ export function routeOf({ pulls, gather }: PhysicalPlan): "single" | "scatter" |
 /** A view's query stands in the text that runs: the client is told the columns of its own text. */
 export function readsViews(plan: QueryPlan | InsertPlan): boolean {
   return plan.kind === "query" && plan.template.origin !== undefined;
+}
+
+export function writesIn({ access, fragments }: PhysicalPlan, database: DatabaseName): boolean {
+  return access === "write" && fragments.some((fragment) => fragment.database === database);
 }
 
 /** Ids that were drawn ahead are void after it. */

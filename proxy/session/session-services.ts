@@ -12,6 +12,7 @@ import type { GlobalSequences } from "../execution/global-sequences.ts";
 import type { InDoubt, InDoubtBackends } from "../execution/in-doubt.ts";
 import type { LockHolders } from "../execution/lock-holders.ts";
 import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";
+import type { Notifications } from "../notifications/notifications.ts";
 import type { DescriptionCache } from "./description-cache.ts";
 import type { EnvironmentCache } from "./environment.ts";
 import type { StatementPlanner } from "./statement-planner.ts";
@@ -35,6 +36,7 @@ export interface SessionServices {
   /** Where sessions that hold several backends are found by the deadlock detector. */
   readonly holders: LockHolders;
   readonly sequences: GlobalSequences;
+  readonly notifications: Notifications;
   readonly planner: StatementPlanner;
   readonly descriptions: DescriptionCache;
   readonly environments: EnvironmentCache;

@@ -12,6 +12,7 @@ import type { Catalog } from "../../shardmap/catalog.ts";
 import type { CommitKind, Transaction } from "../execution/transaction.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import type { Environment } from "./environment.ts";
+import type { ListenAction, Listening } from "./listening.ts";
 import type { SessionSettings } from "./settings.ts";
 
 export const NO_MODES: TransactionModes = {
@@ -31,6 +32,8 @@ interface OpenTransaction {
   /** Undefined until asked for, and after each SET. */
   environment: Environment | undefined;
   readonly pendingSettings: SettingPlan[];
+  /** LISTEN and UNLISTEN in order, done at its commit. */
+  readonly listenActions: ListenAction[];
   readonly savepoints: OpenSavepoint[];
   /** What a ROLLBACK TO undoes a part of, from the last BEGIN or savepoint on. */
   scope: Scope;
@@ -39,6 +42,7 @@ interface OpenTransaction {
 interface OpenSavepoint {
   readonly name: string;
   readonly settingsCount: number;
+  readonly listenCount: number;
   readonly environment: Environment | undefined;
   readonly scope: Scope;
 }
@@ -64,14 +68,22 @@ export interface Ended {
 export class SessionTransaction {
   readonly #open: (modes: TransactionModes) => Transaction;
   readonly #settings: SessionSettings;
+  readonly #listening: Listening;
   #current: OpenTransaction | undefined;
   #scope: Scope = { outer: undefined, isUndone: false };
   /** The client may have been told of settings that are others now. */
   mayHaveChangedSettings = false;
+  /** The catalog database was written to: by NOTIFY perhaps, or a trigger that notifies. */
+  mayHaveNotified = false;
 
-  constructor(open: (modes: TransactionModes) => Transaction, settings: SessionSettings) {
+  constructor(
+    open: (modes: TransactionModes) => Transaction,
+    settings: SessionSettings,
+    listening: Listening,
+  ) {
     this.#open = open;
     this.#settings = settings;
+    this.#listening = listening;
   }
 
   get current(): OpenTransaction | undefined {
@@ -115,6 +127,7 @@ export class SessionTransaction {
       catalog: undefined,
       environment: undefined,
       pendingSettings: [],
+      listenActions: [],
       savepoints: [],
       scope: this.#scope,
     };
@@ -149,6 +162,10 @@ export class SessionTransaction {
     this.mayHaveChangedSettings = true;
   }
 
+  addListenAction(action: ListenAction): void {
+    this.#current?.listenActions.push(action);
+  }
+
   async savepoint(name: string): Promise<void> {
     const open = this.#explicit("SAVEPOINT");
     if (open.savepoints.length >= SAVEPOINTS_PER_TRANSACTION_MAX) {
@@ -162,6 +179,7 @@ export class SessionTransaction {
     open.savepoints.push({
       name,
       settingsCount: open.pendingSettings.length,
+      listenCount: open.listenActions.length,
       environment,
       scope,
     });
@@ -183,6 +201,7 @@ export class SessionTransaction {
     const savepoint = open.savepoints[index];
     invariant(savepoint !== undefined, "the transaction has found the savepoint");
     this.#undoSettings(open, savepoint.settingsCount, savepoint.environment);
+    open.listenActions.length = savepoint.listenCount;
     open.savepoints.length = index + 1;
     undoScopes(open.scope, savepoint.scope);
     open.scope = { outer: savepoint.scope, isUndone: false };
@@ -209,9 +228,33 @@ export class SessionTransaction {
       await open.transaction.rollback();
       return { outcome: "ROLLBACK", commitKind: "none", changedCatalog: false };
     }
-    const commitKind = await open.transaction.commit(signal);
+    this.mayHaveNotified ||= open.transaction.wroteToCatalog;
+    const commitKind = await this.#commit(open, signal);
     for (const plan of open.pendingSettings) applySetting(this.#settings, plan);
     return { outcome: "COMMIT", commitKind, changedCatalog: open.changesCatalog };
+  }
+
+  /** The server listens before the commit: none that is notified after its answer is missed. */
+  async #commit(
+    { transaction, listenActions }: OpenTransaction,
+    signal: AbortSignal,
+  ): Promise<CommitKind> {
+    if (listenActions.length === 0) return transaction.commit(signal);
+    let channels: ReadonlySet<string>;
+    try {
+      channels = await this.#listening.prepare(listenActions, signal);
+    } catch (error) {
+      await transaction.rollback();
+      throw error;
+    }
+    try {
+      const commitKind = await transaction.commit(signal);
+      this.#listening.adopt(channels);
+      return commitKind;
+    } catch (error) {
+      this.#listening.abandon(channels);
+      throw error;
+    }
   }
 
   async rollback(): Promise<Ended> {

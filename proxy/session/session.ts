@@ -14,6 +14,7 @@ import { FRONTEND_TYPE } from "../protocol/message-type.ts";
 import type { Client } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { errorFields } from "./error-fields.ts";
+import { Listening } from "./listening.ts";
 import { ExtendedQuery } from "./extended-query.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
 import { Responder } from "./responder.ts";
@@ -27,6 +28,7 @@ export class Session {
   readonly #client: Client;
   readonly #services: SessionServices;
   readonly #responder: Responder;
+  readonly #listening: Listening;
   readonly #runner: StatementRunner;
   readonly #extended: ExtendedQuery;
   readonly #parts: QueryParts;
@@ -42,10 +44,17 @@ export class Session {
     this.#responder = new Responder(client);
     const settings = new SessionSettings(client.settings);
     const prepared = new PreparedStatements();
-    this.#runner = new StatementRunner(services, settings);
+    this.#listening = new Listening({
+      notifications: services.notifications,
+      client,
+      responder: this.#responder,
+      sendAway: (error) => this.#sendAway(error),
+    });
+    this.#runner = new StatementRunner(services, settings, this.#listening);
     const commands = new Commands({
       runner: this.#runner,
       settings,
+      listening: this.#listening,
       prepared,
       responder: this.#responder,
       planner: services.planner,
@@ -76,6 +85,7 @@ export class Session {
       this.#report(error, "FATAL");
     } finally {
       this.#client.gone.removeEventListener("abort", onGone);
+      this.#listening.end();
       await this.#runner.transaction.rollback().catch((error: unknown) => {
         this.#services.log.error(
           { err: error },
@@ -98,14 +108,10 @@ export class Session {
   /** The proxy is going away: an idle client at once, any other after its transaction. */
   close(): void {
     this.#isClosing = true;
-    if (this.isIdle) this.#sendAway();
+    if (this.isIdle) this.#sendAway(shutdown());
   }
 
-  #sendAway(): void {
-    const error = new SqlError(
-      "proxy_shutdown",
-      "terminating connection due to administrator command",
-    );
+  #sendAway(error: SqlError): void {
     this.#responder.error(errorFields(error, "FATAL"));
     this.#client.end();
   }
@@ -130,6 +136,7 @@ export class Session {
   async #serve(): Promise<void> {
     for (;;) {
       const frame = await this.#client.receive();
+      this.#listening.wake();
       if (frame === undefined || frame.type === FRONTEND_TYPE.terminate) return;
       if (this.#isSkipping && frame.type !== FRONTEND_TYPE.sync) continue;
       const { signal } = (this.#statement = new AbortController());
@@ -141,7 +148,7 @@ export class Session {
       } finally {
         this.#statement = undefined;
       }
-      if (this.#isClosing && this.isIdle) return this.#sendAway();
+      if (this.#isClosing && this.isIdle) return this.#sendAway(shutdown());
     }
   }
 
@@ -195,9 +202,21 @@ export class Session {
   }
 
   async #ready(signal: AbortSignal): Promise<void> {
-    if (this.#runner.transaction.current === undefined) this.#extended.forgetPortals();
+    if (this.#runner.transaction.current === undefined) {
+      this.#extended.forgetPortals();
+      await this.#tellNotifications();
+    }
     await this.#tellSettings(signal);
     this.#responder.readyForQuery(this.#runner.transaction.status);
+    if (this.#runner.transaction.current === undefined) this.#listening.rest();
+  }
+
+  /** Own ones are there before the answer is, as in PostgreSQL. */
+  async #tellNotifications(): Promise<void> {
+    const { transaction } = this.#runner;
+    const { mayHaveNotified } = transaction;
+    transaction.mayHaveNotified = false;
+    await this.#listening.flush(mayHaveNotified);
   }
 
   /**
@@ -245,6 +264,10 @@ export class Session {
     if (fields.C === "XX000") this.#services.log.error({ err: cause }, "internal error");
     this.#responder.error(fields);
   }
+}
+
+function shutdown(): SqlError {
+  return new SqlError("proxy_shutdown", "terminating connection due to administrator command");
 }
 
 /** Frames are cut rightly, so one whose inside is broken is an error as any other, as in PostgreSQL. */

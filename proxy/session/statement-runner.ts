@@ -30,7 +30,8 @@ import { runExplain } from "./explain-run.ts";
 import type { ExplainingSession } from "./explain-run.ts";
 import { runInsertQuery } from "./inserted-rows.ts";
 import type { InsertingSession } from "./inserted-rows.ts";
-import { readsViews, routeOf, setsSequence } from "./plan-traits.ts";
+import type { Listening } from "./listening.ts";
+import { readsViews, routeOf, setsSequence, writesIn } from "./plan-traits.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -55,7 +56,7 @@ export class StatementRunner {
   readonly #backends: SessionBackends;
   #portalCount = 0;
 
-  constructor(services: SessionServices, settings: SessionSettings) {
+  constructor(services: SessionServices, settings: SessionSettings, listening: Listening) {
     this.#services = services;
     this.#settings = settings;
     this.#backends = new SessionBackends(
@@ -65,8 +66,10 @@ export class StatementRunner {
       services.holders,
     );
     this.transaction = new SessionTransaction(
-      (modes) => new Transaction(this.#backends, services.twoPhase, modes),
+      (modes) =>
+        new Transaction(this.#backends, services.twoPhase, modes, services.topology().map.catalog),
       settings,
+      listening,
     );
     this.descriptions = new StatementDescriptions({
       services,
@@ -244,6 +247,7 @@ export class StatementRunner {
     const { metrics } = this.#services;
     const kind = plan.kind === "insert" ? "insert" : physical.access;
     metrics.increment("colonnade_statements_total", { kind, route });
+    this.transaction.mayHaveNotified ||= writesIn(physical, this.map.catalog);
     try {
       yield* executor.execute(
         { plan: physical, protocol: request.protocol, output, describe: request.describe },

@@ -142,7 +142,7 @@ export class Gathering {
   }
 
   begin(modes: TransactionModes = NO_MODES, session = this.session): Transaction {
-    return new Transaction(session, this.#twoPhase, modes);
+    return new Transaction(session, this.#twoPhase, modes, MAIN);
   }
 
   async run(plan: PhysicalPlan, options: RunOptions, session = this.session): Promise<Answer> {

@@ -50,7 +50,7 @@ function openProxy(target: TestPostgres = server, instance = Math.random().toStr
     backends,
     inDoubt,
     session,
-    begin: () => new Transaction(session, twoPhase, NO_MODES),
+    begin: () => new Transaction(session, twoPhase, NO_MODES, databaseName("none")),
     async [Symbol.asyncDispose]() {
       await backends.close();
     },

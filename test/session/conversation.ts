@@ -143,6 +143,9 @@ export function line({ type, body }: BackendMessage): string {
       return `ReadyForQuery ${body.toString("latin1")}`;
     case "S":
       return `ParameterStatus ${readCstrings(body).slice(0, 2).join("=")}`;
+    // Which process notified is no two servers' matter.
+    case "A":
+      return `NotificationResponse ${readCstrings(body.subarray(4)).slice(0, 2).join(" ")}`;
     case "E":
       return `ErrorResponse ${fieldsText(readFields(body))}`;
     case "N":

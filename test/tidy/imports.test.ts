@@ -11,6 +11,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "proxy/config": ["base"],
   "proxy/backend": ["base", "proxy/protocol"],
   "proxy/execution": ["base", "shardmap", "planner", "proxy/protocol", "proxy/backend"],
+  "proxy/notifications": ["base", "proxy/protocol", "proxy/backend"],
   "proxy/topology": ["base", "shardmap", "proxy/backend"],
   "proxy/session": [
     "base",
@@ -18,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "planner",
     "proxy/protocol",
     "proxy/execution",
+    "proxy/notifications",
     // What execution lends it for questions of its own, and whose errors it relays.
     "proxy/backend/backend-connection.ts",
   ],
