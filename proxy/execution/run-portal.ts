@@ -38,7 +38,8 @@ export async function* runPortal(
       writeFetch(connection, fetch, WRITER);
     }
   } finally {
-    if (answer.isSuspended && isInTransaction(connection)) {
+    // One that has given all its rows still holds the tables it read, and its name.
+    if (isInTransaction(connection)) {
       writeClose(connection, fetch, WRITER);
       await drainToReady(connection);
     }

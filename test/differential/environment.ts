@@ -1,4 +1,5 @@
 /** The servers of a differential run: one plain PostgreSQL database, and the map's three. */
+import { loadParser } from "../../planner/parse.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { startPostgres } from "../support/postgres.ts";
 import type { TestPostgres } from "../support/postgres.ts";
@@ -37,6 +38,8 @@ const CREATE_DATABASE: Readonly<Record<DefaultCollation, string>> = {
 };
 
 export async function startEnvironment(collation: DefaultCollation = "icu"): Promise<Environment> {
+  // Statements are counted by what their trees hold.
+  await loadParser();
   const stack = new AsyncDisposableStack();
   try {
     const first = stack.use(await startPostgres());

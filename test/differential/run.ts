@@ -1,5 +1,4 @@
 /** One seeded run: so many statements, whole tables compared every so often, and a report. */
-import { loadParser } from "../../planner/parse.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import { compareContents } from "./contents.ts";
 import type { Environment } from "./environment.ts";
@@ -49,7 +48,6 @@ export async function runDifferential(
   options: RunOptions,
 ): Promise<Report> {
   const { seed, statements, connectOther, differencesMax = 20 } = options;
-  await loadParser();
   const random = new Random(seed);
   const runner = new Runner(
     {

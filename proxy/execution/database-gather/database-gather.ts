@@ -10,13 +10,14 @@
  * It knows which backend holds the tables and nothing of why the planner wants them.
  */
 import { invariant } from "../../../base/invariant.ts";
+import { GATHER_BYTES_MAX } from "../../../base/limits.ts";
 import { SqlError } from "../../../base/sql-error.ts";
 import type { ColumnDescription } from "../../protocol/backend/row-description.ts";
 import type { DatabaseRows } from "../database-rows.ts";
 import { fragmentRequest } from "../execution-request.ts";
 import type { ExecutionRequest, ExecutorOptions } from "../execution-request.ts";
 import { Notices } from "../notices.ts";
-import type { ResultStream } from "../result-event.ts";
+import type { ResultEvent, ResultStream } from "../result-event.ts";
 import { runFragment } from "../run-fragment.ts";
 import { markWritten, Scatter } from "../scatter.ts";
 import type { ScatterEnd, ScatterFragment } from "../scatter.ts";
@@ -53,10 +54,12 @@ export async function* databaseGather(
   const notices = new Notices();
   const { catalog } = options;
   const block = await openGatherBlock(transaction, { access, backends, catalog, signal });
+  const later: ResultEvent[] = [];
   let tag: string | undefined;
   try {
     await fillTables(request, parts, block, notices);
-    for await (const event of finish(request, parts, block)) {
+    const finished = finish(request, parts, block);
+    for await (const event of isTakenLater(request) ? kept(finished, later) : finished) {
       yield* notices.take();
       if (event.kind === "complete") tag = event.tag;
       else yield event;
@@ -65,7 +68,34 @@ export async function* databaseGather(
     await block.close();
   }
   yield* notices.take();
+  yield* later;
   if (tag !== undefined) yield { kind: "complete", tag };
+}
+
+/** The client asks for some rows at a time, and may send other statements in between. */
+function isTakenLater({ protocol }: ExecutionRequest): boolean {
+  return protocol.kind === "extended" && protocol.fetch !== undefined;
+}
+
+/**
+ * Puts the rows into `later`, for when the tables are gone: they may have the names of the
+ * client's own, and a statement in between would read them instead.
+ */
+async function* kept(finished: ResultStream, later: ResultEvent[]): ResultStream {
+  let bytes = 0;
+  for await (const event of finished) {
+    if (event.kind !== "rows") {
+      yield event;
+      continue;
+    }
+    bytes += event.rows.bytes.length;
+    if (bytes > GATHER_BYTES_MAX)
+      throw new SqlError(
+        "portal_too_large",
+        `the rows of a suspended portal exceed ${GATHER_BYTES_MAX} bytes`,
+      );
+    later.push(event);
+  }
 }
 
 async function fillTables(

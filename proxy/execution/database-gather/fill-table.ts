@@ -55,7 +55,7 @@ export function pullProtocol({ gather }: BoundPull, client: FragmentProtocol): F
 
 /** Of a text that names this statement's own tables: a kept plan would be made anew each time. */
 export function oncePrepared(client: FragmentProtocol): FragmentProtocol {
-  return { ...extended(client), keepPrepared: false };
+  return { ...extended(client), keepPrepared: false, fetch: undefined };
 }
 
 /** The simple protocol knows no binary rows, and no pipelining. */
