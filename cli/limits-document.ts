@@ -17,6 +17,7 @@ const TOPICS: readonly (readonly [title: string, files: RegExp])[] = [
   [GATHERS, /^(?:gathering|numbers)/],
   ["Shard keys", /^(?:pinning|ranges)/],
   ["Writes", /^(?:writes|inserts|merge)/],
+  ["COPY", /^copies/],
   ["Row locks", /^locks/],
   ["Triggers, rules and defaults", /^effects/],
   ["Functions", /^functions/],
@@ -89,7 +90,9 @@ function titleOf(file: string): string {
 
 function section(title: string, errors: readonly (readonly RefusedCase[])[]): string {
   if (errors.length === 0) return "";
-  const entries = errors.map((cases) => simplest(cases)).toSorted((a, b) => byText(a.id, b.id));
+  const entries = errors
+    .map((cases) => simplest(cases.filter(({ file }) => titleOf(file) === title)))
+    .toSorted((a, b) => byText(a.id, b.id));
   return `## ${title}\n\n${entries.map(entry).join("\n")}`;
 }
 

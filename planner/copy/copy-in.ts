@@ -18,7 +18,7 @@ import { refuse } from "../refusal.ts";
 import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
 import { copyOptions, type ColumnChoice, type CopyOptions } from "./copy-options.ts";
-import type { CopiedColumn, CopyInPlan, CopyKey } from "./copy-plan.ts";
+import type { CopiedColumn, CopyDataFormat, CopyInPlan, CopyKey } from "./copy-plan.ts";
 
 export function planCopyIn(
   statement: ParsedStatement,
@@ -104,7 +104,8 @@ class RowsCopy {
     );
     const target = { kind: "everyDatabase" } as const;
     if (generated.length === 0) return relayed(this.#statement, this.#table, target, this.#context);
-    return this.#plan("copyToEveryDatabase", target, copyOptions(this.#copy), generated, relation);
+    const options = copyOptions(this.#copy);
+    return this.#plan("copyToEveryDatabase", target, options, generated, relation);
   }
 
   intoPlacements(): CopyInPlan {
@@ -184,6 +185,7 @@ class RowsCopy {
     relation: CatalogRelation,
   ): CopyInPlan {
     const columns = this.#given.map(({ name }) => name);
+    if (generated.length > 0) checkReadAsWritten(this.#copy, options.format);
     return {
       kind: "copyIn",
       access: "write",
@@ -210,6 +212,25 @@ class RowsCopy {
       },
     };
   }
+}
+
+/** What a number or a UUID may be written with. */
+const GENERATED = /^[-0-9a-f]+$/;
+
+/** Generated values are written as they are: none of them may be NULL's text, a quote or an escape. */
+function checkReadAsWritten(copy: CopyStmt, format: CopyDataFormat): void {
+  if (format.kind === "text" && GENERATED.test(format.nullText)) refuseOption("null", copy);
+  if (format.kind !== "csv") return;
+  if (GENERATED.test(format.quote)) refuseOption("quote", copy);
+  if (GENERATED.test(format.escape)) refuseOption("escape", copy);
+}
+
+function refuseOption(option: string, { relation }: CopyStmt): never {
+  return refuse(
+    "copy_option_not_supported",
+    `COPY option "${option}" could stand for a value that the proxy fills in`,
+    { location: relation?.location, hint: "Give the option another value, or list all columns." },
+  );
 }
 
 /** Read by the proxy, or checked to be what holds anyway. */

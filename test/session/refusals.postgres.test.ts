@@ -4,12 +4,12 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { ERRORS } from "../../base/sql-error.ts";
-import type { ErrorDefinition, ErrorId } from "../../base/sql-error.ts";
+import type { ErrorId } from "../../base/sql-error.ts";
 import { ConnectionLost, RawClient, ServerError } from "../support/raw-client.ts";
-import { cancelFrame, readFields } from "../support/raw-frames.ts";
+import { cancelFrame } from "../support/raw-frames.ts";
 import { bind, execute, parse, query, sync } from "./conversation.ts";
 import type { Script } from "./conversation.ts";
+import { errorsOf, expectRefused } from "./refusing.ts";
 import { startServers } from "./servers.ts";
 import type { Servers } from "./servers.ts";
 
@@ -29,28 +29,6 @@ afterAll(async () => {
   await servers[Symbol.asyncDispose]();
 });
 beforeEach(() => servers.reset());
-
-type Fields = Readonly<Record<string, string>>;
-
-/** All errors that the client is told of. */
-async function errorsOf(client: RawClient, script: Script): Promise<readonly Fields[]> {
-  const said = script.flat();
-  client.write(Buffer.concat(said.map(({ bytes }) => bytes)));
-  const errors: Fields[] = [];
-  for (const { isAnswered } of said) {
-    if (!isAnswered) continue;
-    const { messages } = await client.untilReady();
-    errors.push(...messages.filter(({ type }) => type === "E").map(({ body }) => readFields(body)));
-  }
-  return errors;
-}
-
-function expectRefused(errors: readonly Fields[], id: ErrorId, severity = "ERROR"): void {
-  const { sqlstate, hint }: ErrorDefinition = ERRORS[id];
-  expect(errors.map(({ S, R, C, H }) => ({ S, R, C, H }))).toEqual([
-    { S: severity, R: id, C: sqlstate, H: hint },
-  ]);
-}
 
 const SCRIPTS: readonly (readonly [ErrorId, string, Script])[] = [
   [

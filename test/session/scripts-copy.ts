@@ -1,44 +1,10 @@
 /** COPY in both directions, put to PostgreSQL and to the proxy: formats, options, ends and errors. */
-import { cstring } from "../support/raw-frames.ts";
 import type { Case } from "./comparing.ts";
 import { bind, describe, execute, parse, query, raw, sync } from "./conversation.ts";
-import type { Said } from "./conversation.ts";
-
-const data = (text: string | Buffer): Said => raw("d", Buffer.from(text));
-const done = (): Said => raw("c");
-const fail = (reason: string): Said => raw("f", cstring(reason));
-
-/** The statement, its data cut into pieces of some bytes, and its end. */
-function copy(sql: string, text: string | Buffer, pieceBytes = 7): readonly Said[] {
-  const bytes = Buffer.from(text);
-  const pieces: Said[] = [];
-  for (let at = 0; at < bytes.length; at += pieceBytes)
-    pieces.push(data(bytes.subarray(at, at + pieceBytes)));
-  return [query(sql), ...pieces, done()];
-}
+import { BINARY_END, BINARY_HEADER, binaryRow, copy, data, done, fail, int8 } from "./copying.ts";
 
 const ALL = query("SELECT id, name, balance FROM accounts ORDER BY id");
 const THINGS = query("SELECT id, word, letters, list FROM things ORDER BY id");
-
-function binaryRow(...fields: readonly (Buffer | null)[]): Buffer {
-  const count = Buffer.alloc(2);
-  count.writeInt16BE(fields.length);
-  const parts = fields.flatMap((field) => {
-    const length = Buffer.alloc(4);
-    length.writeInt32BE(field === null ? -1 : field.length);
-    return field === null ? [length] : [length, field];
-  });
-  return Buffer.concat([count, ...parts]);
-}
-
-function int8(value: bigint): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigInt64BE(value);
-  return bytes;
-}
-
-const BINARY_HEADER = Buffer.concat([Buffer.from("PGCOPY\n\xff\r\n\0", "latin1"), Buffer.alloc(8)]);
-const BINARY_END = Buffer.from([0xff, 0xff]);
 
 const BINARY = Buffer.concat([
   BINARY_HEADER,
