@@ -89,7 +89,7 @@ function queryTree(plan: QueryPlan): Tree {
   if (plan.scatterTemplate !== undefined)
     children.push(leaf(`sql of several placements: ${plan.scatterTemplate.sql}`));
   if (overflowGather !== undefined)
-    children.push(databaseGatherTree("where that is not able to, gather", overflowGather));
+    children.push(databaseGatherTree("or, where that is too much, gather", overflowGather));
   return { label: `query ${plan.rule} (${plan.access})`, children };
 }
 
@@ -153,7 +153,8 @@ function transactionLabel({ action }: TransactionPlan): string {
 function physicalTree(plan: PhysicalPlan): Tree {
   const { fragments, access, mapVersion } = plan;
   const placements = fragments.flatMap(({ placementIds }) => placementIds).length;
-  const count = placements === 1 ? "one placement" : `${placements} placements`;
+  const places = placements === 1 ? "one placement" : `${placements} placements`;
+  const count = plan.pulls.length === 0 ? places : "the catalog database, over copies";
   const leaves = fragments.map(({ placementIds, rendered, rowIndexes }) => {
     const rows = rowIndexes === undefined ? "" : ` rows ${rowIndexes.join(", ")}`;
     return leaf(`fragment ${placementIds.join(", ")}${rows}: ${rendered.sql}`);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { explainJson, explainLogical, explainPhysical } from "../../planner/explain.ts";
-import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import { loadParser } from "../../planner/parse.ts";
 import { bindPlan } from "../../planner/physical-plan.ts";
 import { planStatement } from "../../planner/plan.ts";
@@ -20,7 +20,53 @@ test("a scatter with its gather", () => {
       "query scatter (read)",
       "├── route allShards users (no shard key in predicate)",
       "├── gather merge by 1 desc limit 10",
-      "└── sql SELECT id FROM orders ORDER BY id DESC LIMIT 10",
+      "├── sql SELECT id FROM orders ORDER BY id DESC LIMIT 10",
+      "└── or, where that is too much, gather in the catalog database over rows",
+      "    ├── copy into colonnade_rows (c1)",
+      "    │   ├── route allShards users (no shard key in predicate)",
+      "    │   └── sql SELECT id FROM orders ORDER BY 1 DESC LIMIT 10",
+      "    └── finish SELECT c1 FROM pg_temp.colonnade_rows ORDER BY c1 DESC LIMIT 10",
+    ].join("\n"),
+  );
+});
+
+test("a gather over copies, with where they come from and what runs over them", () => {
+  const sql =
+    "SELECT u.id, u.name, count(DISTINCT note) FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id IN (1, 5) GROUP BY u.id, ROLLUP (o.note)";
+  const finish = sql
+    .replace("users u", '"pg_temp"."users" u')
+    .replace("orders o", '"pg_temp"."orders" o');
+  const gathered = plan(sql) as QueryPlan;
+  const users = "SELECT id, name FROM public.users WHERE id IN (1, 5)";
+  const orders = "SELECT user_id, id, note FROM public.orders WHERE user_id IN (1, 5)";
+  expect(explainLogical(gathered)).toBe(
+    [
+      "query pinByShardKey (read)",
+      "├── route shardKeys users (1) (5)",
+      "├── gather in the catalog database over tables",
+      "│   ├── copy into users (id, name) with primary key (id)",
+      "│   │   ├── route shardKeys users (1) (5)",
+      `│   │   └── sql ${users}`,
+      "│   ├── copy into orders (user_id, id, note)",
+      "│   │   ├── route shardKeys users (1) (5)",
+      `│   │   └── sql ${orders}`,
+      `│   └── finish ${finish}`,
+      `└── sql ${sql}`,
+    ].join("\n"),
+  );
+  expect(explainPhysical(bindPlan(gathered, [], context.map, []))).toBe(
+    [
+      "read on the catalog database, over copies (map version 12)",
+      "├── copy into users (id, name) with primary key (id)",
+      `│   ├── fragment users0.public: ${users}`,
+      `│   ├── fragment users1.public: ${users}`,
+      "│   └── gather concat",
+      "├── copy into orders (user_id, id, note)",
+      `│   ├── fragment users0.public: ${orders}`,
+      `│   ├── fragment users1.public: ${orders}`,
+      "│   └── gather concat",
+      `├── fragment main.public: ${finish}`,
+      "└── gather passThrough",
     ].join("\n"),
   );
 });
