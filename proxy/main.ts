@@ -149,14 +149,7 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
   const recovery = new Recovery({ inDoubt, twoPhase, backends, databases, log, metrics });
   const holders = new LockHolders();
   const deadlocks = new DeadlockDetector({ holders, backends, log, metrics });
-  const notifications = new Notifications({
-    catalog: () => {
-      const database = topology.current.map.catalog;
-      return { database, address: backends.address(database) };
-    },
-    log,
-    metrics,
-  });
+  const notifications = openNotifications(options, backends, topology);
   const plans = new PlanCache();
   const gauges = new SampledMetrics(
     {
@@ -206,6 +199,19 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
     await listener.close();
     throw error;
   }
+}
+
+/** Nothing is opened before a client listens. */
+function openNotifications(
+  { log, metrics }: ProxyOptions,
+  backends: Backends,
+  topology: LiveTopology,
+): Notifications {
+  const catalog = () => {
+    const database = topology.current.map.catalog;
+    return { database, address: backends.address(database) };
+  };
+  return new Notifications({ catalog, log, metrics });
 }
 
 async function openListener(
