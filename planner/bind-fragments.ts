@@ -27,6 +27,7 @@ import {
   renderTemplate,
   type RenderedSql,
   type Shift,
+  type ShownSchema,
   type SqlTemplate,
 } from "./sql-template.ts";
 import type { UnionArm } from "./union-arm.ts";
@@ -65,14 +66,39 @@ export function fragmentAt(
   { database, placement }: Place,
   template: SqlTemplate,
   limit: bigint | undefined,
-  { canonicalSchema }: ShardMap,
+  map: ShardMap,
 ): Fragment {
+  const { canonicalSchema } = map;
+  const rendered = renderTemplate(template, { placement, canonicalSchema, limit });
   return {
     database,
     placementIds: [placement?.id ?? `${database}.${canonicalSchema}`],
-    rendered: renderTemplate(template, { placement, canonicalSchema, limit }),
+    rendered:
+      placement === undefined ? { ...rendered, schemas: schemasIn(database, map) } : rendered,
     rowIndexes: undefined,
   };
+}
+
+const SCHEMAS = new WeakMap<ShardMap, ReadonlyMap<DatabaseName, readonly ShownSchema[]>>();
+
+/** Foreign keys of any placement may stop a write to the database's reference tables: its schemas are shown as the client's. */
+function schemasIn(database: DatabaseName, map: ShardMap): readonly ShownSchema[] {
+  let byDatabase = SCHEMAS.get(map);
+  if (byDatabase === undefined) {
+    const placements = [...map.colocations.values()].flatMap((each) => each.placements);
+    const moved = placements.filter(({ schema }) => schema !== map.canonicalSchema);
+    byDatabase = new Map(
+      [...Map.groupBy(moved, (placement) => placement.database)].map(([name, found]) => [
+        name,
+        [...new Set(found.map(({ schema }) => schema))].map((own) => ({
+          own,
+          shown: map.canonicalSchema,
+        })),
+      ]),
+    );
+    SCHEMAS.set(map, byDatabase);
+  }
+  return byDatabase.get(database) ?? [];
 }
 
 /** What stands behind the last arm; undefined where arms cannot be one answer. */

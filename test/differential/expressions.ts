@@ -171,9 +171,11 @@ export function scalar(
 ): string {
   const { random } = writing;
   const columns = scope.filter((column) => column.type === type);
-  const leaf =
-    columns.length > 0 && random.chance(80) ? random.pick(columns).sql : castable(writing, type);
-  if (depth === 0 || random.chance(30)) return leaf;
+  const isColumn = columns.length > 0 && random.chance(80);
+  const leaf = isColumn ? random.pick(columns).sql : castable(writing, type);
+  // Of what is folded to a constant, a portal tells the typmod that is left, a statement the one before.
+  const isFolded = !isColumn && type.includes("(");
+  if (isFolded || depth === 0 || random.chance(30)) return leaf;
   const other = (): string => scalar(writing, scope, type, depth - 1);
   if (random.chance(25)) {
     return random.pick([

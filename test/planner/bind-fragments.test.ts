@@ -1,11 +1,13 @@
 /** Texts over several placements of one database: their bounds, and where positions in them lie. */
 import { beforeAll, expect, test } from "vitest";
+import { databaseName } from "../../base/ids.ts";
 import { UNION_ARMS_MAX, UNION_TEXT_LENGTH_MAX } from "../../base/limits.ts";
 import { bindFragments, type Place } from "../../planner/bind-fragments.ts";
 import type { StreamedGather } from "../../planner/logical-plan.ts";
 import { loadParser, parseSql } from "../../planner/parse.ts";
 import type { Fragment } from "../../planner/physical-plan.ts";
 import { originalPosition, type SqlTemplate } from "../../planner/sql-template.ts";
+import { parseShardMap } from "../../shardmap/schema.ts";
 import { placement, sampleMap } from "./union-places.ts";
 
 beforeAll(loadParser);
@@ -96,3 +98,31 @@ test.each([{ kind: "asWritten" }, { kind: "byName", columns: ["id"] }] as const)
     ]);
   },
 );
+
+test("an error of a database as a whole shows the schemas of its placements as the client's", () => {
+  const parsed = parseShardMap(
+    `version: 1
+catalog: main
+databases: { main: { primary: "postgres://a@m/a" }, east: { primary: "postgres://a@e/a" } }
+colocations:
+  users:
+    shard_key: bigint
+    function: hash
+    logical_shards: 2
+    tables: { users: id }
+    placements:
+      - { shards: 0, database: east }
+      - { shards: 1, database: east, schema: shard_b }
+`,
+    "map.yaml",
+  );
+  if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
+  const { map } = parsed;
+  const [east, main] = bindFragments(
+    ["east", "main"].map((name) => ({ database: databaseName(name), placement: undefined })),
+    { access: "write", template: TEMPLATE, gather: { kind: "passThrough" }, limit: undefined },
+    map,
+  );
+  expect(east?.rendered.schemas).toEqual([{ own: "shard_b", shown: "public" }]);
+  expect(main?.rendered.schemas).toEqual([]);
+});

@@ -299,3 +299,40 @@ SELECT id FROM users ORDER BY id LIMIT 0
 -- Every column of the row is the server's own, the shard key too.
 -- expect: equal
 INSERT INTO tickets DEFAULT VALUES
+
+-- A foreign key of another schema's placement stops it: the error names the client's schema.
+-- expect: equal
+INSERT INTO countries (code, label) SELECT 'Q' || n, 'of one user' FROM generate_series(100, 119) AS n
+
+-- expect: equal
+INSERT INTO users (id, country) VALUES (100, 'Q100'), (101, 'Q101'), (102, 'Q102'), (103, 'Q103'), (104, 'Q104'), (105, 'Q105'), (106, 'Q106'), (107, 'Q107'), (108, 'Q108'), (109, 'Q109')
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q100'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q101'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q102'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q103'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q104'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q105'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q106'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q107'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q108'
+
+-- expect: equal
+DELETE FROM countries WHERE code = 'Q109'
