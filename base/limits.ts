@@ -106,6 +106,9 @@ export const BACKEND_CONNECT_TIMEOUT_MS = 10_000;
 /** Plans kept per process; about 4 kB each. */
 export const PLAN_CACHE_ENTRIES_MAX = 5_000;
 
+/** Plans kept for one session that has temporary tables, and shares none with others. */
+export const OWN_PLANS_MAX = 100;
+
 /** Contexts (search_path, parameter types, user) one text keeps plans for; the newest stay. */
 export const PLAN_CACHE_VARIANTS_MAX = 8;
 
@@ -158,10 +161,10 @@ export const IDENTIFIER_BYTES_MAX = 63;
 export const SEQUENCE_BLOCK_SIZE = 32;
 
 /** Age of a prepared transaction of ours before a recovery pass may decide it: its own proxy would have done so. */
-export const IN_DOUBT_AGE_MS = 3_000;
+export const IN_DOUBT_AGE_MS = 2_500;
 
-/** How often the recovery of in-doubt transactions looks at every database. */
-export const RECOVERY_INTERVAL_MS = 2_000;
+/** How often the recovery of in-doubt transactions looks at every database: with IN_DOUBT_AGE_MS, what a dead proxy left is decided within 5 s. */
+export const RECOVERY_INTERVAL_MS = 1_000;
 
 /** How long recovery waits for a coordinator that is committing just now, before it tries again in its next pass. */
 export const IN_DOUBT_LOCK_TIMEOUT_MS = 1_000;
@@ -279,6 +282,9 @@ export const PORTAL_ROWS_AT_ONCE = 500;
 
 /** Those rows are held until they are taken. */
 export const PORTAL_ROWS_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Rows that all cursors of a client keep in the proxy: to scroll through, or past their transaction. */
+export const CURSOR_ROWS_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Rows of a COPY that make one batch for a placement: large enough that its round trip costs little. */
 export const COPY_BATCH_BYTES = 1024 * 1024;

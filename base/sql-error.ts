@@ -215,9 +215,9 @@ export const ERRORS = {
     sqlstate: "42P01",
     when: "A schema change names a table that is not in the catalog.",
   },
-  temporary_table_not_supported: {
+  temporary_object_not_supported: {
     sqlstate: "0A000",
-    when: "A statement makes a temporary table, or another object in pg_temp.",
+    when: "A statement makes something in pg_temp other than a table, view or sequence, or ties a temporary table to a table of the shard map.",
   },
   foreign_key_not_supported: {
     sqlstate: "0A000",
@@ -438,9 +438,33 @@ export const ERRORS = {
   },
   portal_not_runnable: {
     sqlstate: "55000",
-    when: "A portal that has run to its end is executed again.",
+    when: "A portal that has run to its end, or a cursor that has failed, is executed again.",
   },
-  portal_exists: { sqlstate: "42P03", when: "A Bind message names a portal that is open." },
+  portal_exists: {
+    sqlstate: "42P03",
+    when: "A Bind message or DECLARE names a portal or cursor that is open.",
+  },
+  cursor_unknown: { sqlstate: "34000", when: "A statement names a cursor that is not there." },
+  cursor_forward_only: {
+    sqlstate: "55000",
+    when: "A cursor over several placements that was not declared with SCROLL is to go back.",
+    hint: "Declare it with SCROLL option to enable backward scan.",
+  },
+  cursor_format_fixed: {
+    sqlstate: "0A000",
+    when: "Rows of one cursor over several placements are fetched in text and in binary format, or were read in one before they are asked for in the other.",
+    hint: "Fetch all rows of the cursor in one format; DECLARE with the same (BINARY, in the simple protocol).",
+  },
+  cursor_rows_too_large: {
+    sqlstate: "53200",
+    when: "The rows that a client's cursors keep in the proxy (SCROLL, WITH HOLD, and row locks or gathered rows of several placements) exceed their limit.",
+    hint: "Declare the cursor with NO SCROLL and WITHOUT HOLD, or read fewer rows.",
+  },
+  cursor_not_supported: {
+    sqlstate: "0A000",
+    when: "A statement of a kind that cursors of the proxy do not have: FETCH from a portal of Bind, WHERE CURRENT OF one.",
+    hint: "Declare a cursor with DECLARE.",
+  },
   portal_unknown: { sqlstate: "34000", when: "A message names a portal that is not there." },
   settings_too_long: {
     sqlstate: "54000",
@@ -522,7 +546,7 @@ export const ERRORS = {
   },
   current_of_not_supported: {
     sqlstate: "0A000",
-    when: "WHERE CURRENT OF a cursor over sharded tables.",
+    when: "WHERE CURRENT OF a cursor that reads several placements, or of a reference table.",
     hint: "Name the row by its primary key.",
   },
   server_state_scattered: {

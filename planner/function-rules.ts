@@ -1,6 +1,8 @@
 /** Whether the functions a statement calls may run where the statement's tables put it. */
+import type { FuncCall, Node } from "@pgsql/types";
 import type { Analysis } from "./analyze/model.ts";
-import type { FunctionEffect, FunctionUse } from "./functions.ts";
+import { nameParts, walkNodes } from "./ast.ts";
+import { functionUse, type FunctionEffect, type FunctionUse } from "./functions.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 import type { Home } from "./table-mix.ts";
@@ -37,6 +39,7 @@ function checkFunction(
         { location },
       );
     case "catalogState":
+    case "sessionLock":
       if (isCatalog) return;
       return refuse(
         "catalog_state_function",
@@ -55,6 +58,23 @@ function checkFunction(
   }
 }
 
+/** Of a query whose rows are kept in the catalog database: it leaves nothing in the session, and reads no table unseen. */
+export function checkStoredFunctions(query: Node, context: PlanContext): void {
+  walkNodes(query, ({ kind, body }) => {
+    if (kind !== "FuncCall") return true;
+    const { funcname, location }: FuncCall = body;
+    const { name, effect } = functionUse(nameParts(funcname), location, context);
+    const isState = effect === "sessionState" || effect === "sessionLock";
+    if (isState || (effect === "readsTables" && context.map.tables.size > 0)) {
+      refuse("stored_expression_not_supported", `stored query cannot call function ${name}`, {
+        location,
+        detail: "It would see the rows and the state of one database only.",
+      });
+    }
+    return true;
+  });
+}
+
 /** What gives an application the same without the session's state, where there is such a thing. */
 function sessionStateHint(name: string): string | undefined {
   if (name === "currval" || name === "lastval") {
@@ -62,11 +82,6 @@ function sessionStateHint(name: string): string | undefined {
   }
   if (name === "set_config") return "Use the statement SET or SET LOCAL.";
   if (name === "setseed") return "Draw the random values in the application.";
-  if (name.includes("advisory_unlock"))
-    return "A transaction-level lock ends with its transaction.";
-  if (name.includes("advisory_lock")) {
-    return `Use a transaction-level lock: ${name.replace("advisory_lock", "advisory_xact_lock")}.`;
-  }
   return undefined;
 }
 
@@ -79,6 +94,6 @@ export function mayWrite(analysis: Analysis): boolean {
   return (
     analysis.locksRows ||
     analysis.tables.some(({ isWritten }) => isWritten) ||
-    hasEffect(analysis, "writes", "catalogState")
+    hasEffect(analysis, "writes", "catalogState", "sessionLock")
   );
 }

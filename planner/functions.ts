@@ -17,6 +17,8 @@ export type FunctionEffect =
   | "writes"
   /** The catalog database's own state: sequences, transaction-level advisory locks, large objects. */
   | "catalogState"
+  /** Takes or frees session-level advisory locks, in the catalog database: the session gets a backend of its own. */
+  | "sessionLock"
   /** The session's own state, which a pooled backend does not keep. */
   | "sessionState"
   /** Reads tables that its text names, or that only its body knows. */
@@ -35,6 +37,15 @@ const SESSION_STATE: ReadonlySet<string> = new Set([
   "pg_cursor",
   "pg_my_temp_schema",
   "pg_export_snapshot",
+  "dblink_connect",
+  "dblink_connect_u",
+  "dblink_disconnect",
+  "dblink_open",
+  "dblink_fetch",
+  "dblink_close",
+]);
+
+const SESSION_LOCKS: ReadonlySet<string> = new Set([
   "pg_advisory_lock",
   "pg_advisory_lock_shared",
   "pg_try_advisory_lock",
@@ -42,12 +53,6 @@ const SESSION_STATE: ReadonlySet<string> = new Set([
   "pg_advisory_unlock",
   "pg_advisory_unlock_shared",
   "pg_advisory_unlock_all",
-  "dblink_connect",
-  "dblink_connect_u",
-  "dblink_disconnect",
-  "dblink_open",
-  "dblink_fetch",
-  "dblink_close",
 ]);
 
 const READS_TABLES: ReadonlySet<string> = new Set([
@@ -215,7 +220,7 @@ export function mayReachTables(
   context: PlanContext,
   seen: ReadonlySet<string> = new Set(),
 ): boolean {
-  if (SESSION_STATE.has(name) || READS_TABLES.has(name)) return true;
+  if (SESSION_STATE.has(name) || SESSION_LOCKS.has(name) || READS_TABLES.has(name)) return true;
   if (seen.has(name)) return false;
   const deeper = new Set([...seen, name]);
   return (context.catalog.functions.get(name) ?? []).some((overload) => {
@@ -238,6 +243,7 @@ export function storedCallEffect(name: string, { catalog }: PlanContext): Functi
 
 function builtInEffect(name: string, overloads: readonly CatalogFunction[]): FunctionEffect {
   if (SESSION_STATE.has(name)) return "sessionState";
+  if (SESSION_LOCKS.has(name)) return "sessionLock";
   if (READS_TABLES.has(name)) return "readsTables";
   if (CATALOG_STATE.has(name) || name.startsWith("lo_")) return "catalogState";
   if (VOLATILE.has(name)) return "volatile";
@@ -257,6 +263,7 @@ const STRENGTH: readonly FunctionEffect[] = [
   "writes",
   "serverState",
   "catalogState",
+  "sessionLock",
   "readsTables",
   "sessionState",
 ];

@@ -9,6 +9,7 @@ import type { KeyColumn } from "../shardmap/key-assignment.ts";
 import type { Colocation, MapTable } from "../shardmap/shard-map.ts";
 import type { ExplainFormat } from "./explain/explain-node.ts";
 import type { CopyInPlan, CopyOutPlan } from "./copy/copy-plan.ts";
+import type { CursorPlan } from "./cursor-plan.ts";
 import type { Refusal } from "./refusal.ts";
 import type { SessionPlan, SettingPlan, TransactionPlan } from "./session-plan.ts";
 import type { SqlTemplate } from "./sql-template.ts";
@@ -23,6 +24,7 @@ export type LogicalPlan =
   | ExplainPlan
   | CopyInPlan
   | CopyOutPlan
+  | CursorPlan
   | DdlPlan
   | TransactionPlan
   | SettingPlan
@@ -113,7 +115,9 @@ export type HomeReason =
   | "group"
   | "no table"
   | "sequence"
-  | "session";
+  | "session"
+  /** Takes or frees session-level advisory locks: the backend stays with the session while it holds one. */
+  | "advisory lock";
 export type ScatterReason =
   | "no shard key in predicate"
   | "shard key compared with a value that cannot be proven"
@@ -380,6 +384,8 @@ export interface DdlPlan {
   readonly steps: readonly { readonly database: DatabaseName; readonly sql: string }[];
   /** Tables, types or functions may differ afterwards: the catalog is loaded again at commit. */
   readonly changesCatalog: boolean;
+  /** About the session's temporary relations, which are on its own backend. */
+  readonly isTemporary: boolean;
 }
 
 export type TransactionBlock =

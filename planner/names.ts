@@ -2,9 +2,11 @@
  * What a table name means: PostgreSQL's search through the search_path, then the shard
  * map. WITH names are found before this is asked (analyze/), since they hide tables.
  *
- * Temporary tables are unknown here: the session keeps statements about them to itself.
+ * The temporary tables of a session are tables of the catalog database alone, whose schema
+ * stands in a catalog of the session's own and is searched first.
  */
 import type { RangeVar } from "@pgsql/types";
+import { TEMPORARY_SCHEMA } from "../shardmap/catalog.ts";
 import type { CatalogRelation } from "../shardmap/catalog.ts";
 import type { MapTable } from "../shardmap/shard-map.ts";
 import type { PlanContext } from "./plan-context.ts";
@@ -71,13 +73,28 @@ export function findRelation(
     : relationOf(schemaname, relname, context);
 }
 
+/** Where unqualified names of relations are looked for: as functions are, but a session's own come first. */
+export function relationSchemas(context: PlanContext): readonly string[] {
+  const searched = searchedSchemas(context);
+  const isNamed = searched.some((schema) => schema === TEMPORARY_SCHEMA);
+  return isNamed || !hasTemporary(context) ? searched : [TEMPORARY_SCHEMA, ...searched];
+}
+
+export function hasTemporary({ catalog }: PlanContext): boolean {
+  return catalog.relations.has(TEMPORARY_SCHEMA);
+}
+
+export function isTemporary({ schema }: CatalogRelation): boolean {
+  return schema === TEMPORARY_SCHEMA;
+}
+
 /** The schemas searched for unqualified names, in order; pg_catalog comes before them, unlisted. */
 export function searchedSchemas(context: PlanContext): readonly string[] {
   return context.searchPath.map((entry) => (entry === "$user" ? context.user : entry));
 }
 
 function searchPath(name: string, context: PlanContext): CatalogRelation | undefined {
-  for (const schema of searchedSchemas(context)) {
+  for (const schema of relationSchemas(context)) {
     const relation = relationOf(schema, name, context);
     if (relation !== undefined) return relation;
   }
@@ -142,6 +159,8 @@ function resolveUnlisted(
 ): ResolvedTable {
   const { name, schema, kind } = relation;
   const { map } = context;
+  // The session's own, whatever the map says: nobody else can write to it or see its rows.
+  if (isTemporary(relation)) return { kind: "unlisted", name, relation };
   const isView = kind === "view" || kind === "materialized view";
   if (map.unlistedTables === "error" && !isView && kind !== "sequence") {
     refuse("table_not_in_map", `table "${schema}.${name}" is not in the shard map`, { location });

@@ -9,10 +9,12 @@ import type { PlanContext } from "./plan-context.ts";
 import { refuse, withRefusals } from "./refusal.ts";
 import { planCopy } from "./route-copy.ts";
 import { planDdl } from "./route-ddl.ts";
+import { intoTarget } from "./ddl/temporary.ts";
 import { planInsert } from "./route-insert.ts";
 import { checkReferenceMerge, routeShardedMerge } from "./route-merge.ts";
 import { routeQuery } from "./route-query.ts";
 import { tableReferences } from "./table-references.ts";
+import { currentCursor, planDeclare, planUpdateCurrent } from "./utility-cursors.ts";
 import { planExplain } from "./utility-explain.ts";
 import { planUtility } from "./utility.ts";
 import { expandViews } from "./views/expand.ts";
@@ -41,6 +43,13 @@ function planExpanded(statement: ParsedStatement, context: PlanContext): Logical
 function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan {
   const { node } = statement;
   checkWriteEffects(node, context);
+  const cursor = currentCursor(node);
+  if (cursor !== undefined)
+    return planUpdateCurrent(statement, cursor, routeQuery(statement, context));
+  if ("SelectStmt" in node && intoTarget(node.SelectStmt) !== undefined) {
+    const temporary = planDdl(statement, context);
+    if (temporary !== undefined) return temporary;
+  }
   if ("SelectStmt" in node || "UpdateStmt" in node || "DeleteStmt" in node)
     return routeQuery(statement, context);
   if ("InsertStmt" in node)
@@ -52,6 +61,8 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
     return planExplain(statement, node.ExplainStmt, (query) => planStatement(query, context));
   if ("CopyStmt" in node)
     return planCopy(statement, node.CopyStmt, (query) => planStatement(query, context), context);
+  if ("DeclareCursorStmt" in node)
+    return planDeclare(statement, node.DeclareCursorStmt, (query) => planStatement(query, context));
   const utility = planUtility(statement, context);
   if (utility !== undefined) return utility;
   const ddl = planDdl(statement, context);

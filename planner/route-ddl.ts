@@ -31,6 +31,7 @@ import { asWritten, ddlPlan, kindOf, ownSchema, splicedSteps, type DdlStep } fro
 import { existingTable, homesOf, type DdlTable } from "./ddl/table-homes.ts";
 import { planDropTable, planGrant, planLock, planTruncate, planVacuum } from "./ddl/table-lists.ts";
 import { planCreateTrigger, planDropPart } from "./ddl/table-parts.ts";
+import { planTemporaryDdl } from "./ddl/temporary.ts";
 import { planCreateView, planRefreshView, planStoredQuery } from "./ddl/views.ts";
 import type { DdlPlan } from "./logical-plan.ts";
 import { nameParts } from "./ast.ts";
@@ -40,7 +41,10 @@ import { refuse } from "./refusal.ts";
 
 /** Undefined for a statement that is no DDL, or none that is carried. */
 export function planDdl(statement: ParsedStatement, context: PlanContext): DdlPlan | undefined {
-  const plan = planTableDdl(statement, context) ?? planObjectDdl(statement, context);
+  const plan =
+    planTemporaryDdl(statement, context) ??
+    planTableDdl(statement, context) ??
+    planObjectDdl(statement, context);
   if (plan !== undefined) verifySteps(statement, plan);
   return plan;
 }

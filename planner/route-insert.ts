@@ -10,7 +10,7 @@ import { invariant } from "../base/invariant.ts";
 import type { KeyColumn } from "../shardmap/key-assignment.ts";
 import { nameParts, walkNodes } from "./ast.ts";
 import { checkFunctions } from "./function-rules.ts";
-import { functionUse, type FunctionUse } from "./functions.ts";
+import { functionUse, type FunctionEffect, type FunctionUse } from "./functions.ts";
 import { drawnByCall } from "./insert/calls.ts";
 import { checkReferenceDefaults } from "./insert/defaults.ts";
 import { checkConflictClause, checkUniqueKeys } from "./insert/conflict.ts";
@@ -84,11 +84,18 @@ function planHome(
   because: HomeReason,
   context: PlanContext,
 ): QueryPlan {
-  const home = { kind: "home", database, because } as const;
   const functions = callsThatReach(statement.node, context);
+  const locks = functions.some(({ effect }) => effect === "sessionLock");
+  const home = { kind: "home", database, because: locks ? "advisory lock" : because } as const;
   checkFunctions({ functions }, { ...home, rule: "insertAtHome" }, context);
   return queryPlan("insertAtHome", home, statement, insert, context);
 }
+
+const REACHING: ReadonlySet<FunctionEffect> = new Set([
+  "readsTables",
+  "sessionState",
+  "sessionLock",
+]);
 
 /** Calls that look beyond the statement's own tables, or leave something in the session. */
 function callsThatReach(node: Node, context: PlanContext): readonly FunctionUse[] {
@@ -97,7 +104,7 @@ function callsThatReach(node: Node, context: PlanContext): readonly FunctionUse[
     if (kind !== "FuncCall") return true;
     const { funcname, location }: FuncCall = body;
     const use = functionUse(nameParts(funcname), location, context);
-    if (use.effect === "readsTables" || use.effect === "sessionState") uses.push(use);
+    if (REACHING.has(use.effect)) uses.push(use);
     return true;
   });
   return uses;

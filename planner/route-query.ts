@@ -83,7 +83,11 @@ function unshardedRouting(
         "a reference table cannot be written together with tables of a group",
       );
     }
-    const because = setsSequence(analysis) ? "sequence" : home.because;
+    const because = hasEffect(analysis, "sessionLock")
+      ? "advisory lock"
+      : setsSequence(analysis)
+        ? "sequence"
+        : home.because;
     return [home.rule, { kind: "home", database: home.database, because }, concat];
   }
   if (home.isWritten) {

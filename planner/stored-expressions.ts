@@ -26,7 +26,8 @@ export function checkStoredExpression(
       call.location,
       context,
     );
-    const reaches = effect === "readsTables" || effect === "sessionState";
+    const reaches =
+      effect === "readsTables" || effect === "sessionLock" || effect === "sessionState";
     if (reaches || mayReachTables(name, context)) refuseCall(name, owner, location);
     return true;
   });

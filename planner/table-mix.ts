@@ -5,7 +5,7 @@
 import type { DatabaseName } from "../base/ids.ts";
 import type { Analysis, TableUse } from "./analyze/model.ts";
 import type { HomeReason } from "./logical-plan.ts";
-import type { ResolvedTable } from "./names.ts";
+import { isTemporary, type ResolvedTable } from "./names.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 
@@ -104,6 +104,9 @@ function describe(table: ResolvedTable): string {
       return `"${table.name}" is sharded by ${table.table.keyColumns.join(", ")} in colocation "${table.table.colocation.name}"`;
     case "group":
       return `"${table.name}" belongs to group "${table.table.group.name}" in database "${table.table.group.database}"`;
+    case "unlisted":
+      if (isTemporary(table.relation)) return `"${table.name}" is a temporary table`;
+      return `"${table.name}" is in the catalog database alone`;
     default:
       return `"${table.name}" is in the catalog database alone`;
   }

@@ -4,12 +4,11 @@
  * asked; bind-explain.ts says what the proxy does with the answers.
  */
 import type { DefElem, ExplainStmt, Node } from "@pgsql/types";
-import { sameTree } from "./ast.ts";
 import type { ExplainFormat } from "./explain/explain-node.ts";
-import type { LogicalPlan } from "./logical-plan.ts";
-import { parseSql, type ParsedStatement } from "./parse.ts";
+import type { LogicalPlan, QueryPlan } from "./logical-plan.ts";
+import type { ParsedStatement } from "./parse.ts";
 import { refuse } from "./refusal.ts";
-import { composedOrigin, editText } from "./text-origin.ts";
+import { statementWithin, type StatementWithin } from "./statement-within.ts";
 
 /** The kinds whose plan is one text: what PostgreSQL explains besides them is refused by name. */
 const EXPLAINED: ReadonlySet<string> = new Set([
@@ -31,17 +30,20 @@ export function planExplain(
       hint: "EXPLAIN takes SELECT, INSERT, UPDATE, DELETE and MERGE.",
     });
   }
-  const { start, explained } = explainedStatement(statement, query);
-  const plan = planQuery(explained);
+  const { start, within } = explainedStatement(statement, query);
+  const plan = planQuery(within);
   // What PostgreSQL refuses in the statement within it refuses in this one.
   if (plan.kind === "rejected") return { kind: "rejected", sql: statement.text };
   if (plan.kind !== "query" && plan.kind !== "insert") {
     return refuse(
       "explain_not_supported",
-      "EXPLAIN of an INSERT whose rows are read first is not supported",
+      plan.kind === "cursor"
+        ? "EXPLAIN of WHERE CURRENT OF is not supported"
+        : "EXPLAIN of an INSERT whose rows are read first is not supported",
     );
   }
   const executes = isOn("analyze", explain);
+  if (executes && plan.kind === "query") refuseLocks(plan);
   return {
     kind: "explain",
     access: executes ? plan.access : "read",
@@ -53,19 +55,20 @@ export function planExplain(
   };
 }
 
-/** The statement within, as a text of its own, and the offset it begins at. */
-function explainedStatement(
-  statement: ParsedStatement,
-  query: Node,
-): { readonly start: number; readonly explained: ParsedStatement } {
-  for (const start of possibleStarts(statement)) {
-    const { text, origin } = editText(statement.text, [{ start: 0, end: start, text: "" }]);
-    const outcome = parseSql(text);
-    const [explained, more] = outcome.kind === "statements" ? outcome.statements : [];
-    if (explained === undefined || more !== undefined || !sameTree(explained.node, query)) continue;
-    return { start, explained: explained.madeOf(composedOrigin(origin, statement.origin)) };
-  }
-  return refuse("explain_not_supported", "the statement within EXPLAIN cannot be told apart");
+/** What a lock is held for is not an explanation's to begin. */
+function refuseLocks({ routing }: QueryPlan): void {
+  if (routing.kind === "home" && routing.because === "advisory lock")
+    refuse(
+      "explain_not_supported",
+      "EXPLAIN ANALYZE of session-level advisory locks is not supported",
+    );
+}
+
+function explainedStatement(statement: ParsedStatement, query: Node): StatementWithin {
+  return (
+    statementWithin(statement, query, possibleStarts(statement)) ??
+    refuse("explain_not_supported", "the statement within EXPLAIN cannot be told apart")
+  );
 }
 
 /** Behind EXPLAIN and its words, and behind each parenthesis that may end a list of options. */

@@ -19,10 +19,12 @@ import { startAdminHttp } from "./admin/http.ts";
 import { SampledMetrics } from "./admin/sampled-metrics.ts";
 import { parseBackendAddress } from "./backend/backend-address.ts";
 import { Backends } from "./backend/backends.ts";
+import { OwnBackends } from "./backend/own-backends.ts";
 import type { Config } from "./config/config.ts";
 import { DeadlockDetector } from "./execution/deadlock-detector.ts";
 import { GlobalSequences } from "./execution/global-sequences.ts";
 import { InDoubt } from "./execution/in-doubt.ts";
+import { reportInDoubt } from "./execution/in-doubt-report.ts";
 import { Notifications } from "./notifications/notifications.ts";
 import { LockHolders } from "./execution/lock-holders.ts";
 import { Recovery } from "./execution/recovery.ts";
@@ -137,16 +139,17 @@ function refuseLeavingRows({ map: before, catalog }: TopologyView, next: ShardMa
 
 async function openParts(options: ProxyOptions, backends: Backends, isDraining: () => boolean) {
   const { map, config, log, metrics, adminPort } = options;
-  const inDoubt = new InDoubt(backends);
+  const own = new OwnBackends(backends);
+  const inDoubt = new InDoubt(own);
   const processId = randomBytes(8).toString("hex");
-  const twoPhase = new TwoPhaseCommit(backends, inDoubt, () => processId);
+  const twoPhase = new TwoPhaseCommit(own, inDoubt, () => processId);
   const environments = new EnvironmentCache();
   const topology = await LiveTopology.load(map, backends, {
     log,
     onChange: () => environments.clear(),
   });
   const databases = () => [...topology.current.map.databases.keys()];
-  const recovery = new Recovery({ inDoubt, twoPhase, backends, databases, log, metrics });
+  const recovery = new Recovery({ inDoubt, twoPhase, backends: own, databases, log, metrics });
   const holders = new LockHolders();
   const deadlocks = new DeadlockDetector({ holders, backends, log, metrics });
   const notifications = openNotifications(options, backends, topology);
@@ -163,6 +166,7 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
     topology: () => topology.current,
     refreshCatalog: () => topology.refresh(),
     loadCatalog: (connection) => topology.loadInTransaction(connection),
+    loadTemporary: (connection, base) => topology.loadTemporary(connection, base),
     backends,
     inDoubt,
     twoPhase,
@@ -185,6 +189,7 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
       port: adminPort ?? config.admin.port,
       metrics,
       isReady,
+      inDoubt: () => reportInDoubt(inDoubt, databases()),
       log,
     });
     await recovery.runOnce();

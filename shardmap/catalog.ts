@@ -5,6 +5,9 @@
  */
 import type { RoutineBody } from "./routine-body.ts";
 
+/** The schema of a session's temporary relations, in a catalog of that session's own. No other has it. */
+export const TEMPORARY_SCHEMA = "pg_temp";
+
 export interface Catalog {
   /** Grows with every refresh; part of the key of every cached plan. */
   readonly epoch: number;

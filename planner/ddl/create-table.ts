@@ -18,17 +18,6 @@ export function planCreateTable(
 ): DdlPlan {
   const { relation } = create;
   invariant(relation !== undefined, "CREATE TABLE names a table");
-  if (relation.relpersistence === "t" || relation.schemaname === "pg_temp") {
-    refuse(
-      "temporary_table_not_supported",
-      `temporary table "${relation.relname ?? ""}" is not supported`,
-      {
-        location: relation.location,
-        detail: "Backends are shared by clients from transaction to transaction.",
-        hint: "Use a WITH query, or an ordinary table with a column for the session.",
-      },
-    );
-  }
   const target = newTable(relation, context);
   if (target.kind === "catalogOnly") return planCatalogTable(statement, create, context);
   checkForm(create, target.table);

@@ -1,5 +1,5 @@
 /** Schema objects that are not tables: made alike in every database, or kept in the catalog database alone. */
-import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, Node, RangeVar } from "@pgsql/types";
+import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, Node } from "@pgsql/types";
 import type { DatabaseName } from "../../base/ids.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
@@ -34,10 +34,9 @@ export function planInCatalog(
  */
 export function planCreateSequence(
   statement: ParsedStatement,
-  { sequence, options }: CreateSeqStmt,
+  { options }: CreateSeqStmt,
   context: PlanContext,
 ): DdlPlan {
-  if (sequence?.relpersistence === "t") refuseTemporary("sequence", sequence);
   const owner = (options ?? []).find(
     (option) => "DefElem" in option && option.DefElem.defname === "owned_by",
   );
@@ -63,17 +62,6 @@ export function planDropSequence(
   ]);
 }
 
-export function refuseTemporary(what: string, relation: RangeVar): never {
-  return refuse(
-    "temporary_table_not_supported",
-    `temporary ${what} "${relation.relname ?? ""}" is not supported`,
-    {
-      location: relation.location,
-      detail: "Backends are shared by clients from transaction to transaction.",
-    },
-  );
-}
-
 /**
  * A function, type or other object made in `pg_temp` belongs to one backend, and what it
  * does is not in the catalog: a function could write past the map.
@@ -83,8 +71,8 @@ export function refuseTemporaryObject({ node }: ParsedStatement): void {
     const parts = Array.isArray(named) ? nameParts(named as Node[]) : [];
     const [schema, name = ""] = parts;
     if (parts.length < 2 || schema !== "pg_temp") continue;
-    refuse("temporary_table_not_supported", `temporary object "${name}" is not supported`, {
-      detail: "Backends are shared by clients from transaction to transaction.",
+    refuse("temporary_object_not_supported", `temporary object "${name}" is not supported`, {
+      detail: "Tables, views and sequences may be temporary.",
       hint: "Create it in an ordinary schema.",
     });
   }

@@ -22,6 +22,7 @@ export interface NamePlace {
 export interface DdlOptions {
   readonly block?: DdlPlan["block"];
   readonly changesCatalog?: boolean;
+  readonly isTemporary?: boolean;
 }
 
 export function ddlPlan(
@@ -36,6 +37,7 @@ export function ddlPlan(
     block: options.block ?? "joined",
     steps,
     changesCatalog: options.changesCatalog ?? true,
+    isTemporary: options.isTemporary ?? false,
   };
 }
 

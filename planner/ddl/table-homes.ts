@@ -3,7 +3,7 @@ import type { RangeVar } from "@pgsql/types";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { CatalogRelation } from "../../shardmap/catalog.ts";
 import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
-import { searchedSchemas } from "../names.ts";
+import { relationSchemas, searchedSchemas } from "../names.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
 
@@ -72,7 +72,7 @@ function distinctHomes(homes: readonly TableHome[], map: ShardMap): readonly Tab
 export function existingTable(reference: RangeVar, context: PlanContext): DdlTable {
   const name = reference.relname ?? "";
   const schemas =
-    reference.schemaname === undefined ? searchedSchemas(context) : [reference.schemaname];
+    reference.schemaname === undefined ? relationSchemas(context) : [reference.schemaname];
   const relation = schemas
     .map((schema) => context.catalog.relations.get(schema)?.get(name))
     .find((found) => found !== undefined);

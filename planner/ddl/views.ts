@@ -4,6 +4,7 @@
  * stored of a query are the rows of the catalog database, so it may read no others.
  */
 import type { Node, RangeVar, RefreshMatViewStmt, ViewStmt } from "@pgsql/types";
+import { checkStoredFunctions } from "../function-rules.ts";
 import type { DdlPlan } from "../logical-plan.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
@@ -16,7 +17,7 @@ import {
   parseView,
   tablesBehind,
 } from "../views/definition.ts";
-import { planInCatalog, refuseTemporary } from "./objects.ts";
+import { planInCatalog } from "./objects.ts";
 import { existingTable, newTable } from "./table-homes.ts";
 
 export function planCreateView(
@@ -40,6 +41,7 @@ export function planStoredQuery(
 ): DdlPlan {
   checkTarget(target, context);
   refuseElsewhere(query, `view or table "${target?.relname ?? ""}" cannot be made`, context);
+  if (query !== undefined) checkStoredFunctions(query, context);
   return planInCatalog("createTableAs", statement, context);
 }
 
@@ -58,7 +60,6 @@ export function planRefreshView(
 }
 
 function checkTarget(target: RangeVar | undefined, context: PlanContext): void {
-  if (target?.relpersistence === "t") refuseTemporary("relation", target);
   if (target === undefined || newTable(target, context).kind !== "mapped") return;
   refuse(
     "ddl_not_supported",
@@ -71,7 +72,7 @@ function checkTarget(target: RangeVar | undefined, context: PlanContext): void {
 }
 
 /** `location`: where the client names the query, if it is not the client's own. */
-function refuseElsewhere(
+export function refuseElsewhere(
   query: Node | undefined,
   action: string,
   context: PlanContext,

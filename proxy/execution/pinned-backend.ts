@@ -21,9 +21,10 @@ export class PinnedBackend {
   #cancelling: Promise<void> | undefined;
   #isOver = false;
 
-  constructor(connection: BackendConnection) {
+  constructor(connection: BackendConnection, onLost: (error: SqlError) => void) {
     this.connection = connection;
     void connection.ended.then(() => this.lose());
+    this.lost.addEventListener("abort", () => onLost(lostError(connection)), { once: true });
   }
 
   /** Aborted, with the error for the client, when the backend is gone before it was given back. */

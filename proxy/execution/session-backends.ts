@@ -37,6 +37,8 @@ export class SessionBackends implements LockHolder {
   /** What the session uses now, each with a cancel request that is on its way to it. */
   readonly #lent = new Map<BackendConnection, Promise<void> | undefined>();
   #pinned: PinnedBackend | undefined;
+  /** The pinned backend is lost, and what the session kept there with it: the session cannot go on. */
+  onPinnedLost: (error: SqlError) => void = () => undefined;
   #holdNumber = 0;
   /** Why the proxy itself has cancelled what runs. */
   #deadlock: SqlError | undefined;
@@ -71,11 +73,6 @@ export class SessionBackends implements LockHolder {
 
   isPinned(connection: BackendConnection): boolean {
     return this.#pinned?.connection === connection;
-  }
-
-  /** Aborted once the pinned backend is lost, and what the session kept there with it; undefined while none is pinned. */
-  get pinnedLost(): AbortSignal | undefined {
-    return this.#pinned?.lost;
   }
 
   /** The pinned one where it is of this database and not in use. */
@@ -175,7 +172,7 @@ export class SessionBackends implements LockHolder {
         },
       );
     }
-    return new PinnedBackend(connection);
+    return new PinnedBackend(connection, (error) => this.onPinnedLost(error));
   }
 
   /** Resolves once the backend is back in its pool, where this was its last reason and it is not in use. */

@@ -2,6 +2,7 @@
 import type { DatabaseName } from "../../base/ids.ts";
 import type { InsertPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import type { PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { PinReason } from "../execution/pinned-backend.ts";
 
 /** For metrics: what one placement answers alone, what the proxy gathers, and what the catalog database does. */
 export function routeOf({ pulls, gather }: PhysicalPlan): "single" | "scatter" | "database gather" {
@@ -23,4 +24,13 @@ export function setsSequence(plan: QueryPlan | InsertPlan): boolean {
   return (
     plan.kind === "query" && plan.routing.kind === "home" && plan.routing.because === "sequence"
   );
+}
+
+/** Why a session that runs it needs a backend of its own. */
+export function pinReasonOf(plan: QueryPlan | InsertPlan): PinReason | undefined {
+  const locks =
+    plan.kind === "query" &&
+    plan.routing.kind === "home" &&
+    plan.routing.because === "advisory lock";
+  return locks ? "advisory lock" : undefined;
 }

@@ -9,8 +9,9 @@ import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { OidTranslation } from "../execution/fragment-request.ts";
 import type { GlobalSequences } from "../execution/global-sequences.ts";
-import type { InDoubt, InDoubtBackends } from "../execution/in-doubt.ts";
+import type { InDoubt } from "../execution/in-doubt.ts";
 import type { LockHolders } from "../execution/lock-holders.ts";
+import type { PinnableBackends } from "../execution/session-backends.ts";
 import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";
 import type { Notifications } from "../notifications/notifications.ts";
 import type { DescriptionCache } from "./description-cache.ts";
@@ -30,7 +31,9 @@ export interface SessionServices {
   readonly refreshCatalog: () => Promise<void>;
   /** The catalog as an open transaction sees it, its own DDL included. */
   readonly loadCatalog: (connection: BackendConnection) => Promise<Catalog>;
-  readonly backends: InDoubtBackends;
+  /** `base` with the temporary relations of the session whose backend this is, as the schema "pg_temp". */
+  readonly loadTemporary: (connection: BackendConnection, base: Catalog) => Promise<Catalog>;
+  readonly backends: PinnableBackends;
   readonly inDoubt: InDoubt;
   readonly twoPhase: TwoPhaseCommit;
   /** Where sessions that hold several backends are found by the deadlock detector. */

@@ -13,9 +13,11 @@ import { decodeQuery } from "../protocol/frontend/query.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
 import type { Client } from "./client.ts";
 import { Commands } from "./commands.ts";
+import { Cursors } from "./cursors.ts";
 import { errorFields } from "./error-fields.ts";
 import { Listening } from "./listening.ts";
 import { ExtendedQuery } from "./extended-query.ts";
+import { Portals } from "./portals.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
 import { Responder } from "./responder.ts";
 import type { SessionServices } from "./session-services.ts";
@@ -37,6 +39,8 @@ export class Session {
   /** Aborts what the running statement waits for; undefined while none runs. */
   #statement: AbortController | undefined;
   #isClosing = false;
+  /** What the session kept on a backend is gone, so the session ends as well. */
+  #lost: SqlError | undefined;
 
   constructor(client: Client, services: SessionServices) {
     this.#client = client;
@@ -51,8 +55,17 @@ export class Session {
       sendAway: (error) => this.#sendAway(error),
     });
     this.#runner = new StatementRunner(services, settings, this.#listening);
+    this.#runner.onPinnedLost = (error) => {
+      this.#lost = error;
+      if (this.#statement === undefined) this.#sendAway(error);
+    };
+    const portals = new Portals();
+    const cursors = new Cursors({ runner: this.#runner, portals, responder: this.#responder });
+    this.#runner.transaction.beforeCommit = (signal) => cursors.hold(signal);
     const commands = new Commands({
       runner: this.#runner,
+      portals,
+      cursors,
       settings,
       listening: this.#listening,
       prepared,
@@ -65,6 +78,8 @@ export class Session {
       runner: this.#runner,
       planner: services.planner,
       commands,
+      portals,
+      cursors,
       responder: this.#responder,
     };
     this.#extended = new ExtendedQuery(this.#parts, prepared);
@@ -92,6 +107,7 @@ export class Session {
           "a session's transaction could not be rolled back",
         );
       });
+      await this.#runner.pins.end();
       this.#client.end();
     }
   }
@@ -148,6 +164,7 @@ export class Session {
       } finally {
         this.#statement = undefined;
       }
+      if (this.#lost !== undefined) return this.#sendAway(this.#lost);
       if (this.#isClosing && this.isIdle) return this.#sendAway(shutdown());
     }
   }
@@ -162,13 +179,13 @@ export class Session {
       case FRONTEND_TYPE.parse:
         return this.#extended.parse(decoded(decodeParse, body), signal);
       case FRONTEND_TYPE.bind:
-        return this.#extended.bind(decoded(decodeBind, body));
+        return this.#extended.bind(decoded(decodeBind, body), signal);
       case FRONTEND_TYPE.describe:
         return this.#extended.describe(decoded(decodeDescribe, body));
       case FRONTEND_TYPE.execute:
         return this.#extended.execute(decoded(decodeExecute, body), this.#isAlone(), signal);
       case FRONTEND_TYPE.close:
-        return this.#extended.close(decoded(decodeClose, body));
+        return this.#extended.close(decoded(decodeClose, body), signal);
       case FRONTEND_TYPE.sync:
         this.#isSkipping = false;
         await this.#extended.sync(signal);
@@ -204,6 +221,7 @@ export class Session {
   async #ready(signal: AbortSignal): Promise<void> {
     if (this.#runner.transaction.current === undefined) {
       this.#extended.forgetPortals();
+      await this.#runner.pins.review();
       await this.#tellNotifications();
     }
     await this.#tellSettings(signal);

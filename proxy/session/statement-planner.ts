@@ -1,21 +1,33 @@
 /** From text to plans, with the plans met before kept: the session's one door to the planner. */
+import { OWN_PLANS_MAX } from "../../base/limits.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import { parseSql } from "../../planner/parse.ts";
 import type { ParsedStatement, ParseOutcome } from "../../planner/parse.ts";
-import type { PlanCache } from "../../planner/plan-cache.ts";
+import { PlanCache } from "../../planner/plan-cache.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import { planStatement } from "../../planner/plan.ts";
+import { TEMPORARY_SCHEMA } from "../../shardmap/catalog.ts";
+import type { Catalog } from "../../shardmap/catalog.ts";
 
 export class StatementPlanner {
   readonly #cache: PlanCache;
+  /** Of sessions with temporary relations, each by its own catalog, and gone with it. */
+  readonly #own = new WeakMap<Catalog, PlanCache>();
 
   constructor(cache: PlanCache) {
     this.#cache = cache;
   }
 
+  #cacheFor({ catalog }: PlanContext): PlanCache {
+    if (!catalog.relations.has(TEMPORARY_SCHEMA)) return this.#cache;
+    const known = this.#own.get(catalog) ?? new PlanCache(OWN_PLANS_MAX);
+    this.#own.set(catalog, known);
+    return known;
+  }
+
   /** The plan of a text that is known to be one statement and was planned in the same context before. */
   known(text: string, context: PlanContext): LogicalPlan | undefined {
-    return this.#cache.get(text, context);
+    return this.#cacheFor(context).get(text, context);
   }
 
   parse(text: string): ParseOutcome {
@@ -25,7 +37,7 @@ export class StatementPlanner {
   /** `text`: the query string, where this statement is all of it; then its plan is kept under it. */
   plan(statement: ParsedStatement, context: PlanContext, text: string | undefined): LogicalPlan {
     const plan = planStatement(statement, context);
-    if (text !== undefined) this.#cache.set(text, context, plan);
+    if (text !== undefined) this.#cacheFor(context).set(text, context, plan);
     return plan;
   }
 }

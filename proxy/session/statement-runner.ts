@@ -14,6 +14,7 @@ import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { describe } from "../execution/describe.ts";
+import type { ExecutionRequest } from "../execution/execution-request.ts";
 import { Executor } from "../execution/executor.ts";
 import type { FragmentProtocol, PortalFetch } from "../execution/fragment-request.ts";
 import { untilPortalsRest } from "../execution/run-portal.ts";
@@ -31,7 +32,8 @@ import type { ExplainingSession } from "./explain-run.ts";
 import { runInsertQuery } from "./inserted-rows.ts";
 import type { InsertingSession } from "./inserted-rows.ts";
 import type { Listening } from "./listening.ts";
-import { readsViews, routeOf, setsSequence, writesIn } from "./plan-traits.ts";
+import { pinReasonOf, readsViews, routeOf, setsSequence, writesIn } from "./plan-traits.ts";
+import { SessionPins } from "./session-pins.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -51,6 +53,7 @@ export interface StatementRequest {
 export class StatementRunner {
   readonly transaction: SessionTransaction;
   readonly descriptions: StatementDescriptions;
+  readonly pins: SessionPins;
   readonly #services: SessionServices;
   readonly #settings: SessionSettings;
   readonly #backends: SessionBackends;
@@ -74,13 +77,23 @@ export class StatementRunner {
     this.descriptions = new StatementDescriptions({
       services,
       settings,
-      seesOwnCatalog: () => this.#seesOwnCatalog(),
+      seesOwnCatalog: () => this.#seesOwnCatalog() || this.pins.hasTemporaryObjects,
+      withCatalog: (signal, use) => this.withCatalog(signal, use),
+    });
+    this.pins = new SessionPins({
+      services,
+      backends: this.#backends,
+      transaction: this.transaction,
       withCatalog: (signal, use) => this.withCatalog(signal, use),
     });
   }
 
   cancel(): void {
     this.#backends.cancel();
+  }
+
+  set onPinnedLost(callback: (error: SqlError) => void) {
+    this.#backends.onPinnedLost = callback;
   }
 
   /** See SessionBackends.causeOf. */
@@ -160,7 +173,8 @@ export class StatementRunner {
         this.#services.loadCatalog(connection),
       );
     }
-    return { map, catalog: open?.catalog ?? catalog, searchPath, user, parameterTypes };
+    const own = await this.pins.catalogOver(open?.catalog ?? catalog, signal);
+    return { map, catalog: own, searchPath, user, parameterTypes };
   }
 
   /** The open transaction has changed tables or settings, which nobody else sees yet. */
@@ -202,6 +216,8 @@ export class StatementRunner {
         break;
       case "ddl":
         checkBlock(plan, this.transaction.current, request.isAlone);
+        if (plan.isTemporary) await this.pins.pin("temporary object", signal);
+        else if (plan.changesCatalog) this.pins.schemaChanged();
         yield* plan.block === "refused"
           ? this.#runMaintenance(plan, signal)
           : this.#runDdl(request, plan, signal);
@@ -235,6 +251,8 @@ export class StatementRunner {
     signal: AbortSignal,
   ): ResultStream {
     const startedMs = performance.now();
+    const pinReason = pinReasonOf(plan);
+    if (pinReason !== undefined) await this.pins.pin(pinReason, signal);
     const physical = await this.bind(plan, request.protocol, signal);
     const route = routeOf(physical);
     const isSpread = physical.fragments.length > 1 || physical.pulls.length > 0;
@@ -309,7 +327,20 @@ export class StatementRunner {
   newFetch(rowLimit: number): PortalFetch {
     this.#portalCount += 1;
     const portal = `colonnade_portal_${this.#portalCount}`;
-    return { portal, rows: Math.min(rowLimit, PORTAL_ROWS_AT_ONCE) };
+    return { kind: "portal", portal, rows: Math.min(rowLimit, PORTAL_ROWS_AT_ONCE) };
+  }
+
+  /** For the servers' parts of a cursor over several: unique in the session. */
+  newCursor(): string {
+    this.#portalCount += 1;
+    return `colonnade_cursor_${this.#portalCount}`;
+  }
+
+  /** What is bound already, in the open transaction or an implicit one. */
+  async *runBound(request: ExecutionRequest, signal: AbortSignal): ResultStream {
+    const transaction = await this.openTransaction(signal);
+    const executor = await this.#executor(signal);
+    yield* executor.execute(request, transaction, signal);
   }
 
   /** Once no portal's rows are on their way; false where a database has failed the transaction. */

@@ -56,7 +56,10 @@ const RELATION_KIND: Readonly<Record<string, CatalogRelation["kind"]>> = {
   S: "sequence",
 };
 
-function buildRelations(rows: CatalogRows): Catalog["relations"] {
+/** What relations are made of: the rows of a whole catalog, or those of a part of it. */
+export type RelationRows = Omit<CatalogRows, "database" | "types" | "functions" | "collations">;
+
+export function buildRelations(rows: RelationRows): Catalog["relations"] {
   const schemas = new Map<string, Map<string, CatalogRelation>>();
   for (const row of rows.schemas) schemas.set(text(row, 0), new Map());
   const columns = buildColumns(rows);
@@ -117,7 +120,7 @@ function buildTrigger(row: Row): CatalogTrigger {
   };
 }
 
-function buildColumns(rows: CatalogRows): ReadonlyMap<number, readonly CatalogColumn[]> {
+function buildColumns(rows: RelationRows): ReadonlyMap<number, readonly CatalogColumn[]> {
   const sequencesOf = new Map<string, SequenceName[]>();
   for (const row of rows.sequences) {
     const key = `${text(row, 0)}.${text(row, 1)}`;

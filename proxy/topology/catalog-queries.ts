@@ -43,7 +43,11 @@ export const CATALOG_FINGERPRINT_QUERY = `
 /** Schemas of users: PostgreSQL keeps the prefix pg_ to itself. */
 const IS_USER_SCHEMA = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`;
 
+/** Of the session whose backend is asked. Indexes, too: their names hide tables of other schemas. */
+const IS_TEMPORARY = `n.oid = pg_my_temp_schema()`;
+
 const RELATION_KINDS = `('r', 'p', 'v', 'm', 'f', 'S', 'c')`;
+const TEMPORARY_KINDS = `('r', 'p', 'v', 'S', 'c', 'i', 'I')`;
 
 /** server_version_num, encoding, the default collation (provider, name, locale, versions), and what its user may. */
 export const DATABASE_QUERY = `
@@ -59,26 +63,28 @@ export const SCHEMAS_QUERY = `
   SELECT n.nspname FROM pg_namespace n WHERE ${IS_USER_SCHEMA}`;
 
 /** oid, schema, name, relkind, has rules, has row security, is inherited. */
-export const RELATIONS_QUERY = `
+const relationsOf = (which: string, kinds: string): string => `
   SELECT c.oid, n.nspname, c.relname, c.relkind,
          EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN'),
          c.relrowsecurity,
          EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE c.relkind IN ${RELATION_KINDS} AND ${IS_USER_SCHEMA}
+   WHERE c.relkind IN ${kinds} AND ${which}
    ORDER BY c.oid`;
+export const RELATIONS_QUERY = relationsOf(IS_USER_SCHEMA, RELATION_KINDS);
 
 /** relation, its query, whether this role may select from it: of views and materialized views. */
-export const VIEWS_QUERY = `
+const viewsOf = (which: string): string => `
   SELECT c.oid, pg_get_viewdef(c.oid, false), has_table_privilege(c.oid, 'SELECT')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE c.relkind IN ('v', 'm') AND ${IS_USER_SCHEMA}`;
+   WHERE c.relkind IN ('v', 'm') AND ${which}`;
+export const VIEWS_QUERY = viewsOf(IS_USER_SCHEMA);
 
 /**
  * relation, name, number, type, typmod, collation, not null, identity, generated, default,
  * the type's name, the type's own default, whether an extension's random uuid is the default.
  */
-export const COLUMNS_QUERY = `
+const columnsOf = (which: string, kinds: string): string => `
   SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull,
          a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid),
          format_type(a.atttypid, NULL), coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)),
@@ -88,12 +94,13 @@ export const COLUMNS_QUERY = `
                   WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
                     AND f.prosrc IN ('uuid_generate_v4', 'pg_random_uuid'))
     FROM pg_attribute a
-    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ${RELATION_KINDS}
+    JOIN pg_class c ON c.oid = a.attrelid AND c.relkind IN ${kinds}
     JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-   WHERE a.attnum > 0 AND NOT a.attisdropped AND ${IS_USER_SCHEMA}
+   WHERE a.attnum > 0 AND NOT a.attisdropped AND ${which}
    ORDER BY a.attrelid, a.attnum`;
+export const COLUMNS_QUERY = columnsOf(IS_USER_SCHEMA, RELATION_KINDS);
 
 /**
  * relation, column number, schema, sequence: of identity columns, whose sequence depends on
@@ -113,7 +120,7 @@ export const SEQUENCES_QUERY = `
     JOIN pg_namespace n ON n.oid = s.relnamespace`;
 
 /** relation, index, is primary, is plain (no expression, predicate or exclusion), key columns as JSON. */
-export const UNIQUE_KEYS_QUERY = `
+const uniqueKeysOf = (which: string): string => `
   SELECT i.indrelid, x.relname, i.indisprimary,
          i.indpred IS NULL AND i.indexprs IS NULL AND NOT i.indisexclusion,
          (SELECT json_agg(a.attname ORDER BY k.place)
@@ -123,11 +130,12 @@ export const UNIQUE_KEYS_QUERY = `
     FROM pg_index i
     JOIN pg_class x ON x.oid = i.indexrelid
     JOIN pg_namespace n ON n.oid = x.relnamespace
-   WHERE i.indisunique AND i.indisvalid AND ${IS_USER_SCHEMA}
+   WHERE i.indisunique AND i.indisvalid AND ${which}
    ORDER BY i.indrelid, x.relname`;
+export const UNIQUE_KEYS_QUERY = uniqueKeysOf(IS_USER_SCHEMA);
 
 /** relation, name, columns as JSON, referenced schema, referenced table, referenced columns as JSON. */
-export const FOREIGN_KEYS_QUERY = `
+const foreignKeysOf = (which: string): string => `
   SELECT f.conrelid, f.conname, own.names, rn.nspname, r.relname, referenced.names
     FROM pg_constraint f
     JOIN pg_class r ON r.oid = f.confrelid
@@ -141,8 +149,9 @@ export const FOREIGN_KEYS_QUERY = `
          SELECT json_agg(a.attname ORDER BY k.place) AS names
            FROM unnest(f.confkey) WITH ORDINALITY AS k(number, place)
            JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.number) referenced
-   WHERE f.contype = 'f' AND ${IS_USER_SCHEMA}
+   WHERE f.contype = 'f' AND ${which}
    ORDER BY f.conrelid, f.conname`;
+export const FOREIGN_KEYS_QUERY = foreignKeysOf(IS_USER_SCHEMA);
 
 /** As much of a function's text as is read, and one character more that tells of a longer one. */
 const BODY_CHARACTERS = ROUTINE_BODY_CHARACTERS_MAX + 1;
@@ -214,3 +223,13 @@ export const COLLATIONS_QUERY = `
     FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
    WHERE c.collprovider <> 'd'
      AND c.collencoding IN (-1, (SELECT d.encoding FROM pg_database d WHERE d.datname = current_database()))`;
+
+/** The same of the temporary relations of the session whose backend is asked. */
+export const TEMPORARY_QUERIES = {
+  schemas: `SELECT n.nspname FROM pg_namespace n WHERE ${IS_TEMPORARY}`,
+  relations: relationsOf(IS_TEMPORARY, TEMPORARY_KINDS),
+  views: viewsOf(IS_TEMPORARY),
+  columns: columnsOf(IS_TEMPORARY, TEMPORARY_KINDS),
+  uniqueKeys: uniqueKeysOf(IS_TEMPORARY),
+  foreignKeys: foreignKeysOf(IS_TEMPORARY),
+} as const;

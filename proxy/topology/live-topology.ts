@@ -15,6 +15,7 @@ import { CATALOG_FINGERPRINT_QUERY, CATALOG_READ_SETTINGS } from "./catalog-quer
 import { CatalogSource, readCatalogRows } from "./catalog-source.ts";
 import type { CatalogBackends } from "./catalog-source.ts";
 import { OidTranslations } from "./oid-translation.ts";
+import { withTemporaryRelations } from "./temporary-relations.ts";
 
 export interface TopologyView {
   readonly map: ShardMap;
@@ -97,6 +98,11 @@ export class LiveTopology {
       "ROLLBACK TO SAVEPOINT colonnade_catalog; RELEASE SAVEPOINT colonnade_catalog",
     );
     return buildCatalog(rows, this.#source.nextEpoch());
+  }
+
+  /** `base`, with the temporary relations of the session whose backend this is. */
+  loadTemporary(connection: BackendConnection, base: Catalog): Promise<Catalog> {
+    return withTemporaryRelations(connection, base, this.#source.nextEpoch());
   }
 
   startPolling(): void {

@@ -33,6 +33,7 @@ export function matchOids(
   const { toCatalog, fromCatalog } = matchTypes(own.types.byOid, catalog.types, canonicalName);
   return new OidTranslator({
     database,
+    isCatalog: database === map.catalog,
     databaseTypes: own.types,
     catalogTypes: catalog.types,
     toCatalog,

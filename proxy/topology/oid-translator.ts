@@ -27,6 +27,8 @@ export interface CanonicalRelation {
 
 export interface OidTables {
   readonly database: DatabaseName;
+  /** The catalog database itself: what is not known of it yet, or to one session alone, has the OID it has. */
+  readonly isCatalog: boolean;
   readonly databaseTypes: DatabaseTypes;
   readonly catalogTypes: ReadonlyMap<number, CatalogType>;
   /** Database OID to catalog OID, of every type both have above FIXED_OID_MAX. */
@@ -86,7 +88,8 @@ export class OidTranslator {
     if (oid <= FIXED_OID_MAX) return oid;
     const translated = this.#tables.toCatalog.get(oid);
     if (translated !== undefined) return translated;
-    const { database, databaseTypes } = this.#tables;
+    const { database, databaseTypes, isCatalog } = this.#tables;
+    if (isCatalog) return oid;
     throw untranslatable(
       `type ${nameOf(oid, databaseTypes.byOid)} of database "${database}" does not exist in the catalog database`,
     );
@@ -96,7 +99,8 @@ export class OidTranslator {
     if (oid <= FIXED_OID_MAX) return oid;
     const translated = this.#tables.fromCatalog.get(oid);
     if (translated !== undefined) return translated;
-    const { database, catalogTypes } = this.#tables;
+    const { database, catalogTypes, isCatalog } = this.#tables;
+    if (isCatalog) return oid;
     throw untranslatable(
       `type ${nameOf(oid, catalogTypes)} does not exist in database "${database}"`,
     );
@@ -133,6 +137,7 @@ export class OidTranslator {
   } {
     if (tableOid < FIRST_USER_OID) return { tableOid, columnNumber };
     const relation = this.#tables.relations.get(tableOid);
+    if (relation === undefined && this.#tables.isCatalog) return { tableOid, columnNumber };
     const number = relation?.columnNumbers.get(columnNumber);
     if (relation === undefined || number === undefined) return { tableOid: 0, columnNumber: 0 };
     return { tableOid: relation.oid, columnNumber: number };

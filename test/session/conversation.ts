@@ -171,7 +171,11 @@ function valueText(value: Buffer | null): string {
 const COMPARED_FIELDS = Array.from("SVCMDHPpqWstcdn");
 
 function fieldsText(fields: Readonly<Record<string, string>>): string {
-  return COMPARED_FIELDS.filter((letter) => fields[letter] !== undefined)
-    .map((letter) => `${letter}=${fields[letter]}`)
-    .join(" ");
+  return (
+    COMPARED_FIELDS.filter((letter) => fields[letter] !== undefined)
+      .map((letter) => `${letter}=${fields[letter]}`)
+      .join(" ")
+      // Each backend has its own.
+      .replaceAll(/pg_temp_\d+/g, "pg_temp_N")
+  );
 }

@@ -55,7 +55,8 @@ async function openOwnBlock(
   readsCatalog: boolean,
   { backends, catalog, signal }: GatherBlockOptions,
 ): Promise<GatherBlock> {
-  const connection = await backends.acquire(catalog, signal);
+  // The client's own temporary tables may have the names of those to be made.
+  const connection = await backends.acquireUnpinned(catalog, signal);
   const close = async (): Promise<void> => {
     if (connection.pendingReadyForQuery === 0) await rollback(connection);
     backends.release(connection);
