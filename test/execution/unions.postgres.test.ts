@@ -71,7 +71,7 @@ test("PostgreSQL merges the arms by their indexes, and sorts nothing", async () 
   const edit = {
     start,
     end: start + "notes".length,
-    with: { kind: "table", name: "notes", isFoundAsWritten: true },
+    with: { kind: "table", name: "notes", isFoundAsWritten: true } as const,
   };
   for (const arm of [{ kind: "asWritten" }, { kind: "byName", columns: ["id", "at"] }] as const) {
     const template = { sql, edits: [edit], arm } as const;
