@@ -1,9 +1,10 @@
 /**
- * The operator's HTTP interface: /metrics for Prometheus, /healthz (the process answers)
- * and /readyz (it can serve clients).
+ * The operator's HTTP interface: /metrics for Prometheus, /healthz (the process answers),
+ * /readyz (it can serve clients), and /in-doubt, JSON of the transactions over several
+ * databases that are prepared now.
  *
  * It asks for no password and is meant for the loopback interface or a private network.
- * What being ready means is told to it; it knows neither pools nor maps.
+ * What being ready means, and what is in doubt, is told to it; it knows neither pools nor maps.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import {
@@ -20,6 +21,8 @@ export interface AdminHttpOptions {
   readonly port: number;
   readonly metrics: Metrics;
   readonly isReady: () => boolean;
+  /** What JSON is to say. Must not reject for a database that cannot be asked. */
+  readonly inDoubt: () => Promise<unknown>;
   readonly log: Log;
 }
 
@@ -87,10 +90,15 @@ async function respond(
       send(response, 200, text, contentType);
       return;
     }
+    case "/in-doubt":
+      send(response, 200, `${JSON.stringify(await options.inDoubt(), undefined, 2)}\n`, JSON_TYPE);
+      return;
     default:
-      send(response, 404, "paths are /metrics, /healthz and /readyz\n");
+      send(response, 404, "paths are /metrics, /healthz, /readyz and /in-doubt\n");
   }
 }
+
+const JSON_TYPE = "application/json; charset=utf-8";
 
 function send(
   response: ServerResponse,

@@ -33,6 +33,7 @@ export function preparedName(transaction: GlobalTransaction, participant: Databa
   ].join(":");
 }
 
+/** Undefined for a name that is none of ours. */
 export function parsePreparedName(
   name: string,
 ): { readonly transaction: GlobalTransaction; readonly participant: DatabaseName } | undefined {
@@ -46,15 +47,20 @@ export function parsePreparedName(
   ) {
     return undefined;
   }
-  return {
-    transaction: { id, coordinator: databaseName(decodeURIComponent(coordinator)) },
-    participant: databaseName(decodeURIComponent(participant)),
-  };
+  try {
+    return {
+      transaction: { id, coordinator: databaseName(decodeURIComponent(coordinator)) },
+      participant: databaseName(decodeURIComponent(participant)),
+    };
+  } catch {
+    // Somebody else's, that only begins like ours.
+    return undefined;
+  }
 }
 
 /** Idempotent, and safe when several proxies run it at once: the lock makes them wait for each other. */
 export const CREATE_COMMIT_RECORD = `
-BEGIN;
+BEGIN READ WRITE;
 SELECT pg_catalog.pg_advisory_xact_lock(7523913460157215327);
 CREATE SCHEMA IF NOT EXISTS colonnade;
 CREATE TABLE IF NOT EXISTS colonnade.commit_record (

@@ -27,6 +27,13 @@ export interface Resolution {
   readonly outcome: "committed" | "rolled back" | "undecided";
 }
 
+export interface PreparedPart {
+  /** See preparedName; another's may begin alike. */
+  readonly name: string;
+  /** Since PREPARE TRANSACTION, by the server's clock. */
+  readonly ageMs: number;
+}
+
 export class InDoubt {
   readonly #backends: InDoubtBackends;
   readonly #unfinished = new Map<DatabaseName, Map<string, GlobalTransaction>>();
@@ -59,36 +66,49 @@ export class InDoubt {
 
   /** One pass over one database: every part of ours older than IN_DOUBT_AGE_MS is decided. */
   async recover(database: DatabaseName, signal: AbortSignal): Promise<readonly Resolution[]> {
+    const found = await this.list(database, signal);
+    const resolutions: Resolution[] = [];
+    for (const { name, ageMs } of found)
+      if (ageMs >= IN_DOUBT_AGE_MS) resolutions.push(await this.#resolve(database, name, signal));
+    return resolutions;
+  }
+
+  /** Every part of ours that is prepared in the database now, of commits under way as well. */
+  list(database: DatabaseName, signal: AbortSignal): Promise<readonly PreparedPart[]> {
+    return this.#with(database, signal, (connection) => listPrepared(connection, signal));
+  }
+
+  /** One backend at a time: two passes that each held one and waited for the other's would never end. */
+  async #with<T>(
+    database: DatabaseName,
+    signal: AbortSignal,
+    use: (connection: BackendConnection) => Promise<T>,
+  ): Promise<T> {
     const connection = await this.#backends.acquire(database, signal);
     try {
-      const names = await listPrepared(connection, signal);
-      const resolutions: Resolution[] = [];
-      for (const name of names) resolutions.push(await this.#resolve(connection, name, signal));
-      return resolutions;
+      return await use(connection);
     } finally {
       this.#backends.release(connection);
     }
   }
 
-  async #resolve(
-    connection: BackendConnection,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<Resolution> {
+  async #resolve(database: DatabaseName, name: string, signal: AbortSignal): Promise<Resolution> {
     const parsed = parsePreparedName(name);
     if (parsed === undefined || !this.#backends.has(parsed.transaction.coordinator)) {
       return { preparedName: name, outcome: "undecided" };
     }
     const committed = await this.#decision(parsed.transaction, signal).catch(() => undefined);
     if (committed === undefined) return { preparedName: name, outcome: "undecided" };
-    if (committed) await commitPrepared(connection, name, signal);
-    else await rollbackPrepared(connection, name, signal);
+    await this.#with(database, signal, (connection) =>
+      committed
+        ? commitPrepared(connection, name, signal)
+        : rollbackPrepared(connection, name, signal),
+    );
     return { preparedName: name, outcome: committed ? "committed" : "rolled back" };
   }
 
-  async #decision(transaction: GlobalTransaction, signal: AbortSignal): Promise<boolean> {
-    const coordinator = await this.#backends.acquire(transaction.coordinator, signal);
-    try {
+  #decision(transaction: GlobalTransaction, signal: AbortSignal): Promise<boolean> {
+    return this.#with(transaction.coordinator, signal, async (coordinator) => {
       const [insert, select] = decide(transaction);
       await coordinator.query(
         `SET lock_timeout = ${IN_DOUBT_LOCK_TIMEOUT_MS}; ${insert}; RESET lock_timeout`,
@@ -103,23 +123,22 @@ export class InDoubt {
         );
       }
       return committed === "t";
-    } finally {
-      this.#backends.release(coordinator);
-    }
+    });
   }
 }
 
 async function listPrepared(
   connection: BackendConnection,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<readonly PreparedPart[]> {
   const { rows } = await connection.query(
-    `SELECT gid FROM pg_catalog.pg_prepared_xacts
+    `SELECT gid, pg_catalog.floor(1000 * EXTRACT(epoch FROM pg_catalog.clock_timestamp() - prepared))
+     FROM pg_catalog.pg_prepared_xacts
      WHERE gid LIKE 'colonnade:%' AND database = pg_catalog.current_database()
-       AND prepared < pg_catalog.clock_timestamp() - interval '${IN_DOUBT_AGE_MS} milliseconds'`,
+     ORDER BY prepared`,
     signal,
   );
-  return rows.map(([gid]) => gid ?? "").filter((gid) => gid !== "");
+  return rows.map(([gid, ageMs]) => ({ name: gid ?? "", ageMs: Number(ageMs) }));
 }
 
 /** Committing what somebody else committed already is no error. Recovery gives up by the signal; a commit in progress waits. */

@@ -38,7 +38,8 @@ export class TwoPhaseCommit {
   readonly #backends: InDoubtBackends;
   readonly #inDoubt: InDoubt;
   readonly #randomId: () => string;
-  readonly #ready = new Set<DatabaseName>();
+  /** Databases that have the record's table, or where it is being made. */
+  readonly #ready = new Map<DatabaseName, Promise<void>>();
   readonly #finished = new Map<DatabaseName, string[]>();
   #count = 0;
 
@@ -62,7 +63,7 @@ export class TwoPhaseCommit {
       coordinator: coordinator.database,
     };
     try {
-      await this.#ensureRecordTable(coordinator, signal);
+      await this.#whenReady(coordinator, signal);
     } catch (error) {
       await Promise.all(writers.map(({ connection }) => rollback(connection)));
       throw error;
@@ -73,22 +74,33 @@ export class TwoPhaseCommit {
   }
 
   /**
-   * The table is made before it is needed, outside of any client's transaction. Whether it is
-   * there the transaction itself can ask: a second connection may be one too many.
+   * The table is made before it is needed, outside of any client's transaction and over a
+   * connection that is none of the pool's (OwnBackends): the pool's may all be in transactions
+   * that come to wait for it. Clients that need it at once make it once.
    */
-  async #ensureRecordTable(coordinator: Writer, signal: AbortSignal): Promise<void> {
-    const { database } = coordinator;
-    if (this.#ready.has(database)) return;
-    const { rows } = await coordinator.connection.query(COMMIT_RECORD_EXISTS);
-    if (rows[0]?.[0] === "t") {
-      this.#ready.add(database);
-      return;
+  async #whenReady({ database, connection }: Writer, signal: AbortSignal): Promise<void> {
+    const known = this.#ready.get(database);
+    if (known !== undefined) return known;
+    const { rows } = await connection.query(COMMIT_RECORD_EXISTS);
+    const isThere = rows[0]?.[0] === "t";
+    const ready =
+      this.#ready.get(database) ??
+      (isThere ? Promise.resolve() : this.#createRecordTable(database, signal));
+    this.#ready.set(database, ready);
+    try {
+      await ready;
+    } catch (error) {
+      this.#ready.delete(database);
+      throw error;
     }
+  }
+
+  async #createRecordTable(database: DatabaseName, signal: AbortSignal): Promise<void> {
     const connection = await this.#backends.acquire(database, signal);
     try {
       await connection.query(CREATE_COMMIT_RECORD);
-      this.#ready.add(database);
     } finally {
+      await rollback(connection);
       this.#backends.release(connection);
     }
   }
@@ -192,9 +204,24 @@ async function decideCommit(
         ),
       );
     }
-    throw error;
+    throw decidedBefore(error, coordinator.database);
   }
 }
+
+/** Whoever recovers takes a commit that lasts too long for one that died, and has recorded so. */
+function decidedBefore(error: unknown, database: DatabaseName): unknown {
+  if (!(error instanceof BackendError)) return error;
+  const { C: sqlstate, s: schema, t: table } = error.fields;
+  if (sqlstate !== UNIQUE_VIOLATION || schema !== "colonnade" || table !== "commit_record")
+    return error;
+  return new SqlError(
+    "transaction_aborted",
+    `the transaction took too long to commit in database "${database}", and was rolled back`,
+    { cause: error },
+  );
+}
+
+const UNIQUE_VIOLATION = "23505";
 
 /**
  * Commits in one phase. An ErrorResponse says that it did not happen; silence, and a

@@ -15,6 +15,7 @@ beforeEach(async () => {
     port: 0,
     metrics,
     isReady: () => isReady,
+    inDoubt: async () => ({ transactions: [] }),
     log: createLog("fatal"),
   });
 });
@@ -42,6 +43,11 @@ test("metrics are Prometheus' text, with every metric of the catalogue", async (
   expect(text).toContain('colonnade_statements_total{kind="read",route="single"} 3');
   expect(text).toContain("colonnade_map_version 12");
   expect(text).toContain('colonnade_statement_seconds_bucket{le="0.0025",route="single"} 1');
+});
+
+test("what is in doubt is JSON", async () => {
+  const [status, text] = await get("/in-doubt");
+  expect([status, JSON.parse(text)]).toEqual([200, { transactions: [] }]);
 });
 
 test("other paths and methods are refused", async () => {

@@ -231,10 +231,14 @@ describe("recovery by another proxy", () => {
   test("leaves prepared transactions of others alone", async () => {
     const client = await server.connect("b");
     await client.query("BEGIN; INSERT INTO t VALUES (60); PREPARE TRANSACTION 'somebody else''s'");
+    await client.query("BEGIN; INSERT INTO t VALUES (61); PREPARE TRANSACTION 'colonnade:1:%zz:b'");
     await using proxy = openProxy();
     await new Promise((resolve) => setTimeout(resolve, 3500));
-    expect(await proxy.inDoubt.recover(B, signal)).toEqual([]);
+    expect(await proxy.inDoubt.recover(B, signal)).toEqual([
+      { preparedName: "colonnade:1:%zz:b", outcome: "undecided" },
+    ]);
     await client.query("ROLLBACK PREPARED 'somebody else''s'");
+    await client.query("ROLLBACK PREPARED 'colonnade:1:%zz:b'");
     await client.end();
   });
 });
