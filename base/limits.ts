@@ -157,8 +157,11 @@ export const AST_DEPTH_MAX = 5_000;
 /** PostgreSQL's own identifier length, NAMEDATALEN - 1, in bytes. */
 export const IDENTIFIER_BYTES_MAX = 63;
 
-/** Ids one proxy draws from a global sequence at once: each unused one is a gap after a restart. */
+/** Ids one proxy draws from a global sequence at once, unless the map says otherwise: each unused one is a gap after a restart. */
 export const SEQUENCE_BLOCK_SIZE = 32;
+
+/** The most that a map may say: some ten milliseconds of nextval(), for which other clients wait. */
+export const SEQUENCE_BLOCK_SIZE_MAX = 10_000;
 
 /** Age of a prepared transaction of ours before a recovery pass may decide it: its own proxy would have done so. */
 export const IN_DOUBT_AGE_MS = 2_500;

@@ -11,7 +11,7 @@ import { routingLabel } from "./explain/routing-label.ts";
 import { property, type ExplainProperty } from "./explain/explain-node.ts";
 import type { ExplainPlan, InsertPlan, QueryPlan } from "./logical-plan.ts";
 import type { BoundPull, Fragment, PhysicalPlan } from "./physical-plan.ts";
-import { movedShifts, type RenderedSql, type Shift } from "./sql-template.ts";
+import { renderedBehind } from "./sql-template.ts";
 
 export type BoundExplain =
   /** One database answers for the whole. */
@@ -174,19 +174,10 @@ function asking(fragment: Fragment, physical: PhysicalPlan, explain: ExplainPlan
   return {
     mapVersion: physical.mapVersion,
     access,
-    fragments: [{ ...fragment, rendered: behind(prefix, fragment.rendered) }],
+    fragments: [{ ...fragment, rendered: renderedBehind(prefix, fragment.rendered) }],
     gather: { kind: "passThrough" },
     returnsRows: true,
     pulls: [],
     overflow: undefined,
   };
-}
-
-function behind(prefix: string, { sql, shifts, ...rendered }: RenderedSql): RenderedSql {
-  const before: readonly Shift[] = [
-    { at: 0, by: 0 },
-    { at: prefix.length, by: undefined },
-  ];
-  const moved = movedShifts(shifts, prefix.length, 0);
-  return { ...rendered, sql: prefix + sql, shifts: [...before, ...moved] };
 }

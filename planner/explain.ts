@@ -8,6 +8,7 @@ import { boundPullTree, databaseGatherTree } from "./explain/database-gather.ts"
 import { gatherLabel } from "./explain/gather-label.ts";
 import { routingLabel, termLabel } from "./explain/routing-label.ts";
 import { printTree, type Tree } from "./explain/tree.ts";
+import type { CursorPlan } from "./cursor-plan.ts";
 import type { DdlPlan, Gather, InsertPlan, LogicalPlan, QueryPlan } from "./logical-plan.ts";
 import type { TransactionPlan } from "./session-plan.ts";
 import type { PhysicalPlan } from "./physical-plan.ts";
@@ -61,6 +62,8 @@ function logicalTree(plan: LogicalPlan): Tree {
       return { label: `${plan.rule} into ${plan.table}`, children: [sqlLeaf(plan.template.sql)] };
     case "copyOut":
       return { label: plan.rule, children: [queryTree(plan.query)] };
+    case "cursor":
+      return cursorTree(plan);
     case "ddl":
       return ddlTree(plan);
     case "transaction":
@@ -124,6 +127,26 @@ function ddlTree(plan: DdlPlan): Tree {
     label: `ddl ${plan.rule} (${mode})`,
     children: plan.steps.map(({ database, sql }) => leaf(`on ${database}: ${sql}`)),
   };
+}
+
+function cursorTree({ action }: CursorPlan): Tree {
+  switch (action.kind) {
+    case "declare":
+      return {
+        label: `cursor ${action.name}${action.isHeld ? " with hold" : ""}`,
+        children: [leaf(`declared by: ${action.prefix}`), queryTree(action.query)],
+      };
+    case "fetch": {
+      const { isMove, direction, count, name } = action;
+      return leaf(`cursor ${name} ${isMove ? "move" : "fetch"} ${direction} ${count}`);
+    }
+    case "close":
+      return leaf(action.name === undefined ? "close all cursors" : `cursor ${action.name} close`);
+    case "updateCurrent":
+      return { label: `at cursor ${action.name}`, children: [queryTree(action.plan)] };
+    default:
+      return unreachable(action);
+  }
 }
 
 function transactionLabel({ action }: TransactionPlan): string {

@@ -143,6 +143,19 @@ export function movedShifts(
   }));
 }
 
+/** The text behind another, which stands at the beginning of the client's. */
+export function renderedBehind(
+  prefix: string,
+  { sql, shifts, ...rendered }: RenderedSql,
+): RenderedSql {
+  const before: readonly Shift[] = [
+    { at: 0, by: 0 },
+    { at: prefix.length, by: undefined },
+  ];
+  const moved = movedShifts(shifts, prefix.length, 0);
+  return { ...rendered, sql: prefix + sql, shifts: [...before, ...moved] };
+}
+
 /** A text that is the same for every placement. */
 export function plainSql(sql: string): RenderedSql {
   return { sql, original: sql, shifts: [], schemas: [] };

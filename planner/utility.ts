@@ -11,6 +11,7 @@ import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 import { transactionModes } from "./transaction-modes.ts";
+import { planClose, planFetch } from "./utility-cursors.ts";
 import { planExecute, planPrepare } from "./utility-prepared.ts";
 import { planSetting } from "./utility-settings.ts";
 
@@ -29,6 +30,8 @@ export function planUtility(
     const name = node.DeallocateStmt.isall === true ? undefined : node.DeallocateStmt.name;
     return sessionPlan(text, { kind: "deallocate", name });
   }
+  if ("FetchStmt" in node) return planFetch(statement, node.FetchStmt);
+  if ("ClosePortalStmt" in node) return planClose(statement, node.ClosePortalStmt);
   if ("DiscardStmt" in node) {
     switch (node.DiscardStmt.target) {
       case "DISCARD_PLANS":

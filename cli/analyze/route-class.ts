@@ -61,6 +61,8 @@ export function routeClass(plan: LogicalPlan): RouteClass | undefined {
           : "everywhere";
     case "copyOut":
       return queryClass(plan.query);
+    case "cursor":
+      return plan.action.kind === "declare" ? queryClass(plan.action.query) : "session";
     case "ddl":
       return "everywhere";
     case "transaction":

@@ -105,9 +105,9 @@ export function walkExpression(
           walkOperator(run, body);
           return true;
         case "CurrentOfExpr":
-          run.barsSharded(
+          run.needsOnePlacement(
             "current_of_not_supported",
-            "WHERE CURRENT OF is not supported for sharded tables",
+            "WHERE CURRENT OF is of the cursor's placement",
             undefined,
           );
           return true;

@@ -15,6 +15,11 @@ export function withOrigin(plan: LogicalPlan, { text, origin }: ParsedStatement)
       const { template } = plan;
       return { ...plan, template: { ...template, statement: mark(template.statement) } };
     }
+    case "cursor": {
+      const { action } = plan;
+      if (action.kind !== "updateCurrent") return plan;
+      return { ...plan, action: { ...action, plan: queryWithOrigin(action.plan, mark) } };
+    }
     default:
       return plan;
   }

@@ -43,16 +43,22 @@ export type FragmentProtocol =
       /** The client named its statement, so it will come again: it is kept prepared on the backend. */
       readonly keepPrepared: boolean;
       /** Inside a transaction block: rows are asked for as they are wanted, and the backend is free in between. */
-      readonly fetch?: PortalFetch | undefined;
+      readonly fetch?: PartialFetch | undefined;
       /** A backend has taken the parameters' values; called once for each. */
       readonly onBound: () => void;
     };
 
+/** How rows are asked of a backend some at a time; `rows` at once. */
+export type PartialFetch =
+  | PortalFetch
+  /** The text is a FETCH of so many rows. The cursor is its own: whoever declared it closes it. */
+  | { readonly kind: "cursor"; readonly rows: number };
+
 /** A portal that a backend holds open between the rows that are asked of it. */
 export interface PortalFetch {
+  readonly kind: "portal";
   /** Unique in the transaction. */
   readonly portal: string;
-  /** Rows of one Execute. */
   readonly rows: number;
 }
 
@@ -81,10 +87,12 @@ export function writeFragment(
     const statement = protocol.keepPrepared
       ? prepare(connection, request, writer)
       : parseUnnamed(request, writer);
+    const fetch = protocol.fetch?.kind === "portal" ? protocol.fetch : undefined;
+    const portal = fetch?.portal ?? "";
     encodeBind(
       {
         kind: "bind",
-        portal: protocol.fetch?.portal ?? "",
+        portal,
         statement,
         parameterFormats: protocol.parameters.map(({ format }) => format),
         parameters: protocol.parameters.map(({ value }) => value),
@@ -92,10 +100,9 @@ export function writeFragment(
       },
       writer,
     );
-    const portal = protocol.fetch?.portal ?? "";
     if (request.describe)
       encodeDescribe({ kind: "describe", target: "portal", name: portal }, writer);
-    encodeExecute({ kind: "execute", portal, rowLimit: protocol.fetch?.rows ?? 0 }, writer);
+    encodeExecute({ kind: "execute", portal, rowLimit: fetch?.rows ?? 0 }, writer);
     encodeSync({ kind: "sync" }, writer);
   }
   connection.expectReady();

@@ -1,7 +1,8 @@
 /**
- * Runs one fragment whose rows are asked for as they are wanted: a portal of the backend's
- * that stays open between them (manual: "Extended Query", Execute with a row count). While its
- * rows wait to be taken, the backend is ready for other statements of the transaction.
+ * Runs one fragment whose rows are asked for as they are wanted: of a portal of the backend's
+ * that stays open between them (manual: "Extended Query", Execute with a row count), or of a
+ * cursor. While its rows wait to be taken, the backend is ready for other statements of the
+ * transaction.
  */
 import { PORTAL_ROWS_BYTES_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
@@ -14,7 +15,7 @@ import { FrameWriter } from "../protocol/frame-writer.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import { drainToReady, errorFields, inClientText } from "./backend-answer.ts";
 import { forgetPrepared, writeClose, writeFetch, writeFragment } from "./fragment-request.ts";
-import type { FragmentRequest, OidTranslation, PortalFetch } from "./fragment-request.ts";
+import type { FragmentRequest, OidTranslation, PartialFetch } from "./fragment-request.ts";
 import type { ResultEvent, ResultStream } from "./result-event.ts";
 
 /** Filled and taken within one call, so one serves all. */
@@ -24,9 +25,9 @@ const WRITER = new FrameWriter();
 export async function* runPortal(
   connection: BackendConnection,
   request: FragmentRequest,
-  fetch: PortalFetch,
+  fetch: PartialFetch,
 ): ResultStream {
-  const answer = new PortalAnswer(connection, request);
+  const answer = new PortalAnswer(connection, request, fetch);
   writeFragment(connection, request, WRITER);
   try {
     for (;;) {
@@ -35,11 +36,12 @@ export async function* runPortal(
       // Nobody may be led to believe that these were all the rows.
       if (!isInTransaction(connection))
         throw new SqlError("statement_stopped", "the portal's transaction has ended");
-      writeFetch(connection, fetch, WRITER);
+      if (fetch.kind === "portal") writeFetch(connection, fetch, WRITER);
+      else writeFragment(connection, request, WRITER);
     }
   } finally {
     // One that has given all its rows still holds the tables it read, and its name.
-    if (isInTransaction(connection)) {
+    if (fetch.kind === "portal" && isInTransaction(connection)) {
       writeClose(connection, fetch, WRITER);
       await drainToReady(connection);
     }
@@ -75,12 +77,15 @@ export async function untilPortalsRest(connection: BackendConnection): Promise<v
 class PortalAnswer {
   readonly #connection: BackendConnection;
   readonly #request: FragmentRequest;
+  /** What a FETCH says that has given all the rows it was to give. */
+  readonly #fullTag: string | undefined;
   #patch: ReturnType<OidTranslation["rowPatch"]>;
   isSuspended = false;
 
-  constructor(connection: BackendConnection, request: FragmentRequest) {
+  constructor(connection: BackendConnection, request: FragmentRequest, fetch: PartialFetch) {
     this.#connection = connection;
     this.#request = request;
+    this.#fullTag = fetch.kind === "cursor" ? `FETCH ${fetch.rows}` : undefined;
   }
 
   /** All events up to ReadyForQuery. Throws BackendError after it. */
@@ -106,9 +111,12 @@ class PortalAnswer {
             events.push({ kind: "columns", columns: translation.columns(columns) });
             break;
           }
-          case BACKEND_TYPE.commandComplete:
-            events.push({ kind: "complete", tag: decodeCommandComplete(runBody(run)).tag });
+          case BACKEND_TYPE.commandComplete: {
+            const { tag } = decodeCommandComplete(runBody(run));
+            this.isSuspended = tag === this.#fullTag;
+            events.push({ kind: "complete", tag });
             break;
+          }
           case BACKEND_TYPE.bindComplete:
             if (this.#request.protocol.kind === "extended") this.#request.protocol.onBound();
             break;

@@ -16,6 +16,8 @@ import { runFragment } from "../execution/run-fragment.ts";
 import { UNKNOWN_SETTINGS } from "../execution/session-backends.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Listening } from "./listening.ts";
+import type { Cursors } from "./cursors.ts";
+import type { Portals } from "./portals.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
 import { applySetting } from "./session-transaction.ts";
@@ -31,6 +33,7 @@ export class Commands {
   readonly #runner: StatementRunner;
   readonly #settings: SessionSettings;
   readonly #listening: Listening;
+  readonly #portals: Portals;
   readonly #prepared: PreparedStatements;
   readonly #responder: Responder;
   readonly #parts: SqlPreparedParts;
@@ -39,6 +42,8 @@ export class Commands {
     readonly runner: StatementRunner;
     readonly settings: SessionSettings;
     readonly listening: Listening;
+    readonly portals: Portals;
+    readonly cursors: Cursors;
     readonly prepared: PreparedStatements;
     readonly responder: Responder;
     readonly planner: StatementPlanner;
@@ -47,6 +52,7 @@ export class Commands {
     this.#runner = parts.runner;
     this.#settings = parts.settings;
     this.#listening = parts.listening;
+    this.#portals = parts.portals;
     this.#prepared = parts.prepared;
     this.#responder = parts.responder;
   }
@@ -204,6 +210,7 @@ export class Commands {
             "DISCARD ALL cannot run inside a transaction block",
           );
         }
+        this.#portals.clearAll();
         this.#prepared.clear();
         this.#settings.resetAll();
         this.#listening.unlistenAll();

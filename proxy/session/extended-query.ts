@@ -4,8 +4,10 @@
  * its rows are is known once it is bound, so backends see it when it is executed.
  */
 import { SqlError } from "../../base/sql-error.ts";
+import type { CursorPlan } from "../../planner/cursor-plan.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
+import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import type { ResultEvent } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
@@ -16,9 +18,8 @@ import type { Execute } from "../protocol/frontend/execute.ts";
 import type { Parse } from "../protocol/frontend/parse.ts";
 import { copy } from "./copy.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
-import { Portals } from "./portals.ts";
-import type { Portal } from "./portals.ts";
-import type { PreparedStatements } from "./prepared-statements.ts";
+import type { Portal, Portals } from "./portals.ts";
+import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 import { planPrepared, prepareStatement } from "./statement-preparation.ts";
 import { countedTag, RowQueue } from "./row-queue.ts";
 import type { RowSource } from "./row-queue.ts";
@@ -26,14 +27,18 @@ import { RowStream } from "./row-stream.ts";
 import type { QueryParts } from "./simple-query.ts";
 import type { RowsPlan } from "./statement-runner.ts";
 
+/** Undefined without rows. */
+type PortalColumns = readonly ColumnDescription[] | undefined;
+
 export class ExtendedQuery {
   readonly #parts: QueryParts;
   readonly #prepared: PreparedStatements;
-  readonly #portals = new Portals();
+  readonly #portals: Portals;
   readonly #delayed = new DelayedAnswers();
 
   constructor(parts: QueryParts, prepared: PreparedStatements) {
     this.#parts = parts;
+    this.#portals = parts.portals;
     this.#prepared = prepared;
   }
 
@@ -49,10 +54,10 @@ export class ExtendedQuery {
     this.#parts.responder.parseComplete();
   }
 
-  async bind(message: Bind): Promise<void> {
+  async bind(message: Bind, signal: AbortSignal): Promise<void> {
     this.say();
     const statement = this.#prepared.get(message.statement);
-    const { parameterTypes, columns } = statement.description;
+    const { parameterTypes } = statement.description;
     if (message.parameters.length !== parameterTypes.length) {
       throw new SqlError(
         "bind_mismatch",
@@ -60,6 +65,7 @@ export class ExtendedQuery {
       );
     }
     if (!statement.endsTransaction) this.#parts.runner.transaction.refuseWhenFailed();
+    const columns = await this.#columnsOf(statement);
     const formats = message.resultFormats;
     if (formats.length > 1 && formats.length !== (columns?.length ?? 0)) {
       throw new SqlError(
@@ -67,8 +73,9 @@ export class ExtendedQuery {
         `bind message has ${formats.length} result formats but query has ${columns?.length ?? 0} columns`,
       );
     }
-    if (message.portal === "") await this.#portals.end("");
+    if (message.portal === "") await this.#end("", signal);
     this.#portals.add({
+      kind: "bound",
       name: message.portal,
       statement,
       parameters: message.parameters.map((value, index): BoundParameter => {
@@ -89,9 +96,13 @@ export class ExtendedQuery {
     this.#delayed.add(message.portal, () => this.#parts.responder.bindComplete());
   }
 
-  describe({ target, name }: Describe): void {
+  async #columnsOf({ fetches, description }: PreparedStatement): Promise<PortalColumns> {
+    return fetches === undefined ? description.columns : this.#parts.cursors.columns(fetches);
+  }
+
+  async describe({ target, name }: Describe): Promise<void> {
     if (target === "portal" && this.#delayed.isLast(name)) {
-      const { columns } = this.#portals.get(name);
+      const columns = await this.#portalColumns(name);
       this.#refuseColumnsWhenFailed(columns);
       this.#delayed.add(name, () => this.#columns(columns));
       return;
@@ -103,10 +114,17 @@ export class ExtendedQuery {
       this.#parts.responder.parameterTypes(description.parameterTypes);
       this.#columns(description.columns);
     } else {
-      const { columns } = this.#portals.get(name);
+      const columns = await this.#portalColumns(name);
       this.#refuseColumnsWhenFailed(columns);
       this.#columns(columns);
     }
+  }
+
+  async #portalColumns(name: string): Promise<PortalColumns> {
+    const portal = this.#portals.get(name);
+    if (portal.kind === "bound") return portal.columns;
+    this.#parts.runner.transaction.refuseWhenFailed();
+    return portal.columns();
   }
 
   /** PostgreSQL looks up nothing in a failed transaction, and what returns rows may need that. */
@@ -128,6 +146,11 @@ export class ExtendedQuery {
     const { responder, runner } = this.#parts;
     if (!this.#delayed.isFor(name)) this.say();
     const portal = this.#portals.get(name);
+    if (portal.kind === "cursor") {
+      for await (const event of this.#parts.cursors.execute(portal, rowLimit, signal))
+        await responder.event(event);
+      return;
+    }
     if (portal.statement.isEmpty) {
       this.say();
       return responder.event({ kind: "empty" });
@@ -165,6 +188,7 @@ export class ExtendedQuery {
       case "insertQuery":
       case "explain":
       case "ddl":
+      case "cursor":
         return this.#runRows(portal, plan, rowLimit, isAlone, signal);
       case "copyIn":
       case "copyOut":
@@ -184,31 +208,30 @@ export class ExtendedQuery {
 
   async #runRows(
     portal: Portal,
-    plan: RowsPlan,
+    plan: RowsPlan | CursorPlan,
     rowLimit: number,
     isAlone: boolean,
     signal: AbortSignal,
   ): Promise<void> {
-    const { runner, responder } = this.#parts;
+    const { runner, cursors, responder } = this.#parts;
     const isLimited = rowLimit > 0 && portal.columns !== undefined;
     const isHeldOpen = isLimited && !isAlone && plan.kind === "query" && plan.access === "read";
-    const stream = runner.run(
-      {
-        plan,
-        protocol: {
-          kind: "extended",
-          parameters: portal.parameters,
-          resultFormats: portal.resultFormats,
-          keepPrepared: portal.statement.name !== "",
-          fetch: isHeldOpen ? runner.newFetch(rowLimit) : undefined,
-          onBound: () => this.say(),
-        },
-        output: async () => portal.columns,
-        describe: false,
-        isAlone,
-      },
-      signal,
-    );
+    const protocol: FragmentProtocol = {
+      kind: "extended",
+      parameters: portal.parameters,
+      resultFormats: portal.resultFormats,
+      keepPrepared: portal.statement.name !== "",
+      fetch: isHeldOpen ? runner.newFetch(rowLimit) : undefined,
+      onBound: () => this.say(),
+    };
+    const output = portal.columns;
+    const stream =
+      plan.kind === "cursor"
+        ? cursors.run({ plan, protocol, output, describe: false }, signal)
+        : runner.run(
+            { plan, protocol, output: async () => output, describe: false, isAlone },
+            signal,
+          );
     if (!isLimited) {
       for await (const event of stream) {
         // A gather that wants no row (LIMIT 0) completes before any backend has answered Bind.
@@ -270,10 +293,10 @@ export class ExtendedQuery {
     this.#parts.responder.complete(countedTag(tag, 0));
   }
 
-  async close({ target, name }: Close): Promise<void> {
+  async close({ target, name }: Close, signal: AbortSignal): Promise<void> {
     this.say();
     if (target === "statement") this.#prepared.close(name);
-    else await this.#portals.end(name);
+    else await this.#end(name, signal);
     this.#parts.responder.closeComplete();
   }
 
@@ -282,8 +305,16 @@ export class ExtendedQuery {
     this.say();
     const { runner } = this.#parts;
     if (runner.transaction.isExplicit) return;
-    this.#portals.clear();
+    // Its end may have to read what cursors hold on to.
     if (runner.transaction.current !== undefined) await runner.end(signal);
+    this.#portals.clear();
+  }
+
+  /** Inside its transaction: what a portal still reads is ended. */
+  async #end(name: string, signal: AbortSignal): Promise<void> {
+    const portal = this.#portals.find(name);
+    if (portal === undefined) this.#portals.close(name);
+    else await this.#parts.cursors.closePortal(portal, signal);
   }
 
   /**

@@ -1,15 +1,21 @@
-/** A client's portals: bound statements, which live as long as the transaction. */
+/** A client's portals: bound statements, which live as long as the transaction, and cursors, which may outlive it. */
 import { PORTALS_PER_CLIENT_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
+import type { BoundCursor } from "../../planner/bind-cursor.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import type { CursorWalk } from "./cursor-walk.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
 import type { RowSource } from "./row-queue.ts";
 import { isUndone } from "./session-transaction.ts";
 import type { Scope } from "./session-transaction.ts";
 
+/** Both kinds share their names, as in PostgreSQL. */
+export type AnyPortal = Portal | Cursor;
+
 export interface Portal {
+  readonly kind: "bound";
   readonly name: string;
   readonly statement: PreparedStatement;
   readonly parameters: readonly BoundParameter[];
@@ -27,13 +33,48 @@ export type PortalProgress =
   /** The tag says what kind of statement it was. */
   | { readonly kind: "done"; readonly tag: string };
 
-export class Portals {
-  readonly #byName = new Map<string, Portal>();
+/** Made by DECLARE. */
+export interface Cursor {
+  readonly kind: "cursor";
+  readonly name: string;
+  readonly scope: Scope;
+  /** In text format. */
+  readonly columns: () => Promise<readonly ColumnDescription[]>;
+  /** The format of a FETCH of the simple protocol. */
+  readonly format: FormatCode;
+  /** WITH HOLD; `held` once its transaction has committed, and then in no transaction any more. */
+  readonly holding: "none" | "wanted" | "held";
+  place: CursorPlace;
+}
 
-  add(portal: Portal): void {
-    if (portal.name !== "" && this.find(portal.name) !== undefined) {
-      throw new SqlError("portal_exists", `cursor "${portal.name}" already exists`);
+/** Where a cursor's rows are. */
+export type CursorPlace =
+  /** One server has the cursor under its name. `isOfView`: it names the columns otherwise than the client's text. */
+  | {
+      readonly kind: "native";
+      readonly bound: Extract<BoundCursor, { kind: "native" }>;
+      readonly isOfView: boolean;
     }
+  /** Each server has one; nothing has been read of them. */
+  | { readonly kind: "declared"; readonly bound: StreamedCursor }
+  /** Here: read already, or as they come. All rows are in the formats that the first were read in. */
+  | {
+      readonly kind: "here";
+      readonly walk: CursorWalk;
+      readonly formats: readonly FormatCode[];
+      readonly streamed: StreamedCursor | undefined;
+      readonly keptBytes: number;
+    }
+  /** An error ended it. */
+  | { readonly kind: "failed" };
+
+type StreamedCursor = Extract<BoundCursor, { kind: "streamed" }>;
+
+export class Portals {
+  readonly #byName = new Map<string, AnyPortal>();
+
+  add(portal: AnyPortal): void {
+    if (portal.name !== "") this.refuseTaken(portal.name);
     if (this.#byName.size >= PORTALS_PER_CLIENT_MAX) this.#dropUndone();
     if (this.#byName.size >= PORTALS_PER_CLIENT_MAX) {
       throw new SqlError(
@@ -44,31 +85,50 @@ export class Portals {
     this.#byName.set(portal.name, portal);
   }
 
+  refuseTaken(name: string): void {
+    if (this.find(name) !== undefined)
+      throw new SqlError("portal_exists", `cursor "${name}" already exists`);
+  }
+
+  replace(cursor: Cursor): void {
+    this.#byName.set(cursor.name, cursor);
+  }
+
   /** A portal goes with the transaction, or the savepoint, that it was made in. */
-  find(name: string): Portal | undefined {
+  find(name: string): AnyPortal | undefined {
     const portal = this.#byName.get(name);
     return portal === undefined || isUndone(portal.scope) ? undefined : portal;
   }
 
-  get(name: string): Portal {
+  get(name: string): AnyPortal {
     const portal = this.find(name);
     if (portal === undefined)
       throw new SqlError("portal_unknown", `portal "${name}" does not exist`);
     return portal;
   }
 
+  get names(): readonly string[] {
+    return [...this.#byName.keys()];
+  }
+
+  get cursors(): readonly Cursor[] {
+    return [...this.#byName.values()].filter(
+      (portal) => portal.kind === "cursor" && !isUndone(portal.scope),
+    ) as readonly Cursor[];
+  }
+
   close(name: string): void {
     this.#byName.delete(name);
   }
 
-  /** Inside its transaction: what it still reads is ended. */
-  async end(name: string): Promise<void> {
-    const progress = this.find(name)?.progress;
-    this.close(name);
-    if (progress?.kind === "suspended") await progress.rows.close();
+  /** The transaction has ended. */
+  clear(): void {
+    for (const portal of this.#byName.values())
+      if (portal.kind === "bound" || portal.holding !== "held") this.#byName.delete(portal.name);
   }
 
-  clear(): void {
+  /** Those of cursors that are held, too. */
+  clearAll(): void {
     this.#byName.clear();
   }
 

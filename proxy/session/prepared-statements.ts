@@ -11,6 +11,8 @@ export interface PreparedStatement {
   /** COMMIT, ROLLBACK or ROLLBACK TO: what a failed transaction still takes. */
   readonly endsTransaction: boolean;
   readonly description: Description;
+  /** Of a FETCH: the cursor whose columns are its own, whatever that is by then. */
+  readonly fetches: string | undefined;
   /** Of the catalog that the description is from. */
   readonly catalogEpoch: number;
 }

@@ -73,6 +73,8 @@ export class SessionTransaction {
   #scope: Scope = { outer: undefined, isUndone: false };
   /** The client may have been told of settings that are others now. */
   mayHaveChangedSettings = false;
+  /** What has to be read before a transaction that has not failed commits; what it throws, fails it. */
+  beforeCommit: (signal: AbortSignal) => Promise<void> = async () => undefined;
   /** The catalog database was written to: by NOTIFY perhaps, or a trigger that notifies. */
   mayHaveNotified = false;
 
@@ -219,6 +221,7 @@ export class SessionTransaction {
   /** Commits, or rolls back what has failed. Whatever it throws, the transaction is over. */
   async end(signal: AbortSignal): Promise<Ended> {
     const open = this.#current;
+    if (open?.isFailed === false) await this.#prepareCommit(signal);
     this.#current = undefined;
     this.#scope.isUndone = true;
     this.#scope = { outer: undefined, isUndone: false };
@@ -232,6 +235,15 @@ export class SessionTransaction {
     const commitKind = await this.#commit(open, signal);
     for (const plan of open.pendingSettings) applySetting(this.#settings, plan);
     return { outcome: "COMMIT", commitKind, changedCatalog: open.changesCatalog };
+  }
+
+  async #prepareCommit(signal: AbortSignal): Promise<void> {
+    try {
+      await this.beforeCommit(signal);
+    } catch (error) {
+      await this.rollback();
+      throw error;
+    }
   }
 
   /** The server listens before the commit: none that is notified after its answer is missed. */

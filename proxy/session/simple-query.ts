@@ -8,6 +8,8 @@ import type { CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
 import type { Commands } from "./commands.ts";
 import { copy } from "./copy.ts";
 import type { CopyParts } from "./copy.ts";
+import type { Cursors } from "./cursors.ts";
+import type { Portals } from "./portals.ts";
 import { prepareExecution } from "./sql-prepared.ts";
 import type { Execute, SqlPreparedParts } from "./sql-prepared.ts";
 import type { ResultStream } from "../execution/result-event.ts";
@@ -16,6 +18,8 @@ import { NO_MODES } from "./session-transaction.ts";
 
 export interface QueryParts extends CopyParts, SqlPreparedParts {
   readonly commands: Commands;
+  readonly portals: Portals;
+  readonly cursors: Cursors;
 }
 
 interface Position {
@@ -99,6 +103,15 @@ async function runOne(
     case "explain":
     case "ddl":
       return runRows(plan, sql, parts, { isAlone, isLast }, signal);
+    case "cursor": {
+      const request = {
+        plan,
+        protocol: { kind: "simple" },
+        output: undefined,
+        describe: true,
+      } as const;
+      return relayRows(parts.cursors.run(request, signal), parts, isLast, signal);
+    }
     case "copyIn":
     case "copyOut":
       return runCopy(plan, parts, { isAlone, isLast }, signal);

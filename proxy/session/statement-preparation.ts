@@ -8,6 +8,7 @@ import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { ParsedStatement } from "../../planner/parse.ts";
 import type { Description } from "../execution/describe.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import type { Cursors } from "./cursors.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
 import type { StatementPlanner } from "./statement-planner.ts";
@@ -16,6 +17,7 @@ import type { StatementRunner } from "./statement-runner.ts";
 export interface PreparingParts {
   readonly runner: StatementRunner;
   readonly planner: StatementPlanner;
+  readonly cursors: Cursors;
   readonly responder: Responder;
 }
 
@@ -39,6 +41,7 @@ export async function prepareStatement(
         sql,
         isEmpty: false,
         endsTransaction: false,
+        fetches: undefined,
         description: before,
         catalogEpoch: context.catalog.epoch,
       };
@@ -46,7 +49,8 @@ export async function prepareStatement(
   const outcome = planner.parse(sql);
   if (outcome.kind === "empty") {
     const description = NOTHING_DESCRIBED;
-    return { name, sql, isEmpty: true, endsTransaction: false, description, catalogEpoch: 0 };
+    const isNothing = { isEmpty: true, endsTransaction: false, fetches: undefined };
+    return { name, sql, ...isNothing, description, catalogEpoch: 0 };
   }
   if (outcome.kind === "rejected")
     return runner.rejected(sql, (notice) => responder.notice(notice), signal);
@@ -59,24 +63,29 @@ export async function prepareStatement(
   }
   const endsTransaction = isTransactionEnd(statement);
   if (!endsTransaction) runner.transaction.refuseWhenFailed();
-  const description = hasDescription(statement)
-    ? await runner.descriptions.statement(sql, declaredTypes, signal)
-    : NOTHING_DESCRIBED;
+  const fetches = fetchedCursor(statement);
+  const description =
+    fetches !== undefined
+      ? { parameterTypes: [], columns: await parts.cursors.columns(fetches) }
+      : hasDescription(statement)
+        ? await runner.descriptions.statement(sql, declaredTypes, signal)
+        : NOTHING_DESCRIBED;
   const context = await runner.planContext(description.parameterTypes, signal);
   planner.plan(statement, context, sql);
   const catalogEpoch = context.catalog.epoch;
-  return { name, sql, isEmpty: false, endsTransaction, description, catalogEpoch };
+  return { name, sql, isEmpty: false, endsTransaction, fetches, description, catalogEpoch };
 }
 
 /** Planned again where map, catalog or settings have changed since Parse; else it is known. */
 export async function planPrepared(
   parts: PreparingParts,
-  { sql, description, catalogEpoch }: PreparedStatement,
+  { sql, description, fetches, catalogEpoch }: PreparedStatement,
   signal: AbortSignal,
 ): Promise<LogicalPlan> {
   const { runner, planner, responder } = parts;
   const context = await runner.planContext(description.parameterTypes, signal);
-  if (context.catalog.epoch !== catalogEpoch) await refuseChanged(parts, sql, description, signal);
+  if (context.catalog.epoch !== catalogEpoch && fetches === undefined)
+    await refuseChanged(parts, sql, description, signal);
   const known = planner.known(sql, context);
   if (known !== undefined) return known;
   const outcome = planner.parse(sql);
@@ -97,6 +106,12 @@ async function refuseChanged(
   const now = await parts.runner.descriptions.statement(sql, told.parameterTypes, signal);
   if (isDeepStrictEqual(told.columns?.map(resultType), now.columns?.map(resultType))) return;
   throw new SqlError("cached_plan_changed", "cached plan must not change result type");
+}
+
+/** A MOVE gives no rows. */
+function fetchedCursor({ node }: ParsedStatement): string | undefined {
+  if (!("FetchStmt" in node) || node.FetchStmt.ismove === true) return undefined;
+  return node.FetchStmt.portalname ?? "";
 }
 
 function isTransactionEnd({ node }: ParsedStatement): boolean {
@@ -129,4 +144,5 @@ const DESCRIBED = new Set([
   "MergeStmt",
   "ExplainStmt",
   "VariableShowStmt",
+  "DeclareCursorStmt",
 ]);

@@ -1,0 +1,455 @@
+/**
+ * Cursors of SQL (manual: DECLARE, FETCH, MOVE, CLOSE). One that a single placement answers is
+ * that server's, and what is said of it goes there. Of one over several each server has its part,
+ * opened at DECLARE, so that the rows are those of that moment; they come here as they are asked
+ * for. What must go back, be put together first, or outlive its transaction is kept here.
+ */
+import { PORTAL_ROWS_AT_ONCE } from "../../base/limits.ts";
+import { unreachable } from "../../base/invariant.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import { quoteIdentifier } from "../../base/sql-quoting.ts";
+import {
+  bindAtCursor,
+  bindCursor,
+  bindUpdateCurrent,
+  fetchStatement,
+} from "../../planner/bind-cursor.ts";
+import type { BoundCursor } from "../../planner/bind-cursor.ts";
+import type {
+  CursorMove,
+  CursorPlan,
+  DeclareCursor,
+  FetchCursor,
+  UpdateCurrent,
+} from "../../planner/cursor-plan.ts";
+import type { PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { FragmentProtocol } from "../execution/fragment-request.ts";
+import type { ResultEvent, ResultStream } from "../execution/result-event.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import type { FormatCode } from "../protocol/format-code.ts";
+import { formatAt } from "../protocol/frontend/bind.ts";
+import { KeptRows, StreamedRows } from "./cursor-rows.ts";
+import { CursorWalk } from "./cursor-walk.ts";
+import { heldPlace } from "./held-cursors.ts";
+import { pinReasonOf } from "./plan-traits.ts";
+import type { AnyPortal, Cursor, CursorPlace, Portals } from "./portals.ts";
+import type { Responder } from "./responder.ts";
+import { RowStream } from "./row-stream.ts";
+import type { StatementRunner } from "./statement-runner.ts";
+
+export interface CursorRequest {
+  readonly plan: CursorPlan;
+  readonly protocol: FragmentProtocol;
+  /** The client's columns in its formats, where it was told of them (extended protocol). */
+  readonly output: readonly ColumnDescription[] | undefined;
+  /** The client reads column descriptions with the rows. */
+  readonly describe: boolean;
+}
+
+type Columns = readonly ColumnDescription[];
+
+export class Cursors {
+  readonly #runner: StatementRunner;
+  readonly #portals: Portals;
+  readonly #responder: Responder;
+
+  constructor(parts: {
+    readonly runner: StatementRunner;
+    readonly portals: Portals;
+    readonly responder: Responder;
+  }) {
+    this.#runner = parts.runner;
+    this.#portals = parts.portals;
+    this.#responder = parts.responder;
+  }
+
+  async *run(request: CursorRequest, signal: AbortSignal): ResultStream {
+    this.#runner.transaction.refuseWhenFailed();
+    const { action, sql } = request.plan;
+    switch (action.kind) {
+      case "declare":
+        await this.#declare(action, request, signal);
+        yield { kind: "complete", tag: "DECLARE CURSOR" };
+        break;
+      case "fetch":
+        yield* this.#fetch(action, sql, request, signal);
+        break;
+      case "updateCurrent":
+        yield* this.#updateCurrent(action, request, signal);
+        break;
+      case "close":
+        if (action.name === undefined) await this.#closeAll(signal);
+        else await this.closePortal(this.#cursor(action.name), signal);
+        yield {
+          kind: "complete",
+          tag: action.name === undefined ? "CLOSE CURSOR ALL" : "CLOSE CURSOR",
+        };
+        break;
+      default:
+        unreachable(action);
+    }
+  }
+
+  /** Of what a FETCH from it gives, in text format; undefined where there is no such cursor. */
+  async columns(name: string): Promise<Columns | undefined> {
+    const portal = this.#portals.find(name);
+    return portal?.kind === "cursor" ? portal.columns() : portal?.columns;
+  }
+
+  /** Execute of a cursor by its name: rows in text format, as PostgreSQL gives them. */
+  async *execute(cursor: Cursor, rowLimit: number, signal: AbortSignal): ResultStream {
+    const count = rowLimit > 0 ? rowLimit : Number.POSITIVE_INFINITY;
+    const move = { direction: "forward", count } as const;
+    const action: FetchCursor = { kind: "fetch", name: cursor.name, isMove: false, ...move };
+    const sql = fetchStatement(cursor.name, action);
+    const protocol = reading(NO_PARAMETERS, []);
+    const plan = { kind: "cursor", sql, action } as const;
+    const output = await cursor.columns();
+    const request: CursorRequest = { plan, protocol, output, describe: false };
+    for await (const event of this.run(request, signal)) {
+      if (event.kind !== "complete") yield event;
+      else if (event.tag === `FETCH ${rowLimit}` && rowLimit > 0) yield { kind: "suspended" };
+      else yield { kind: "complete", tag: event.tag.replace("FETCH", "SELECT") };
+    }
+  }
+
+  /** A cursor, or a portal of Bind. What servers keep of it is closed, unless the transaction's end does that. */
+  async closePortal(portal: AnyPortal, signal: AbortSignal): Promise<void> {
+    this.#portals.close(portal.name);
+    if (portal.kind === "bound") {
+      if (portal.progress.kind === "suspended") await portal.progress.rows.close();
+      return;
+    }
+    if (portal.holding === "held" || this.#runner.transaction.isFailed) return;
+    for (const plan of closing(portal)) await this.#drain(plan, SIMPLE, signal);
+  }
+
+  async #closeAll(signal: AbortSignal): Promise<void> {
+    for (const name of this.#portals.names) {
+      const portal = this.#portals.find(name);
+      // The unnamed one may be the one that says so.
+      if (portal !== undefined && name !== "") await this.closePortal(portal, signal);
+    }
+  }
+
+  /** Before a commit: rows of cursors WITH HOLD outlive their transaction. */
+  async hold(signal: AbortSignal): Promise<void> {
+    for (const cursor of this.#portals.cursors) {
+      if (cursor.holding !== "wanted" || cursor.place.kind === "failed") continue;
+      const columns = await cursor.columns();
+      const formats = columns.map(() => cursor.format);
+      const place = await heldPlace(cursor, {
+        othersBytes: this.#keptBytes(cursor),
+        formats,
+        opened: () => this.#opened(cursor, formats, signal),
+        at: (sql, wanted) => this.#atServer(cursor, sql, wanted, signal),
+      });
+      this.#portals.replace({
+        ...cursor,
+        scope: { outer: undefined, isUndone: false },
+        columns: async () => columns,
+        holding: "held",
+        place,
+      });
+    }
+  }
+
+  #cursor(name: string): Cursor {
+    const portal = this.#portals.find(name);
+    if (portal === undefined)
+      throw new SqlError("cursor_unknown", `cursor "${name}" does not exist`);
+    if (portal.kind === "cursor") return portal;
+    throw new SqlError(
+      "cursor_not_supported",
+      `portal "${name}" of the extended query protocol cannot be used as a cursor`,
+    );
+  }
+
+  /** What the others of the client keep. */
+  #keptBytes(but: Cursor | undefined): number {
+    return this.#portals.cursors
+      .filter((cursor) => cursor !== but)
+      .reduce((sum, { place }) => sum + (place.kind === "here" ? place.keptBytes : 0), 0);
+  }
+
+  async #declare(
+    action: DeclareCursor,
+    request: CursorRequest,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { name, isHeld, query } = action;
+    const runner = this.#runner;
+    const isBlockMissing = !isHeld && runner.transaction.current === undefined;
+    const isTaken = this.#portals.find(name) !== undefined;
+    if (isBlockMissing || isTaken || isHeld) await this.#analyze(request, signal);
+    if (isBlockMissing) {
+      throw new SqlError(
+        "transaction_block_required",
+        "DECLARE CURSOR can only be used in transaction blocks",
+      );
+    }
+    this.#portals.refuseTaken(name);
+    await runner.openTransaction(signal);
+    const pinReason = pinReasonOf(query);
+    if (pinReason !== undefined) await runner.pins.pin(pinReason, signal);
+    const physical = await runner.bind(query, request.protocol, signal);
+    const bound = bindCursor(action, physical, runner.newCursor(), PORTAL_ROWS_AT_ONCE);
+    if (bound.kind !== "native" && !isHeld) await this.#analyze(request, signal);
+    const columns = this.#describing(action, request, signal);
+    this.#portals.add({
+      kind: "cursor",
+      name,
+      scope: runner.transaction.scope,
+      columns,
+      format: action.isBinary ? "binary" : "text",
+      holding: isHeld ? "wanted" : "none",
+      place: await this.#open(bound, action, request, columns, signal),
+    });
+  }
+
+  /** PostgreSQL analyzes a DECLARE before it looks at cursors; the extended protocol has had that done at Parse. */
+  async #analyze({ plan, protocol }: CursorRequest, signal: AbortSignal): Promise<void> {
+    if (protocol.kind === "simple")
+      await this.#runner.descriptions.plannedColumns(plan.sql, signal);
+  }
+
+  /** Asked once, and only where somebody wants to know. */
+  #describing(
+    { querySql }: DeclareCursor,
+    { protocol }: CursorRequest,
+    signal: AbortSignal,
+  ): () => Promise<Columns> {
+    const { descriptions } = this.#runner;
+    const types =
+      protocol.kind === "extended" ? protocol.parameters.map(({ typeOid }) => typeOid) : [];
+    const ask = async (): Promise<Columns> => {
+      const columns =
+        types.length === 0
+          ? await descriptions.plannedColumns(querySql, signal)
+          : (await descriptions.statement(querySql, types, signal)).columns;
+      return columns ?? [];
+    };
+    let asked: Promise<Columns> | undefined;
+    return () => (asked ??= ask());
+  }
+
+  async #open(
+    bound: BoundCursor,
+    action: DeclareCursor,
+    { protocol }: CursorRequest,
+    columns: () => Promise<Columns>,
+    signal: AbortSignal,
+  ): Promise<CursorPlace> {
+    switch (bound.kind) {
+      case "native": {
+        await this.#drain(bound.declare, withoutFormats(protocol), signal);
+        return { kind: "native", bound, isOfView: action.query.template.sql !== action.querySql };
+      }
+      case "streamed": {
+        for (const plan of bound.declare) await this.#drain(plan, withoutFormats(protocol), signal);
+        return { kind: "declared", bound };
+      }
+      case "collected": {
+        const described = await columns();
+        const wanted = protocol.kind === "extended" ? protocol.resultFormats : [];
+        const formats = described.map((_, index) =>
+          action.isBinary ? "binary" : formatAt(wanted, index),
+        );
+        const rows = new KeptRows(action.name, action.scroll === "yes", this.#keptBytes(undefined));
+        const output = inFormats(described, formats);
+        const request = {
+          plan: action.query,
+          protocol: reading(protocol, formats),
+          output: async () => output,
+          describe: false,
+          isAlone: false,
+        };
+        for await (const event of this.#runner.run(request, signal)) {
+          if (event.kind === "rows") rows.add(event.rows);
+          else if (event.kind === "notice") await this.#responder.event(event);
+        }
+        const { bytes: keptBytes } = rows;
+        const walk = new CursorWalk(rows);
+        return { kind: "here", walk, formats, streamed: undefined, keptBytes };
+      }
+      default:
+        return unreachable(bound);
+    }
+  }
+
+  async *#fetch(
+    action: FetchCursor,
+    sql: string,
+    { protocol, output, describe }: CursorRequest,
+    signal: AbortSignal,
+  ): ResultStream {
+    const cursor = this.#cursor(action.name);
+    const { place } = cursor;
+    if (place.kind === "native") {
+      const told = output ?? (place.isOfView ? await this.#columnsOf(cursor) : undefined);
+      const plan = bindAtCursor(sql, place.bound, !action.isMove);
+      const request = { plan, protocol, output: action.isMove ? undefined : told, describe };
+      yield* this.#runner.runBound(request, signal);
+      return;
+    }
+    const columns = output ?? (await this.#columnsOf(cursor));
+    yield* held(this.#walk(cursor, action, columns, signal), describe && !action.isMove, columns);
+  }
+
+  async #columnsOf({ columns, format }: Cursor): Promise<Columns> {
+    return (await columns()).map((column) => ({ ...column, format }));
+  }
+
+  async *#walk(
+    cursor: Cursor,
+    action: CursorMove & { readonly isMove: boolean },
+    columns: Columns,
+    signal: AbortSignal,
+  ): ResultStream {
+    const { isMove } = action;
+    const formats = columns.map(({ format }) => format);
+    try {
+      const place = await this.#opened(cursor, formats, signal);
+      if (!isMove && formats.some((format, index) => format !== place.formats[index])) {
+        throw new SqlError(
+          "cursor_format_fixed",
+          `rows of cursor "${cursor.name}" cannot be fetched in another format than they are read in`,
+        );
+      }
+      const rows = place.walk.go(action, isMove);
+      for (;;) {
+        const { done, value } = await rows.next();
+        if (done === true) {
+          yield { kind: "complete", tag: `${isMove ? "MOVE" : "FETCH"} ${value}` };
+          return;
+        }
+        if (!isMove) yield { kind: "rows", rows: value };
+      }
+    } catch (error) {
+      cursor.place = FAILED;
+      throw error;
+    }
+  }
+
+  /** The first FETCH from a cursor over several servers says in which formats its rows are read. */
+  async #opened(
+    cursor: Cursor,
+    formats: readonly FormatCode[],
+    signal: AbortSignal,
+  ): Promise<Extract<CursorPlace, { kind: "here" }>> {
+    const { place, name } = cursor;
+    if (place.kind === "here") return place;
+    if (place.kind !== "declared")
+      throw new SqlError("portal_not_runnable", `portal "${name}" cannot be run`);
+    const stream = this.#runner.runBound(
+      {
+        plan: place.bound.rows,
+        protocol: {
+          ...reading(NO_PARAMETERS, formats),
+          fetch: { kind: "cursor", rows: PORTAL_ROWS_AT_ONCE },
+        },
+        output: inFormats(await cursor.columns(), formats),
+        describe: false,
+      },
+      signal,
+    );
+    const rows = new RowStream(
+      stream,
+      (event) => this.#responder.event(event),
+      () => this.#runner.portalsRest(),
+    );
+    const walk = new CursorWalk(new StreamedRows(rows));
+    const here = { kind: "here", walk, formats, streamed: place.bound, keptBytes: 0 } as const;
+    cursor.place = here;
+    return here;
+  }
+
+  async *#updateCurrent(
+    action: UpdateCurrent,
+    { protocol, output, describe }: CursorRequest,
+    signal: AbortSignal,
+  ): ResultStream {
+    const { place } = this.#cursor(action.name);
+    if (place.kind !== "native") {
+      throw new SqlError(
+        "current_of_not_supported",
+        `cursor "${action.name}" has no current row in one placement`,
+      );
+    }
+    const plan = bindUpdateCurrent(action, place.bound, this.#runner.map);
+    yield* this.#runner.runBound({ plan, protocol, output, describe }, signal);
+  }
+
+  /** A text about a cursor that one server keeps; without formats it gives no rows. */
+  async *#atServer(
+    { place }: Cursor,
+    sql: string,
+    formats: readonly FormatCode[] | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    if (place.kind !== "native") return;
+    const plan = bindAtCursor(sql, place.bound, formats !== undefined);
+    const protocol = reading(NO_PARAMETERS, formats ?? []);
+    yield* this.#runner.runBound({ plan, protocol, output: undefined, describe: false }, signal);
+  }
+
+  /** Only what was said on the way is for the client. */
+  async #drain(plan: PhysicalPlan, protocol: FragmentProtocol, signal: AbortSignal): Promise<void> {
+    const request = { plan, protocol, output: undefined, describe: false };
+    for await (const event of this.#runner.runBound(request, signal))
+      if (event.kind === "notice") await this.#responder.event(event);
+  }
+}
+
+const FAILED = { kind: "failed" } as const;
+
+const SIMPLE = { kind: "simple" } as const;
+
+/** What closes the cursors that servers have. */
+function closing({ name, place }: Cursor): readonly PhysicalPlan[] {
+  switch (place.kind) {
+    case "native":
+      return [bindAtCursor(`CLOSE ${quoteIdentifier(name)}`, place.bound, false)];
+    case "declared":
+      return place.bound.close;
+    case "here":
+      return place.streamed?.close ?? [];
+    case "failed":
+      return [];
+  }
+}
+
+function inFormats(columns: Columns, formats: readonly FormatCode[]): Columns {
+  return columns.map((column, index) => ({ ...column, format: formatAt(formats, index) }));
+}
+
+const NO_PARAMETERS: FragmentProtocol = SIMPLE;
+
+/** The client's parameters, and rows in formats of the proxy's choice. */
+function reading(
+  protocol: FragmentProtocol,
+  resultFormats: readonly FormatCode[],
+): Extract<FragmentProtocol, { kind: "extended" }> {
+  const parameters = protocol.kind === "extended" ? protocol.parameters : [];
+  const onBound = () => undefined;
+  return { kind: "extended", parameters, resultFormats, keepPrepared: false, onBound };
+}
+
+/** DECLARE gives no rows, and may not be told how. */
+function withoutFormats(protocol: FragmentProtocol): FragmentProtocol {
+  if (protocol.kind === "simple") return protocol;
+  return { ...protocol, resultFormats: [], keepPrepared: false };
+}
+
+/** PostgreSQL describes the rows of a FETCH once it has some: what fails before tells no columns. */
+async function* held(stream: ResultStream, describe: boolean, columns: Columns): ResultStream {
+  let isTold = !describe;
+  for await (const event of stream) {
+    if (!isTold) {
+      const told: ResultEvent = { kind: "columns", columns };
+      yield told;
+    }
+    isTold = true;
+    yield event;
+  }
+}
