@@ -1,198 +1,137 @@
-/**
- * The README is run: its session against `npm start`, its map, and its commands.
- * `REWRITE=1` writes the session's answers into it; the diff is what is reviewed.
- */
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+/** The README is run: its session against `npm start`, its map, its commands, and its lists of what works and what is refused. */
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freePort } from "../../cli/dev/free-port.ts";
 import { parseConfig } from "../../proxy/config/config.ts";
-import { type RunningCommand, runCommand, startCommand } from "../support/command.ts";
-import { formatError, formatResult } from "../support/psql-format.ts";
-import { ROOT } from "../tidy/sources.ts";
+import { runCommand } from "../support/command.ts";
+import { checkSession, readDocument, sessionsOf } from "./examples.ts";
+import { startSample } from "./sample.ts";
+import type { Sample } from "./sample.ts";
 
-const README = join(ROOT, "README.md");
-const text = readFileSync(README, "utf8");
+const document = readDocument("README.md");
+const { text, blocks } = document;
+const sessions = sessionsOf(document);
 
-interface Block {
-  readonly language: string;
-  readonly body: string;
-}
-
-const blocks: readonly Block[] = [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(
-  ([, language = "", body = ""]) => ({ language, body }),
-);
-
-/** As psql prompts a superuser, and asks for the rest of a statement. */
-const PROMPT = /^main[=-]# /;
-const sessions = blocks.filter(({ language }) => language === "console").map(({ body }) => body);
-
-let directory: string;
-let dev: RunningCommand;
-let client: pg.Client;
-let address: { readonly host: string; readonly port: number };
+let sample: Sample;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "colonnade-readme-"));
-  execFileSync("chmod", ["755", directory]);
-  const port = await freePort();
-  const ports = ["--port", String(port), "--admin-port", String(await freePort())];
-  dev = startCommand("dev", "--data", join(directory, "data"), ...ports);
-  await dev.untilPrinted("Ctrl-C stops everything");
-  address = { host: "127.0.0.1", port };
-  client = new pg.Client({
-    ...address,
-    user: "postgres",
-    database: "main",
-    // As psql does: every value is the text that the server sent.
-    types: { getTypeParser: () => (value: string) => value },
-  });
-  await client.connect();
+  sample = await startSample();
 });
 
-afterAll(async () => {
-  await client.end();
-  dev.child.kill("SIGINT");
-  await dev.finished;
-  rmSync(directory, { recursive: true, force: true });
-});
-
-async function answer(sql: string): Promise<string> {
-  try {
-    return formatResult(await client.query<(string | null)[]>({ text: sql, rowMode: "array" }));
-  } catch (error) {
-    if (error instanceof pg.DatabaseError) return formatError(error, sql);
-    throw error;
-  }
-}
+afterAll(() => sample[Symbol.asyncDispose]());
 
 test("the README has a session, a map and commands", () => {
   expect(sessions.length).toBeGreaterThanOrEqual(4);
   expect(blocks.map(({ language }) => language)).toEqual(expect.arrayContaining(["yaml", "sh"]));
 });
 
-test.each(sessions)("%s", async (session) => {
-  const typed = session.split("\n").filter((line) => PROMPT.test(line));
-  expect(session.startsWith(typed.join("\n"))).toBe(true);
-  const sql = typed.map((line) => line.replace(PROMPT, "")).join("\n");
-  expect(sql.endsWith(";")).toBe(true);
-  const actual = `${typed.join("\n")}\n${await answer(sql)}\n`;
-  if (process.env["REWRITE"] === "1") {
-    writeFileSync(
-      README,
-      readFileSync(README, "utf8").replace(session, () => actual),
-    );
-  }
-  expect(process.env["REWRITE"] === "1" ? actual : session).toBe(actual);
-});
+test.each(sessions)("%s", (session) =>
+  checkSession(document, session, (sql, data) => sample.answer(sql, data)),
+);
 
 /** The tables of what is refused, as statements. */
 const REFUSED = [
+  "SELECT 1 FROM documents d JOIN orders o ON o.id = d.number",
   "SELECT 1 FROM orders o JOIN invoices i ON i.id = o.id",
-  "SELECT (SELECT count(*) FROM orders)",
-  "SELECT name, (SELECT count(*) FROM orders) FROM users WHERE id = 1",
-  "SELECT 1 FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.id = u.id)",
-  "SELECT 1 FROM users WHERE id NOT IN (SELECT user_id FROM orders)",
-  "SELECT 1 FROM users WHERE id IN (SELECT user_id FROM orders LIMIT 3)",
-  "SELECT status FROM orders GROUP BY status HAVING count(*) > 1",
-  "SELECT string_agg(name, ',') FROM users",
-  "SELECT country FROM users GROUP BY ROLLUP (country)",
-  "SELECT DISTINCT ON (country) country FROM users ORDER BY country, id",
-  "SELECT 1 FROM users u FULL JOIN orders o ON o.user_id = u.id",
-  "SELECT id FROM orders FOR UPDATE",
-  "SELECT id FROM orders FOR SHARE",
-  "EXPLAIN SELECT * FROM orders",
-  "INSERT INTO orders SELECT * FROM orders WHERE user_id = 1",
-  "INSERT INTO countries SELECT * FROM countries",
+  "SELECT 1 FROM users u JOIN orders o ON o.id = u.id",
+  "SELECT 1 FROM workspaces w WHERE EXISTS (SELECT 1 FROM users u WHERE u.name = w.name)",
+  "SELECT 1 FROM users u WHERE EXISTS (SELECT 1 FROM invoices i WHERE i.user_id = u.id)",
+  "SELECT id FROM orders ORDER BY id LIMIT 1 FOR UPDATE",
+  "SELECT DISTINCT status FROM orders FOR SHARE",
+  "SELECT setseed(count(*) / 1000.0) FROM orders",
+  "UPDATE orders SET user_id = 2 WHERE user_id = 1",
   "INSERT INTO orders (user_id, total) VALUES (1, (SELECT sum(total) FROM orders))",
-  "MERGE INTO countries c USING countries d ON c.code = d.code WHEN MATCHED THEN DO NOTHING",
-  "COPY orders TO STDOUT",
-  "FETCH c",
-  "PREPARE p AS SELECT 1",
-  "EXECUTE p",
-  "CREATE VIEW v AS SELECT * FROM users",
-  "CREATE TABLE t AS SELECT * FROM orders",
-  "SELECT 1 AS a INTO t",
+  "MERGE INTO orders o USING users u ON o.id = u.id WHEN MATCHED THEN DELETE",
+  "COPY orders TO '/tmp/orders'",
+  "COPY orders FROM PROGRAM 'cat orders'",
   "DO $$ BEGIN END $$",
   "CALL p()",
-  "NOTIFY news",
+  "SELECT 1 AS a, id INTO t FROM users",
+  "CREATE TABLE t AS SELECT * FROM orders",
+  "CREATE MATERIALIZED VIEW v AS SELECT * FROM users",
+  "CREATE TEMPORARY TABLE t (n int)",
+  "SELECT pg_advisory_lock(1)",
   "SELECT currval('orders_id_seq')",
   "SELECT set_config('a.b', 'c', false)",
-  "LOCK TABLE orders",
   "SET ROLE postgres",
   "ALTER TABLE orders RENAME TO purchases",
-  "CREATE INDEX CONCURRENTLY i ON orders (status)",
   "CREATE UNIQUE INDEX i ON users (name)",
-  "UPDATE orders SET user_id = 2 WHERE user_id = 1",
-  "SELECT 1 FROM documents d JOIN orders o ON o.id = d.number",
-  "SELECT 1 FROM users u JOIN orders o ON o.id = u.id",
-  "SELECT rank() OVER (ORDER BY total) FROM orders",
-  "SELECT array_agg(id) FROM orders",
-  "SELECT stddev(total) FROM orders",
-  "SELECT count(DISTINCT status) FROM orders",
-  "SELECT count(*)::int FROM orders",
-  "SELECT id FROM users UNION SELECT user_id FROM orders",
-  "LISTEN news",
-  "CREATE TEMPORARY TABLE t (n int)",
-  "DECLARE c CURSOR FOR SELECT 1",
-  "SELECT pg_advisory_lock(1)",
   "ALTER TABLE documents ADD CONSTRAINT d FOREIGN KEY (number) REFERENCES users (id)",
-  "COPY orders FROM STDIN",
-  "MERGE INTO users u USING countries c ON c.code = u.country WHEN MATCHED THEN DELETE",
 ];
 
 test.each(REFUSED)("refused: %s", async (sql) => {
-  await expect(client.query(sql)).rejects.toMatchObject({ code: "0A000" });
+  await expect(sample.client.query(sql)).rejects.toMatchObject({ code: "0A000" });
 });
 
-test("refused: a view, a function of one's own, a second database at REPEATABLE READ", async () => {
-  await client.query("CREATE VIEW of_countries AS SELECT * FROM countries");
+test("refused: a function of one's own, a second database at REPEATABLE READ", async () => {
+  const { client } = sample;
   await client.query("CREATE FUNCTION one() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'");
-  const repeatableRead = "BEGIN ISOLATION LEVEL REPEATABLE READ";
-  for (const sql of ["SELECT * FROM of_countries", "SELECT one()", "SELECT id FROM users"]) {
-    await client.query(repeatableRead);
+  for (const sql of ["SELECT one()", "SELECT id FROM users"]) {
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
     await expect(client.query(sql)).rejects.toMatchObject({ code: "0A000" });
     await client.query("ROLLBACK");
   }
-  await client.query("DROP VIEW of_countries; DROP FUNCTION one()");
+  await client.query("DROP FUNCTION one()");
 });
 
 test("any database name is taken; the catalog's name and role are what SQL sees", async () => {
-  const elsewhere = new pg.Client({ ...address, user: "somebody", database: "anything" });
+  const elsewhere = new pg.Client({ ...sample.address, user: "somebody", database: "anything" });
   await elsewhere.connect();
   const { rows } = await elsewhere.query("SELECT current_database() AS d, current_user AS u");
   await elsewhere.end();
   expect(rows).toEqual([{ d: "main", u: "postgres" }]);
 });
 
-/** What works over one placement, or with the shard key. */
+/** What works over several placements, streamed or gathered. */
 const WORKING = [
   "SELECT 1 FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.user_id = u.id)",
-  "SELECT 1 FROM users WHERE id IN (SELECT user_id FROM orders)",
-  "SELECT (SELECT count(*) FROM orders o WHERE o.user_id = u.id) FROM users u",
-  "SELECT user_id, array_agg(id), max(total) - min(total) FROM orders GROUP BY user_id HAVING count(*) > 1",
+  "SELECT DISTINCT status FROM orders ORDER BY status LIMIT 2 OFFSET 1",
   "SELECT rank() OVER (PARTITION BY user_id ORDER BY total) FROM orders",
-  "SELECT DISTINCT ON (user_id) user_id, id FROM orders ORDER BY user_id, id",
-  "SELECT id FROM orders WHERE user_id = 1 FOR UPDATE",
-  "EXPLAIN SELECT * FROM orders WHERE user_id = 1",
-  "SELECT rank() OVER (ORDER BY total) FROM orders WHERE user_id = 1",
-  "SELECT array_agg(id ORDER BY id), count(DISTINCT status)::int, stddev(total) FROM orders WHERE user_id = 1",
-  "SELECT id FROM users WHERE id = 1 UNION SELECT user_id FROM orders WHERE user_id = 1",
+  "SELECT status FROM orders GROUP BY status HAVING count(*) > 1",
+  "SELECT rank() OVER (ORDER BY total) FROM orders",
+  "SELECT id FROM users UNION SELECT user_id FROM orders",
+  "SELECT count(DISTINCT status)::int, stddev(total), array_agg(id ORDER BY id) FROM orders",
+  "SELECT country, count(*) FROM users GROUP BY ROLLUP (country)",
+  "WITH RECURSIVE r AS (SELECT min(id) AS id FROM users UNION ALL SELECT id + 1 FROM r WHERE id < (SELECT max(id) FROM users)) SELECT id FROM r",
+  "SELECT name, (SELECT count(*) FROM orders) FROM users",
+  "SELECT 1 FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.id = u.id)",
+  "SELECT 1 FROM users u FULL JOIN orders o ON o.user_id = u.id",
+  "SELECT id FROM orders WHERE total > 300 FOR UPDATE",
+  "EXPLAIN SELECT * FROM orders",
+  "MERGE INTO user_preferences p USING users u ON p.user_id = u.id WHEN MATCHED THEN UPDATE SET theme = 'dark' RETURNING 1",
+  "INSERT INTO orders (user_id, total) SELECT id, 1 FROM users RETURNING id",
 ];
 
 test.each(WORKING)("works: %s", async (sql) => {
-  expect((await client.query(sql)).rows).not.toEqual([]);
+  expect((await sample.client.query(sql)).rows).not.toEqual([]);
+});
+
+test("works: LISTEN and NOTIFY", async () => {
+  const { client } = sample;
+  const notified = once(client, "notification");
+  await client.query("LISTEN news");
+  await client.query("NOTIFY news, 'good'");
+  expect(await notified).toMatchObject([{ channel: "news", payload: "good" }]);
+});
+
+test("works: a view, PREPARE and EXECUTE", async () => {
+  const { client } = sample;
+  await client.query(
+    "CREATE VIEW spending AS SELECT user_id, sum(total) FROM orders GROUP BY user_id",
+  );
+  await client.query("PREPARE spent AS SELECT sum FROM spending WHERE user_id = $1");
+  expect((await client.query("EXECUTE spent (7)")).rows).toHaveLength(1);
+  await client.query("DROP VIEW spending");
 });
 
 test("the map is a map, and the commands that need no server do what is said", async () => {
-  const map = join(directory, "map.yaml");
+  const map = join(sample.directory, "map.yaml");
   writeFileSync(map, blocks.find(({ language }) => language === "yaml")?.body ?? "");
   expect(await runCommand("check", map)).toMatchObject({ code: 0, stderr: "" });
   const [, sql = ""] = /explain --map map\.yaml "(.*)"/.exec(text) ?? [];
-  const schema = join(directory, "schema.sql");
+  const schema = join(sample.directory, "schema.sql");
   writeFileSync(
     schema,
     "CREATE TABLE orders (user_id bigint, id bigint, PRIMARY KEY (user_id, id));",

@@ -32,17 +32,20 @@ function centred(text: string, width: number): string {
 /** psql shows so many characters of a line around an error's position, and cuts what is longer. */
 const SHOWN_WHOLE_MAX = 60;
 
-/** `sql`: one line that psql shows whole. */
-export function formatError(error: pg.DatabaseError, sql: string): string {
-  if (sql.includes("\n") || sql.length >= SHOWN_WHOLE_MAX) {
-    throw new RangeError("psql would show a part of this statement");
-  }
+/** `sql`: one line that psql shows whole, where the error has a position in it. */
+export function formatError(
+  error: Pick<pg.DatabaseError, "message" | "position" | "detail" | "hint" | "where">,
+  sql: string,
+): string {
   const lines = [`ERROR:  ${error.message}`];
   if (error.position !== undefined) {
+    if (sql.includes("\n") || sql.length >= SHOWN_WHOLE_MAX)
+      throw new RangeError("psql would show a part of this statement");
     const label = "LINE 1: ";
     lines.push(label + sql, `${" ".repeat(label.length + Number(error.position) - 1)}^`);
   }
   if (error.detail !== undefined) lines.push(`DETAIL:  ${error.detail}`);
   if (error.hint !== undefined) lines.push(`HINT:  ${error.hint}`);
+  if (error.where !== undefined) lines.push(`CONTEXT:  ${error.where}`);
   return lines.join("\n");
 }
