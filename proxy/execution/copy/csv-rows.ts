@@ -44,7 +44,7 @@ export class CsvRows implements CopyRowReader {
     if (end === END_OF_DATA.length && bytes.toString("latin1", 0, end) === END_OF_DATA) {
       throw new SqlError("copy_data_malformed", 'a line of "\\." alone is not supported in CSV', {
         context: `COPY ${this.#table}, line ${number}`,
-        hint: "Put the value in quotes.",
+        hint: "Put the value in quotes. psql up to 17 sends the line behind data that stands in a script: use \\copy from a file.",
       });
     }
     return { bytes, end, line: number, lines, fields: this.#fields(bytes, end) };
