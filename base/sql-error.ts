@@ -276,6 +276,10 @@ export const ERRORS = {
     when: "The rows that one statement gathers in temporary tables of the catalog database exceed their limit.",
     hint: "Pin the shard key, narrow the WHERE clause, or raise gather.database_bytes of the configuration.",
   },
+  read_only_transaction: {
+    sqlstate: "25006",
+    when: "INSERT ... SELECT has no rows to insert, in a read-only transaction.",
+  },
   gather_read_only: {
     sqlstate: "25006",
     when: "In a read-only transaction, a statement needs temporary tables of the catalog database that would show another state than the transaction has seen.",

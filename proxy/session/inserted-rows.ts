@@ -38,6 +38,8 @@ export interface InsertingSession {
     declaredTypes: readonly number[],
     signal: AbortSignal,
   ) => Promise<Description>;
+  /** Of the transaction that the query ran in. */
+  readonly isReadOnly: () => boolean;
   readonly environment: (signal: AbortSignal) => Promise<Environment>;
   readonly planContext: (types: readonly number[], signal: AbortSignal) => Promise<PlanContext>;
   readonly run: (
@@ -80,6 +82,9 @@ export async function* runInsertQuery(
     yield* session.run({ plan: insert, protocol, output, describe, isAlone: false }, signal);
     return;
   }
+  // No server is asked where there is nothing to insert, and none would refuse it.
+  if (session.isReadOnly())
+    throw new SqlError("read_only_transaction", "cannot execute INSERT in a read-only transaction");
   const shown = describe && plan.returnsRows ? await output(signal) : undefined;
   if (shown !== undefined) yield { kind: "columns", columns: shown };
   yield { kind: "complete", tag: "INSERT 0 0" };

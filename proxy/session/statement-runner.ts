@@ -230,6 +230,7 @@ export class StatementRunner {
   #insertingSession(): InsertingSession {
     return {
       statement: (sql, types, signal) => this.descriptions.statement(sql, types, signal),
+      isReadOnly: () => this.transaction.current?.transaction.modes.readOnly === true,
       environment: (signal) => this.environment(signal),
       planContext: (types, signal) => this.planContext(types, signal),
       run: (request, signal) => this.run(request, signal),

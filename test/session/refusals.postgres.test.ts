@@ -63,6 +63,16 @@ const SCRIPTS: readonly (readonly [ErrorId, string, Script])[] = [
     ],
   ],
   [
+    "read_only_transaction",
+    "an INSERT ... SELECT without rows, where nothing may be written",
+    [
+      query("BEGIN READ ONLY"),
+      query(
+        "INSERT INTO things (id, instant) SELECT id + 100, instant FROM things WHERE id < -1000",
+      ),
+    ],
+  ],
+  [
     "transaction_block_required",
     "a table lock that would end with its statement",
     [query("LOCK TABLE accounts")],
