@@ -185,13 +185,25 @@ export function scalar(
       () => (type === "jsonb" ? leaf : `greatest(${leaf}, ${other()})`),
     ])();
   }
+  const condition = (): string => predicate(writing, scope, depth - 1);
+  return computed(writing, type, leaf, other, condition);
+}
+
+/** Something of the type that PostgreSQL has to compute from a value of it. */
+function computed(
+  { random, mayFail }: Writing,
+  type: TypeName,
+  leaf: string,
+  other: () => string,
+  condition: () => string,
+): string {
   switch (type) {
     case "smallint":
     case "integer":
     case "bigint":
     case "numeric":
     case "numeric(14,2)":
-      if (!writing.mayFail) return leaf;
+      if (!mayFail) return leaf;
       return random.pick([
         `(${leaf} + 1)`,
         `(${leaf} * 2)`,
@@ -225,7 +237,7 @@ export function scalar(
         `(${leaf} - interval '90 minutes')`,
       ]);
     case "boolean":
-      return `(${predicate(writing, scope, depth - 1)})`;
+      return `(${condition()})`;
     case "jsonb":
       return random.pick([`(${leaf} -> 'b')`, `jsonb_build_object('v', ${leaf})`]);
     case "text[]":
