@@ -11,6 +11,7 @@ import {
   catalogFile,
   groupFile,
   mapFile,
+  sequenceBlockFile,
   unlistedTablesFile,
   versionFile,
 } from "./map-file/format.ts";
@@ -23,7 +24,8 @@ import {
   quoted,
 } from "../base/document/problems.ts";
 import { type DocumentKind, readYaml } from "../base/document/yaml.ts";
-import type { Colocation, Group, MapTable, ShardMap } from "./shard-map.ts";
+import { USUAL_SEQUENCE_BLOCKS } from "./shard-map.ts";
+import type { Colocation, Group, MapTable, SequenceBlocks, ShardMap } from "./shard-map.ts";
 
 /** The schema of the canonical tables, unless the map names another. */
 const CANONICAL_SCHEMA = "public";
@@ -90,6 +92,7 @@ function readMap(file: Fields, problems: ProblemList): ShardMap | undefined {
   const referenceTables = new Set(
     readTableNames(file["reference_tables"], "`reference_tables`", ["reference_tables"], tables),
   );
+  const sequenceBlocks = readSequenceBlocks(fieldsOf(file["sequences"]), problems);
   const version = versionFile.safeParse(file["version"]);
   if (!version.success || catalog === undefined || databases === undefined) return undefined;
   return {
@@ -100,6 +103,7 @@ function readMap(file: Fields, problems: ProblemList): ShardMap | undefined {
     colocations,
     groups,
     referenceTables,
+    sequenceBlocks,
     unlistedTables: unlistedTablesFile.safeParse(file["unlisted_tables"]).data ?? "catalog",
     tables: tablesOf(colocations, groups, referenceTables),
   };
@@ -146,6 +150,17 @@ function readGroup(name: string, file: Fields, context: ColocationContext): Grou
     schema: schemaField.data ?? context.canonicalSchema,
     tables,
   };
+}
+
+function readSequenceBlocks(file: Fields, problems: ProblemList): SequenceBlocks {
+  const sizes = new Map<string, number>();
+  for (const [name, value] of Object.entries(fieldsOf(file["block_sizes"]))) {
+    checkIdentifier("sequence", name, ["sequences", "block_sizes", name], problems, "name");
+    const size = sequenceBlockFile.safeParse(value);
+    if (size.success) sizes.set(name, size.data);
+  }
+  const size = sequenceBlockFile.safeParse(file["block_size"]).data;
+  return { size: size ?? USUAL_SEQUENCE_BLOCKS.size, sizes };
 }
 
 /** A list of tables; what is no name in it is reported with the structure. */

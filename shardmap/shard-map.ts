@@ -3,6 +3,7 @@
  * lives. Made by schema.ts from YAML; read once per execution; replaced, never changed.
  */
 import type { DatabaseName, LogicalShard } from "../base/ids.ts";
+import { SEQUENCE_BLOCK_SIZE } from "../base/limits.ts";
 import type { ShardFunction } from "./shard-function/shard-function.ts";
 import type { KeyType } from "./shard-key.ts";
 
@@ -16,9 +17,31 @@ export interface ShardMap {
   readonly colocations: ReadonlyMap<string, Colocation>;
   readonly groups: ReadonlyMap<string, Group>;
   readonly referenceTables: ReadonlySet<string>;
+  readonly sequenceBlocks: SequenceBlocks;
   readonly unlistedTables: "catalog" | "error";
   /** What the map says of a table of the canonical schema, by its unqualified name. */
   readonly tables: ReadonlyMap<string, MapTable>;
+}
+
+/** How many ids a proxy draws at once. */
+export interface SequenceBlocks {
+  readonly size: number;
+  /** By the name of a sequence of the canonical schema, where it is another. */
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
+/** What a map means that says nothing of sequences. */
+export const USUAL_SEQUENCE_BLOCKS: SequenceBlocks = {
+  size: SEQUENCE_BLOCK_SIZE,
+  sizes: new Map(),
+};
+
+export function sequenceBlockSize(
+  { sequenceBlocks, canonicalSchema }: ShardMap,
+  { schema, sequence }: { readonly schema: string; readonly sequence: string },
+): number {
+  const own = schema === canonicalSchema ? sequenceBlocks.sizes.get(sequence) : undefined;
+  return own ?? sequenceBlocks.size;
 }
 
 export interface DatabaseEntry {

@@ -4,7 +4,6 @@
  *
  * Values come in the sequence's order. What is left of a block when the proxy stops is a gap.
  */
-import { SEQUENCE_BLOCK_SIZE } from "../../base/limits.ts";
 import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 
@@ -20,12 +19,20 @@ export class GlobalSequences {
   readonly #blocks = new Map<string, string[]>();
   readonly #turns = new Map<string, Promise<unknown>>();
 
-  /** The next `count` values, as decimal text, in order. Concurrent callers are served one after the other. */
-  draw(name: SequenceName, count: number, withCatalog: WithCatalog): Promise<readonly string[]> {
+  /**
+   * The next `count` values, as decimal text, in order; where they are not there any more,
+   * `blockSize` at least are drawn. Concurrent callers are served one after the other.
+   */
+  draw(
+    name: SequenceName,
+    count: number,
+    blockSize: number,
+    withCatalog: WithCatalog,
+  ): Promise<readonly string[]> {
     const key = qualified(name);
     const turn = (this.#turns.get(key) ?? Promise.resolve())
       .catch(() => undefined)
-      .then(() => this.#drawInTurn(key, count, withCatalog));
+      .then(() => this.#drawInTurn(key, count, blockSize, withCatalog));
     this.#turns.set(key, turn);
     return turn;
   }
@@ -33,12 +40,13 @@ export class GlobalSequences {
   async #drawInTurn(
     key: string,
     count: number,
+    blockSize: number,
     withCatalog: WithCatalog,
   ): Promise<readonly string[]> {
     const block = this.#blocks.get(key) ?? [];
     this.#blocks.set(key, block);
     if (block.length < count) {
-      const missing = Math.max(count - block.length, SEQUENCE_BLOCK_SIZE);
+      const missing = Math.max(count - block.length, blockSize);
       block.push(...(await withCatalog((connection) => nextValues(connection, key, missing))));
     }
     return block.splice(0, count);

@@ -4,6 +4,7 @@
  */
 import { unreachable } from "../../base/invariant.ts";
 import type { GeneratedColumn } from "../../planner/logical-plan.ts";
+import { sequenceBlockSize } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { nextValues, qualified } from "../execution/global-sequences.ts";
 import type { SessionServices } from "./session-services.ts";
@@ -11,7 +12,7 @@ import type { SessionServices } from "./session-services.ts";
 type WithCatalog = <T>(use: (connection: BackendConnection) => Promise<T>) => Promise<T>;
 
 export interface ValueSources {
-  readonly services: Pick<SessionServices, "randomUuid" | "sequences">;
+  readonly services: Pick<SessionServices, "randomUuid" | "sequences" | "topology">;
   /** The open transaction's own backend, where it changed the catalog: a sequence that it made is there for nobody else. */
   readonly inside: WithCatalog | undefined;
   /** A backend of its own: what a sequence gave stays given when the transaction rolls back. */
@@ -41,10 +42,12 @@ async function drawColumn(
   switch (source.kind) {
     case "randomUuid":
       return Array.from({ length: count }, services.randomUuid);
-    case "sequence":
-      return inside === undefined
-        ? services.sequences.draw(source, count, outside)
-        : inside((connection) => nextValues(connection, qualified(source), count));
+    case "sequence": {
+      if (inside !== undefined)
+        return inside((connection) => nextValues(connection, qualified(source), count));
+      const blockSize = sequenceBlockSize(services.topology().map, source);
+      return services.sequences.draw(source, count, blockSize, outside);
+    }
     default:
       return unreachable(source);
   }

@@ -5,7 +5,12 @@
  */
 import { z } from "zod";
 import { fields } from "../../base/document/fields.ts";
-import { KEY_COLUMNS_MAX, LOGICAL_SHARDS_MAX } from "../../base/limits.ts";
+import {
+  KEY_COLUMNS_MAX,
+  LOGICAL_SHARDS_MAX,
+  SEQUENCE_BLOCK_SIZE,
+  SEQUENCE_BLOCK_SIZE_MAX,
+} from "../../base/limits.ts";
 import { KEY_TYPES } from "../shard-key.ts";
 
 const name = z.string().min(1);
@@ -116,6 +121,21 @@ export const catalogFile = z.union([
   }),
 ]);
 
+export const sequenceBlockFile = z.int().min(1).max(SEQUENCE_BLOCK_SIZE_MAX);
+
+export const sequencesFile = fields({
+  block_size: sequenceBlockFile
+    .optional()
+    .describe(
+      `ids that a proxy draws of a sequence at once, ${SEQUENCE_BLOCK_SIZE} unless it is given: more are fewer round trips, ` +
+        "and larger gaps when a proxy stops; with 1, ids rise in the order they are given out",
+    ),
+  block_sizes: z
+    .record(name, sequenceBlockFile)
+    .optional()
+    .describe("sequence of the canonical schema: its own block size"),
+});
+
 export const unlistedTablesFile = z.enum(["catalog", "error"]);
 
 export const mapFile = fields({
@@ -147,6 +167,9 @@ export const mapFile = fields({
     .describe(
       "small tables held whole in every database, so that every join with them is local; a write goes to all",
     ),
+  sequences: sequencesFile
+    .optional()
+    .describe("how ids that are unique over all placements are drawn from the catalog database"),
   unlisted_tables: unlistedTablesFile
     .optional()
     .describe(

@@ -31,7 +31,7 @@ export function checkPlainName(
 
 /** Kept as it is written, as PostgreSQL keeps a name in double quotes: upper case is not folded. */
 export function checkIdentifier(
-  kind: "schema" | "table" | "column",
+  kind: "schema" | "table" | "column" | "sequence",
   name: string,
   path: FieldPath,
   problems: ProblemList,

@@ -16,6 +16,7 @@ beforeEach(async () => {
     metrics,
     isReady: () => isReady,
     inDoubt: async () => ({ transactions: [] }),
+    clients: () => [{ id: 7, user: "ann", pinned: ["advisory lock"] }],
     log: createLog("fatal"),
   });
 });
@@ -70,6 +71,8 @@ test("a taken port is an error that names it", async () => {
     port: admin.port,
     metrics,
     isReady: () => true,
+    inDoubt: async () => undefined,
+    clients: () => undefined,
     log: createLog("fatal"),
   });
   await expect(again).rejects.toMatchObject({ code: "EADDRINUSE", port: admin.port });

@@ -24,6 +24,7 @@ import { decodeDataRow } from "../../proxy/protocol/backend/data-row.ts";
 import type { ColumnDescription } from "../../proxy/protocol/backend/row-description.ts";
 import { CatalogSource } from "../../proxy/topology/catalog-source.ts";
 import { OidTranslations } from "../../proxy/topology/oid-translation.ts";
+import { USUAL_SEQUENCE_BLOCKS } from "../../shardmap/shard-map.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { TestPostgres } from "../support/postgres.ts";
 
@@ -216,6 +217,7 @@ function plainMap(names: readonly DatabaseName[]): ShardMap {
     colocations: new Map(),
     groups: new Map(),
     referenceTables: new Set(),
+    sequenceBlocks: USUAL_SEQUENCE_BLOCKS,
     unlistedTables: "catalog",
     tables: new Map(),
   };

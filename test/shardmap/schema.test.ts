@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { printShardMapJsonSchema } from "../../shardmap/json-schema.ts";
 import { printProblem } from "../../base/document/problems.ts";
 import { parseShardMap } from "../../shardmap/schema.ts";
+import { sequenceBlockSize } from "../../shardmap/shard-map.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import { found } from "./found.ts";
 
@@ -89,6 +90,20 @@ describe("a sound map", () => {
       "public",
       "catalog",
     ]);
+  });
+
+  test("draws ids in blocks of a size for all sequences, or of each one's own", () => {
+    const size = (of: ShardMap, sequence: string, schema = "public") =>
+      sequenceBlockSize(of, { schema, sequence });
+    expect(size(map, "orders_id_seq")).toBe(32);
+    const given = mapOf(
+      `${SOUND}sequences: { block_size: 500, block_sizes: { orders_id_seq: 1, "Ünique_seq": 10000 } }\n`,
+    );
+    expect(size(given, "users_id_seq")).toBe(500);
+    expect(size(given, "orders_id_seq")).toBe(1);
+    expect(size(given, "Ünique_seq")).toBe(10_000);
+    expect(size(given, "orders_id_seq", "side")).toBe(500);
+    expect(size(mapOf(`${SOUND}sequences: {}\n`), "users_id_seq")).toBe(32);
   });
 
   test("has a canonical schema of its own where it names one", () => {

@@ -22,6 +22,7 @@ import { CatalogSource } from "../../proxy/topology/catalog-source.ts";
 import { OidTranslations } from "../../proxy/topology/oid-translation.ts";
 import type { OidTranslator } from "../../proxy/topology/oid-translator.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
+import { USUAL_SEQUENCE_BLOCKS } from "../../shardmap/shard-map.ts";
 import type { Colocation, Placement, ShardMap } from "../../shardmap/shard-map.ts";
 import { startPostgres } from "../support/postgres.ts";
 import type { TestPostgres } from "../support/postgres.ts";
@@ -93,6 +94,7 @@ function mapOf(): ShardMap {
     colocations: new Map([["users", colocation]]),
     groups: new Map(),
     referenceTables: new Set(),
+    sequenceBlocks: USUAL_SEQUENCE_BLOCKS,
     unlistedTables: "catalog",
     tables: new Map(),
   };
