@@ -51,8 +51,6 @@ const REFUSED = [
   "SELECT 1 AS a, id INTO t FROM users",
   "CREATE TABLE t AS SELECT * FROM orders",
   "CREATE MATERIALIZED VIEW v AS SELECT * FROM users",
-  "CREATE TEMPORARY TABLE t (n int)",
-  "SELECT pg_advisory_lock(1)",
   "SELECT currval('orders_id_seq')",
   "SELECT set_config('a.b', 'c', false)",
   "SET ROLE postgres",
@@ -114,6 +112,17 @@ test("works: LISTEN and NOTIFY", async () => {
   await client.query("LISTEN news");
   await client.query("NOTIFY news, 'good'");
   expect(await notified).toMatchObject([{ channel: "news", payload: "good" }]);
+});
+
+test("works: a cursor over several placements, a temporary table, an advisory lock", async () => {
+  const { client } = sample;
+  await client.query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM users ORDER BY id");
+  expect((await client.query("FETCH 2 FROM c")).rows).toHaveLength(2);
+  await client.query("COMMIT; CREATE TEMPORARY TABLE kept (n int); INSERT INTO kept VALUES (1)");
+  expect((await client.query("SELECT n FROM kept")).rows).toEqual([{ n: "1" }]);
+  await client.query("SELECT pg_advisory_lock(1)");
+  expect((await client.query("SELECT pg_advisory_unlock(1) AS had")).rows).toEqual([{ had: "t" }]);
+  await client.query("DROP TABLE kept");
 });
 
 test("works: a view, PREPARE and EXECUTE", async () => {
