@@ -14,7 +14,7 @@ import { planInsert } from "./route-insert.ts";
 import { checkReferenceMerge, routeShardedMerge } from "./route-merge.ts";
 import { routeQuery } from "./route-query.ts";
 import { tableReferences } from "./table-references.ts";
-import { currentCursor, planDeclare, planUpdateCurrent } from "./utility-cursors.ts";
+import { planDeclare, planUpdateCurrent, writeToCurrent } from "./utility-cursors.ts";
 import { planExplain } from "./utility-explain.ts";
 import { planUtility } from "./utility.ts";
 import { expandViews } from "./views/expand.ts";
@@ -43,9 +43,11 @@ function planExpanded(statement: ParsedStatement, context: PlanContext): Logical
 function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan {
   const { node } = statement;
   checkWriteEffects(node, context);
-  const cursor = currentCursor(node);
-  if (cursor !== undefined)
-    return planUpdateCurrent(statement, cursor, routeQuery(statement, context));
+  const current = writeToCurrent(node);
+  if (current !== undefined) {
+    const write = statement.withNode(current.write);
+    return planUpdateCurrent(statement, current.cursor, routeQuery(write, context));
+  }
   if ("SelectStmt" in node && intoTarget(node.SelectStmt) !== undefined) {
     const temporary = planDdl(statement, context);
     if (temporary !== undefined) return temporary;

@@ -32,9 +32,10 @@ export function planDeclare(
   if (found === undefined) {
     return refuse("cursor_not_supported", "the query of the cursor cannot be told apart");
   }
-  const plan = planQuery(found.within);
   // What is no query is the server's to refuse.
-  if (plan.kind !== "query") return { kind: "rejected", sql: text };
+  const hasTarget = "SelectStmt" in query && query.SelectStmt.intoClause !== undefined;
+  const plan = hasTarget ? undefined : planQuery(found.within);
+  if (plan?.kind !== "query") return { kind: "rejected", sql: text };
   const isHeld = (options & HOLD) !== 0;
   const prefix = text.slice(0, found.start);
   return cursorPlan(text, {
@@ -88,16 +89,21 @@ export function planClose({ text }: ParsedStatement, { portalname }: ClosePortal
   return cursorPlan(text, { kind: "close", name: portalname });
 }
 
-/** The cursor that a write's WHERE CURRENT OF names; undefined for any other statement. */
-export function currentCursor(node: Node): string | undefined {
-  const write =
-    "UpdateStmt" in node ? node.UpdateStmt : "DeleteStmt" in node ? node.DeleteStmt : undefined;
-  const where = write?.whereClause;
+/** A write to a cursor's current row: the cursor, and the write as one to any row. Undefined for other statements. */
+export function writeToCurrent(
+  node: Node,
+): { readonly cursor: string; readonly write: Node } | undefined {
+  const { whereClause: where, ...write } =
+    "UpdateStmt" in node ? node.UpdateStmt : "DeleteStmt" in node ? node.DeleteStmt : {};
   if (where === undefined || !("CurrentOfExpr" in where)) return undefined;
-  return where.CurrentOfExpr.cursor_name ?? "";
+  const cursor = where.CurrentOfExpr.cursor_name ?? "";
+  return {
+    cursor,
+    write: "UpdateStmt" in node ? { UpdateStmt: write } : { DeleteStmt: write },
+  };
 }
 
-/** `plan`: of the statement as one of any placement. */
+/** `plan`: of the write as one to any row. */
 export function planUpdateCurrent(
   { text }: ParsedStatement,
   name: string,

@@ -105,9 +105,9 @@ export function walkExpression(
           walkOperator(run, body);
           return true;
         case "CurrentOfExpr":
-          run.needsOnePlacement(
+          run.barsSharded(
             "current_of_not_supported",
-            "WHERE CURRENT OF is of the cursor's placement",
+            "WHERE CURRENT OF is not supported for sharded tables within another statement",
             undefined,
           );
           return true;

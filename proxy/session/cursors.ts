@@ -66,6 +66,7 @@ export class Cursors {
   async *run(request: CursorRequest, signal: AbortSignal): ResultStream {
     this.#runner.transaction.refuseWhenFailed();
     const { action, sql } = request.plan;
+    if (!readsAtBind(request)) tellBound(request);
     switch (action.kind) {
       case "declare":
         await this.#declare(action, request, signal);
@@ -399,6 +400,17 @@ export class Cursors {
     for await (const event of this.#runner.runBound(request, signal))
       if (event.kind === "notice") await this.#responder.event(event);
   }
+}
+
+/** What a server reads parameters' values for, is bound once it has. */
+function readsAtBind({ plan, protocol }: CursorRequest): boolean {
+  const { kind } = plan.action;
+  if (kind === "updateCurrent") return true;
+  return kind === "declare" && protocol.kind === "extended" && protocol.parameters.length > 0;
+}
+
+function tellBound({ protocol }: CursorRequest): void {
+  if (protocol.kind === "extended") protocol.onBound();
 }
 
 const FAILED = { kind: "failed" } as const;

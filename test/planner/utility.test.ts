@@ -105,11 +105,6 @@ describe("session statements", () => {
   });
 
   test.each([
-    "PREPARE a AS SELECT 1",
-    "EXECUTE a",
-    "DECLARE c CURSOR FOR SELECT 1",
-    "FETCH 1 FROM c",
-    "CLOSE c",
     "DO 'begin end'",
     "CALL p()",
     "CHECKPOINT",

@@ -323,9 +323,8 @@ export const CURSORS: Readonly<Record<string, Case>> = {
   "one that fails": {
     script: [
       ...walk(
-        "DECLARE c CURSOR FOR SELECT id, 10 / (balance - 30) FROM accounts ORDER BY id",
+        "DECLARE c CURSOR FOR SELECT id, 10 / (balance - 10) FROM accounts ORDER BY id",
         `DECLARE d CURSOR FOR ${ALL}`,
-        "FETCH 2 c",
         "SAVEPOINT s",
         "FETCH c",
         "ROLLBACK TO s",
