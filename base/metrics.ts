@@ -44,6 +44,11 @@ export const METRICS = {
     help: "Statements waiting for a free server connection, by database.",
     labels: ["database"],
   },
+  colonnade_pinned_sessions: {
+    type: "gauge",
+    help: "Sessions that keep a connection to the catalog database between transactions, by reason; one may have several.",
+    labels: ["reason"],
+  },
   colonnade_statements_total: {
     type: "counter",
     help: "Queries and writes run, by kind (read, write or insert) and route (single, scatter or database gather).",

@@ -710,6 +710,15 @@ export const ERRORS = {
     when: "A write to a reference table whose result could differ between databases.",
     hint: "Compute the values first, and write them as constants or parameters.",
   },
+  sequence_value_undefined: {
+    sqlstate: "55000",
+    when: "currval() or lastval() of a sequence that the session has drawn nothing from.",
+  },
+  sequence_value_unknown: {
+    sqlstate: "0A000",
+    when: "currval() or lastval() after a statement for which a database may have drawn values by itself.",
+    hint: "Read the value with RETURNING in the INSERT that draws it.",
+  },
   session_state_function: {
     sqlstate: "0A000",
     when: "A function about the session's own state, which a pooled connection does not keep.",

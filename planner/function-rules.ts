@@ -78,9 +78,10 @@ export function checkStoredFunctions(query: Node, context: PlanContext): void {
 /** What gives an application the same without the session's state, where there is such a thing. */
 function sessionStateHint(name: string): string | undefined {
   if (name === "currval" || name === "lastval") {
-    return "Read the value with RETURNING in the INSERT that draws it.";
+    return "Ask for it in a SELECT of its own, or read it with RETURNING in the INSERT that draws it.";
   }
-  if (name === "set_config") return "Use the statement SET or SET LOCAL.";
+  if (name === "set_config")
+    return "Use SET or SET LOCAL, or a SELECT of set_config() with constants or parameters alone.";
   if (name === "setseed") return "Draw the random values in the application.";
   return undefined;
 }

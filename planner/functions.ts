@@ -4,7 +4,7 @@
  * catalog's volatility and language for the rest.
  */
 import type { CatalogFunction } from "../shardmap/catalog.ts";
-import { searchedSchemas } from "./names.ts";
+import { hasTemporary, searchedSchemas } from "./names.ts";
 import type { PlanContext } from "./plan-context.ts";
 
 export type FunctionEffect =
@@ -171,6 +171,9 @@ export function functionUse(
   // Functions of one backend are not in the catalog: what they do is not known.
   if (schema !== undefined && /^pg_temp(_\d+)?$/.test(schema))
     return { name, effect: "sessionState", isUserDefined: true, isAggregate: false, location };
+  // A session that has temporary relations is where they are; for any other it is nobody's.
+  if (name === "pg_my_temp_schema" && hasTemporary(context))
+    return { name, effect: "catalogState", isUserDefined: false, isAggregate: false, location };
   const overloads = candidates(name, schema, context);
   const user = overloads.filter((overload) => overload.schema !== "pg_catalog");
   const isAggregate =

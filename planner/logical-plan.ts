@@ -117,7 +117,9 @@ export type HomeReason =
   | "sequence"
   | "session"
   /** Takes or frees session-level advisory locks: the backend stays with the session while it holds one. */
-  | "advisory lock";
+  | "advisory lock"
+  /** set_config(), nextval(), currval(), lastval() alone: what they do to the session is the proxy's to keep. */
+  | "session value";
 export type ScatterReason =
   | "no shard key in predicate"
   | "shard key compared with a value that cannot be proven"

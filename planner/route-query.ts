@@ -12,6 +12,7 @@ import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { PlanRefused, refuse, withRefusals } from "./refusal.ts";
 import { checkReferenceWrite } from "./reference-write.ts";
+import { planSessionValues } from "./session-values.ts";
 import { routeSharded } from "./route-sharded.ts";
 import { returnsRows, templateFor } from "./statement-text.ts";
 import { placeTables, type Home } from "./table-mix.ts";
@@ -19,6 +20,8 @@ import { placeTables, type Home } from "./table-mix.ts";
 /** Throws SqlError 0A000 for what cannot be answered as one PostgreSQL would. */
 export function routeQuery(statement: ParsedStatement, context: PlanContext): QueryPlan {
   return withRefusals(statement, () => {
+    const ofSession = planSessionValues(statement, context);
+    if (ofSession !== undefined) return ofSession;
     const analysis = analyze(statement.node, context);
     refuseSystemWrites(analysis);
     const home = placeTables(analysis, context);

@@ -70,5 +70,7 @@ export interface SessionPlan {
     /** Without a channel: all of them. */
     | { readonly kind: "unlisten"; readonly channel: string | undefined }
     | { readonly kind: "discardAll" }
+    | { readonly kind: "discardTemporary" }
+    | { readonly kind: "discardSequences" }
     | { readonly kind: "discardPlans" };
 }

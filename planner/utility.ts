@@ -37,14 +37,9 @@ export function planUtility(
       case "DISCARD_PLANS":
         return sessionPlan(text, { kind: "discardPlans" });
       case "DISCARD_TEMP":
+        return sessionPlan(text, { kind: "discardTemporary" });
       case "DISCARD_SEQUENCES":
-        return refuse(
-          "statement_not_supported",
-          "DISCARD of temporary tables or sequences alone is not supported",
-          {
-            hint: "Use DISCARD ALL.",
-          },
-        );
+        return sessionPlan(text, { kind: "discardSequences" });
       default:
         return sessionPlan(text, { kind: "discardAll" });
     }

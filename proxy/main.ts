@@ -157,6 +157,7 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
   const gauges = new SampledMetrics(
     {
       pools: () => backends.stats(),
+      pinned: () => sessions.pinned(),
       plans: () => plans.counts,
       parserInstances: parserInstancesMade,
     },
@@ -190,6 +191,7 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
       metrics,
       isReady,
       inDoubt: () => reportInDoubt(inDoubt, databases()),
+      clients: () => sessions.list(),
       log,
     });
     await recovery.runOnce();

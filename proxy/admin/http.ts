@@ -1,7 +1,7 @@
 /**
  * The operator's HTTP interface: /metrics for Prometheus, /healthz (the process answers),
- * /readyz (it can serve clients), and /in-doubt, JSON of the transactions over several
- * databases that are prepared now.
+ * /readyz (it can serve clients), /in-doubt, JSON of the transactions over several databases
+ * that are prepared now, and /clients, JSON of who is connected and why who keeps a backend.
  *
  * It asks for no password and is meant for the loopback interface or a private network.
  * What being ready means, and what is in doubt, is told to it; it knows neither pools nor maps.
@@ -23,6 +23,8 @@ export interface AdminHttpOptions {
   readonly isReady: () => boolean;
   /** What JSON is to say. Must not reject for a database that cannot be asked. */
   readonly inDoubt: () => Promise<unknown>;
+  /** What JSON is to say of each client. */
+  readonly clients: () => unknown;
   readonly log: Log;
 }
 
@@ -93,8 +95,11 @@ async function respond(
     case "/in-doubt":
       send(response, 200, `${JSON.stringify(await options.inDoubt(), undefined, 2)}\n`, JSON_TYPE);
       return;
+    case "/clients":
+      send(response, 200, `${JSON.stringify(options.clients(), undefined, 2)}\n`, JSON_TYPE);
+      return;
     default:
-      send(response, 404, "paths are /metrics, /healthz, /readyz and /in-doubt\n");
+      send(response, 404, "paths are /metrics, /healthz, /readyz, /in-doubt and /clients\n");
   }
 }
 

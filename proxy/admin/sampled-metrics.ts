@@ -15,6 +15,8 @@ export interface SampledParts {
       readonly waiting: number;
     }
   >;
+  /** Sessions that keep a backend, by reason. */
+  readonly pinned: () => ReadonlyMap<string, number>;
   readonly plans: () => {
     readonly hits: number;
     readonly misses: number;
@@ -54,6 +56,8 @@ export class SampledMetrics {
       metrics.set("colonnade_backends", { database, state: "connecting" }, opening);
       metrics.set("colonnade_pool_waiters", { database }, waiting);
     }
+    for (const [reason, count] of this.#parts.pinned())
+      metrics.set("colonnade_pinned_sessions", { reason }, count);
     const { hits, misses, evictions, texts } = this.#parts.plans();
     const lookups = "colonnade_plan_cache_lookups_total";
     metrics.increment(lookups, { result: "hit" }, this.#since("hits", hits));

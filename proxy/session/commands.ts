@@ -213,13 +213,29 @@ export class Commands {
         this.#portals.clearAll();
         this.#prepared.clear();
         this.#settings.resetAll();
+        this.#runner.sequenceValues.clear();
+        await this.#runner.pins.end();
         this.#listening.unlistenAll();
         this.#runner.transaction.mayHaveChangedSettings = true;
         return "DISCARD ALL";
+      case "discardTemporary":
+        await this.#discardTemporary(signal);
+        return "DISCARD TEMP";
+      case "discardSequences":
+        this.#runner.sequenceValues.clear();
+        return "DISCARD SEQUENCES";
       case "discardPlans":
         return "DISCARD PLANS";
       default:
         return unreachable(action);
     }
+  }
+
+  /** As DROP of each of them does, in the open transaction, if any. */
+  async #discardTemporary(signal: AbortSignal): Promise<void> {
+    const { pins } = this.#runner;
+    if (!pins.hasTemporaryObjects) return;
+    await pins.pin("temporary object", signal);
+    await this.#runner.withCatalog(signal, (connection) => this.#apply(connection, "DISCARD TEMP"));
   }
 }

@@ -34,3 +34,19 @@ export function pinReasonOf(plan: QueryPlan | InsertPlan): PinReason | undefined
     plan.routing.because === "advisory lock";
   return locks ? "advisory lock" : undefined;
 }
+
+/** See planner/session-values.ts. */
+export function isSessionValue({ routing }: QueryPlan): boolean {
+  return routing.kind === "home" && routing.because === "session value";
+}
+
+/** One database runs it as it is, and may call nextval() for it: a default, a trigger, the statement itself. */
+export function mayDraw(plan: QueryPlan | InsertPlan): boolean {
+  return (
+    plan.kind === "query" &&
+    plan.access === "write" &&
+    plan.routing.kind === "home" &&
+    plan.routing.because !== "advisory lock" &&
+    plan.routing.because !== "session value"
+  );
+}

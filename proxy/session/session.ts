@@ -3,6 +3,7 @@
  * has each answered, and is the only place that turns what was thrown into an ErrorResponse.
  */
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import type { PinReason } from "../execution/pinned-backend.ts";
 import type { Frame } from "../protocol/frame-reader.ts";
 import { decodeBind } from "../protocol/frontend/bind.ts";
 import { decodeClose } from "../protocol/frontend/close.ts";
@@ -25,6 +26,17 @@ import { SessionSettings } from "./settings.ts";
 import { runSimpleQuery, StatementFailure } from "./simple-query.ts";
 import type { QueryParts } from "./simple-query.ts";
 import { StatementRunner } from "./statement-runner.ts";
+
+export interface SessionStatus {
+  readonly state: "active" | "idle" | "idle in transaction" | "idle in transaction (aborted)";
+  readonly pinned: readonly PinReason[];
+}
+
+const STATES = {
+  idle: "idle",
+  inTransaction: "idle in transaction",
+  failed: "idle in transaction (aborted)",
+} as const;
 
 export class Session {
   readonly #client: Client;
@@ -88,6 +100,16 @@ export class Session {
   /** Between transactions: may be sent away when the proxy drains. */
   get isIdle(): boolean {
     return this.#statement === undefined && this.#runner.transaction.current === undefined;
+  }
+
+  /** What pg_stat_activity would show of it, and why it has a backend of its own. */
+  get status(): SessionStatus {
+    const { status } = this.#runner.transaction;
+    const isActive = this.#statement !== undefined;
+    return {
+      state: isActive ? "active" : STATES[status],
+      pinned: [...this.#runner.pins.reasons],
+    };
   }
 
   /** Runs to the client's end. Never rejects. */

@@ -1,8 +1,19 @@
 /** All sessions of a process: starts one a client, and finds the one a CancelRequest is for. */
 import { timingSafeEqual } from "node:crypto";
+import { PIN_REASONS } from "../execution/pinned-backend.ts";
+import type { PinReason } from "../execution/pinned-backend.ts";
 import type { Client, SessionHost } from "./client.ts";
 import { Session } from "./session.ts";
+import type { SessionStatus } from "./session.ts";
 import type { SessionServices } from "./session-services.ts";
+
+/** As the operator is told of it; `id` is what BackendKeyData told the client. */
+export interface ClientReport extends SessionStatus {
+  readonly id: number;
+  readonly user: string;
+  readonly database: string;
+  readonly address: string;
+}
 
 export class Sessions implements SessionHost {
   readonly #services: SessionServices;
@@ -15,6 +26,25 @@ export class Sessions implements SessionHost {
 
   get count(): number {
     return this.#sessions.size;
+  }
+
+  /** One for each client: who it is, what it does, and why it keeps a backend, if it does. */
+  list(): readonly ClientReport[] {
+    return [...this.#sessions.values()].map(({ client, session }) => ({
+      id: client.processId,
+      user: client.user,
+      database: client.database,
+      address: client.address,
+      ...session.status,
+    }));
+  }
+
+  /** Sessions that keep a backend, by each of their reasons. */
+  pinned(): ReadonlyMap<PinReason, number> {
+    const counts = new Map(PIN_REASONS.map((reason): [PinReason, number] => [reason, 0]));
+    for (const { session } of this.#sessions.values())
+      for (const reason of session.status.pinned) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    return counts;
   }
 
   async serve(client: Client): Promise<void> {

@@ -32,8 +32,18 @@ import type { ExplainingSession } from "./explain-run.ts";
 import { runInsertQuery } from "./inserted-rows.ts";
 import type { InsertingSession } from "./inserted-rows.ts";
 import type { Listening } from "./listening.ts";
-import { pinReasonOf, readsViews, routeOf, setsSequence, writesIn } from "./plan-traits.ts";
+import {
+  isSessionValue,
+  mayDraw,
+  pinReasonOf,
+  readsViews,
+  routeOf,
+  setsSequence,
+  writesIn,
+} from "./plan-traits.ts";
+import { SequenceValues } from "./sequence-values.ts";
 import { SessionPins } from "./session-pins.ts";
+import { runSessionValue } from "./session-value-run.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -54,6 +64,7 @@ export class StatementRunner {
   readonly transaction: SessionTransaction;
   readonly descriptions: StatementDescriptions;
   readonly pins: SessionPins;
+  readonly sequenceValues = new SequenceValues();
   readonly #services: SessionServices;
   readonly #settings: SessionSettings;
   readonly #backends: SessionBackends;
@@ -174,7 +185,8 @@ export class StatementRunner {
       );
     }
     const own = await this.pins.catalogOver(open?.catalog ?? catalog, signal);
-    return { map, catalog: own, searchPath, user, parameterTypes };
+    const { listening } = this.transaction;
+    return { map, catalog: own, searchPath, user, parameterTypes, listening };
   }
 
   /** The open transaction has changed tables or settings, which nobody else sees yet. */
@@ -205,6 +217,10 @@ export class StatementRunner {
     const { plan } = request;
     switch (plan.kind) {
       case "query":
+        yield* isSessionValue(plan)
+          ? this.#runSessionValue(request, plan, signal)
+          : this.#runRows(request, plan, signal);
+        break;
       case "insert":
         yield* this.#runRows(request, plan, signal);
         break;
@@ -278,7 +294,20 @@ export class StatementRunner {
       metrics.observe("colonnade_statement_seconds", { route }, seconds);
       // PostgreSQL's own sessions, too, drop what they drew ahead when setval() is called.
       if (setsSequence(plan)) this.#services.sequences.forget();
+      if (mayDraw(plan)) this.sequenceValues.forget();
     }
+  }
+
+  #runSessionValue(request: StatementRequest, plan: QueryPlan, signal: AbortSignal): ResultStream {
+    return runSessionValue({ ...request, plan }, signal, {
+      settings: this.#settings,
+      sequenceValues: this.sequenceValues,
+      transaction: this.transaction,
+      open: () => this.openTransaction(signal),
+      environment: () => this.environment(signal),
+      planContext: () => this.planContext([], signal),
+      run: (as) => this.#runRows({ ...request, ...as }, as.plan, signal),
+    });
   }
 
   async #executor(signal: AbortSignal): Promise<Executor> {
@@ -309,13 +338,15 @@ export class StatementRunner {
   }
 
   /** For each row, the values of the columns that the proxy fills. */
-  draw(wanted: ValuesWanted, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
+  async draw(wanted: ValuesWanted, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
     const seesOwn = this.transaction.current?.changesCatalog === true;
-    return drawValues(wanted, {
+    const drawn = await drawValues(wanted, {
       services: this.#services,
       inside: seesOwn ? (use) => this.withCatalog(signal, use) : undefined,
       outside: (use) => this.#withFreeCatalog(signal, use),
     });
+    this.sequenceValues.drawnRows(wanted.generated, drawn);
+    return drawn;
   }
 
   /** The open transaction, or an implicit one. */

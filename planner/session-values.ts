@@ -1,0 +1,198 @@
+/**
+ * SELECT statements that are about the session, and that its client may mean as commands:
+ * `SELECT set_config(...)`, `SELECT nextval('s')`, `SELECT currval('s'), lastval()`. Only where
+ * such calls are all there is can it be told what they do and give.
+ */
+import type { FuncCall, Node, ResTarget, SelectStmt } from "@pgsql/types";
+import { nameParts } from "./ast.ts";
+import type { QueryPlan } from "./logical-plan.ts";
+import { findRelation, isTemporary } from "./names.ts";
+import { parseSql, type ParsedStatement } from "./parse.ts";
+import type { PlanContext } from "./plan-context.ts";
+import { templateFor } from "./statement-text.ts";
+
+/** A value known now, or at Bind. */
+export type SessionTerm =
+  | { readonly kind: "constant"; readonly text: string | null }
+  | { readonly kind: "parameter"; readonly number: number };
+
+export interface SetConfigCall {
+  readonly name: SessionTerm;
+  readonly value: SessionTerm;
+  readonly isLocal: SessionTerm;
+}
+
+export interface SequenceCall {
+  readonly function: "nextval" | "currval" | "lastval";
+  /** As the client wrote it; empty for lastval. */
+  readonly sequence: string;
+  /** What the client calls the column. */
+  readonly column: string;
+}
+
+export type SessionCalls =
+  | { readonly kind: "setConfig"; readonly calls: readonly SetConfigCall[] }
+  | { readonly kind: "sequence"; readonly calls: readonly SequenceCall[] };
+
+/** Undefined for any other statement. */
+export function planSessionValues(
+  statement: ParsedStatement,
+  context: PlanContext,
+): QueryPlan | undefined {
+  const found = sessionCalls(statement.node);
+  if (found === undefined) return undefined;
+  const isDrawing = found.kind === "sequence" && found.calls.some(isNextval);
+  const isServers =
+    found.kind === "sequence" && !found.calls.some((call) => isGlobal(call, context));
+  if (
+    !isServers &&
+    found.kind === "sequence" &&
+    !found.calls.every((call) => isGlobal(call, context))
+  )
+    return undefined;
+  return {
+    kind: "query",
+    access: isDrawing ? "write" : "read",
+    rule: found.kind === "setConfig" ? "setConfig" : "sequenceValue",
+    routing: {
+      kind: "home",
+      database: context.map.catalog,
+      because: isServers ? "session" : "session value",
+    },
+    template: templateFor(statement, context),
+    scatterTemplate: undefined,
+    overflowGather: undefined,
+    scatterRefusal: undefined,
+    gather: { kind: "concat", limit: undefined },
+    returnsRows: true,
+  };
+}
+
+/** The calls of a plan of this file, which is made of nothing else. */
+export function sessionCallsOf({ template }: QueryPlan): SessionCalls | undefined {
+  const outcome = parseSql(template.sql);
+  const [statement] = outcome.kind === "statements" ? outcome.statements : [];
+  return statement === undefined ? undefined : sessionCalls(statement.node);
+}
+
+function isNextval(call: SequenceCall): boolean {
+  return call.function === "nextval";
+}
+
+/** A name that means no sequence, the server refuses; a temporary one is on the session's own backend, which knows. */
+function isGlobal(call: SequenceCall, context: PlanContext): boolean {
+  return call.function === "lastval" || sequenceKey(call.sequence, context) !== undefined;
+}
+
+/** Schema and name of the sequence that a text means as a regclass; undefined for none, and for a temporary one. */
+export function sequenceKey(
+  text: string,
+  context: PlanContext,
+): { readonly schema: string; readonly sequence: string } | undefined {
+  const parts = splitName(text);
+  const [relname, schemaname] = parts.toReversed();
+  if (relname === undefined || parts.length > 2) return undefined;
+  const name = schemaname === undefined ? { relname } : { relname, schemaname };
+  const relation = findRelation(name, context);
+  if (relation === undefined || relation.kind !== "sequence" || isTemporary(relation))
+    return undefined;
+  return { schema: relation.schema, sequence: relation.name };
+}
+
+const NAME = /\s*(?:"((?:[^"]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))\s*(?:\.|$)/uy;
+
+/** Empty for what is no name. */
+function splitName(text: string): readonly string[] {
+  const parts: string[] = [];
+  let end = 0;
+  while (end < text.length) {
+    NAME.lastIndex = end;
+    const match = NAME.exec(text);
+    if (match === null) return [];
+    const [all, quoted, plain] = match;
+    parts.push(quoted === undefined ? (plain ?? "").toLowerCase() : quoted.replaceAll('""', '"'));
+    end += all.length;
+  }
+  return text.trimEnd().endsWith(".") ? [] : parts;
+}
+
+function sessionCalls(node: Node): SessionCalls | undefined {
+  if (!("SelectStmt" in node)) return undefined;
+  const targets = plainTargets(node.SelectStmt);
+  if (targets === undefined) return undefined;
+  const setConfigs = targets.map(setConfigCall);
+  if (setConfigs.every((call) => call !== undefined))
+    return { kind: "setConfig", calls: setConfigs };
+  const sequences = targets.map(sequenceCall);
+  if (!sequences.every((call) => call !== undefined)) return undefined;
+  // What is drawn is read off the answer, which so has to be one value.
+  if (sequences.length > 1 && sequences.some(isNextval)) return undefined;
+  return { kind: "sequence", calls: sequences };
+}
+
+/** Of a SELECT that has nothing but a target list. */
+function plainTargets(select: SelectStmt): readonly ResTarget[] | undefined {
+  const { targetList = [], limitOption, op, ...others } = select;
+  const hasMore = Object.entries(others).some(
+    ([key, value]) => value !== undefined && value !== false && key !== "groupDistinct",
+  );
+  if (hasMore || targetList.length === 0) return undefined;
+  if (limitOption !== undefined && limitOption !== "LIMIT_OPTION_DEFAULT") return undefined;
+  if (op !== undefined && op !== "SETOP_NONE") return undefined;
+  const targets = targetList.map((target) =>
+    "ResTarget" in target ? target.ResTarget : undefined,
+  );
+  return targets.every((target) => target !== undefined) ? targets : undefined;
+}
+
+function plainCall({ val }: ResTarget): { name: string; args: readonly Node[] } | undefined {
+  if (val === undefined || !("FuncCall" in val)) return undefined;
+  const { funcname, args = [], funcformat, ...others }: FuncCall = val.FuncCall;
+  const isPlain = Object.entries(others).every(
+    ([key, value]) => key === "location" || value === undefined || value === false,
+  );
+  if (!isPlain || (funcformat !== undefined && funcformat !== "COERCE_EXPLICIT_CALL"))
+    return undefined;
+  const [name = "", schema = "pg_catalog", ...more] = nameParts(funcname).toReversed();
+  return more.length > 0 || schema !== "pg_catalog" ? undefined : { name, args };
+}
+
+function setConfigCall(target: ResTarget): SetConfigCall | undefined {
+  const call = plainCall(target);
+  if (call?.name !== "set_config" || call.args.length !== 3) return undefined;
+  const [name, value, isLocal] = call.args.map(termOf);
+  if (name === undefined || value === undefined || isLocal === undefined) return undefined;
+  return { name, value, isLocal };
+}
+
+function sequenceCall(target: ResTarget): SequenceCall | undefined {
+  const call = plainCall(target);
+  if (call === undefined) return undefined;
+  const { name, args } = call;
+  const column = target.name ?? name;
+  if (name === "lastval" && args.length === 0) return { function: name, sequence: "", column };
+  if ((name !== "nextval" && name !== "currval") || args.length !== 1) return undefined;
+  const [argument] = args;
+  const term = argument === undefined ? undefined : termOf(argument);
+  if (term?.kind !== "constant" || term.text === null) return undefined;
+  return { function: name, sequence: term.text, column };
+}
+
+/** A constant or parameter, under a cast or not: of what set_config and nextval take, none changes its text. */
+function termOf(node: Node): SessionTerm | undefined {
+  if ("TypeCast" in node) {
+    const { arg, typeName } = node.TypeCast;
+    const type = nameParts(typeName?.names).at(-1) ?? "";
+    return arg !== undefined && KEEPING.has(type) ? termOf(arg) : undefined;
+  }
+  if ("ParamRef" in node) return { kind: "parameter", number: node.ParamRef.number ?? 0 };
+  if (!("A_Const" in node)) return undefined;
+  const { isnull, sval, boolval } = node.A_Const;
+  if (isnull === true) return { kind: "constant", text: null };
+  if (sval !== undefined) return { kind: "constant", text: sval.sval ?? "" };
+  if (boolval !== undefined)
+    return { kind: "constant", text: boolval.boolval === true ? "true" : "false" };
+  return undefined;
+}
+
+const KEEPING: ReadonlySet<string> = new Set(["text", "bool", "regclass", "varchar"]);

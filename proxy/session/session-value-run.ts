@@ -1,0 +1,131 @@
+/** Runs what planner/session-values.ts plans: calls that change or tell what a session keeps. */
+import { invariant } from "../../base/invariant.ts";
+import type { QueryPlan } from "../../planner/logical-plan.ts";
+import type { PlanContext } from "../../planner/plan-context.ts";
+import { sequenceKey, sessionCallsOf } from "../../planner/session-values.ts";
+import type { SequenceCall, SetConfigCall } from "../../planner/session-values.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { FragmentProtocol } from "../execution/fragment-request.ts";
+import { copyField, fieldSpans, locateFields, rowEnd } from "../execution/gather/data-row.ts";
+import type { ResultEvent, ResultStream } from "../execution/result-event.ts";
+import type { DataRowRun } from "../execution/shard-rows.ts";
+import type { Transaction } from "../execution/transaction.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import type { SequenceValues } from "./sequence-values.ts";
+import type { SessionTransaction } from "./session-transaction.ts";
+import { settingsOf } from "./set-config.ts";
+import type { SessionSettings } from "./settings.ts";
+
+export interface SessionValueRequest {
+  readonly plan: QueryPlan;
+  readonly protocol: FragmentProtocol;
+}
+
+export interface DescribedRequest extends SessionValueRequest {
+  readonly output: (signal: AbortSignal) => Promise<readonly ColumnDescription[] | undefined>;
+  readonly describe: boolean;
+}
+
+/** What it needs of the session. */
+export interface ValuedSession {
+  readonly settings: SessionSettings;
+  readonly sequenceValues: SequenceValues;
+  readonly transaction: SessionTransaction;
+  /** The open transaction, or an implicit one. */
+  readonly open: () => Promise<Transaction>;
+  readonly environment: () => Promise<unknown>;
+  readonly planContext: () => Promise<PlanContext>;
+  /** The client's request with another plan. */
+  readonly run: (as: SessionValueRequest) => ResultStream;
+}
+
+export async function* runSessionValue(
+  request: DescribedRequest,
+  signal: AbortSignal,
+  session: ValuedSession,
+): ResultStream {
+  const calls = sessionCallsOf(request.plan);
+  invariant(calls !== undefined, "the plan is made of calls alone");
+  signal.throwIfAborted();
+  if (calls.kind === "setConfig") {
+    yield* setConfig(request, calls.calls, session);
+    return;
+  }
+  const [first] = calls.calls;
+  if (first?.function === "nextval") yield* nextValue(request, first, session);
+  else yield* currentValues(request, calls.calls, session, signal);
+}
+
+/** In a transaction, as SET: on each of its backends, and given up with it where it is rolled back. */
+async function* setConfig(
+  request: SessionValueRequest,
+  calls: readonly SetConfigCall[],
+  { settings, transaction, open, environment, run }: ValuedSession,
+): ResultStream {
+  const plans = settingsOf(calls, request.protocol);
+  const pending = transaction.current?.pendingSettings ?? [];
+  settings.refuseTooLong([...pending, ...plans].map(({ sql }) => sql));
+  const opened = await open();
+  const before = new Set(opened.participants.map(({ connection }) => connection));
+  let complete: ResultEvent | undefined;
+  for await (const event of run(request)) {
+    if (event.kind === "complete") complete = event;
+    else yield event;
+  }
+  for (const { connection } of opened.participants) {
+    if (!before.has(connection) || isHome(connection, request.plan)) continue;
+    for (const { sql } of plans) await connection.query(sql);
+  }
+  for (const plan of plans) transaction.addSetting(plan, plan.sql);
+  // Read now, and not once it is needed: what the proxy cannot work under is refused here.
+  await environment();
+  if (complete !== undefined) yield complete;
+}
+
+/** Where the client's own statement has set it. */
+function isHome({ database }: BackendConnection, { routing }: QueryPlan): boolean {
+  return routing.kind === "home" && routing.database === database;
+}
+
+/** The value is the one row's one field. */
+async function* nextValue(
+  request: SessionValueRequest,
+  { sequence }: SequenceCall,
+  { sequenceValues, planContext, run }: ValuedSession,
+): ResultStream {
+  const name = sequenceKey(sequence, await planContext());
+  for await (const event of run(request)) {
+    const value = event.kind === "rows" ? firstNumber(event.rows, request.protocol) : undefined;
+    if (name !== undefined && value !== undefined) sequenceValues.drawn(name, value);
+    yield event;
+  }
+}
+
+function firstNumber({ bytes, count }: DataRowRun, protocol: FragmentProtocol): string | undefined {
+  if (count === 0) return undefined;
+  const spans = fieldSpans(1);
+  locateFields(bytes, 0, rowEnd(bytes, 0), spans);
+  const field = copyField(bytes, spans, 0);
+  if (field === null) return undefined;
+  const isBinary = protocol.kind === "extended" && protocol.resultFormats[0] === "binary";
+  return isBinary ? String(field.readBigInt64BE(0)) : field.toString("latin1");
+}
+
+/** The values stand in the text, which is another each time: it is not kept prepared. */
+async function* currentValues(
+  { plan, protocol, output, describe }: DescribedRequest,
+  calls: readonly SequenceCall[],
+  { sequenceValues, planContext, run }: ValuedSession,
+  signal: AbortSignal,
+): ResultStream {
+  const known = sequenceValues.select(calls, await planContext());
+  if (known.kind === "failed") {
+    // PostgreSQL describes the rows before it looks for the first of them.
+    const columns = describe ? await output(signal) : undefined;
+    if (columns !== undefined) yield { kind: "columns", columns };
+    throw known.error;
+  }
+  const once = protocol.kind === "simple" ? protocol : { ...protocol, keepPrepared: false };
+  const template = { ...plan.template, sql: known.sql, edits: [] };
+  yield* run({ plan: { ...plan, template }, protocol: once });
+}
