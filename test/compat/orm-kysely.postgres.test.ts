@@ -2,7 +2,7 @@
 import { Kysely, PostgresAdapter, PostgresDialect, sql } from "kysely";
 import type { Generated } from "kysely";
 import { Migrator } from "kysely/migration";
-import type { Migration, MigrationResultSet } from "kysely/migration";
+import type { Migration } from "kysely/migration";
 import { jsonArrayFrom, jsonObjectFrom } from "kysely/helpers/postgres";
 import pg from "pg";
 import { failureOf, ormSession } from "./orm-session.ts";
@@ -79,31 +79,25 @@ const likes: Migration = {
 };
 
 /**
- * Kysely's migrator locks by `pg_advisory_lock`, which the proxy refuses: its lock outlives
- * the transaction, and with it the connection to the database. Within one transaction the
- * lock that ends with it does the same.
+ * Kysely's migrator sets its lock's timeout by `set_config` in the statement that locks, which
+ * the proxy refuses. The lock itself is of the session, whose connection it then keeps.
  */
-class TransactionLock extends PostgresAdapter {
+class PatientAdapter extends PostgresAdapter {
   override async acquireMigrationLock(db: Kysely<unknown>): Promise<void> {
-    await sql`select pg_advisory_xact_lock(3853314791062309107)`.execute(db);
+    await sql`select pg_advisory_lock(3853314791062309107)`.execute(db);
   }
-  override async releaseMigrationLock(): Promise<void> {}
 }
 
-class LockingDialect extends PostgresDialect {
+class PatientDialect extends PostgresDialect {
   override createAdapter(): PostgresAdapter {
-    return new TransactionLock();
+    return new PatientAdapter();
   }
 }
 
-type Direction = "migrateToLatest" | "migrateUp" | "migrateDown";
-
-async function migrate(db: Kysely<Tables>, direction: Direction): Promise<MigrationResultSet> {
-  return db.transaction().execute((trx) => {
-    const getMigrations = (): Promise<Record<string, Migration>> =>
-      Promise.resolve({ "001_tables": tables, "002_likes": likes });
-    return new Migrator({ db: trx, provider: { getMigrations } })[direction]();
-  });
+function migrator(db: Kysely<Tables>): Migrator {
+  const getMigrations = (): Promise<Record<string, Migration>> =>
+    Promise.resolve({ "001_tables": tables, "002_likes": likes });
+  return new Migrator({ db, provider: { getMigrations } });
 }
 
 ormSession<Kysely<Tables>>(
@@ -111,13 +105,13 @@ ormSession<Kysely<Tables>>(
   {
     open: (url) =>
       new Kysely<Tables>({
-        dialect: new LockingDialect({ pool: new pg.Pool({ connectionString: url, max: 4 }) }),
+        dialect: new PatientDialect({ pool: new pg.Pool({ connectionString: url, max: 4 }) }),
       }),
     close: (db) => db.destroy(),
   },
   {
     "migrations to the latest": async (db) => {
-      const { error, results } = await migrate(db, "migrateToLatest");
+      const { error, results } = await migrator(db).migrateToLatest();
       if (error !== undefined) throw error;
       return results;
     },
@@ -376,8 +370,8 @@ ormSession<Kysely<Tables>>(
         .execute(),
     ],
     "migrated down and up": async (db) => {
-      const down = await migrate(db, "migrateDown");
-      const up = await migrate(db, "migrateUp");
+      const down = await migrator(db).migrateDown();
+      const up = await migrator(db).migrateUp();
       return [down, up];
     },
   },
