@@ -11,6 +11,7 @@ import {
   PLAN_CACHE_TEXT_LENGTH_MAX,
   PLAN_CACHE_VARIANTS_MAX,
 } from "../base/limits.ts";
+import { mayListChannels } from "./listening-channels.ts";
 import type { LogicalPlan } from "./logical-plan.ts";
 import type { PlanContext } from "./plan-context.ts";
 
@@ -62,7 +63,7 @@ export class PlanCache {
 
   /** Keeps the plan unless it is of a kind that is made anew each time, or its text is long. */
   set(text: string, context: PlanContext, plan: LogicalPlan): void {
-    if (text.length > PLAN_CACHE_TEXT_LENGTH_MAX || !isKept(plan)) return;
+    if (text.length > PLAN_CACHE_TEXT_LENGTH_MAX || !isKept(plan) || mayListChannels(text)) return;
     this.#forgetOlder(context);
     const others = (this.#variants.get(text) ?? []).filter(
       (variant) => !isSameContext(variant.context, context),

@@ -15,4 +15,6 @@ export interface PlanContext {
   readonly parameterTypes: readonly number[];
   /** The session's current role: what `$user` in the search_path stands for. */
   readonly user: string;
+  /** What the session listens to; absent where no session asks. Of no other plan's key than of pg_listening_channels(). */
+  readonly listening?: readonly string[];
 }

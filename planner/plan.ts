@@ -2,6 +2,7 @@
 import type { MergeStmt } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
 import { SqlError } from "../base/sql-error.ts";
+import { listChannels } from "./listening-channels.ts";
 import type { LogicalPlan } from "./logical-plan.ts";
 import { resolveTable } from "./names.ts";
 import type { ParsedStatement } from "./parse.ts";
@@ -24,7 +25,11 @@ import { checkWriteEffects } from "./write-rules.ts";
 /** Throws SqlError for what cannot be answered as one PostgreSQL would. */
 export function planStatement(statement: ParsedStatement, context: PlanContext): LogicalPlan {
   try {
-    return withRefusals(statement, () => planExpanded(expandViews(statement, context), context));
+    // Statements within this one (of a COPY, an INSERT, a cursor) are run by texts of their own.
+    const { listening, ...within } = context;
+    return withRefusals(statement, () =>
+      planExpanded(expandViews(listChannels(statement, listening), within), within),
+    );
   } catch (error) {
     // The walks over the tree are bounded, but the stack they start on is not theirs to know.
     if (error instanceof RangeError)

@@ -38,6 +38,7 @@ const MISSED: Waiting = { notification: undefined };
 
 /** A session that listens to nothing, as most do, has none of its own. */
 const NO_CHANNELS: ReadonlySet<string> = new Set();
+const NO_NAMES: readonly string[] = [];
 
 export class Listening implements Subscriber {
   readonly #parts: ListeningParts;
@@ -52,9 +53,9 @@ export class Listening implements Subscriber {
     this.#parts = parts;
   }
 
-  /** Of committed transactions. */
-  get channels(): ReadonlySet<string> {
-    return this.#channels;
+  /** Of committed transactions, in the order of their first LISTEN. */
+  get channels(): readonly string[] {
+    return this.#channels.size === 0 ? NO_NAMES : [...this.#channels];
   }
 
   /**

@@ -92,6 +92,11 @@ export class SessionTransaction {
     return this.#current;
   }
 
+  /** Channels; what the open transaction adds is not among them yet. */
+  get listening(): readonly string[] {
+    return this.#listening.channels;
+  }
+
   /** Where a portal made now belongs. */
   get scope(): Scope {
     return this.#current?.scope ?? this.#scope;

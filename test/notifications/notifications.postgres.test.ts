@@ -181,6 +181,20 @@ test("a client may listen to so many channels", async () => {
   expect(await next(client)).toBe("NotificationResponse c9999 ");
 });
 
+test.each([
+  "SELECT * FROM pg_listening_channels() WITH ORDINALITY",
+  "SELECT pg_listening_channels/**/()",
+  "INSERT INTO notes SELECT 1, pg_listening_channels()",
+  "COPY (SELECT pg_listening_channels()) TO STDOUT",
+  "EXPLAIN SELECT pg_listening_channels()",
+  "BEGIN; DECLARE c CURSOR FOR SELECT pg_listening_channels()",
+  "CREATE TABLE kept AS SELECT pg_listening_channels()",
+])("%s would tell of a backend that listens to nothing, and is refused", async (sql) => {
+  const client = await connect();
+  await client.query("LISTEN news");
+  await expect(client.query(sql)).rejects.toMatchObject({ fields: { C: "0A000" } });
+});
+
 describe("a transaction that notifies", () => {
   test("from a trigger that the proxy knows nothing of commits last", async () => {
     await servers.first.query(

@@ -134,6 +134,28 @@ export const NOTIFY: Readonly<Record<string, Case>> = {
       [...run("UNLISTEN *"), ...run("NOTIFY news"), sync()],
     ],
   },
+  "what it listens to": {
+    script: [
+      query("SELECT pg_listening_channels()"),
+      query('LISTEN b; LISTEN a; LISTEN "it\'s"; LISTEN b'),
+      query("SELECT pg_listening_channels()"),
+      query("SELECT * FROM pg_listening_channels()"),
+      query("SELECT c.* FROM pg_catalog.pg_listening_channels() AS c (channel) ORDER BY channel"),
+      query("SELECT pg_listening_channels FROM pg_listening_channels ( ) WHERE nope"),
+      query(
+        "SELECT count(*), 'a' IN (SELECT pg_listening_channels()) AS a FROM PG_Listening_Channels()",
+      ),
+      query("BEGIN; LISTEN later"),
+      query("SELECT string_agg(c, ',') FROM pg_listening_channels() c"),
+      query("COMMIT"),
+      [parse("s", "SELECT c FROM pg_listening_channels() c WHERE c > $1 ORDER BY 1"), sync()],
+      [bind("", "s", ["b"]), execute(), sync()],
+      query("UNLISTEN later"),
+      [bind("", "s", ["b"]), execute(), sync()],
+      query("SELECT 1 AS pg_listening_channels"),
+      query("SELECT 'pg_listening_channels()'"),
+    ],
+  },
   "DISCARD ALL and what it forgets": {
     script: [query("LISTEN news"), query("DISCARD ALL"), query("NOTIFY news")],
   },
