@@ -466,8 +466,8 @@ export const ERRORS = {
   },
   cursor_not_supported: {
     sqlstate: "0A000",
-    when: "A statement of a kind that cursors of the proxy do not have: FETCH from a portal of Bind, WHERE CURRENT OF one.",
-    hint: "Declare a cursor with DECLARE.",
+    when: "A portal of Bind is used as a cursor by FETCH, MOVE or WHERE CURRENT OF, or a cursor is declared over what is the session's own (setval, nextval, currval, advisory locks).",
+    hint: "Declare a cursor with DECLARE; send a query of the session's state by itself.",
   },
   portal_unknown: { sqlstate: "34000", when: "A message names a portal that is not there." },
   settings_too_long: {
@@ -764,6 +764,11 @@ export const ERRORS = {
   execute_argument_count: {
     sqlstate: "42601",
     when: "EXECUTE gives another number of arguments than the prepared statement has parameters.",
+  },
+  comparison_redefined: {
+    sqlstate: "0A000",
+    when: "An operator of a user's compares built-in types: a condition on a shard key may mean something else than it says.",
+    hint: "Drop the operator, or give it another name or types of its own.",
   },
   copy_failed_by_client: {
     sqlstate: "57014",

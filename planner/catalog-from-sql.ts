@@ -112,6 +112,7 @@ class SchemaFile {
       types: this.#types.types(),
       functions: this.#functions,
       collations,
+      redefinedComparison: undefined,
       defaultCollation,
     };
   }

@@ -20,6 +20,11 @@ export interface Catalog {
   /** Functions outside pg_catalog by name, every overload, and the non-immutable ones of pg_catalog. */
   readonly functions: ReadonlyMap<string, readonly CatalogFunction[]>;
   readonly collations: ReadonlyMap<number, CatalogCollation>;
+  /**
+   * An operator of a user's that compares built-in types, as errors print it: `=` may then mean
+   * something else than it says, and no key can be told from a condition. Undefined where there is none.
+   */
+  readonly redefinedComparison: string | undefined;
   /** The database's own default collation: what OID 100 means. */
   readonly defaultCollation: CatalogCollation;
 }

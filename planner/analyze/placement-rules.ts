@@ -50,6 +50,13 @@ export class PlacementRules {
   #visits = 0;
 
   constructor(analysis: Analysis, context: PlanContext) {
+    const { redefinedComparison } = context.catalog;
+    if (redefinedComparison !== undefined) {
+      refuse(
+        "comparison_redefined",
+        `operator ${redefinedComparison} compares built-in types in a way of its own`,
+      );
+    }
     this.#context = context;
     this.#inferredTypes = analysis.inferredTypes;
   }

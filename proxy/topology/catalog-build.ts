@@ -30,6 +30,7 @@ export interface CatalogRows {
   readonly types: readonly Row[];
   readonly functions: readonly Row[];
   readonly collations: readonly Row[];
+  readonly redefinedComparisons: readonly Row[];
 }
 
 export function buildCatalog(rows: CatalogRows, epoch: number): Catalog {
@@ -43,6 +44,7 @@ export function buildCatalog(rows: CatalogRows, epoch: number): Catalog {
     types: buildTypes(rows.types),
     functions: buildFunctions(rows.functions),
     collations: buildCollations(rows.collations, encoding),
+    redefinedComparison: rows.redefinedComparisons[0]?.[0] ?? undefined,
     defaultCollation: defaultCollation(database, encoding),
   };
 }
@@ -57,7 +59,10 @@ const RELATION_KIND: Readonly<Record<string, CatalogRelation["kind"]>> = {
 };
 
 /** What relations are made of: the rows of a whole catalog, or those of a part of it. */
-export type RelationRows = Omit<CatalogRows, "database" | "types" | "functions" | "collations">;
+export type RelationRows = Omit<
+  CatalogRows,
+  "database" | "types" | "functions" | "collations" | "redefinedComparisons"
+>;
 
 export function buildRelations(rows: RelationRows): Catalog["relations"] {
   const schemas = new Map<string, Map<string, CatalogRelation>>();

@@ -33,6 +33,7 @@ export const CATALOG_FINGERPRINT_QUERY = `
     "pg_attrdef",
     "pg_trigger",
     "pg_rewrite",
+    "pg_operator",
   ]
     .map(
       (table) =>
@@ -58,6 +59,15 @@ export const DATABASE_QUERY = `
          current_setting('max_prepared_transactions'), has_database_privilege(d.oid, 'TEMPORARY')
     FROM pg_database d
    WHERE d.datname = current_database()`;
+
+/** Operators of users that compare built-in types: one exact match of theirs hides PostgreSQL's own. */
+export const REDEFINED_COMPARISONS_QUERY = `
+  SELECT o.oid::regoperator
+    FROM pg_operator o
+   WHERE o.oprname IN ('=', '<>', '<', '<=', '>', '>=')
+     AND o.oprnamespace <> 'pg_catalog'::regnamespace
+     AND o.oprleft < 16384 AND o.oprright < 16384
+   ORDER BY o.oid LIMIT 1`;
 
 export const SCHEMAS_QUERY = `
   SELECT n.nspname FROM pg_namespace n WHERE ${IS_USER_SCHEMA}`;

@@ -73,6 +73,7 @@ export async function readCatalogRows(ask: Ask): Promise<CatalogRows> {
     types: await ask(queries.TYPES_QUERY),
     functions: await ask(queries.FUNCTIONS_QUERY),
     collations: await ask(queries.COLLATIONS_QUERY),
+    redefinedComparisons: await ask(queries.REDEFINED_COMPARISONS_QUERY),
   };
 }
 
