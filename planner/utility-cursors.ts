@@ -6,7 +6,7 @@
 import type { ClosePortalStmt, DeclareCursorStmt, FetchStmt, Node } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
 import type { CursorMove, CursorPlan, DeclareCursor } from "./cursor-plan.ts";
-import type { LogicalPlan } from "./logical-plan.ts";
+import type { HomeReason, LogicalPlan, QueryPlan } from "./logical-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import { refuse } from "./refusal.ts";
 import { afterIdentifier } from "./rewrite.ts";
@@ -36,6 +36,7 @@ export function planDeclare(
   const hasTarget = "SelectStmt" in query && query.SelectStmt.intoClause !== undefined;
   const plan = hasTarget ? undefined : planQuery(found.within);
   if (plan?.kind !== "query") return { kind: "rejected", sql: text };
+  refuseSessionState(plan);
   const isHeld = (options & HOLD) !== 0;
   const prefix = text.slice(0, found.start);
   return cursorPlan(text, {
@@ -49,6 +50,21 @@ export function planDeclare(
     query: plan,
   });
 }
+
+/** What it does to the session, or asks of it, the proxy would have to know of each row. */
+function refuseSessionState({ routing }: QueryPlan): void {
+  if (routing.kind !== "home" || !OF_THE_SESSION.has(routing.because)) return;
+  refuse(
+    "cursor_not_supported",
+    "a cursor over session state (setval, nextval, currval, advisory locks) is not supported",
+  );
+}
+
+const OF_THE_SESSION: ReadonlySet<HomeReason> = new Set<HomeReason>([
+  "sequence",
+  "session value",
+  "advisory lock",
+]);
 
 function scrollOf(options: number): DeclareCursor["scroll"] {
   if ((options & SCROLL) !== 0) return "yes";

@@ -4,21 +4,14 @@
  * opened at DECLARE, so that the rows are those of that moment; they come here as they are asked
  * for. What must go back, be put together first, or outlive its transaction is kept here.
  */
-import { PORTAL_ROWS_AT_ONCE } from "../../base/limits.ts";
 import { unreachable } from "../../base/invariant.ts";
+import { PORTAL_ROWS_AT_ONCE } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
-import {
-  bindAtCursor,
-  bindCursor,
-  bindUpdateCurrent,
-  fetchStatement,
-} from "../../planner/bind-cursor.ts";
-import type { BoundCursor } from "../../planner/bind-cursor.ts";
+import { bindAtCursor, bindUpdateCurrent, fetchStatement } from "../../planner/bind-cursor.ts";
 import type {
   CursorMove,
   CursorPlan,
-  DeclareCursor,
   FetchCursor,
   UpdateCurrent,
 } from "../../planner/cursor-plan.ts";
@@ -27,11 +20,11 @@ import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import type { ResultEvent, ResultStream } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
-import { formatAt } from "../protocol/frontend/bind.ts";
-import { KeptRows, StreamedRows } from "./cursor-rows.ts";
+import { StreamedRows } from "./cursor-rows.ts";
 import { CursorWalk } from "./cursor-walk.ts";
+import { declareCursor, drain, inFormats, reading } from "./declared-cursors.ts";
+import type { Columns, CursorParts } from "./declared-cursors.ts";
 import { heldPlace } from "./held-cursors.ts";
-import { pinReasonOf } from "./plan-traits.ts";
 import type { AnyPortal, Cursor, CursorPlace, Portals } from "./portals.ts";
 import type { Responder } from "./responder.ts";
 import { RowStream } from "./row-stream.ts";
@@ -46,18 +39,14 @@ export interface CursorRequest {
   readonly describe: boolean;
 }
 
-type Columns = readonly ColumnDescription[];
-
 export class Cursors {
   readonly #runner: StatementRunner;
   readonly #portals: Portals;
   readonly #responder: Responder;
+  readonly #parts: CursorParts;
 
-  constructor(parts: {
-    readonly runner: StatementRunner;
-    readonly portals: Portals;
-    readonly responder: Responder;
-  }) {
+  constructor(parts: CursorParts) {
+    this.#parts = parts;
     this.#runner = parts.runner;
     this.#portals = parts.portals;
     this.#responder = parts.responder;
@@ -69,7 +58,7 @@ export class Cursors {
     if (!readsAtBind(request)) tellBound(request);
     switch (action.kind) {
       case "declare":
-        await this.#declare(action, request, signal);
+        await declareCursor({ action, sql, protocol: request.protocol }, this.#parts, signal);
         yield { kind: "complete", tag: "DECLARE CURSOR" };
         break;
       case "fetch":
@@ -103,7 +92,7 @@ export class Cursors {
     const move = { direction: "forward", count } as const;
     const action: FetchCursor = { kind: "fetch", name: cursor.name, isMove: false, ...move };
     const sql = fetchStatement(cursor.name, action);
-    const protocol = reading(NO_PARAMETERS, []);
+    const protocol = reading(SIMPLE, []);
     const plan = { kind: "cursor", sql, action } as const;
     const output = await cursor.columns();
     const request: CursorRequest = { plan, protocol, output, describe: false };
@@ -122,7 +111,7 @@ export class Cursors {
       return;
     }
     if (portal.holding === "held" || this.#runner.transaction.isFailed) return;
-    for (const plan of closing(portal)) await this.#drain(plan, SIMPLE, signal);
+    for (const plan of closing(portal)) await drain(plan, SIMPLE, this.#parts, signal);
   }
 
   async #closeAll(signal: AbortSignal): Promise<void> {
@@ -140,7 +129,7 @@ export class Cursors {
       const columns = await cursor.columns();
       const formats = columns.map(() => cursor.format);
       const place = await heldPlace(cursor, {
-        othersBytes: this.#keptBytes(cursor),
+        othersBytes: this.#portals.keptBytes(cursor),
         formats,
         opened: () => this.#opened(cursor, formats, signal),
         at: (sql, wanted) => this.#atServer(cursor, sql, wanted, signal),
@@ -164,118 +153,6 @@ export class Cursors {
       "cursor_not_supported",
       `portal "${name}" of the extended query protocol cannot be used as a cursor`,
     );
-  }
-
-  /** What the others of the client keep. */
-  #keptBytes(but: Cursor | undefined): number {
-    return this.#portals.cursors
-      .filter((cursor) => cursor !== but)
-      .reduce((sum, { place }) => sum + (place.kind === "here" ? place.keptBytes : 0), 0);
-  }
-
-  async #declare(
-    action: DeclareCursor,
-    request: CursorRequest,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { name, isHeld, query } = action;
-    const runner = this.#runner;
-    const isBlockMissing = !isHeld && runner.transaction.current === undefined;
-    const isTaken = this.#portals.find(name) !== undefined;
-    if (isBlockMissing || isTaken || isHeld) await this.#analyze(request, signal);
-    if (isBlockMissing) {
-      throw new SqlError(
-        "transaction_block_required",
-        "DECLARE CURSOR can only be used in transaction blocks",
-      );
-    }
-    this.#portals.refuseTaken(name);
-    await runner.openTransaction(signal);
-    const pinReason = pinReasonOf(query);
-    if (pinReason !== undefined) await runner.pins.pin(pinReason, signal);
-    const physical = await runner.bind(query, request.protocol, signal);
-    const bound = bindCursor(action, physical, runner.newCursor(), PORTAL_ROWS_AT_ONCE);
-    if (bound.kind !== "native" && !isHeld) await this.#analyze(request, signal);
-    const columns = this.#describing(action, request, signal);
-    this.#portals.add({
-      kind: "cursor",
-      name,
-      scope: runner.transaction.scope,
-      columns,
-      format: action.isBinary ? "binary" : "text",
-      holding: isHeld ? "wanted" : "none",
-      place: await this.#open(bound, action, request, columns, signal),
-    });
-  }
-
-  /** PostgreSQL analyzes a DECLARE before it looks at cursors; the extended protocol has had that done at Parse. */
-  async #analyze({ plan, protocol }: CursorRequest, signal: AbortSignal): Promise<void> {
-    if (protocol.kind === "simple")
-      await this.#runner.descriptions.plannedColumns(plan.sql, signal);
-  }
-
-  /** Asked once, and only where somebody wants to know. */
-  #describing(
-    { querySql }: DeclareCursor,
-    { protocol }: CursorRequest,
-    signal: AbortSignal,
-  ): () => Promise<Columns> {
-    const { descriptions } = this.#runner;
-    const types =
-      protocol.kind === "extended" ? protocol.parameters.map(({ typeOid }) => typeOid) : [];
-    const ask = async (): Promise<Columns> => {
-      const columns =
-        types.length === 0
-          ? await descriptions.plannedColumns(querySql, signal)
-          : (await descriptions.statement(querySql, types, signal)).columns;
-      return columns ?? [];
-    };
-    let asked: Promise<Columns> | undefined;
-    return () => (asked ??= ask());
-  }
-
-  async #open(
-    bound: BoundCursor,
-    action: DeclareCursor,
-    { protocol }: CursorRequest,
-    columns: () => Promise<Columns>,
-    signal: AbortSignal,
-  ): Promise<CursorPlace> {
-    switch (bound.kind) {
-      case "native": {
-        await this.#drain(bound.declare, withoutFormats(protocol), signal);
-        return { kind: "native", bound, isOfView: action.query.template.sql !== action.querySql };
-      }
-      case "streamed": {
-        for (const plan of bound.declare) await this.#drain(plan, withoutFormats(protocol), signal);
-        return { kind: "declared", bound };
-      }
-      case "collected": {
-        const described = await columns();
-        const wanted = protocol.kind === "extended" ? protocol.resultFormats : [];
-        const formats = described.map((_, index) =>
-          action.isBinary ? "binary" : formatAt(wanted, index),
-        );
-        const rows = new KeptRows(action.name, action.scroll === "yes", this.#keptBytes(undefined));
-        const output = inFormats(described, formats);
-        const request = {
-          plan: action.query,
-          protocol: reading(protocol, formats),
-          output: async () => output,
-          describe: false,
-          isAlone: false,
-        };
-        for await (const event of this.#runner.run(request, signal)) {
-          if (event.kind === "rows") rows.add(event.rows);
-          else if (event.kind === "notice") await this.#responder.event(event);
-        }
-        const { bytes: keptBytes } = rows;
-        const walk = new CursorWalk(rows);
-        return { kind: "here", walk, formats, streamed: undefined, keptBytes };
-      }
-      default:
-        return unreachable(bound);
-    }
   }
 
   async *#fetch(
@@ -346,7 +223,7 @@ export class Cursors {
       {
         plan: place.bound.rows,
         protocol: {
-          ...reading(NO_PARAMETERS, formats),
+          ...reading(SIMPLE, formats),
           fetch: { kind: "cursor", rows: PORTAL_ROWS_AT_ONCE },
         },
         output: inFormats(await cursor.columns(), formats),
@@ -390,15 +267,8 @@ export class Cursors {
   ): ResultStream {
     if (place.kind !== "native") return;
     const plan = bindAtCursor(sql, place.bound, formats !== undefined);
-    const protocol = reading(NO_PARAMETERS, formats ?? []);
+    const protocol = reading(SIMPLE, formats ?? []);
     yield* this.#runner.runBound({ plan, protocol, output: undefined, describe: false }, signal);
-  }
-
-  /** Only what was said on the way is for the client. */
-  async #drain(plan: PhysicalPlan, protocol: FragmentProtocol, signal: AbortSignal): Promise<void> {
-    const request = { plan, protocol, output: undefined, describe: false };
-    for await (const event of this.#runner.runBound(request, signal))
-      if (event.kind === "notice") await this.#responder.event(event);
   }
 }
 
@@ -413,9 +283,9 @@ function tellBound({ protocol }: CursorRequest): void {
   if (protocol.kind === "extended") protocol.onBound();
 }
 
-const FAILED = { kind: "failed" } as const;
-
 const SIMPLE = { kind: "simple" } as const;
+
+const FAILED = { kind: "failed" } as const;
 
 /** What closes the cursors that servers have. */
 function closing({ name, place }: Cursor): readonly PhysicalPlan[] {
@@ -429,28 +299,6 @@ function closing({ name, place }: Cursor): readonly PhysicalPlan[] {
     case "failed":
       return [];
   }
-}
-
-function inFormats(columns: Columns, formats: readonly FormatCode[]): Columns {
-  return columns.map((column, index) => ({ ...column, format: formatAt(formats, index) }));
-}
-
-const NO_PARAMETERS: FragmentProtocol = SIMPLE;
-
-/** The client's parameters, and rows in formats of the proxy's choice. */
-function reading(
-  protocol: FragmentProtocol,
-  resultFormats: readonly FormatCode[],
-): Extract<FragmentProtocol, { kind: "extended" }> {
-  const parameters = protocol.kind === "extended" ? protocol.parameters : [];
-  const onBound = () => undefined;
-  return { kind: "extended", parameters, resultFormats, keepPrepared: false, onBound };
-}
-
-/** DECLARE gives no rows, and may not be told how. */
-function withoutFormats(protocol: FragmentProtocol): FragmentProtocol {
-  if (protocol.kind === "simple") return protocol;
-  return { ...protocol, resultFormats: [], keepPrepared: false };
 }
 
 /** PostgreSQL describes the rows of a FETCH once it has some: what fails before tells no columns. */

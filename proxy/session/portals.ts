@@ -117,6 +117,13 @@ export class Portals {
     ) as readonly Cursor[];
   }
 
+  /** Of rows that cursors keep in the proxy, but for one of them. */
+  keptBytes(but: Cursor | undefined): number {
+    return this.cursors
+      .filter((cursor) => cursor !== but)
+      .reduce((sum, { place }) => sum + (place.kind === "here" ? place.keptBytes : 0), 0);
+  }
+
   close(name: string): void {
     this.#byName.delete(name);
   }

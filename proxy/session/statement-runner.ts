@@ -373,6 +373,8 @@ export class StatementRunner {
     const transaction = await this.openTransaction(signal);
     const executor = await this.#executor(signal);
     yield* executor.execute(request, transaction, signal);
+    // What it calls may have drawn from sequences.
+    if (request.plan.access === "write") this.sequenceValues.forget();
   }
 
   /** Once no portal's rows are on their way; false where a database has failed the transaction. */
