@@ -3,8 +3,6 @@
  * pg_stat_statements, from PostgreSQL logs or from files of SQL; nothing of them is run.
  */
 import { writeFileSync } from "node:fs";
-import { catalogFromSql } from "../planner/catalog-from-sql.ts";
-import { SqlError } from "../base/sql-error.ts";
 import { loadParser } from "../planner/parse.ts";
 import type { PlanContext } from "../planner/plan-context.ts";
 import type { Catalog } from "../shardmap/catalog.ts";
@@ -20,8 +18,9 @@ import { observeStatistics } from "./analyze/statistics.ts";
 import { suggest } from "./analyze/suggest.ts";
 import { Workload } from "./analyze/workload.ts";
 import { CommandFailure, reasonOf } from "./failure.ts";
-import { readInput, requireMap } from "./input-files.ts";
+import { requireMap } from "./input-files.ts";
 import { readLiveCatalog } from "./live-databases.ts";
+import { catalogOfFile } from "./schema-file.ts";
 
 export interface AnalyzeFlags {
   readonly map: string;
@@ -82,17 +81,6 @@ async function catalogFor(map: ShardMap, { schema, database }: AnalyzeFlags): Pr
   const server = { kind: "url", primary: database, replicas: [] } as const;
   const databases = new Map(map.databases).set(map.catalog, { name: map.catalog, server });
   return await readLiveCatalog({ ...map, databases });
-}
-
-function catalogOfFile(path: string, map: ShardMap): Catalog {
-  const text = readInput(path, "schema");
-  try {
-    return catalogFromSql(text, { schema: map.canonicalSchema, isByteOrder: true });
-  } catch (cause) {
-    if (!(cause instanceof SqlError)) throw cause;
-    const line = text.slice(0, Math.max(0, (cause.position ?? 1) - 1)).split("\n").length;
-    throw new CommandFailure(`${path}:${line}: ${cause.message}`, 2, { cause });
-  }
 }
 
 function writePage(path: string, report: Report): void {

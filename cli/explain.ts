@@ -4,7 +4,6 @@
  */
 import { randomUUID } from "node:crypto";
 import { SqlError } from "../base/sql-error.ts";
-import { catalogFromSql } from "../planner/catalog-from-sql.ts";
 import { explainJson, explainLogical, explainPhysical } from "../planner/explain.ts";
 import type { InsertPlan, LogicalPlan } from "../planner/logical-plan.ts";
 import { loadParser, type ParsedStatement, parseSql } from "../planner/parse.ts";
@@ -14,8 +13,9 @@ import { planStatement } from "../planner/plan.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { type ServerRefusal, unknownTable, unreadableKey } from "./explain-refusals.ts";
 import { CommandFailure } from "./failure.ts";
-import { readInput, requireMap } from "./input-files.ts";
+import { requireMap } from "./input-files.ts";
 import { readLiveCatalog } from "./live-databases.ts";
+import { catalogOfFile } from "./schema-file.ts";
 
 export interface ExplainFlags {
   readonly map: string;
@@ -64,13 +64,7 @@ function explainOrRefuse(
 }
 
 async function planContext(map: ShardMap, { schema }: ExplainFlags): Promise<PlanContext> {
-  const catalog =
-    schema === undefined
-      ? await readLiveCatalog(map)
-      : catalogFromSql(readInput(schema, "schema"), {
-          schema: map.canonicalSchema,
-          isByteOrder: true,
-        });
+  const catalog = schema === undefined ? await readLiveCatalog(map) : catalogOfFile(schema, map);
   const searchPath = ["$user", map.canonicalSchema];
   return { map, catalog, searchPath, parameterTypes: [], user: "postgres" };
 }

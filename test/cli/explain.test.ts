@@ -103,6 +103,13 @@ test.each([
   expect(result.stderr).toContain(expected);
 });
 
+test("a schema file that is no SQL is told with its line, and no stack", async () => {
+  const words = ["--map", "deploy/dev/map.yaml", "--schema", "package.json", "SELECT 1"];
+  const { code, stdout, stderr } = await runCommand("explain", ...words);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toBe('colonnade: package.json:1: syntax error at or near "{"\n');
+});
+
 test("a catalog database that is away is told, with exit code 2", async () => {
   const directory = mkdtempSync(join(tmpdir(), "colonnade-explain-"));
   const map = join(directory, "map.yaml");

@@ -42,9 +42,9 @@ function consoles(blocks: readonly Block[]): readonly string[] {
 /** A refusal goes to standard error, the plan of what is not refused to standard output. */
 export async function checkCommand(document: Document, example: string): Promise<void> {
   const [line = ""] = example.split("\n");
-  const words = line.replace(/^\$ colonnade /, "").matchAll(/"([^"]*)"|(\S+)/g);
+  const words = line.replace(/^\$ colonnade /, "").matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g);
   const { stdout, stderr } = await runCommand(
-    ...[...words].map(([, quoted, plain]) => quoted ?? plain ?? ""),
+    ...[...words].map(([, quoted, literal, plain]) => quoted ?? literal ?? plain ?? ""),
   );
   check(document, example, `${line}\n${stdout}${stderr}`);
 }
