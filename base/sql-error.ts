@@ -116,12 +116,12 @@ export const ERRORS = {
   },
   pinned_backends_exhausted: {
     sqlstate: "53300",
-    when: "A session needs a server connection of its own (temporary table, advisory lock, ...), and as many sessions as may have one.",
+    when: "A session needs a server connection of its own (temporary tables, advisory locks), and as many sessions as may have one.",
     hint: "Raise the pool's size, or end what keeps sessions pinned; /clients of the admin address tells who is and why.",
   },
   pinned_backend_lost: {
     sqlstate: "57P01",
-    when: "The server connection that held a session's temporary tables, advisory locks or cursors was lost: the session ends.",
+    when: "The server connection that held a session's temporary tables or advisory locks was lost: the session ends.",
     hint: "Connect again; what the session held is gone.",
   },
   pool_closed: {

@@ -9,6 +9,7 @@ import type { QueryPlan } from "./logical-plan.ts";
 import { findRelation, isTemporary } from "./names.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
+import { refuse } from "./refusal.ts";
 import { templateFor } from "./statement-text.ts";
 
 /** A value known now, or at Bind. */
@@ -26,6 +27,7 @@ export interface SequenceCall {
   readonly function: "nextval" | "currval" | "lastval";
   /** As the client wrote it; empty for lastval. */
   readonly sequence: string;
+  readonly location: number | undefined;
   /** What the client calls the column. */
   readonly column: string;
 }
@@ -41,6 +43,7 @@ export function planSessionValues(
 ): QueryPlan | undefined {
   const found = sessionCalls(statement.node);
   if (found === undefined) return undefined;
+  if (found.kind === "sequence") found.calls.forEach((call) => refuseMissing(call, context));
   const isDrawing = found.kind === "sequence" && found.calls.some(isNextval);
   const isServers =
     found.kind === "sequence" && !found.calls.some((call) => isGlobal(call, context));
@@ -82,6 +85,18 @@ function isNextval(call: SequenceCall): boolean {
 /** A name that means no sequence, the server refuses; a temporary one is on the session's own backend, which knows. */
 function isGlobal(call: SequenceCall, context: PlanContext): boolean {
   return call.function === "lastval" || sequenceKey(call.sequence, context) !== undefined;
+}
+
+/** A backend that others use may know a sequence that the catalog does not know yet, and would tell what they drew. */
+function refuseMissing(call: SequenceCall, context: PlanContext): void {
+  if (call.function !== "currval") return;
+  const [relname = "", schemaname] = splitName(call.sequence).toReversed();
+  const name = schemaname === undefined ? { relname } : { relname, schemaname };
+  if (findRelation(name, context) !== undefined) return;
+  const written = schemaname === undefined ? relname : `${schemaname}.${relname}`;
+  refuse("relation_does_not_exist", `relation "${written}" does not exist`, {
+    location: call.location,
+  });
 }
 
 /** Schema and name of the sequence that a text means as a regclass; undefined for none, and for a temporary one. */
@@ -170,12 +185,19 @@ function sequenceCall(target: ResTarget): SequenceCall | undefined {
   if (call === undefined) return undefined;
   const { name, args } = call;
   const column = target.name ?? name;
-  if (name === "lastval" && args.length === 0) return { function: name, sequence: "", column };
+  if (name === "lastval" && args.length === 0)
+    return { function: name, sequence: "", location: undefined, column };
   if ((name !== "nextval" && name !== "currval") || args.length !== 1) return undefined;
   const [argument] = args;
   const term = argument === undefined ? undefined : termOf(argument);
   if (term?.kind !== "constant" || term.text === null) return undefined;
-  return { function: name, sequence: term.text, column };
+  return { function: name, sequence: term.text, location: locationOf(argument), column };
+}
+
+function locationOf(node: Node | undefined): number | undefined {
+  if (node === undefined) return undefined;
+  if ("TypeCast" in node) return locationOf(node.TypeCast.arg);
+  return "A_Const" in node ? (node.A_Const.location ?? 0) : undefined;
 }
 
 /** A constant or parameter, under a cast or not: of what set_config and nextval take, none changes its text. */

@@ -9,7 +9,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { BackendAddress } from "./backend-address.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { Pool } from "./pool.ts";
-import type { PoolOptions, PoolStats } from "./pool.ts";
+import type { PoolOptions } from "./pool.ts";
+import type { PoolStats } from "./pool-stats.ts";
 
 export interface BackendsOptions {
   readonly pool: Partial<PoolOptions>;

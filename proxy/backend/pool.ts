@@ -29,6 +29,7 @@ import {
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendAddress } from "./backend-address.ts";
 import { BackendConnection } from "./backend-connection.ts";
+import type { PoolStats } from "./pool-stats.ts";
 import { WaitQueue } from "./wait-queue.ts";
 
 export interface PoolOptions {
@@ -55,33 +56,12 @@ const POOL_OPTIONS_DEFAULT: PoolOptions = {
   settings: new Map(),
 };
 
-/** Gauges of now, and counters since the pool was made; times in milliseconds. */
-export interface PoolStats {
-  readonly sizeMax: number;
-  readonly idle: number;
-  readonly used: number;
-  readonly opening: number;
-  /** Of the used ones, those that a session keeps between its transactions. */
-  readonly pinned: number;
-  readonly waiting: number;
-  /** How long the first of the waiting has waited. */
-  readonly longestWaitMs: number;
-  readonly acquired: number;
-  readonly waitedMs: number;
-  readonly waitTimeouts: number;
-  readonly opened: number;
-  readonly openFailures: number;
-  /** Connections that ended without this pool closing them. */
-  readonly lost: number;
-}
-
 interface Member {
   readonly connection: BackendConnection;
   readonly expiresAt: number;
   /** The pool's at the time of opening. An older one is not lent again. */
   readonly generation: number;
   use: "idle" | "used" | "checking" | "abandoned";
-  /** Its user keeps it between transactions. */
   isPinned: boolean;
   idleSince: number;
 }
@@ -144,7 +124,7 @@ export class Pool {
     return this.#members.has(connection);
   }
 
-  /** Connections that may be pinned at once: the others go round among all who have none of their own. */
+  /** Connections that may be pinned at once: the others go round. */
   get pinnedMax(): number {
     return Math.floor(this.#options.size * POOL_PINNED_SHARE_MAX);
   }
@@ -163,9 +143,7 @@ export class Pool {
   }
 
   #pinnedCount(): number {
-    let count = 0;
-    for (const { isPinned } of this.#members.values()) if (isPinned) count += 1;
-    return count;
+    return [...this.#members.values()].filter(({ isPinned }) => isPinned).length;
   }
 
   /**
@@ -184,8 +162,7 @@ export class Pool {
   }
 
   stats(): PoolStats {
-    let used = 0;
-    for (const member of this.#members.values()) if (member.use !== "idle") used += 1;
+    const used = [...this.#members.values()].filter(({ use }) => use !== "idle").length;
     return {
       sizeMax: this.#options.size,
       idle: this.#members.size - used,
@@ -243,8 +220,7 @@ export class Pool {
 
   /** Connections that will be free in a moment without anyone releasing one. */
   #arriving(): number {
-    let checking = 0;
-    for (const member of this.#members.values()) if (member.use === "checking") checking += 1;
+    const checking = [...this.#members.values()].filter(({ use }) => use === "checking").length;
     return this.#opening + checking;
   }
 

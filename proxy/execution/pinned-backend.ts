@@ -10,7 +10,7 @@ import { PINNED_CLEANING_TIMEOUT_MS } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 
-export const PIN_REASONS = ["temporary object", "advisory lock", "held cursor"] as const;
+export const PIN_REASONS = ["temporary object", "advisory lock"] as const;
 
 export type PinReason = (typeof PIN_REASONS)[number];
 

@@ -25,7 +25,7 @@ export interface Participant {
    * refuses to prepare a transaction that has touched one, even where it is gone again, and one
    * that was made after a savepoint that is undone: such a part can only commit in one phase, as
    * the coordinator of the others. So does a backend that is pinned, whatever for: session-level
-   * advisory locks and cursors WITH HOLD keep it from being prepared as well.
+   * advisory locks may keep it from being prepared as well.
    */
   cannotPrepare: boolean;
 }

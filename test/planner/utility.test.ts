@@ -92,6 +92,8 @@ describe("session statements", () => {
     ["DEALLOCATE ALL", { kind: "deallocate", name: undefined }],
     ["DISCARD ALL", { kind: "discardAll" }],
     ["DISCARD PLANS", { kind: "discardPlans" }],
+    ["DISCARD TEMP", { kind: "discardTemporary" }],
+    ["DISCARD SEQUENCES", { kind: "discardSequences" }],
   ])("%s", (sql, action) => {
     expect(plan(sql)).toEqual({ kind: "session", sql, action });
   });
@@ -114,7 +116,6 @@ describe("session statements", () => {
     "CREATE DATABASE x",
     "ALTER SYSTEM SET a = 1",
     "SET CONSTRAINTS ALL DEFERRED",
-    "DISCARD TEMP",
     "CREATE PUBLICATION p",
   ])("%s is refused by name", (sql) => {
     expect(() => plan(sql)).toThrow(
