@@ -555,7 +555,7 @@ export const ERRORS = {
   },
   server_state_scattered: {
     sqlstate: "0A000",
-    when: "A statement over sharded tables asks for the state of one server: its database's name, its processes, its transaction ids.",
+    when: "A statement over sharded tables asks for the state of one server (its database's name, its processes, its transaction ids), or any statement for the size of a table whose rows are in several databases.",
     hint: "Ask for it in a statement of its own.",
   },
   expression_not_supported: {
@@ -769,6 +769,16 @@ export const ERRORS = {
     sqlstate: "0A000",
     when: "An operator of a user's compares built-in types: a condition on a shard key may mean something else than it says.",
     hint: "Drop the operator, or give it another name or types of its own.",
+  },
+  volatile_subquery_scattered: {
+    sqlstate: "0A000",
+    when: "A sub-select that reads no sharded table calls a function whose result changes from call to call, in a statement for several placements: PostgreSQL evaluates it once.",
+    hint: "Evaluate it in a statement of its own and pass the value, or pin the shard key.",
+  },
+  subquery_order_scattered: {
+    sqlstate: "0A000",
+    when: "A sub-select is ordered, and what reads its rows over several placements is not.",
+    hint: "Move the ORDER BY to the outermost query.",
   },
   copy_failed_by_client: {
     sqlstate: "57014",

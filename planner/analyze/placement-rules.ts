@@ -19,6 +19,7 @@ import { equalColumns } from "./equal-columns.ts";
 import { fullJoinUnits } from "./full-joins.ts";
 import { joinRefusal } from "./join-refusals.ts";
 import type { Analysis, Bounds, Column, Level, Source } from "./model.ts";
+import { oncePerStatement } from "./once-per-statement.ts";
 import { localShape, type KeyClasses } from "./shape.ts";
 import { Ties } from "./ties.ts";
 import {
@@ -153,6 +154,8 @@ export class PlacementRules {
         ),
       );
     }
+    const once = oncePerStatement(level, (inner) => this.readsSharded(inner), this.#context);
+    if (once !== undefined) return bound(once);
     const real = this.unitsOf(level);
     if (real.every(({ source }) => source.isFilter)) return bound(this.#withoutUnit(level));
     const full = fullJoinUnits(level, real, (units) => this.#rootsOf(units, level));
