@@ -116,8 +116,8 @@ export function sequenceKey(
 
 const NAME = /\s*(?:"((?:[^"]|"")+)"|([\p{L}_][\p{L}\p{N}_$]*))\s*(?:\.|$)/uy;
 
-/** Empty for what is no name. */
-function splitName(text: string): readonly string[] {
+/** The names of a text as a regclass reads it, the schema first; empty for what is no name. */
+export function splitName(text: string): readonly string[] {
   const parts: string[] = [];
   let end = 0;
   while (end < text.length) {

@@ -10,6 +10,7 @@ import { refuse } from "../refusal.ts";
 import type { Place, AnalysisRun } from "./run.ts";
 import type { Source } from "./model.ts";
 import { findItems, resolveColumn, type Resolution, type Scope } from "./namespace.ts";
+import { refuseSizeOfPart } from "./size-functions.ts";
 
 /** Computed from a row's own values, or containers of such. */
 const KNOWN_KINDS: ReadonlySet<string> = new Set([
@@ -154,6 +155,7 @@ function walkSubLink(run: AnalysisRun, link: SubLink, scope: Scope, place: Place
 
 function walkCall(run: AnalysisRun, call: FuncCall, scope: Scope): void {
   const use = functionUse(nameParts(call.funcname), call.location, run.context);
+  refuseSizeOfPart(use, call, run.context);
   run.functions.push(use);
   if (call.over !== undefined) {
     scope.level.windows.push(call);
