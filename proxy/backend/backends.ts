@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { BackendAddress } from "./backend-address.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { Pool } from "./pool.ts";
-import type { PoolOptions } from "./pool.ts";
+import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats } from "./pool-stats.ts";
 
 export interface BackendsOptions {

@@ -13,48 +13,19 @@
 import { invariant } from "../../base/invariant.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import {
-  BACKEND_CHECK_AFTER_IDLE_MS,
   BACKEND_CHECK_TIMEOUT_MS,
-  BACKEND_CONNECT_TIMEOUT_MS,
-  BACKEND_IDLE_MS,
-  BACKEND_LIFETIME_MS,
-  POOL_RECONNECT_MS_MAX,
-  POOL_RECONNECT_MS_MIN,
   POOL_PINNED_SHARE_MAX,
-  POOL_SIZE_DEFAULT,
   POOL_SWEEP_INTERVAL_MS,
-  POOL_WAIT_MS_DEFAULT,
   POOL_WAITERS_MAX,
 } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendAddress } from "./backend-address.ts";
 import { BackendConnection } from "./backend-connection.ts";
+import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
+import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats } from "./pool-stats.ts";
+import { ReconnectPause } from "./reconnect-pause.ts";
 import { WaitQueue } from "./wait-queue.ts";
-
-export interface PoolOptions {
-  /** Connections open at once. */
-  readonly size: number;
-  /** How long a statement waits for one. */
-  readonly waitMs: number;
-  readonly connectTimeoutMs: number;
-  readonly lifetimeMs: number;
-  readonly idleMs: number;
-  /** An idle connection is asked whether it lives before it is lent after this long. */
-  readonly checkAfterIdleMs: number;
-  /** Sent with the startup packet of each connection. */
-  readonly settings: ReadonlyMap<string, string>;
-}
-
-const POOL_OPTIONS_DEFAULT: PoolOptions = {
-  size: POOL_SIZE_DEFAULT,
-  waitMs: POOL_WAIT_MS_DEFAULT,
-  connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
-  lifetimeMs: BACKEND_LIFETIME_MS,
-  idleMs: BACKEND_IDLE_MS,
-  checkAfterIdleMs: BACKEND_CHECK_AFTER_IDLE_MS,
-  settings: new Map(),
-};
 
 interface Member {
   readonly connection: BackendConnection;
@@ -79,9 +50,7 @@ export class Pool {
   readonly #waiting: WaitQueue<BackendConnection>;
   readonly #closing = new AbortController();
   readonly #sweep: NodeJS.Timeout;
-  #retry: NodeJS.Timeout | undefined;
-  #retryAt = 0;
-  #failuresInRow = 0;
+  readonly #reconnect = new ReconnectPause(() => this.#serve());
   #opening = 0;
   /** Grows with every loss: the server may have restarted, and idle connections to it with it. */
   #generation = 0;
@@ -185,7 +154,7 @@ export class Pool {
     if (!this.#closing.signal.aborted) {
       this.#closing.abort(this.#closedError());
       clearInterval(this.#sweep);
-      clearTimeout(this.#retry);
+      this.#reconnect.stop();
       this.#waiting.rejectAll(this.#closedError());
       for (const member of this.#idle.splice(0)) this.#close(member);
     }
@@ -226,15 +195,8 @@ export class Pool {
 
   #mayOpen(): boolean {
     if (this.#members.size + this.#opening >= this.#options.size) return false;
-    if (this.#failuresInRow === 0) return true;
-    if (this.#opening > 0) return false;
-    const pauseMs = this.#retryAt - performance.now();
-    if (pauseMs <= 0) return true;
-    this.#retry ??= setTimeout(() => {
-      this.#retry = undefined;
-      this.#serve();
-    }, pauseMs);
-    return false;
+    if (!this.#reconnect.hasFailed) return true;
+    return this.#opening === 0 && this.#reconnect.mayTry();
   }
 
   /** The idle connection used last, if it can be lent without asking it first. */
@@ -278,7 +240,7 @@ export class Pool {
         signal: this.#closing.signal,
         connectTimeoutMs: this.#options.connectTimeoutMs,
       });
-      this.#failuresInRow = 0;
+      this.#reconnect.succeeded();
       this.#opened += 1;
       this.#adopt(connection);
     } catch (error) {
@@ -310,13 +272,8 @@ export class Pool {
 
   #openFailed(error: unknown): void {
     if (this.#closing.signal.aborted) return;
-    this.#failuresInRow += 1;
+    this.#reconnect.failed();
     this.#openFailures += 1;
-    const pauseMs = Math.min(
-      POOL_RECONNECT_MS_MAX,
-      POOL_RECONNECT_MS_MIN * 2 ** (this.#failuresInRow - 1),
-    );
-    this.#retryAt = performance.now() + pauseMs;
     const isFull = error instanceof SqlError && error.id === "backend_too_many_connections";
     if (isFull && this.#members.size > 0) return;
     this.#waiting.rejectAll(error);

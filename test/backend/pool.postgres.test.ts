@@ -6,7 +6,7 @@ import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { Backends } from "../../proxy/backend/backends.ts";
 import { Pool } from "../../proxy/backend/pool.ts";
-import type { PoolOptions } from "../../proxy/backend/pool.ts";
+import type { PoolOptions } from "../../proxy/backend/pool-options.ts";
 import { startPostgres } from "../support/postgres.ts";
 import type { TestPostgres } from "../support/postgres.ts";
 
@@ -43,6 +43,9 @@ async function failure(promise: Promise<unknown>): Promise<unknown> {
 describe("lending", () => {
   test("never more than the size, first come first served, and one connection for many", async () => {
     const lent = makePool({ size: 3 });
+    // All three are open before they are asked for: a slow server would open them one after another.
+    for (const connection of await Promise.all([1, 2, 3].map(() => lent.acquire())))
+      lent.release(connection);
     let now = 0;
     let most = 0;
     const order: number[] = [];
@@ -59,13 +62,13 @@ describe("lending", () => {
     expect(most).toBe(3);
     expect(order).toEqual(order.toSorted((left, right) => left - right));
     expect(lent.stats()).toMatchObject({
-      acquired: 60,
+      acquired: 63,
       used: 0,
       waiting: 0,
       openFailures: 0,
       lost: 0,
     });
-    expect(lent.stats().opened).toBeLessThanOrEqual(3);
+    expect(lent.stats().opened).toBe(3);
   });
 
   test("tryAcquire overtakes nobody", async () => {

@@ -1,0 +1,33 @@
+/** How a pool of connections behaves, each with what holds where nobody says otherwise. */
+import {
+  BACKEND_CHECK_AFTER_IDLE_MS,
+  BACKEND_CONNECT_TIMEOUT_MS,
+  BACKEND_IDLE_MS,
+  BACKEND_LIFETIME_MS,
+  POOL_SIZE_DEFAULT,
+  POOL_WAIT_MS_DEFAULT,
+} from "../../base/limits.ts";
+
+export interface PoolOptions {
+  /** Connections open at once. */
+  readonly size: number;
+  /** How long a statement waits for one. */
+  readonly waitMs: number;
+  readonly connectTimeoutMs: number;
+  readonly lifetimeMs: number;
+  readonly idleMs: number;
+  /** An idle connection is asked whether it lives before it is lent after this long. */
+  readonly checkAfterIdleMs: number;
+  /** Sent with the startup packet of each connection. */
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+export const POOL_OPTIONS_DEFAULT: PoolOptions = {
+  size: POOL_SIZE_DEFAULT,
+  waitMs: POOL_WAIT_MS_DEFAULT,
+  connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
+  lifetimeMs: BACKEND_LIFETIME_MS,
+  idleMs: BACKEND_IDLE_MS,
+  checkAfterIdleMs: BACKEND_CHECK_AFTER_IDLE_MS,
+  settings: new Map(),
+};
