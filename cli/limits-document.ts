@@ -2,6 +2,7 @@
  * docs/limits.md: what is refused, told by the cases of the planner's specification that
  * are refused. So each limit has a statement that is refused just so, by a test.
  */
+import { invariant } from "../base/invariant.ts";
 import { ERRORS, type ErrorDefinition } from "../base/sql-error.ts";
 import { readPlanCases, type PlanCase } from "./plan-cases.ts";
 
@@ -143,7 +144,9 @@ ${rows.join("\n")}
 }
 
 function definitionOf(id: string): ErrorDefinition {
-  return (ERRORS as Readonly<Record<string, ErrorDefinition>>)[id] ?? { sqlstate: "", when: "" };
+  const definition = (ERRORS as Readonly<Record<string, ErrorDefinition>>)[id];
+  invariant(definition !== undefined, `a case is refused with ${id}, which the catalogue knows`);
+  return definition;
 }
 
 function cell(text: string): string {
