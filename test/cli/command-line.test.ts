@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../../cli/dev/free-port.ts";
 import { runCommand } from "../support/command.ts";
 
 let directory: string;
@@ -121,7 +122,8 @@ test("servers that are away: the map is told from them, and what to do", async (
 });
 
 test("dev leaves directories alone that are not its own", async () => {
-  const ports = ["--port", "16432", "--admin-port", "19632", "--reset"];
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const ports = ["--port", String(port), "--admin-port", String(adminPort), "--reset"];
   expect(await complaint("dev", "--data", directory, ...ports)).toContain(
     "(it holds files that are not ours): name another directory with --data",
   );
