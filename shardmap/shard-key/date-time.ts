@@ -1,7 +1,7 @@
 /**
  * date and timestamptz key values, in PostgreSQL's own storage: days, and microseconds,
  * since 2000-01-01. Text is read only where no session setting (DateStyle, TimeZone) can
- * change its meaning: ISO 8601 with a four-digit year, and an explicit offset for times.
+ * change its meaning: ISO 8601 with a four-digit year, and an explicit offset for times. The infinities are the same in every session.
  */
 
 export const DATE_OID = 1082;
@@ -31,8 +31,14 @@ const ISO_TIMESTAMP =
 /** PostgreSQL takes zone offsets up to 15:59:59 (MAX_TZDISP_HOUR); larger ones are left to it. */
 const OFFSET_HOURS_MAX = 15;
 
-/** date_in, for the unambiguous form alone: `2024-02-29`. A day the calendar lacks is "invalid" in every DateStyle. */
+/** Both in any case of letters, in every version and under every DateStyle. */
+const INFINITY = /^infinity$/i;
+const MINUS_INFINITY = /^-infinity$/i;
+
+/** date_in, for the unambiguous forms alone: `2024-02-29` and the infinities. A day the calendar lacks is "invalid" in every DateStyle. */
 export function readDate(text: string): number | "invalid" | "unproven" {
+  if (INFINITY.test(text)) return DAYS_INFINITY;
+  if (MINUS_INFINITY.test(text)) return DAYS_MINUS_INFINITY;
   const match = ISO_DATE.exec(text);
   if (match === null) return "unproven";
   const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
@@ -51,6 +57,8 @@ export function readDateBytes(bytes: Buffer): number | "invalid" {
 
 /** timestamptz_in, for ISO 8601 with an offset alone: `2024-02-29 12:00:00.5+02`, `2024-02-29T10:00Z`. */
 export function readTimestamptz(text: string): bigint | "invalid" | "unproven" {
+  if (INFINITY.test(text)) return MICROSECONDS_INFINITY;
+  if (MINUS_INFINITY.test(text)) return MICROSECONDS_MINUS_INFINITY;
   const match = ISO_TIMESTAMP.exec(text);
   if (match === null) return "unproven";
   const [
