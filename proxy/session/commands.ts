@@ -145,16 +145,18 @@ export class Commands {
     const pending = open?.pendingSettings.map((each) => each.sql) ?? [];
     this.#settings.refuseTooLong(plan.action === "set" ? [...pending, sql] : pending);
     if (open === undefined) {
-      await this.#runner.withCatalog(signal, (connection) => this.#setAlone(connection, plan, sql));
+      await this.#runner.view.withCatalog(signal, (connection) =>
+        this.#setAlone(connection, plan, sql),
+      );
     } else {
       // The first is the one that may refuse it; without any the catalog database is asked.
       if (open.transaction.participants.length === 0)
-        await this.#runner.withOwnCatalog(signal, async () => undefined);
+        await this.#runner.view.withOwnCatalog(signal, async () => undefined);
       for (const { connection } of open.transaction.participants)
         await this.#apply(connection, sql);
       this.#runner.transaction.addSetting(plan, sql);
       // Read now, and not once it is needed: what the proxy cannot work under is refused here.
-      await this.#runner.environment(signal);
+      await this.#runner.view.environment(signal);
     }
     return plan.command;
   }
@@ -173,7 +175,7 @@ export class Commands {
     applySetting(this.#settings, plan);
     const { tag } = this.#settings.script;
     connection.sessionTag = tag;
-    this.#runner.rememberEnvironment(tag, environment);
+    this.#runner.view.rememberEnvironment(tag, environment);
     this.#runner.transaction.mayHaveChangedSettings = true;
   }
 
@@ -236,6 +238,8 @@ export class Commands {
     const { pins } = this.#runner;
     if (!pins.hasTemporaryObjects) return;
     await pins.pin("temporary object", signal);
-    await this.#runner.withCatalog(signal, (connection) => this.#apply(connection, "DISCARD TEMP"));
+    await this.#runner.view.withCatalog(signal, (connection) =>
+      this.#apply(connection, "DISCARD TEMP"),
+    );
   }
 }

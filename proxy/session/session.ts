@@ -158,7 +158,7 @@ export class Session {
   async #greet(): Promise<boolean> {
     const { signal } = (this.#statement = new AbortController());
     try {
-      const { parameters } = await this.#runner.environment(signal);
+      const { parameters } = await this.#runner.view.environment(signal);
       this.#responder.parameterStatuses(parameters);
       this.#responder.backendKeyData();
       this.#responder.readyForQuery("idle");
@@ -267,7 +267,7 @@ export class Session {
     const { transaction } = this.#runner;
     if (!transaction.mayHaveChangedSettings) return;
     try {
-      const environment = await this.#runner.environmentToTell(signal);
+      const environment = await this.#runner.view.environmentToTell(signal);
       if (environment === undefined) return;
       this.#responder.parameterStatuses(environment.parameters);
       transaction.mayHaveChangedSettings = false;

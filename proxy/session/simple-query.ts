@@ -49,7 +49,7 @@ export async function runSimpleQuery(
   // A pipeline's implicit transaction goes on until its Sync.
   const isPipelined = runner.transaction.current?.isExplicit === false;
   if (!runner.transaction.isFailed) {
-    const known = planner.known(text, await runner.planContext([], signal));
+    const known = planner.known(text, await runner.view.planContext([], signal));
     if (known !== undefined)
       return runOne(known, text, parts, { isAlone: true, isLast: !isPipelined }, signal);
   }
@@ -79,7 +79,7 @@ async function runAll(
       const isLast = index === statements.length - 1 && !(isAlone && isPipelined);
       if (!isAlone && runner.transaction.current === undefined)
         await runner.begin(NO_MODES, false, signal);
-      const context = await runner.planContext([], signal);
+      const context = await runner.view.planContext([], signal);
       const plan = planner.plan(statement, context, isAlone ? text : undefined);
       await runOne(plan, statement.text, parts, { isAlone, isLast }, signal);
     } catch (error) {

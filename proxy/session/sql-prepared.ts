@@ -42,7 +42,7 @@ async function typeOid(
 ): Promise<number> {
   const question = `SELECT ${quoteLiteral(type.text)}::pg_catalog.regtype::pg_catalog.oid`;
   const { rows } = await placed(type, question.indexOf("'"), () =>
-    runner.withCatalog(signal, (connection) => connection.query(question)),
+    runner.view.withCatalog(signal, (connection) => connection.query(question)),
   );
   return Number(rows[0]?.[0]);
 }
@@ -151,7 +151,7 @@ async function readArguments(
 ): Promise<readonly BoundParameter[]> {
   if (given.count === 0) return [];
   const types = description.parameterTypes;
-  return runner.withCatalog(signal, async (connection) => {
+  return runner.view.withCatalog(signal, async (connection) => {
     const named = await connection.query(
       `SELECT ${types.map((oid) => `pg_catalog.format_type(${oid}, NULL)`).join(", ")}`,
     );
@@ -165,9 +165,9 @@ async function readArguments(
     );
     await connection.query(`DEALLOCATE ${reader}`);
     connection.prepared.delete(reader);
-    return types.map((typeOid, index): BoundParameter => {
+    return types.map((oid, index): BoundParameter => {
       const value = rows.at(-1)?.[index] ?? null;
-      return { typeOid, format: "text", value: value === null ? null : Buffer.from(value) };
+      return { typeOid: oid, format: "text", value: value === null ? null : Buffer.from(value) };
     });
   });
 }

@@ -34,7 +34,7 @@ export async function prepareStatement(
   const { runner, planner, responder } = parts;
   const before = runner.descriptions.known(sql, declaredTypes);
   if (before !== undefined && !runner.transaction.isFailed) {
-    const context = await runner.planContext(before.parameterTypes, signal);
+    const context = await runner.view.planContext(before.parameterTypes, signal);
     if (planner.known(sql, context) !== undefined)
       return {
         name,
@@ -70,7 +70,7 @@ export async function prepareStatement(
       : hasDescription(statement)
         ? await runner.descriptions.statement(sql, declaredTypes, signal)
         : NOTHING_DESCRIBED;
-  const context = await runner.planContext(description.parameterTypes, signal);
+  const context = await runner.view.planContext(description.parameterTypes, signal);
   planner.plan(statement, context, sql);
   const catalogEpoch = context.catalog.epoch;
   return { name, sql, isEmpty: false, endsTransaction, fetches, description, catalogEpoch };
@@ -83,7 +83,7 @@ export async function planPrepared(
   signal: AbortSignal,
 ): Promise<LogicalPlan> {
   const { runner, planner, responder } = parts;
-  const context = await runner.planContext(description.parameterTypes, signal);
+  const context = await runner.view.planContext(description.parameterTypes, signal);
   if (context.catalog.epoch !== catalogEpoch && fetches === undefined)
     await refuseChanged(parts, sql, description, signal);
   const known = planner.known(sql, context);

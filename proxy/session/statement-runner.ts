@@ -11,8 +11,6 @@ import type { TransactionModes } from "../../planner/session-plan.ts";
 import { bindPlan } from "../../planner/physical-plan.ts";
 import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
-import type { PlanContext } from "../../planner/plan-context.ts";
-import type { BackendConnection } from "../backend/backend-connection.ts";
 import { describe } from "../execution/describe.ts";
 import type { ExecutionRequest } from "../execution/execution-request.ts";
 import { Executor } from "../execution/executor.ts";
@@ -23,8 +21,6 @@ import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { checkBlock, runDdl, runMaintenance } from "./ddl-run.ts";
-import { readEnvironment } from "./environment.ts";
-import type { Environment } from "./environment.ts";
 import { drawValues } from "./generated-values.ts";
 import type { ValuesWanted } from "./generated-values.ts";
 import { runExplain } from "./explain-run.ts";
@@ -46,6 +42,7 @@ import { SessionPins } from "./session-pins.ts";
 import { runSessionValue } from "./session-value-run.ts";
 import type { SessionServices } from "./session-services.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
+import { SessionView } from "./session-view.ts";
 import type { SessionSettings } from "./settings.ts";
 import { StatementDescriptions } from "./statement-descriptions.ts";
 
@@ -62,6 +59,7 @@ export interface StatementRequest {
 
 export class StatementRunner {
   readonly transaction: SessionTransaction;
+  readonly view: SessionView;
   readonly descriptions: StatementDescriptions;
   readonly pins: SessionPins;
   readonly sequenceValues = new SequenceValues();
@@ -85,17 +83,24 @@ export class StatementRunner {
       settings,
       listening,
     );
+    this.view = new SessionView({
+      services,
+      settings,
+      backends: this.#backends,
+      transaction: this.transaction,
+      withTemporary: (catalog, signal) => this.pins.catalogOver(catalog, signal),
+    });
     this.descriptions = new StatementDescriptions({
       services,
       settings,
-      seesOwnCatalog: () => this.#seesOwnCatalog() || this.pins.hasTemporaryObjects,
-      withCatalog: (signal, use) => this.withCatalog(signal, use),
+      seesOwnCatalog: () => this.view.isOwn || this.pins.hasTemporaryObjects,
+      withCatalog: (signal, use) => this.view.withCatalog(signal, use),
     });
     this.pins = new SessionPins({
       services,
       backends: this.#backends,
       transaction: this.transaction,
-      withCatalog: (signal, use) => this.withCatalog(signal, use),
+      withCatalog: (signal, use) => this.view.withCatalog(signal, use),
     });
   }
 
@@ -112,95 +117,12 @@ export class StatementRunner {
     return this.#backends.causeOf(error);
   }
 
-  /** Lends a backend of the catalog database: the transaction's own where it has one. */
-  async withCatalog<T>(
-    signal: AbortSignal,
-    use: (connection: BackendConnection) => Promise<T>,
-  ): Promise<T> {
-    const { catalog } = this.#services.topology().map;
-    const open = this.transaction.current;
-    const isOwn = open !== undefined && (this.#seesOwnCatalog() || open.transaction.has(catalog));
-    return isOwn ? this.withOwnCatalog(signal, use) : this.#withFreeCatalog(signal, use);
-  }
-
-  async #withFreeCatalog<T>(
-    signal: AbortSignal,
-    use: (connection: BackendConnection) => Promise<T>,
-  ): Promise<T> {
-    const connection = await this.#backends.acquire(this.#services.topology().map.catalog, signal);
-    try {
-      return await use(connection);
-    } finally {
-      this.#backends.release(connection);
-    }
-  }
-
-  /** The open transaction's own backend of the catalog database, which joins it where it has not. */
-  async withOwnCatalog<T>(
-    signal: AbortSignal,
-    use: (connection: BackendConnection) => Promise<T>,
-  ): Promise<T> {
-    const open = this.transaction.current;
-    invariant(open !== undefined, "a transaction is open");
-    const participant = await open.transaction.join(this.#services.topology().map.catalog, signal);
-    return use(participant.connection);
-  }
-
-  async environment(signal: AbortSignal): Promise<Environment> {
-    const open = this.transaction.current;
-    if (open !== undefined && open.pendingSettings.length > 0) {
-      open.environment ??= await this.withCatalog(signal, (connection) =>
-        readEnvironment(connection),
-      );
-      return open.environment;
-    }
-    const { tag } = this.#settings.script;
-    const known = this.#services.environments.get(tag);
-    if (known !== undefined) return known;
-    const environment = await this.withCatalog(signal, (connection) => readEnvironment(connection));
-    this.#services.environments.set(tag, environment);
-    return environment;
-  }
-
-  rememberEnvironment(settingsTag: string, environment: Environment): void {
-    this.#services.environments.set(settingsTag, environment);
-  }
-
-  /** What the client is to be told of its settings; undefined while a failed transaction hides them. */
-  async environmentToTell(signal: AbortSignal): Promise<Environment | undefined> {
-    const open = this.transaction.current;
-    const isHidden = open?.isFailed === true && open.pendingSettings.length > 0;
-    return isHidden ? open.environment : this.environment(signal);
-  }
-
-  async planContext(parameterTypes: readonly number[], signal: AbortSignal): Promise<PlanContext> {
-    const { map, catalog } = this.#services.topology();
-    const open = this.transaction.current;
-    // All that a failed transaction still plans is its end, which names nothing.
-    if (open?.isFailed === true) return { map, catalog, searchPath: [], user: "", parameterTypes };
-    const { searchPath, user } = await this.environment(signal);
-    if (open?.changesCatalog === true) {
-      open.catalog ??= await this.withCatalog(signal, (connection) =>
-        this.#services.loadCatalog(connection),
-      );
-    }
-    const own = await this.pins.catalogOver(open?.catalog ?? catalog, signal);
-    const { listening } = this.transaction;
-    return { map, catalog: own, searchPath, user, parameterTypes, listening };
-  }
-
-  /** The open transaction has changed tables or settings, which nobody else sees yet. */
-  #seesOwnCatalog(): boolean {
-    const open = this.transaction.current;
-    return open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
-  }
-
   async begin(
     modes: TransactionModes,
     isExplicit: boolean,
     signal: AbortSignal,
   ): Promise<Transaction> {
-    const { defaultIsolation, isReadOnlyByDefault } = await this.environment(signal);
+    const { defaultIsolation, isReadOnlyByDefault } = await this.view.environment(signal);
     return this.transaction.begin(
       {
         ...modes,
@@ -247,8 +169,8 @@ export class StatementRunner {
     return {
       statement: (sql, types, signal) => this.descriptions.statement(sql, types, signal),
       isReadOnly: () => this.transaction.current?.transaction.modes.readOnly === true,
-      environment: (signal) => this.environment(signal),
-      planContext: (types, signal) => this.planContext(types, signal),
+      environment: (signal) => this.view.environment(signal),
+      planContext: (types, signal) => this.view.planContext(types, signal),
       run: (request, signal) => this.run(request, signal),
     };
   }
@@ -304,15 +226,15 @@ export class StatementRunner {
       sequenceValues: this.sequenceValues,
       transaction: this.transaction,
       open: () => this.openTransaction(signal),
-      environment: () => this.environment(signal),
-      planContext: () => this.planContext([], signal),
+      environment: () => this.view.environment(signal),
+      planContext: () => this.view.planContext([], signal),
       run: (as) => this.#runRows({ ...request, ...as }, as.plan, signal),
     });
   }
 
   async #executor(signal: AbortSignal): Promise<Executor> {
     const { translations, catalog, map } = this.#services.topology();
-    const { extraFloatDigits } = await this.environment(signal);
+    const { extraFloatDigits } = await this.view.environment(signal);
     return new Executor(this.#backends, {
       translation: (database) => translations.of(database),
       types: { byOid: catalog.types, extraFloatDigits },
@@ -342,8 +264,8 @@ export class StatementRunner {
     const seesOwn = this.transaction.current?.changesCatalog === true;
     const drawn = await drawValues(wanted, {
       services: this.#services,
-      inside: seesOwn ? (use) => this.withCatalog(signal, use) : undefined,
-      outside: (use) => this.#withFreeCatalog(signal, use),
+      inside: seesOwn ? (use) => this.view.withCatalog(signal, use) : undefined,
+      outside: (use) => this.view.withFreeCatalog(signal, use),
     });
     this.sequenceValues.drawnRows(wanted.generated, drawn);
     return drawn;
@@ -427,7 +349,7 @@ export class StatementRunner {
     onNotice: (bytes: Buffer) => void,
     signal: AbortSignal,
   ): Promise<never> {
-    await this.withCatalog(signal, (connection) =>
+    await this.view.withCatalog(signal, (connection) =>
       describe(connection, sql, [], { of: "statement", onNotice }),
     );
     throw new SqlError(

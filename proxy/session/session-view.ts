@@ -1,0 +1,117 @@
+/**
+ * How a session sees names and settings: as everyone does, or as its open transaction has
+ * changed them, with its own temporary relations; and which backend of the catalog database
+ * can tell. It runs none of the client's statements.
+ */
+import { invariant } from "../../base/invariant.ts";
+import type { DatabaseName } from "../../base/ids.ts";
+import type { PlanContext } from "../../planner/plan-context.ts";
+import type { Catalog } from "../../shardmap/catalog.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { SessionBackends } from "../execution/session-backends.ts";
+import { readEnvironment } from "./environment.ts";
+import type { Environment } from "./environment.ts";
+import type { SessionServices } from "./session-services.ts";
+import type { SessionTransaction } from "./session-transaction.ts";
+import type { SessionSettings } from "./settings.ts";
+
+export interface SeeingSession {
+  readonly services: Pick<SessionServices, "environments" | "loadCatalog" | "topology">;
+  readonly settings: SessionSettings;
+  readonly backends: SessionBackends;
+  readonly transaction: SessionTransaction;
+  /** The catalog with the session's temporary relations, where it has any. */
+  readonly withTemporary: (catalog: Catalog, signal: AbortSignal) => Promise<Catalog>;
+}
+
+type Use<T> = (connection: BackendConnection) => Promise<T>;
+
+export class SessionView {
+  readonly #session: SeeingSession;
+
+  constructor(session: SeeingSession) {
+    this.#session = session;
+  }
+
+  /** The open transaction has changed tables or settings, which nobody else sees yet. */
+  get isOwn(): boolean {
+    const open = this.#session.transaction.current;
+    return open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
+  }
+
+  get #catalogDatabase(): DatabaseName {
+    return this.#session.services.topology().map.catalog;
+  }
+
+  /** Lends a backend of the catalog database: the transaction's own where it has one. */
+  async withCatalog<T>(signal: AbortSignal, use: Use<T>): Promise<T> {
+    const open = this.#session.transaction.current;
+    const isJoined =
+      open !== undefined && (this.isOwn || open.transaction.has(this.#catalogDatabase));
+    return isJoined ? this.withOwnCatalog(signal, use) : this.withFreeCatalog(signal, use);
+  }
+
+  /** One that is outside the open transaction, if any. */
+  async withFreeCatalog<T>(signal: AbortSignal, use: Use<T>): Promise<T> {
+    const { backends } = this.#session;
+    const connection = await backends.acquire(this.#catalogDatabase, signal);
+    try {
+      return await use(connection);
+    } finally {
+      backends.release(connection);
+    }
+  }
+
+  /** The open transaction's own backend of the catalog database, which joins it where it has not. */
+  async withOwnCatalog<T>(signal: AbortSignal, use: Use<T>): Promise<T> {
+    const open = this.#session.transaction.current;
+    invariant(open !== undefined, "a transaction is open");
+    const participant = await open.transaction.join(this.#catalogDatabase, signal);
+    return use(participant.connection);
+  }
+
+  async environment(signal: AbortSignal): Promise<Environment> {
+    const { services, settings, transaction } = this.#session;
+    const open = transaction.current;
+    if (open !== undefined && open.pendingSettings.length > 0) {
+      open.environment ??= await this.withCatalog(signal, (connection) =>
+        readEnvironment(connection),
+      );
+      return open.environment;
+    }
+    const { tag } = settings.script;
+    const known = services.environments.get(tag);
+    if (known !== undefined) return known;
+    const environment = await this.withCatalog(signal, (connection) => readEnvironment(connection));
+    services.environments.set(tag, environment);
+    return environment;
+  }
+
+  rememberEnvironment(settingsTag: string, environment: Environment): void {
+    this.#session.services.environments.set(settingsTag, environment);
+  }
+
+  /** What the client is to be told of its settings; undefined while a failed transaction hides them. */
+  async environmentToTell(signal: AbortSignal): Promise<Environment | undefined> {
+    const open = this.#session.transaction.current;
+    const isHidden = open?.isFailed === true && open.pendingSettings.length > 0;
+    return isHidden ? open.environment : this.environment(signal);
+  }
+
+  async planContext(parameterTypes: readonly number[], signal: AbortSignal): Promise<PlanContext> {
+    const { services, transaction, withTemporary } = this.#session;
+    const { map, catalog } = services.topology();
+    const open = transaction.current;
+    // All that a failed transaction still plans is its end, which names nothing.
+    if (open?.isFailed === true) return { map, catalog, searchPath: [], user: "", parameterTypes };
+    const { searchPath, user } = await this.environment(signal);
+    if (open?.changesCatalog === true) {
+      open.catalog ??= await this.withCatalog(signal, (connection) =>
+        services.loadCatalog(connection),
+      );
+    }
+    const own = await withTemporary(open?.catalog ?? catalog, signal);
+    const { listening } = transaction;
+    return { map, catalog: own, searchPath, user, parameterTypes, listening };
+  }
+}
