@@ -1,10 +1,14 @@
 /** Whether two answers to one step are the same, and if not, why. */
+import type { ErrorId } from "../../base/sql-error.ts";
 import type { Item } from "./answer.ts";
 import type { Statement } from "./statement.ts";
 import { TABLES } from "./tables.ts";
 
 /** SQLSTATEs the proxy may refuse with where PostgreSQL answers: not supported, too long, too complex. */
 const REFUSAL_STATES: ReadonlySet<string> = new Set(["0A000", "54000", "54001"]);
+
+/** Refusals by other states: PostgreSQL's own state for what cannot be done in a read-only transaction. */
+const REFUSAL_IDS: ReadonlySet<string> = new Set(["gather_read_only"] satisfies readonly ErrorId[]);
 
 /** A backend's errors name the source file (`F`); the proxy's own name their id as the routine (`R`). */
 function isOwnError(fields: Readonly<Record<string, string>>): boolean {
@@ -16,8 +20,9 @@ export function refusalOf(items: readonly Item[], hasExecution = true): string |
   for (const item of items) {
     if (item.kind !== "error" || !isOwnError(item.fields)) continue;
     const isNamed = item.fields["R"] !== undefined;
-    if (REFUSAL_STATES.has(item.fields["C"] ?? "") || (isNamed && !hasExecution))
-      return refusalReason(item.fields);
+    const isRefusal =
+      REFUSAL_STATES.has(item.fields["C"] ?? "") || REFUSAL_IDS.has(item.fields["R"] ?? "");
+    if (isRefusal || (isNamed && !hasExecution)) return refusalReason(item.fields);
   }
   return undefined;
 }
