@@ -25,6 +25,7 @@ export const ERRORS = {
   protocol_version_not_supported: {
     sqlstate: "0A000",
     when: "A client speaks another major version of the protocol than 3.",
+    hint: "Use a driver or libpq that speaks protocol version 3, as all since PostgreSQL 7.4 do.",
   },
   replication_not_supported: {
     sqlstate: "0A000",
@@ -65,6 +66,7 @@ export const ERRORS = {
   statement_not_supported: {
     sqlstate: "0A000",
     when: "The statement's kind is one the proxy does not carry over several databases.",
+    hint: "Run it on the databases themselves, past the proxy.",
   },
   shard_key_updated: {
     sqlstate: "0A000",
@@ -142,6 +144,7 @@ export const ERRORS = {
   setting_not_supported: {
     sqlstate: "0A000",
     when: "A SET would change how statements are read, or who runs them, in a way the proxy does not follow.",
+    hint: "Leave the setting at its default.",
   },
   explain_not_supported: {
     sqlstate: "0A000",
@@ -151,14 +154,17 @@ export const ERRORS = {
   insert_expression_not_supported: {
     sqlstate: "0A000",
     when: "A value of an INSERT reads tables, keeps state in a session, or means something else in each database.",
+    hint: "Compute the value with a statement of its own, then insert it.",
   },
   reference_value_differs: {
     sqlstate: "0A000",
     when: "An INSERT into a reference table holds a value or default that every database would compute differently.",
+    hint: "Give the value as a constant or a parameter.",
   },
   unique_key_without_shard_key: {
     sqlstate: "0A000",
     when: "A unique key of a sharded table does not contain the shard key, so that no database can enforce it.",
+    hint: "Add the shard key's columns to the unique key.",
   },
   conflict_target_without_shard_key: {
     sqlstate: "0A000",
@@ -173,6 +179,7 @@ export const ERRORS = {
   shard_key_null: {
     sqlstate: "23502",
     when: "A row's shard key is NULL, so that it has no placement.",
+    hint: "Give the key a value, and declare its column NOT NULL.",
   },
   identity_column_given: {
     sqlstate: "428C9",
@@ -197,6 +204,7 @@ export const ERRORS = {
   insert_across_databases: {
     sqlstate: "0A000",
     when: "An INSERT names a table that is not in the database its rows go to.",
+    hint: "Select the rows first, then insert them.",
   },
   shard_key_column_missing: {
     sqlstate: "42703",
@@ -210,6 +218,7 @@ export const ERRORS = {
   ddl_not_supported: {
     sqlstate: "0A000",
     when: "A schema change cannot be made alike in every place that has the table or object.",
+    hint: "Make the change in every database that has the object, past the proxy; colonnade check --live compares the tables.",
   },
   relation_does_not_exist: {
     sqlstate: "42P01",
@@ -218,10 +227,12 @@ export const ERRORS = {
   temporary_object_not_supported: {
     sqlstate: "0A000",
     when: "A statement makes something in pg_temp other than a table, view or sequence, or ties a temporary table to a table of the shard map.",
+    hint: "Use an ordinary object, or a temporary table of its own.",
   },
   foreign_key_not_supported: {
     sqlstate: "0A000",
     when: "A foreign key points at a table whose rows are not in the same database as the referencing row.",
+    hint: "Leave the foreign key out, or make the referenced table a reference table or one that is spread by the same shard key.",
   },
   shard_key_definition: {
     sqlstate: "42P16",
@@ -360,6 +371,7 @@ export const ERRORS = {
   placement_table_named: {
     sqlstate: "0A000",
     when: "A statement names a mapped table in the schema of one of its placements.",
+    hint: "Name the table in the schema that the shard map's tables are in: the proxy finds its rows by the shard key.",
   },
   partition_named: {
     sqlstate: "0A000",
@@ -517,6 +529,7 @@ export const ERRORS = {
   session_view: {
     sqlstate: "0A000",
     when: "A statement reads a system view of one backend's own state, such as pg_prepared_statements.",
+    hint: "Keep account of prepared statements and cursors in the application.",
   },
   map_version_lower: {
     sqlstate: "F0000",
@@ -550,7 +563,7 @@ export const ERRORS = {
   },
   current_of_not_supported: {
     sqlstate: "0A000",
-    when: "WHERE CURRENT OF a cursor that reads several placements, or of a reference table.",
+    when: "WHERE CURRENT OF a cursor that reads several placements, a cursor that the proxy keeps, or of a reference table.",
     hint: "Name the row by its primary key.",
   },
   server_state_scattered: {
@@ -606,10 +619,12 @@ export const ERRORS = {
   join_not_colocated: {
     sqlstate: "0A000",
     when: "Sharded tables of one colocation are not joined on their shard keys, so rows of different placements would meet.",
+    hint: "Join the tables on their shard keys, or pin them to one shard key.",
   },
   join_across_colocations: {
     sqlstate: "0A000",
     when: "Sharded tables of different colocations are joined.",
+    hint: "Pin the tables to shard keys that lie in one placement, or join them in the application.",
   },
   set_operation_scattered: {
     sqlstate: "0A000",
@@ -693,7 +708,8 @@ export const ERRORS = {
   },
   tables_in_different_databases: {
     sqlstate: "0A000",
-    when: "A statement joins tables of which the map says that they live in different databases.",
+    when: "A statement joins tables that live in different databases; a temporary table is in the catalog database.",
+    hint: "Query each table by itself and join in the application, or move the tables together in the shard map.",
   },
   system_catalog_joined: {
     sqlstate: "0A000",
@@ -722,6 +738,7 @@ export const ERRORS = {
   session_state_function: {
     sqlstate: "0A000",
     when: "A function about the session's own state, which a pooled connection does not keep.",
+    hint: "Call the function on a connection to the database it is about, past the proxy.",
   },
   catalog_state_function: {
     sqlstate: "0A000",
@@ -741,7 +758,7 @@ export const ERRORS = {
   shard_key_not_proven: {
     sqlstate: "0A000",
     when: "A statement that needs one placement pins the shard key to a value that the proxy cannot read as PostgreSQL would.",
-    hint: "Pass the key as a parameter or literal of the key's own type.",
+    hint: "Pass the key as a literal or parameter of the key's own type, in its plainest spelling.",
   },
   limit_negative: {
     sqlstate: "2201W",
@@ -796,10 +813,12 @@ export const ERRORS = {
   copy_option_not_supported: {
     sqlstate: "0A000",
     when: "An option of COPY under which the proxy could not tell rows and keys as the server does.",
+    hint: "Leave the option out.",
   },
   copy_of_several_placements: {
     sqlstate: "0A000",
     when: "COPY ... TO of a statement that writes on several placements.",
+    hint: "Send the statement by itself, with RETURNING, or pin its shard key.",
   },
   copy_column_unknown: {
     sqlstate: "42703",

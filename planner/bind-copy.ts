@@ -1,9 +1,9 @@
 /** Binds a COPY ... FROM STDIN: where its rows may go, and where one row goes by its key. */
 import { invariant, unreachable } from "../base/invariant.ts";
 import type { DatabaseName } from "../base/ids.ts";
-import { SqlError } from "../base/sql-error.ts";
+import { SqlError, type ErrorId } from "../base/sql-error.ts";
 import { assignedFromBinary, assignedFromText } from "../shardmap/key-assignment.ts";
-import type { KeyReading, KeyValue } from "../shardmap/shard-key.ts";
+import { PLAIN_SPELLING, type KeyReading, type KeyValue } from "../shardmap/shard-key.ts";
 import type { Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { placementOf } from "./bind-keys.ts";
 import type { CopyInPlan, CopyKey } from "./copy/copy-plan.ts";
@@ -130,6 +130,7 @@ class KeyReader {
           "shard_key_not_proven",
           `value of shard key column "${part.name}" of table "${this.#table}" cannot be read`,
           line,
+          PLAIN_SPELLING[part.column.type],
         );
       }
       values.push(value);
@@ -177,7 +178,7 @@ class KeyReader {
     return isQuoted && source.isForcedNull && value.equals(this.#nullText) ? null : value;
   }
 
-  #refused(id: ConstructorParameters<typeof SqlError>[0], message: string, line: number): SqlError {
-    return new SqlError(id, message, { context: `COPY ${this.#table}, line ${line}` });
+  #refused(id: ErrorId, message: string, line: number, hint?: string): SqlError {
+    return new SqlError(id, message, { hint, context: `COPY ${this.#table}, line ${line}` });
   }
 }

@@ -1,7 +1,7 @@
 /** Binds an INSERT: each row to the placement of its key, rows of one placement together. */
 import { invariant } from "../base/invariant.ts";
 import { SqlError } from "../base/sql-error.ts";
-import type { KeyValue } from "../shardmap/shard-key.ts";
+import { PLAIN_SPELLING, type KeyValue } from "../shardmap/shard-key.ts";
 import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { assignedValue, placementOf } from "./bind-keys.ts";
 import { renderInsert } from "./insert/template.ts";
@@ -114,6 +114,7 @@ function placementOfRow(
       throw new SqlError(
         "shard_key_not_proven",
         `value of shard key column "${name}" of table "${table.name}" cannot be read`,
+        { hint: PLAIN_SPELLING[column.type] },
       );
     if (value === "invalid") return firstPlacement(colocation);
     key.push(value);

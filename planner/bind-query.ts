@@ -1,6 +1,7 @@
 /** Binds a query's plan: its keys to placements, its LIMIT to numbers, its templates to texts. */
 import { SqlError } from "../base/sql-error.ts";
 import { invariant, InvariantViolation, unreachable } from "../base/invariant.ts";
+import { PLAIN_SPELLING } from "../shardmap/shard-key.ts";
 import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { shardsInRange } from "../shardmap/shard-function/shard-of.ts";
 import {
@@ -160,7 +161,7 @@ function placementsOf(
   const colocation = currentColocation(routing.colocation, binding.map);
   const found = wantedPlacements(routing, colocation, binding);
   if (found === "unproven") {
-    if (plan.scatterRefusal !== undefined) throw notProven(plan);
+    if (plan.scatterRefusal !== undefined) throw notProven(plan, colocation);
     return colocation.placements;
   }
   const placements = colocation.placements.filter((placement) => found.has(placement));
@@ -268,13 +269,15 @@ function spansPlacements(plan: Routed, placements: readonly Placement[]): SqlErr
   );
 }
 
-function notProven(plan: Routed): SqlError {
+function notProven(plan: Routed, { keyTypes }: Colocation): SqlError {
   const because = plan.scatterRefusal;
+  const spellings = new Set(keyTypes.map((type) => PLAIN_SPELLING[type]));
   return new SqlError(
     "shard_key_not_proven",
     "the statement needs one placement, and its shard key cannot be read",
     {
       detail: because === undefined ? undefined : `It cannot run on several: ${because.message}.`,
+      hint: ["Give the key as a literal or parameter of its own type.", ...spellings].join(" "),
       position: because?.position,
     },
   );

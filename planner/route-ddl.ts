@@ -125,8 +125,9 @@ function planObjectDdl(statement: ParsedStatement, context: PlanContext): DdlPla
   if ("CommentStmt" in node) return planInCatalog("comment", statement, context, false);
   if ("ViewStmt" in node) return planCreateView(statement, node.ViewStmt, context);
   if ("CreateTableAsStmt" in node) {
-    const { into, query } = node.CreateTableAsStmt;
-    return planStoredQuery(statement, into?.rel, query, context);
+    const { into, query, objtype } = node.CreateTableAsStmt;
+    const made = objtype === "OBJECT_MATVIEW" ? "materialized view" : "table";
+    return planStoredQuery(statement, made, into?.rel, query, context);
   }
   if ("RefreshMatViewStmt" in node)
     return planRefreshView(statement, node.RefreshMatViewStmt, context);
@@ -322,6 +323,7 @@ function planOfUnmappedTable(
       {
         location: table?.location,
         detail: "It would see the rows of one placement only.",
+        hint: "Do the same in the application.",
       },
     );
   }
@@ -339,6 +341,7 @@ function planMoveToSchema(
     refuse("ddl_not_supported", `schema of mapped table "${target.table.name}" cannot be changed`, {
       location: relation.location,
       detail: "The shard map says where the table is.",
+      hint: "Keep the table in its schema: a placement's schema is the shard map's to say.",
     });
   }
   return planInCatalog("setSchema", statement, context);

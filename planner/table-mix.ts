@@ -87,6 +87,17 @@ function refuseMix(left: TableUse, right: TableUse): never {
       { location: right.location },
     );
   }
+  if (right.table.kind === "unlisted" && isTemporary(right.table.relation)) {
+    return refuse(
+      "tables_in_different_databases",
+      `temporary table "${right.table.name}" cannot be used together with table "${left.table.name}"`,
+      {
+        location: right.location,
+        detail: `A temporary table is in the catalog database; ${describe(left.table)}.`,
+        hint: `Copy the rows that are needed of "${left.table.name}" into a temporary table by INSERT ... SELECT, and join there; or pass those of the temporary table as parameters.`,
+      },
+    );
+  }
   return refuse(
     "tables_in_different_databases",
     `tables "${left.table.name}" and "${right.table.name}" live in different databases`,

@@ -23,7 +23,9 @@ export function planSetting(set: VariableSetStmt, sql: string): SettingPlan | Tr
     case "VAR_SET_MULTI":
       return planTransactionModes(set, sql);
     case "VAR_SET_CURRENT":
-      return refuse("setting_not_supported", `SET ${name} FROM CURRENT is not supported`);
+      return refuse("setting_not_supported", `SET ${name} FROM CURRENT is not supported`, {
+        hint: "Set the value itself.",
+      });
     default: {
       const value =
         set.kind === "VAR_SET_VALUE" ? (set.args ?? []).map(valueText).join(", ") : undefined;
@@ -72,6 +74,7 @@ function planTransactionModes(set: VariableSetStmt, sql: string): SettingPlan | 
   if (set.name !== "SESSION CHARACTERISTICS" || mode === undefined || !("DefElem" in mode)) {
     return refuse("setting_not_supported", "SET TRANSACTION SNAPSHOT is not supported", {
       detail: "A snapshot belongs to one database.",
+      hint: "Read within one transaction, or import the snapshot past the proxy.",
     });
   }
   if (others.length > 0) {

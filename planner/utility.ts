@@ -110,6 +110,7 @@ function planTransaction(transaction: TransactionStmt, sql: string): Transaction
     default:
       return refuse("statement_not_supported", "prepared transactions are not supported", {
         detail: "The proxy prepares and commits on its databases by itself.",
+        hint: "Use COMMIT: a transaction over several databases is committed in all of them or in none.",
         location: location(transaction.location),
       });
   }
@@ -130,7 +131,13 @@ const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: s
     "CallStmt",
     { command: "CALL", hint: "Its statements cannot be seen by the proxy: send them one by one." },
   ],
-  ["ConstraintsSetStmt", { command: "SET CONSTRAINTS" }],
+  [
+    "ConstraintsSetStmt",
+    {
+      command: "SET CONSTRAINTS",
+      hint: "Declare the constraint INITIALLY DEFERRED where it is to be checked at COMMIT.",
+    },
+  ],
   ["CheckPointStmt", { command: "CHECKPOINT" }],
   ["LoadStmt", { command: "LOAD" }],
   ["AlterSystemStmt", { command: "ALTER SYSTEM" }],

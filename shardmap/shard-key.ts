@@ -60,6 +60,19 @@ export const KEY_TYPE_OIDS: Readonly<Record<KeyType, number>> = {
   timestamptz: TIMESTAMPTZ_OID,
 };
 
+/** How a value is written so that it means the same in every session; a sentence. */
+export const PLAIN_SPELLING: Readonly<Record<KeyType, string>> = {
+  smallint: "Write it in decimal digits: 42.",
+  integer: "Write it in decimal digits: 42.",
+  bigint: "Write it in decimal digits: 42.",
+  uuid: "Write it as 6ecd8c99-4036-403d-bf84-cf8400f67836.",
+  text: "Pass it as a literal or a parameter of type text.",
+  varchar: "Pass it as a literal or a parameter of type varchar.",
+  date: "Write it as 2024-12-31, without a time.",
+  timestamptz:
+    "Write it with its offset, and no finer than its column stores: 2024-12-31 00:00:00+00.",
+};
+
 /**
  * A key value in canonical form. Numbers are kept as bigint for ordering; hashing works
  * on 32-bit halves. Dates are days and timestamps microseconds since 2000-01-01, as in

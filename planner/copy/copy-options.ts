@@ -96,6 +96,7 @@ function dataFormat(given: ReadonlyMap<string, DefElem>): CopyDataFormat {
     default:
       return refuse("copy_option_not_supported", `COPY format "${kind}" not recognized`, {
         location: given.get("format")?.location,
+        hint: "The formats are text, csv and binary.",
       });
   }
 }

@@ -176,6 +176,7 @@ export function planRenameInTable(
     refuse("ddl_not_supported", `table "${target.table.name}" cannot be renamed`, {
       location: relation.location,
       detail: "The shard map names it.",
+      hint: "Rename it in every database and in the shard map, past the proxy and while nothing uses it; or give readers a view of the new name.",
     });
   }
   if (renameType === "OBJECT_COLUMN") refuseKeyChange(target.table, subname, "renamed");
@@ -203,5 +204,6 @@ function refuseMappedName(
     return;
   refuse("ddl_not_supported", `table cannot be renamed to "${name}"`, {
     detail: "The shard map names a table so.",
+    hint: "Choose another name.",
   });
 }

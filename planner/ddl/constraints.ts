@@ -116,7 +116,7 @@ function checkIdentity({ options, location }: Constraint): void {
     refuse(
       "ddl_not_supported",
       "SEQUENCE NAME of an identity column is not supported for mapped tables",
-      { location },
+      { location, hint: "Leave the name out: PostgreSQL chooses one." },
     );
 }
 

@@ -101,7 +101,9 @@ export function planAlterIndex(
       "AlterTableCmd" in command && command.AlterTableCmd.subtype === "AT_AttachPartition",
   );
   if (partitions || relation === undefined)
-    return refuse("ddl_not_supported", "ALTER INDEX ... ATTACH PARTITION is not supported");
+    return refuse("ddl_not_supported", "ALTER INDEX ... ATTACH PARTITION is not supported", {
+      hint: "Create the index on the partitioned table: PostgreSQL makes those of its partitions.",
+    });
   const end = statement.tokens.find(
     ({ start }) => start > statement.offsetOf(relation.location) && isAction(statement, start),
   );

@@ -101,6 +101,7 @@ export function refuseMappedSchemas(names: readonly string[], { map }: PlanConte
   if (mapped === undefined) return;
   refuse("ddl_not_supported", `schema "${mapped}" cannot be dropped or renamed`, {
     detail: "It holds tables of the shard map.",
+    hint: "Take its tables out of the shard map first.",
   });
 }
 

@@ -25,7 +25,7 @@ export function planCreateTrigger(
     refuse(
       "ddl_not_supported",
       "CREATE CONSTRAINT TRIGGER ... FROM is not supported for mapped tables",
-      { location: constrrel.location },
+      { location: constrrel.location, hint: "Leave FROM out." },
     );
   }
   return ddlPlan(

@@ -81,6 +81,7 @@ function making(
     refuse("temporary_object_not_supported", `temporary object "${relname}" is not supported`, {
       location,
       detail: "Names that begin with pg_ are those of system catalogs.",
+      hint: "Choose another name.",
     });
   }
   return temporaryPlan(rule, statement, context, { changesCatalog: false });
@@ -114,7 +115,7 @@ function refuseMappedParents({ inhRelations }: CreateStmt, context: PlanContext)
     refuse(
       "temporary_object_not_supported",
       `temporary table cannot inherit from mapped table "${table.table.name}"`,
-      { location: parent.RangeVar.location },
+      { location: parent.RangeVar.location, hint: "Write its columns out, or use LIKE." },
     );
   }
 }

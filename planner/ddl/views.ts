@@ -35,12 +35,13 @@ export function planCreateView(
 /** CREATE TABLE AS and CREATE MATERIALIZED VIEW. */
 export function planStoredQuery(
   statement: ParsedStatement,
+  made: "table" | "materialized view",
   target: RangeVar | undefined,
   query: Node | undefined,
   context: PlanContext,
 ): DdlPlan {
   checkTarget(target, context);
-  refuseElsewhere(query, `view or table "${target?.relname ?? ""}" cannot be made`, context);
+  refuseElsewhere(query, `${made} "${target?.relname ?? ""}" cannot be made`, context);
   if (query !== undefined) checkStoredFunctions(query, context);
   return planInCatalog("createTableAs", statement, context);
 }
@@ -85,6 +86,7 @@ export function refuseElsewhere(
     refuse("ddl_not_supported", `${action} from table "${table.name}"`, {
       location: at,
       detail: "It would stand in the catalog database, where the rows of that table are not.",
+      hint: "Use a view; or create a table, and fill it by INSERT ... SELECT.",
     });
   }
 }

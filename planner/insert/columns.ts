@@ -52,7 +52,7 @@ function listedColumns(
       refuse(
         "insert_expression_not_supported",
         `assignment to a part of column "${name ?? ""}" is not supported in an INSERT into a mapped table`,
-        { location },
+        { location, hint: "Give the whole value of the column." },
       );
     }
     const column = relation.columns.find((candidate) => candidate.name === name);

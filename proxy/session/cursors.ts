@@ -251,7 +251,10 @@ export class Cursors {
     if (place.kind !== "native") {
       throw new SqlError(
         "current_of_not_supported",
-        `cursor "${action.name}" has no current row in one placement`,
+        `WHERE CURRENT OF is not supported for cursor "${action.name}"`,
+        {
+          detail: "Its rows come from several placements, or the proxy keeps them.",
+        },
       );
     }
     const plan = bindUpdateCurrent(action, place.bound, this.#runner.map);

@@ -5,7 +5,7 @@ import { SqlError, type ErrorId } from "../../base/sql-error.ts";
 import { loadParser } from "../../planner/parse.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import { planStatement } from "../../planner/plan.ts";
-import type { CatalogRelation } from "../../shardmap/catalog.ts";
+import { TEMPORARY_SCHEMA, type CatalogRelation } from "../../shardmap/catalog.ts";
 import { onlyStatement, samplePlanContext } from "./sample-plan-context.ts";
 
 beforeAll(loadParser);
@@ -30,6 +30,27 @@ function changed(table: string, change: Partial<CatalogRelation>): PlanContext {
   const relations = new Map([...context.catalog.relations, ["public", tables]] as const);
   return { ...context, catalog: { ...context.catalog, relations } };
 }
+
+test("a temporary table beside a mapped one: the shard map could not move it", () => {
+  const { catalog, ...context } = samplePlanContext();
+  const settings = catalog.relations.get("public")?.get("settings");
+  if (settings === undefined) throw new Error("no table settings");
+  const own = new Map([["settings", { ...settings, schema: TEMPORARY_SCHEMA }]]);
+  const relations = new Map([...catalog.relations, [TEMPORARY_SCHEMA, own]]);
+  const statement = onlyStatement("SELECT 1 FROM settings s JOIN users u ON u.name = s.name");
+  expect(() =>
+    planStatement(statement, { ...context, catalog: { ...catalog, relations } }),
+  ).toThrow(
+    expect.objectContaining({
+      id: "tables_in_different_databases",
+      message: 'temporary table "settings" cannot be used together with table "users"',
+      position: 15,
+      hint: expect.stringMatching(
+        /^Copy the rows that are needed of "users" into a temporary table/,
+      ),
+    }),
+  );
+});
 
 test("a mapped table with rules is refused", () => {
   expect(
