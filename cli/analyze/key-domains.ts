@@ -4,14 +4,16 @@
  * domain may become a colocation, with one column of each of its tables as its shard key.
  */
 import type { PlanContext } from "../../planner/plan-context.ts";
+import type { CatalogColumn, CatalogRelation } from "../../shardmap/catalog.ts";
+import type { KeyType } from "../../shardmap/shard-key.ts";
 import { relationOf, type StatementLinks, type TableColumn } from "./links.ts";
 import type { Together } from "./workload.ts";
 
 export interface KeyDomain {
   /** The table whose primary key the domain is, else the one that weighs most. */
   readonly name: string;
-  /** Type of the shard map. */
-  readonly keyType: "bigint" | "text" | "uuid";
+  /** That of all its columns, or the widest of their family. */
+  readonly keyType: KeyType;
   /** By table, the column that weighs most in it. */
   readonly columns: ReadonlyMap<string, string>;
   /** Calls that pin or join its columns. */
@@ -19,14 +21,28 @@ export interface KeyDomain {
 }
 
 /** By type OID; dates and times say when a row was made and not whose it is. */
-const KEY_TYPES: ReadonlyMap<number, KeyDomain["keyType"]> = new Map([
-  [20, "bigint"],
-  [21, "bigint"],
-  [23, "bigint"],
-  [25, "text"],
-  [1043, "text"],
-  [2950, "uuid"],
-]);
+const KEY_TYPES: ReadonlyMap<number, { readonly type: KeyType; readonly widest: KeyType }> =
+  new Map([
+    [20, { type: "bigint", widest: "bigint" }],
+    [21, { type: "smallint", widest: "bigint" }],
+    [23, { type: "integer", widest: "bigint" }],
+    [25, { type: "text", widest: "text" }],
+    [1043, { type: "varchar", widest: "text" }],
+    [2950, { type: "uuid", widest: "uuid" }],
+  ]);
+
+/** Undefined for a column that cannot be a shard key. */
+export function keyTypeOf(column: CatalogColumn | undefined): KeyType | undefined {
+  return KEY_TYPES.get(column?.typeOid ?? 0)?.type;
+}
+
+/** Those that no database could enforce if the table were sharded by the column. */
+export function uniqueKeysWithout(
+  { uniqueKeys }: CatalogRelation,
+  column: string,
+): CatalogRelation["uniqueKeys"] {
+  return uniqueKeys.filter(({ columns }) => columns?.includes(column) !== true);
+}
 
 /** The heaviest first. */
 export function keyDomains(
@@ -94,7 +110,15 @@ function isReferenceTo({ column }: TableColumn, to: TableColumn): boolean {
 class ColumnSets {
   readonly #context: PlanContext;
   readonly #parents = new Map<string, string>();
-  readonly #columns = new Map<string, TableColumn & { readonly type: KeyDomain["keyType"] }>();
+  readonly #columns = new Map<
+    string,
+    TableColumn & {
+      readonly type: KeyType;
+      readonly widest: KeyType;
+      /** How many of its table's keys do not contain it. */
+      readonly keysWithout: number;
+    }
+  >();
   readonly #weights = new Map<string, number>();
 
   constructor(context: PlanContext) {
@@ -112,7 +136,7 @@ class ColumnSets {
     const one = this.#known(left);
     const other = this.#known(right);
     if (one === undefined || other === undefined) return;
-    if (this.#columns.get(one)?.type !== this.#columns.get(other)?.type) return;
+    if (this.#columns.get(one)?.widest !== this.#columns.get(other)?.widest) return;
     this.#parents.set(this.#root(one), this.#root(other));
   }
 
@@ -122,15 +146,22 @@ class ColumnSets {
   }
 
   #domain(keys: readonly string[]): KeyDomain | undefined {
-    const heaviestFirst = keys.toSorted((a, b) => this.#weight(b) - this.#weight(a));
+    // Of two columns that weigh the same, the one that leaves the table's keys as they are.
+    const heaviestFirst = keys.toSorted(
+      (a, b) => this.#weight(b) - this.#weight(a) || this.#keysWithout(a) - this.#keysWithout(b),
+    );
     const columns = new Map<string, string>();
+    const types = new Set<KeyType>();
     let weight = 0;
     for (const key of heaviestFirst) {
-      const { table = "", column = "" } = this.#columns.get(key) ?? {};
-      if (!columns.has(table)) columns.set(table, column);
       weight += this.#weight(key);
+      const known = this.#columns.get(key);
+      if (known === undefined || columns.has(known.table)) continue;
+      columns.set(known.table, known.column);
+      types.add(known.type);
     }
-    const keyType = this.#columns.get(keys[0] ?? "")?.type;
+    const [type] = types;
+    const keyType = types.size === 1 ? type : this.#columns.get(keys[0] ?? "")?.widest;
     const owner = [...columns].find(([table, column]) => {
       const primaryKey = relationOf(table, this.#context)?.primaryKey;
       return primaryKey?.length === 1 && primaryKey[0] === column;
@@ -145,13 +176,21 @@ class ColumnSets {
     return this.#weights.get(key) ?? 0;
   }
 
+  #keysWithout(key: string): number {
+    return this.#columns.get(key)?.keysWithout ?? 0;
+  }
+
   #known({ table, column }: TableColumn): string | undefined {
     const key = `${table}.${column}`;
     if (this.#columns.has(key)) return key;
-    const found = relationOf(table, this.#context)?.columns.find(({ name }) => name === column);
-    const type = KEY_TYPES.get(found?.typeOid ?? 0);
-    if (type === undefined) return undefined;
-    this.#columns.set(key, { table, column, type });
+    const relation = relationOf(table, this.#context);
+    const found = relation?.columns.find(({ name }) => name === column);
+    const types = KEY_TYPES.get(found?.typeOid ?? 0);
+    if (relation === undefined || found === undefined || types === undefined) return undefined;
+    const collation = this.#context.catalog.collations.get(found.collationOid);
+    if (found.fill.kind === "generated" || collation?.isDeterministic === false) return undefined;
+    const keysWithout = uniqueKeysWithout(relation, column).length;
+    this.#columns.set(key, { table, column, ...types, keysWithout });
     return key;
   }
 

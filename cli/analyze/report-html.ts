@@ -7,8 +7,9 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { CLASS_MEANINGS, CLASS_TITLES, ROUTE_CLASSES, type RouteClass } from "./route-class.ts";
-import { callsOf, classesOf, duration, share } from "./report-text.ts";
+import { callsOf, changesOf, classesOf, duration, share } from "./report-text.ts";
 import type { Report } from "./report.ts";
+import type { Suggestion } from "./suggestion.ts";
 
 export function reportHtml(report: Report): string {
   const { total, knowsTime, sources, map } = report;
@@ -178,11 +179,20 @@ function suggestionPart({ suggestion }: Report): string {
     String(transactions),
     tables.join(", "),
   ]);
-  return `<h2>Suggested map</h2>${table(["of calls", "now", "then"], rows)}<pre>${text(yaml)}</pre>${
+  return `<h2>Suggested map</h2>${table(["of calls", "now", "then"], rows)}<pre>${text(yaml)}</pre>${changesPart(suggestion)}${
     across.length === 0
       ? ""
       : `<h3>Transactions that would write to several places</h3>${table(["", "tables"], across)}`
   }`;
+}
+
+function changesPart(suggestion: Suggestion): string {
+  return changesOf(suggestion)
+    .map(({ title, messages }) => {
+      const items = messages.map((message) => `<li>${text(message)}</li>`).join("");
+      return `<h3>${text(title)}</h3>${items === "" ? "" : `<ul>${items}</ul>`}`;
+    })
+    .join("");
 }
 
 function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -138,12 +138,34 @@ function suggested(suggestion: Suggestion | null): readonly string[] {
       .trimEnd()
       .split("\n")
       .map((line) => `  ${line}`),
+    "",
+    ...changesOf(suggestion).flatMap(({ title, messages }) => [
+      `  ${printable(title)}`,
+      ...messages.map((message) => `    ${printable(message)}`),
+    ]),
     ...(unsharded.length === 0 ? [] : ["", `  not sharded: ${unsharded.join(", ")}`]),
     ...(spanning.length === 0 ? [] : ["", "  transactions that would write to several places:"]),
     ...spanning
       .slice(0, SHOWN.spanning)
       .map(({ tables: names_, transactions }) => `    ${transactions}  ${names_.join(", ")}`),
   ];
+}
+
+/** What the schema must change before each part of the map, also where that is nothing. */
+export function changesOf({
+  colocations,
+  referenceTableChanges,
+}: Suggestion): readonly { readonly title: string; readonly messages: readonly string[] }[] {
+  const parts = colocations.map(({ name, schemaChanges }) => ({
+    title: `colocation ${name}`,
+    changes: schemaChanges,
+  }));
+  if (referenceTableChanges.length > 0)
+    parts.push({ title: "reference tables", changes: referenceTableChanges });
+  return parts.map(({ title, changes }) => ({
+    title: `${title}: ${changes.length === 0 ? "the schema needs no change" : "the schema must change first"}`,
+    messages: changes.map(({ message }) => message),
+  }));
 }
 
 /** Calls of the statements about rows, which the shares are of. */
@@ -183,8 +205,12 @@ function left(all: number, shown: number, noun: string): readonly string[] {
 }
 
 /** Control characters of a text must not reach the terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/[\s\p{Cc}]+/gu, " ").trim();
+}
+
 function oneLine(sql: string): string {
-  const line = sql.replaceAll(/[\s\p{Cc}]+/gu, " ").trim();
+  const line = printable(sql);
   return line.length > SQL_WIDTH ? `${line.slice(0, SQL_WIDTH - 3)}...` : line;
 }
 

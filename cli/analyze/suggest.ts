@@ -2,7 +2,7 @@
  * Looks for a shard map that suits a workload: begins with every table in one database and
  * takes the change that gains most, as long as one does. What a map is worth is what the
  * planner itself makes of every statement under it, so a suggestion never promises a plan
- * that the proxy would refuse.
+ * that the proxy would refuse. What the schema would have to change first is told with it.
  */
 import { SUGGESTED_MAPS_MAX } from "../../base/limits.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
@@ -10,6 +10,7 @@ import { type KeyDomain, keyDomains } from "./key-domains.ts";
 import { linksOf, type StatementLinks } from "./links.ts";
 import { planned, type PlannedStatement } from "./planned-workload.ts";
 import { ROUTE_CLASSES, type RouteClass } from "./route-class.ts";
+import { schemaChanges } from "./schema-changes.ts";
 import {
   type Assignment,
   shardedTables,
@@ -28,10 +29,12 @@ export function suggest(
 ): Suggestion | null {
   const search = new MapSearch(workload, before, context);
   const assignment = search.best();
+  const changes = schemaChanges(assignment, context);
   const colocations = [...shardedTables(assignment)].map(([domain, tables]) => ({
     name: domain.name,
     keyType: domain.keyType,
     tables: tables.map((table) => ({ table, column: domain.columns.get(table) ?? "" })),
+    schemaChanges: changes.get(domain) ?? [],
   }));
   const found = search.classesUnder(assignment);
   if (colocations.length === 0 || !search.isBetter(assignment, before)) return null;
@@ -42,6 +45,7 @@ export function suggest(
     referenceTables: [...assignment].flatMap(([table, { kind }]) =>
       kind === "reference" ? [table] : [],
     ),
+    referenceTableChanges: changes.get(null) ?? [],
     unsharded: [...tables].filter((table) => !assignment.has(table)).toSorted(),
     before: callsByClass(before.map((one) => [one.class, one.statement.calls])),
     after: callsByClass(
@@ -53,21 +57,22 @@ export function suggest(
 
 /**
  * What a call of each class is worth. A table that stays in one database gains nothing by
- * sharding, but loses nothing either; one that is refused is lost.
+ * sharding, but loses nothing either; one that is refused is lost. In tenths, so that sums
+ * are exact, and maps that are worth the same are seen to be.
  */
 const WORTH: Readonly<Record<RouteClass, number>> = {
-  single: 1,
-  pruned: 0.8,
-  home: 0.5,
-  streamed: 0.4,
-  gathered: 0.2,
-  everywhere: 0.2,
+  single: 10,
+  pruned: 8,
+  home: 5,
+  streamed: 4,
+  gathered: 2,
+  everywhere: 2,
   session: 0,
-  refused: -1,
+  refused: -10,
 };
 
-/** What a transaction that commits in two phases takes away, in calls. */
-const SPANNING_COST = 0.5;
+/** What a transaction that commits in two phases takes away, in tenths of a call. */
+const SPANNING_COST = 5;
 
 /** A reference table is written in every database: more writes than this share of its calls are too many. */
 const REFERENCE_WRITES_MAX = 0.02;
@@ -91,18 +96,16 @@ class MapSearch {
   }
 
   best(): Assignment {
-    let best: Assignment = new Map();
-    let worth = this.#worth(best);
+    let best = this.#judged(new Map());
     for (;;) {
-      let better: { readonly assignment: Assignment; readonly worth: number } | undefined;
-      for (const assignment of this.#changes(best)) {
+      let better = best;
+      for (const assignment of this.#changes(best.assignment)) {
         if (this.#mapsTried >= SUGGESTED_MAPS_MAX) break;
-        const found = this.#worth(assignment);
-        if (found > (better?.worth ?? worth)) better = { assignment, worth: found };
+        const found = this.#judged(assignment);
+        if (isBetterThan(found, better)) better = found;
       }
-      if (better === undefined) return best;
-      best = better.assignment;
-      worth = better.worth;
+      if (better === best) return best.assignment;
+      best = better;
     }
   }
 
@@ -156,6 +159,12 @@ class MapSearch {
     return this.#rarelyWritten.filter((table) => joined.has(table) && !assignment.has(table));
   }
 
+  #judged(assignment: Assignment): JudgedMap {
+    const changes = [...schemaChanges(assignment, this.#context).values()].flat().length;
+    const references = [...assignment.values()].filter(({ kind }) => kind === "reference").length;
+    return { assignment, worth: this.#worth(assignment), references, schemaChanges: changes };
+  }
+
   #worth(assignment: Assignment): number {
     const calls = this.links.map(({ statement }) => statement.calls);
     let worth = worthOf(
@@ -183,6 +192,24 @@ class MapSearch {
       yield new Map([...from].filter(([name]) => name !== table));
     }
   }
+}
+
+interface JudgedMap {
+  readonly assignment: Assignment;
+  readonly worth: number;
+  readonly references: number;
+  readonly schemaChanges: number;
+}
+
+/**
+ * Of two maps that are worth the same, the one that the schema needs fewer changes for. Maps
+ * with more reference tables are not the same: a large table, copied into every database, is
+ * no way around a change of its key.
+ */
+function isBetterThan(one: JudgedMap, other: JudgedMap): boolean {
+  if (one.worth !== other.worth) return one.worth > other.worth;
+  if (one.references !== other.references) return one.references < other.references;
+  return one.schemaChanges < other.schemaChanges;
 }
 
 function worthOf(calls: readonly (readonly [RouteClass, number])[]): number {

@@ -39,12 +39,12 @@ unlisted_tables: catalog
 /** Of nothing but its databases: where a suggestion starts from. */
 export const EMPTY_MAP = `${MAP.slice(0, MAP.indexOf("colocations:"))}unlisted_tables: catalog\n`;
 
-export function sampleContext(map: string = MAP): PlanContext {
+export function sampleContext(map: string = MAP, schema: string = SCHEMA): PlanContext {
   const parsed = parseShardMap(map, "map.yaml");
   if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
   return {
     map: parsed.map,
-    catalog: catalogFromSql(SCHEMA, { schema: "public", isByteOrder: true }),
+    catalog: catalogFromSql(schema, { schema: "public", isByteOrder: true }),
     searchPath: ["$user", "public"],
     parameterTypes: [],
     user: "postgres",

@@ -10,8 +10,12 @@ import { EMPTY_MAP, MAP, observation, sampleContext } from "./sample.ts";
 
 beforeAll(loadParser);
 
-function suggested(observed: readonly Observed[], map: string = EMPTY_MAP): Suggestion | null {
-  const context = sampleContext(map);
+function suggested(
+  observed: readonly Observed[],
+  map: string = EMPTY_MAP,
+  schema?: string,
+): Suggestion | null {
+  const context = sampleContext(map, schema);
   const workload = new Workload();
   for (const one of observed) workload.add(one);
   const plans = workload.statements.flatMap((statement) => planned(statement, context) ?? []);
