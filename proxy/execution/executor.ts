@@ -107,6 +107,8 @@ export class Executor {
     const connection =
       participant?.connection ?? (await this.#backends.acquire(fragment.database, signal));
     try {
+      // Cancelled before there was anything that a server could be asked to stop.
+      signal.throwIfAborted();
       // Described even where the client does not read it: the rows must be those it was told of.
       const { returnsRows, access } = request.plan;
       const text = fragmentRequest(fragment, request.protocol, returnsRows, this.#options);
@@ -135,7 +137,7 @@ export class Executor {
     const scatter = await this.#open(request, transaction, signal, notices);
     let end: ScatterEnd = "failed";
     try {
-      await startAll(plan, scatter.databases);
+      await startAll(plan, scatter.databases, signal);
       if (request.describe && plan.returnsRows) {
         yield { kind: "columns", columns: request.output ?? [] };
       }
@@ -274,9 +276,13 @@ function checkTold(
 async function startAll(
   { access }: PhysicalPlan,
   databases: readonly DatabaseRows[],
+  signal: AbortSignal,
 ): Promise<void> {
-  if (access === "read") for (const database of databases) database.start();
-  else for (const database of databases) await database.load();
+  for (const database of databases) {
+    signal.throwIfAborted();
+    if (access === "read") database.start();
+    else await database.load();
+  }
 }
 
 async function* none(): AsyncGenerator<DataRowRun> {}

@@ -38,6 +38,7 @@ export async function* runDdl(
   );
   for (const [index, step] of steps.entries()) {
     const participant = await transaction.join(step.database, signal);
+    signal.throwIfAborted();
     participant.wrote = "yes";
     for await (const event of runFragment(participant.connection, plainRequest(step.sql)))
       if (index === 0) yield event;
@@ -53,6 +54,7 @@ export async function* runMaintenance(
   for (const [index, step] of steps.entries()) {
     const connection = await backends.acquire(step.database, signal);
     try {
+      signal.throwIfAborted();
       for await (const event of runFragment(connection, plainRequest(step.sql)))
         if (index === 0) yield event;
     } finally {

@@ -225,6 +225,21 @@ describe("a client that vanishes", () => {
     await untilNothingIsHeld();
   });
 
+  test.each([
+    ["of one placement", "SELECT late_sleep(60 + id * 0) FROM accounts WHERE id = 1"],
+    ["of several", "SELECT id FROM accounts WHERE late_sleep(60 + id * 0)"],
+    ["that writes to several", "UPDATE accounts SET balance = 0 WHERE late_sleep(60 + id * 0)"],
+  ])("right after a statement %s, before any server has it, has it stopped", async (_, sql) => {
+    for (let index = 0; index < 10; index += 1) {
+      const leaving = await servers.proxy.connect();
+      // Neither its settings nor its text are known yet, so that there is much to do before it runs.
+      leaving.write(queryFrame(`SET work_mem = '${64 + index}MB'; ${sql} AND ${index} = ${index}`));
+      if (index % 2 === 1) await sleep(index);
+      leaving.destroy();
+    }
+    await untilNothingIsHeld();
+  });
+
   test("in the middle of a database gather leaves no table behind", async () => {
     client.write(
       queryFrame("SELECT name, count(*) OVER (), s FROM accounts, generate_series(1, 999999) s"),
