@@ -16,7 +16,7 @@ import { ServerError } from "../support/raw-client.ts";
 import type { Exchange, RawClient } from "../support/raw-client.ts";
 import { printItem, readAnswer } from "./answer.ts";
 import type { Item, TypeNames } from "./answer.ts";
-import { differenceOf, refusalOf } from "./compare.ts";
+import { differenceOf, failsBySomePlans, refusalOf } from "./compare.ts";
 import { DistributionTally } from "./distribution.ts";
 import { traitsOf } from "./features.ts";
 import type { Call, Statement, Step } from "./statement.ts";
@@ -116,6 +116,8 @@ export class Runner {
       // An early error of the proxy's own leaves fewer prepared statements behind: begin anew.
       return actual.some(isOwnFailure) ? "refused" : "answered";
     }
+    // Both sides are rolled back, as after a refusal.
+    if (failsBySomePlans(expected)) return "refused";
     if (this.#ignored?.test(why) === true) {
       const reason = alike(why);
       this.ignored.set(reason, (this.ignored.get(reason) ?? 0) + 1);
