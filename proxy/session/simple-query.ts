@@ -140,7 +140,12 @@ async function runRows(
   signal: AbortSignal,
 ): Promise<void> {
   const { runner } = parts;
-  const output = () => runner.descriptions.plannedColumns(sql, signal);
+  const { descriptions } = runner;
+  // Planned columns take the parameters' values, which EXPLAIN (GENERIC_PLAN) of a statement with some has not.
+  const output =
+    plan.kind === "explain"
+      ? async () => (await descriptions.statement(sql, [], signal)).columns
+      : () => descriptions.plannedColumns(sql, signal);
   const stream = runner.run(
     { plan, protocol: { kind: "simple" }, output, describe: true, isAlone },
     signal,

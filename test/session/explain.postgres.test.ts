@@ -52,6 +52,18 @@ test("a scatter: the route and the gather above each database's plan", async () 
   ]);
 });
 
+test("a generic plan, whose parameters have no values", async () => {
+  const shown = await lines(
+    "EXPLAIN (GENERIC_PLAN, COSTS off) SELECT name FROM accounts WHERE id = $1",
+  );
+  expect(shown.slice(0, 3)).toEqual([
+    "Colonnade Gather",
+    "  Rule: pinByShardKey",
+    "  Route: shardKeys accounts ($1)",
+  ]);
+  expect(shown.filter((line) => line.includes("Index Cond: (id = $1)"))).toHaveLength(3);
+});
+
 test("a database gather that runs: what is copied, and what finishes over the copies", async () => {
   const shown = await lines(
     `${ANALYZE} SELECT id, row_number() OVER (ORDER BY name) FROM accounts`,
