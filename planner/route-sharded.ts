@@ -160,7 +160,7 @@ function lockedScatter(plan: Omit<Extract<Scatter, { kind: "possible" }>, "kind"
 
 /** Over copies in the catalog database, a function might write there what belongs to the placements. */
 function writingScatter({ functions }: Analysis): Scatter {
-  const [first] = functions.filter(({ effect }) => effect === "writes");
+  const first = functions.find(({ effect }) => effect === "writes");
   const name = first === undefined ? "" : ` ${first.name}`;
   return {
     kind: "refused",

@@ -59,7 +59,7 @@ function functionsInFrom({ statement }: Level): readonly Node[] {
   if (statement.kind !== "select") return [];
   const functions: Node[] = [];
   walkNodes(statement.node.fromClause, ({ kind, body }) => {
-    if (kind === "RangeFunction") functions.push({ RangeFunction: body } as Node);
+    if (kind === "RangeFunction") functions.push({ RangeFunction: body });
     return kind === "JoinExpr";
   });
   return functions;

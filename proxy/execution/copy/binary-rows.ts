@@ -50,9 +50,10 @@ export class BinaryRows implements CopyRowReader {
       this.#malformed("received copy data after EOF marker");
   }
 
-  *end(): Generator<CopyRow> {
+  end(): readonly CopyRow[] {
     if (this.#state === "header") this.#malformed("COPY file signature not recognized");
     if (this.#arrived.length > 0) this.#malformed("unexpected EOF in COPY data");
+    return [];
   }
 
   #unread(): Buffer {

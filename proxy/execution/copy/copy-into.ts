@@ -96,7 +96,7 @@ export class CopyInto {
   /** The end of the data: sends what waits. How many rows there were. */
   async finish(): Promise<number> {
     await this.#take(this.#reader.end());
-    for (const place of [...this.#waiting.keys()]) this.#flush(place);
+    for (const place of this.#waiting.keys()) this.#flush(place);
     await this.settled();
     this.#throwFailure();
     return this.#countRows();

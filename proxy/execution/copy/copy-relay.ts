@@ -19,15 +19,17 @@ import { encodeCopyFail } from "../../protocol/frontend/copy-fail.ts";
 import { encodeQuery } from "../../protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../../protocol/message-type.ts";
 import { drainToReady, inClientText } from "../backend-answer.ts";
-
 import type { Transaction } from "../transaction.ts";
 
 /** One database's COPY. */
 interface Stream {
   readonly place: CopyPlace;
   readonly connection: BackendConnection;
-  /** Settles when the server is ready again: with the rows it took, or its error. */
-  ended: Promise<string> | undefined;
+}
+
+interface OpenStream extends Stream {
+  /** Resolves when the server is ready again: with its tag, empty where it failed. */
+  readonly ended: Promise<string>;
 }
 
 export class CopyRelay {
@@ -35,7 +37,7 @@ export class CopyRelay {
   readonly #transaction: Transaction;
   readonly #signal: AbortSignal;
   readonly #onNotice: (bytes: Buffer) => void;
-  readonly #streams: Stream[] = [];
+  readonly #streams: OpenStream[] = [];
   #failure: unknown;
 
   constructor(
@@ -59,13 +61,13 @@ export class CopyRelay {
       const { connection } = participant;
       connection.expectReady();
       connection.send(encodeToBuffer(encodeQuery, { kind: "query", sql: place.rendered.sql }));
-      const stream: Stream = { place, connection, ended: undefined };
+      const stream: Stream = { place, connection };
       format = await this.#untilAsked(stream);
-      stream.ended = this.#read(stream).catch((error: unknown) => {
+      const ended = this.#read(stream).catch((error: unknown) => {
         this.#failure ??= error;
         return "";
       });
-      this.#streams.push(stream);
+      this.#streams.push({ ...stream, ended });
     }
     invariant(format !== undefined, "a COPY has a place to go to");
     return format;
