@@ -87,6 +87,8 @@ function writePage(path: string, report: Report): void {
   try {
     writeFileSync(path, reportHtml(report));
   } catch (cause) {
-    throw new CommandFailure(`cannot write ${path}: ${reasonOf(cause)}`, 2, { cause });
+    const isAbsent = (cause as NodeJS.ErrnoException | null)?.code === "ENOENT";
+    const reason = isAbsent ? "there is no such directory" : reasonOf(cause);
+    throw new CommandFailure(`cannot write ${path}: ${reason}`, 2, { cause });
   }
 }

@@ -76,7 +76,8 @@ function onlyStatement(sql: string): ParsedStatement {
   }
   const [statement, ...others] = outcome.kind === "statements" ? outcome.statements : [];
   if (statement === undefined || others.length > 0) {
-    throw new CommandFailure("explain takes one statement");
+    const count = statement === undefined ? "none" : String(others.length + 1);
+    throw new CommandFailure(`explain takes one statement, and was given ${count}`);
   }
   return statement;
 }

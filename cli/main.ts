@@ -77,7 +77,9 @@ function addCheck(program: Command): void {
 function addExplain(program: Command): void {
   program
     .command("explain")
-    .description("print how a statement would be run, without running it")
+    .description(
+      "print how a statement would be run, without running it: tables and shard keys are looked up, the names and types of other columns are not",
+    )
     .argument("<sql>", "one statement")
     .requiredOption("--map <file>", "the shard map")
     .option("--schema <file>", "CREATE TABLE statements; else the catalog database is asked")

@@ -121,6 +121,20 @@ test("servers that are away: the map is told from them, and what to do", async (
   );
 });
 
+test("an embedded server is nobody's to compare but that of dev", async () => {
+  expect(await complaint("check", "deploy/dev/map.yaml", "--live")).toBe(
+    'colonnade: database "main" is embedded: where its server listens, colonnade dev alone knows. Give it a URL in the map to compare it.\n',
+  );
+});
+
+test("a page is not written into a directory that is not there", async () => {
+  const sample = ["--map", "deploy/dev/map.yaml", "--schema", "deploy/dev/schema.sql"];
+  const words = [...sample, "--file", "deploy/dev/schema.sql", "--html", "/nowhere/report.html"];
+  expect(await complaint("analyze", ...words)).toBe(
+    "colonnade: cannot write /nowhere/report.html: there is no such directory\n",
+  );
+});
+
 test("dev leaves directories alone that are not its own", async () => {
   const [port, adminPort] = [await freePort(), await freePort()];
   const ports = ["--port", String(port), "--admin-port", String(adminPort), "--reset"];

@@ -94,8 +94,9 @@ test("a number beyond the key's type is compared, and matches no row", async () 
 });
 
 test.each([
-  ["several statements", "SELECT 1; SELECT 2", 2, "explain takes one statement"],
-  ["no statement", "/* nothing */", 2, "explain takes one statement"],
+  ["several statements", "SELECT 1; SELECT 2", 2, "explain takes one statement, and was given 2"],
+  ["no statement", "/* nothing */", 2, "explain takes one statement, and was given none"],
+  ["no text", "", 2, "explain takes one statement, and was given none"],
   ["no SQL", "SELEC 1", 1, 'syntax error at or near "SELEC" (at character 1)'],
 ])("%s", async (_, sql, code, expected) => {
   const result = await explain(sql);
@@ -108,6 +109,14 @@ test("a schema file that is no SQL is told with its line, and no stack", async (
   const { code, stdout, stderr } = await runCommand("explain", ...words);
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toBe('colonnade: package.json:1: syntax error at or near "{"\n');
+});
+
+test("an embedded database cannot be asked: what can be done is told", async () => {
+  const { code, stderr } = await runCommand("explain", "--map", "deploy/dev/map.yaml", "SELECT 1");
+  expect(code).toBe(2);
+  expect(stderr).toBe(
+    'colonnade: database "main" is embedded: where its server listens, colonnade dev alone knows. Name a file of CREATE TABLE statements with --schema instead.\n',
+  );
 });
 
 test("a catalog database that is away is told, with exit code 2", async () => {
