@@ -9,13 +9,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { RawClient, ServerError } from "../support/raw-client.ts";
 import { cancelFrame, queryFrame } from "../support/raw-frames.ts";
 import { converse, query, run, sync } from "./conversation.ts";
+import { eventually, SOON_MS, untilNothingIsHeld } from "./eventually.ts";
 import { startServers } from "./servers.ts";
 import type { Servers } from "./servers.ts";
 
 const POOL_SIZE = 4;
 const POOL_WAIT_MS = 3_000;
-/** Until a cancel, a lost client or a lost backend has had its effect; two busy cores are slow. */
-const SOON_MS = 8_000;
 
 let servers: Servers;
 let client: RawClient;
@@ -33,42 +32,10 @@ beforeEach(async () => {
   client = await servers.proxy.connect();
   return async () => {
     client.destroy();
-    await untilNothingIsHeld();
+    await untilNothingIsHeld(servers);
     if (!servers.proxy.isAlive()) throw new Error(`the proxy died: ${servers.proxy.output()}`);
   };
 });
-
-/** No transaction is open on any server, and the proxy has all its backends back. */
-async function untilNothingIsHeld(): Promise<void> {
-  await eventually(async () => {
-    for (const server of [servers.first, servers.second]) {
-      const { rows } = await server.query(
-        "postgres",
-        `SELECT datname, state, query FROM pg_stat_activity
-         WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'
-           AND datname IN ('main', 'east', 'west')`,
-      );
-      expect(rows).toEqual([]);
-    }
-    const metrics = await (
-      await fetch(`http://127.0.0.1:${servers.proxy.adminPort}/metrics`)
-    ).text();
-    const used = [...metrics.matchAll(/^colonnade_pool_connections\{.*state="used".*\} (\d+)$/gm)];
-    for (const [line, count] of used) expect([line, count]).toEqual([line, "0"]);
-  });
-}
-
-async function eventually(check: () => Promise<void>, ms: number = SOON_MS): Promise<void> {
-  const end = performance.now() + ms;
-  for (;;) {
-    try {
-      return await check();
-    } catch (error) {
-      if (performance.now() > end) throw error;
-      await sleep(50);
-    }
-  }
-}
 
 function cancel(processId: number, secretKey: Buffer): Promise<void> {
   return new Promise((resolve) => {
@@ -141,7 +108,7 @@ describe("a cancel request", () => {
       expect(await stopped).toMatch(/^(none|57014)$/);
     }
     expect(await client.query(gathering)).toEqual([["{ann,bob,cid,dan}"]]);
-    await untilNothingIsHeld();
+    await untilNothingIsHeld(servers);
     const left = "SELECT relname FROM pg_class WHERE relpersistence = 't'";
     expect((await servers.first.query("main", left)).rows).toEqual([]);
   });
@@ -222,7 +189,7 @@ describe("a client that vanishes", () => {
     client.write(queryFrame(SCATTERED_SLEEP));
     await isSleeping(2);
     client.destroy();
-    await untilNothingIsHeld();
+    await untilNothingIsHeld(servers);
   });
 
   test.each([
@@ -237,7 +204,7 @@ describe("a client that vanishes", () => {
       if (index % 2 === 1) await sleep(index);
       leaving.destroy();
     }
-    await untilNothingIsHeld();
+    await untilNothingIsHeld(servers);
   });
 
   test("in the middle of a database gather leaves no table behind", async () => {
@@ -246,7 +213,7 @@ describe("a client that vanishes", () => {
     );
     await client.receive();
     client.destroy();
-    await untilNothingIsHeld();
+    await untilNothingIsHeld(servers);
     const left = "SELECT relname FROM pg_class WHERE relpersistence = 't'";
     expect((await servers.first.query("main", left)).rows).toEqual([]);
   });
@@ -295,13 +262,13 @@ describe("a client that vanishes", () => {
     );
     await client.receive();
     client.destroy();
-    await untilNothingIsHeld();
+    await untilNothingIsHeld(servers);
   });
 
   test("with Terminate in a transaction rolls back", async () => {
     await client.query("BEGIN; UPDATE accounts SET balance = 1 WHERE id IN (1, 101)");
     await client.close();
-    await untilNothingIsHeld();
+    await untilNothingIsHeld(servers);
     const next = await servers.proxy.connect();
     expect(
       await next.query("SELECT balance FROM accounts WHERE id IN (1, 101) ORDER BY id"),
