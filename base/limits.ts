@@ -34,6 +34,9 @@ export const UNION_TEXT_LENGTH_MAX = 256 * 1024;
 /** Row bytes one statement may gather in temporary tables of the catalog database, unless the config says otherwise: they are on its disk for as long as the statement runs. */
 export const DATABASE_GATHER_BYTES_MAX_DEFAULT = 1024 * 1024 * 1024;
 
+/** Columns of a table, and so of a temporary one: PostgreSQL's MaxHeapAttributeNumber. */
+export const TABLE_COLUMNS_MAX = 1_600;
+
 /** How long the answer of a statement that nobody reads any more may take to end by itself before the server is asked to stop it. */
 export const ABANDONED_GRACE_MS = 10;
 

@@ -287,6 +287,11 @@ export const ERRORS = {
     when: "The rows that one statement gathers in temporary tables of the catalog database exceed their limit.",
     hint: "Pin the shard key, narrow the WHERE clause, or raise gather.database_bytes of the configuration.",
   },
+  gather_columns_exceeded: {
+    sqlstate: "54011",
+    when: "The columns of a statement that is gathered in a temporary table, those that it sorts or groups by included, are more than a table may have.",
+    hint: "Select fewer columns, or pin the shard key.",
+  },
   read_only_transaction: {
     sqlstate: "25006",
     when: "INSERT ... SELECT has no rows to insert, in a read-only transaction.",

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { SqlError } from "../base/sql-error.ts";
 import { explainJson, explainLogical, explainPhysical } from "../planner/explain.ts";
 import type { InsertPlan, LogicalPlan } from "../planner/logical-plan.ts";
-import { loadParser, type ParsedStatement, parseSql } from "../planner/parse.ts";
+import { loadParser, type ParsedStatement, type ParseOutcome, parseSql } from "../planner/parse.ts";
 import { bindPlan, type BoundParameter, type PhysicalPlan } from "../planner/physical-plan.ts";
 import type { PlanContext } from "../planner/plan-context.ts";
 import { planStatement } from "../planner/plan.ts";
@@ -70,7 +70,7 @@ async function planContext(map: ShardMap, { schema }: ExplainFlags): Promise<Pla
 }
 
 function onlyStatement(sql: string): ParsedStatement {
-  const outcome = parseSql(sql);
+  const outcome = parsed(sql);
   if (outcome.kind === "rejected") {
     throw new CommandFailure(`${outcome.message} (at character ${outcome.position ?? 1})`, 1);
   }
@@ -80,6 +80,16 @@ function onlyStatement(sql: string): ParsedStatement {
     throw new CommandFailure(`explain takes one statement, and was given ${count}`);
   }
   return statement;
+}
+
+/** A text that is too long or too deep to be parsed is refused as the proxy would. */
+function parsed(sql: string): ParseOutcome {
+  try {
+    return parseSql(sql);
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    throw new CommandFailure(printedRefusal(sql, error), 1, { cause: error });
+  }
 }
 
 function explainStatement(

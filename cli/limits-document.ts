@@ -5,6 +5,7 @@
 import { invariant } from "../base/invariant.ts";
 import { ERRORS, type ErrorDefinition } from "../base/sql-error.ts";
 import { readPlanCases, type PlanCase } from "./plan-cases.ts";
+import { printBound, SIZE_BOUNDS } from "./size-bounds.ts";
 
 /** SQLSTATE of feature_not_supported: PostgreSQL would have answered. */
 const NOT_SUPPORTED = "0A000";
@@ -45,16 +46,19 @@ export function limitsDocument(files: ReadonlyMap<string, string>): string {
   const topics = Map.groupBy([...byId.values()], topicOf);
   const sections = TOPICS.map(([title]) => section(title, topics.get(title) ?? []));
   return [
-    `What PostgreSQL would answer and Colonnade refuses, with SQLSTATE \`${NOT_SUPPORTED}\`. Nothing that is missing here is answered
-wrongly: a statement that is not refused is answered as one PostgreSQL would. Statements whose shard key is given run on one placement as they
+    `What PostgreSQL would answer and Colonnade refuses, with SQLSTATE \`${NOT_SUPPORTED}\`; and, [at the end](#bounds-of-size), how large things may be.
+Nothing that is missing here is answered wrongly: a statement that is not refused is answered as one PostgreSQL would, but for what
+[differs by design](planner.md#what-differs-by-design). Statements whose shard key is given run on one placement as they
 are, so nearly all of these limits are met only by statements that reach several.
 
 The examples are cases of the planner's own tests: their tables are in [schema.sql](../test/plan/testdata/schema.sql), their
-shard map is [map.yaml](../test/plan/testdata/map.yaml). \`colonnade explain\` tells of any statement where it goes, and
+shard map is [map.yaml](../test/plan/testdata/map.yaml). \`colonnade explain\` tells of any statement where it goes (it looks up
+tables and shard keys, and leaves the names and types of other columns to the server), and
 [\`colonnade analyze\`](analyze.md) of a whole workload.
 `,
     ...sections,
     others(new Set(byId.keys())),
+    bounds(),
   ]
     .filter((part) => part !== "")
     .join("\n");
@@ -139,6 +143,22 @@ Of a session, of an execution, or of statements of which the planner's tests hav
 
 | id | when | hint |
 | --- | --- | --- |
+${rows.join("\n")}
+`;
+}
+
+function bounds(): string {
+  const rows = SIZE_BOUNDS.map((bound) => {
+    const { sqlstate } = definitionOf(bound.id);
+    return `| ${cell(bound.of)} | ${printBound(bound)} | \`${sqlstate}\` | \`${bound.id}\` |`;
+  });
+  return `## Bounds of size
+
+The proxy is one process for all its clients, so what one of them may take of it is bounded where PostgreSQL, with a process
+for each, has no bound or a larger one. Beyond it there is an error, and never a part of an answer.
+
+| what | at most | SQLSTATE | id |
+| --- | --- | --- | --- |
 ${rows.join("\n")}
 `;
 }

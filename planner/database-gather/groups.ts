@@ -20,7 +20,7 @@ import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
 import { groupedAgain } from "./groups-again.ts";
 import { overGroups, type GroupValues } from "./groups-expressions.ts";
-import { checkLimit, cutOf, finishOf } from "./rows.ts";
+import { checkColumns, checkLimit, cutOf, finishOf } from "./rows.ts";
 
 const GROUPS_TABLE = "colonnade_groups";
 
@@ -48,6 +48,8 @@ export function groupsGather(
       { location: level.location },
     );
   }
+  const pulled = pull(node, columns, grouping, scattered);
+  checkColumns(pulled.columns, level);
   const isHavingLeft = grouping !== "on the placements" && node.havingClause !== undefined;
   const values: GroupValues = {
     ofGroup: (expression) => groupNode(columns.groupOf(expression)),
@@ -75,7 +77,7 @@ export function groupsGather(
   return {
     kind: "database",
     rule: "groups",
-    pulls: [pull(node, columns, grouping, scattered)],
+    pulls: [pulled],
     finish: finishOf({ ...finish, fromClause: [from] }),
   };
 }

@@ -10,6 +10,7 @@
  * the statement says. Which rows the placements have is the caller's to know.
  */
 import type { Node, SelectStmt, SortBy } from "@pgsql/types";
+import { TABLE_COLUMNS_MAX } from "../../base/limits.ts";
 import { locationOf, nameParts, walkNodes } from "../ast.ts";
 import type { Level } from "../analyze/model.ts";
 import { sameExpression } from "../analyze/same-expression.ts";
@@ -43,6 +44,7 @@ export function rowsGather(
   }));
   const on = distinctOn(node).map((expression) => columns.of(expression));
   const { hiddenTargets, names } = columns;
+  checkColumns(names, level);
 
   const limit = placementLimit(node);
   // Without a LIMIT the placements' order is of use to DISTINCT ON alone, which takes each first row.
@@ -138,6 +140,16 @@ export function cutOf({ limitCount, limitOffset, limitOption }: SelectStmt): Sel
     ...(limitOffset === undefined ? {} : { limitOffset }),
     ...(limitOption === undefined ? {} : { limitOption }),
   };
+}
+
+/** Of the temporary table that is to be made. */
+export function checkColumns({ length }: readonly string[], { location }: Level): void {
+  if (length <= TABLE_COLUMNS_MAX) return;
+  refuse(
+    "gather_columns_exceeded",
+    `rows of several placements can be gathered in at most ${TABLE_COLUMNS_MAX} columns`,
+    { location, detail: `The statement needs ${length}.` },
+  );
 }
 
 /** A temporary table has a column for each output, and none of an anonymous row's type. */

@@ -111,6 +111,13 @@ test("a schema file that is no SQL is told with its line, and no stack", async (
   expect(stderr).toBe('colonnade: package.json:1: syntax error at or near "{"\n');
 });
 
+test("a statement too deep to be parsed is refused as by the proxy", async () => {
+  const { code, stderr } = await explain(`SELECT ${"(".repeat(1_001)}1${")".repeat(1_001)}`);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^colonnade: refused with 54001 \(statement_too_complex\): /);
+  expect(stderr).toContain("HINT:  ");
+});
+
 test("an embedded database cannot be asked: what can be done is told", async () => {
   const { code, stderr } = await runCommand("explain", "--map", "deploy/dev/map.yaml", "SELECT 1");
   expect(code).toBe(2);

@@ -52,6 +52,14 @@ test("a temporary table beside a mapped one: the shard map could not move it", (
   );
 });
 
+test("more columns than a temporary table has: copies of the tables, or an error", () => {
+  const columns = Array.from({ length: 1_600 }, (_, at) => `id AS c${at}`).join(", ");
+  const context = samplePlanContext();
+  const sql = `SELECT ${columns} FROM users ORDER BY name`;
+  expect(planStatement(onlyStatement(sql), context)).toMatchObject({ rule: "gatherTables" });
+  expect(refusalOf(`${sql} FOR UPDATE`, context)).toBe("gather_columns_exceeded");
+});
+
 test("a mapped table with rules is refused", () => {
   expect(
     refusalOf("SELECT * FROM orders WHERE user_id = 1", changed("orders", { hasRules: true })),
