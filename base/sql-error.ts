@@ -822,8 +822,8 @@ export const ERRORS = {
   },
   copy_of_several_placements: {
     sqlstate: "0A000",
-    when: "COPY ... TO of a statement that writes on several placements.",
-    hint: "Send the statement by itself, with RETURNING, or pin its shard key.",
+    when: "COPY ... TO of an INSERT into a sharded table, or of a write to a reference table.",
+    hint: "Send the statement by itself, with RETURNING.",
   },
   copy_column_unknown: {
     sqlstate: "42703",

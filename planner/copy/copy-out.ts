@@ -23,10 +23,18 @@ export function planCopyOut(
   const rows = rowsOf(copy, context);
   const plan = planQuery(rows);
   if (plan.kind === "rejected") return { kind: "rejected", sql: statement.text };
-  if (plan.kind !== "query" || plan.routing.kind === "everyDatabase") {
+  if (plan.kind !== "query") {
     return refuse(
       "copy_of_several_placements",
-      "COPY of a statement that writes on several placements is not supported",
+      "COPY of an INSERT whose rows are split by shard is not supported",
+      { hint: "Send the INSERT by itself, with RETURNING." },
+    );
+  }
+  if (plan.routing.kind === "everyDatabase") {
+    return refuse(
+      "copy_of_several_placements",
+      "COPY of a statement that writes a reference table is not supported",
+      { hint: "Send the statement by itself, with RETURNING." },
     );
   }
   const { format, header, forceQuote } = copyOptions(copy);
