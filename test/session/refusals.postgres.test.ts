@@ -42,8 +42,12 @@ const SCRIPTS: readonly (readonly [ErrorId, string, Script])[] = [
   ],
   [
     "expression_not_supported",
-    "an expression of a kind that is not known, over several placements",
-    [query("SELECT json_arrayagg(id) FROM things")],
+    "an expression of a kind that is not known, in a write over several placements",
+    [
+      query(
+        "UPDATE things SET word = (SELECT json_arrayagg(n)::text FROM generate_series(1, 2) n)",
+      ),
+    ],
   ],
   [
     "insert_query_too_long",
