@@ -27,14 +27,12 @@ export function planCopyOut(
     return refuse(
       "copy_of_several_placements",
       "COPY of an INSERT whose rows are split by shard is not supported",
-      { hint: "Send the INSERT by itself, with RETURNING." },
     );
   }
   if (plan.routing.kind === "everyDatabase") {
     return refuse(
       "copy_of_several_placements",
       "COPY of a statement that writes a reference table is not supported",
-      { hint: "Send the statement by itself, with RETURNING." },
     );
   }
   const { format, header, forceQuote } = copyOptions(copy);
