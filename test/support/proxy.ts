@@ -20,6 +20,8 @@ import { RawClient } from "./raw-client.ts";
 export interface TestProxyOptions {
   /** Merged over ports and a quiet log. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Whom `connect` is, where the configuration does not trust everybody. */
+  readonly connectAs?: { readonly user: string; readonly password: string };
 }
 
 export interface ProxyMemory {
@@ -61,10 +63,10 @@ export async function startTestProxy(
   const directory = await mkdtemp(join(tmpdir(), "colonnade-proxy-"));
   const [port, adminPort] = [await freePort(), await freePort()];
   const child = await spawnProxy(directory, mapYaml, {
-    listen: { host: HOST, port },
     admin: { host: HOST, port: adminPort },
     log: { level: "warn" },
     ...options.config,
+    listen: { host: HOST, port, ...listenOf(options) },
   });
   let output = "";
   const keep = (chunk: Buffer): void => {
@@ -82,6 +84,7 @@ export async function startTestProxy(
       host: HOST,
       port,
       user: "postgres",
+      ...options.connectAs,
       database: "app",
       timeoutMs: ANSWER_TIMEOUT_MS,
       ...(settings && { settings }),
@@ -140,6 +143,12 @@ async function untilServing(
       await sleep(50);
     }
   }
+}
+
+/** What a test says of its listener beside the address. */
+function listenOf({ config }: TestProxyOptions): Readonly<Record<string, unknown>> {
+  const listen = config?.["listen"];
+  return typeof listen === "object" && listen !== null ? { ...listen } : {};
 }
 
 async function memoryOf(child: ChildProcess, output: () => string): Promise<ProxyMemory> {

@@ -1,0 +1,22 @@
+/** The matrix's programs: one folder each. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { ROOT } from "../../tidy/sources.ts";
+import type { CompatProgram } from "./compat-program.ts";
+import type { FoundProgram } from "./run-program.ts";
+
+const PROGRAMS = join(ROOT, "test", "compat", "matrix", "programs");
+
+/** By folder's name, in the order of the alphabet. */
+export async function findPrograms(): Promise<readonly FoundProgram[]> {
+  const entries = await readdir(PROGRAMS, { withFileTypes: true });
+  const folders = entries.filter((each) => each.isDirectory()).map(({ name }) => name);
+  return await Promise.all(
+    folders.toSorted().map(async (folder): Promise<FoundProgram> => {
+      const module = (await import(join(PROGRAMS, folder, "program.ts"))) as {
+        readonly program: CompatProgram;
+      };
+      return { folder, program: module.program };
+    }),
+  );
+}
