@@ -7,12 +7,15 @@ import type { FoundProgram } from "./run-program.ts";
 
 const PROGRAMS = join(ROOT, "test", "compat", "matrix", "programs");
 
-/** By folder's name, in the order of the alphabet. */
-export async function findPrograms(): Promise<readonly FoundProgram[]> {
+/** All, or those of the given folders, in the order of the alphabet. */
+export async function findPrograms(only?: readonly string[]): Promise<readonly FoundProgram[]> {
   const entries = await readdir(PROGRAMS, { withFileTypes: true });
   const folders = entries.filter((each) => each.isDirectory()).map(({ name }) => name);
+  const unknown = only?.filter((name) => !folders.includes(name)) ?? [];
+  if (unknown.length > 0) throw new RangeError(`no such program: ${unknown.join(", ")}`);
+  const chosen = folders.filter((folder) => only === undefined || only.includes(folder));
   return await Promise.all(
-    folders.toSorted().map(async (folder): Promise<FoundProgram> => {
+    chosen.toSorted().map(async (folder): Promise<FoundProgram> => {
       const module = (await import(join(PROGRAMS, folder, "program.ts"))) as {
         readonly program: CompatProgram;
       };

@@ -57,12 +57,7 @@ function tell(found: FoundProgram, target: string, run: ProgramRun): boolean {
   return isGood;
 }
 
-const only = values.only?.split(",");
-const all = await findPrograms();
-const chosen = all.filter(({ folder }) => only === undefined || only.includes(folder));
-const unknown = only?.filter((name) => !all.some(({ folder }) => folder === name)) ?? [];
-if (unknown.length > 0) throw new Error(`no such program: ${unknown.join(", ")}`);
-
+const chosen = await findPrograms(values.only?.split(","));
 await using servers = await startServers();
 let isGood = true;
 for (const found of chosen) isGood = (await runBoth(servers, found)) && isGood;
