@@ -3,10 +3,12 @@
  * Method and machine are in README.md beside this file.
  *
  * `--only planner,idle,select,scatter` runs a part; `--seconds N` sets the time of each load.
+ * `npm run bench -- compare` measures the proxy beside others (compare/compare.ts).
  * Exit code 1 where a bound is not held, 2 where nothing was measured.
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { compare, readWish as readComparison } from "./compare/compare.ts";
 import { measureIdleClients } from "./idle-clients.ts";
 import { measurePlanner } from "./planner.ts";
 import { measurePointSelects } from "./point-select.ts";
@@ -51,7 +53,20 @@ function readWish(words: readonly string[]): Wish {
   return { parts, seconds };
 }
 
+async function runComparison(words: readonly string[]): Promise<number> {
+  let wish: Parameters<typeof compare>[0];
+  try {
+    wish = readComparison(words);
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 2;
+  }
+  return compare(wish);
+}
+
 async function main(): Promise<number> {
+  const [command, ...words] = process.argv.slice(2);
+  if (command === "compare") return runComparison(words);
   const wish = readWish(process.argv.slice(2));
   if (typeof wish === "string") {
     process.stderr.write(`bench: ${wish}\n`);

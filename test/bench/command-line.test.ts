@@ -25,8 +25,21 @@ test.each([
   [["--seconds", "x"], '--seconds: a whole number from 1 to 3600 is needed, not "x"'],
   [["--seconds", "0"], '--seconds: a whole number from 1 to 3600 is needed, not "0"'],
   [["--second", "5"], "Unknown option '--second'"],
+  [
+    ["compare", "--contenders", "odyssey"],
+    '--contenders: there is no "odyssey"; there are direct, pgbouncer, colonnade',
+  ],
+  [
+    ["compare", "--cases", "valueOf"],
+    /^--cases: there is no "valueOf"; there are select-simple-32/,
+  ],
+  [["compare", "--turns", "0"], '--turns: a whole number from 1 to 1000 is needed, not "0"'],
 ])("%j is refused in one line", (words, expected) => {
-  expect(bench(...words)).toEqual({ status: 2, stdout: "", stderr: `bench: ${expected}\n` });
+  const { status, stdout, stderr } = bench(...words);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+  const lines = stderr.split("\n");
+  expect(lines).toEqual([expect.stringMatching(/^bench: /), ""]);
+  expect(lines[0]?.slice("bench: ".length)).toMatch(expected);
 });
 
 test("a bound that is not held is named, and is the exit code", () => {
