@@ -168,7 +168,8 @@ export class Listener {
         return undefined;
       case "cancel":
         this.#options.sessions.cancel(opening.request.processId, opening.request.secretKey);
-        raw.destroy();
+        // TLS ends by its own notice: libpq takes a connection cut without one for a failed cancel.
+        closeAfter(opening.socket.socket, raw);
         return undefined;
       case "startup":
         return await this.#authenticate(opening, raw);
@@ -259,14 +260,19 @@ export class Listener {
 
 /** Says why, then closes. */
 function refuse(socket: Socket, raw: Socket, error: unknown): void {
+  const fields = errorFields(error, "FATAL");
+  closeAfter(socket, raw, encodeToBuffer(encodeErrorResponse, { kind: "errorResponse", fields }));
+}
+
+/** Closes when the last message has been sent, with TLS's own end where it is TLS. */
+function closeAfter(socket: Socket, raw: Socket, lastMessage?: Buffer): void {
   if (raw.destroyed) return;
   const timer = setTimeout(() => raw.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
   raw.once("close", () => clearTimeout(timer));
   // What the peer still sends is read and dropped, or closing would reset the connection
   // and the message might never be read.
   socket.on("data", ignore).resume();
-  const fields = errorFields(error, "FATAL");
-  socket.end(encodeToBuffer(encodeErrorResponse, { kind: "errorResponse", fields }));
+  socket.end(lastMessage ?? "");
 }
 
 function readIdentity(startup: Startup): { readonly user: string; readonly database: string } {

@@ -18,7 +18,7 @@ export type Opening =
       readonly socket: PullSocket;
       readonly isTls: boolean;
     }
-  | { readonly kind: "cancel"; readonly request: CancelRequest }
+  | { readonly kind: "cancel"; readonly request: CancelRequest; readonly socket: PullSocket }
   | { readonly kind: "gone" };
 
 export interface OpeningOptions {
@@ -59,7 +59,7 @@ export async function readOpening(raw: Socket, options: OpeningOptions): Promise
         checkMajor(packet);
         return { kind: "startup", startup: packet, socket, isTls };
       case "cancelRequest":
-        return { kind: "cancel", request: packet };
+        return { kind: "cancel", request: packet, socket };
       case "gssencRequest":
         socket.write(Buffer.from("N"));
         break;

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -259,6 +260,31 @@ describe("TLS", () => {
     without.destroy();
   });
 
+  test("a cancel request is answered by TLS's own end, or libpq takes it for failed", async () => {
+    await using server = await listening({ tls: { ...certificate, isRequired: true } });
+    const raw = connect({ host: "127.0.0.1", port: server.port });
+    const received: Buffer[] = [];
+    const tapped = new Duplex({
+      read: () => undefined,
+      write: (chunk: Buffer, _encoding, done) => raw.write(chunk, done),
+    });
+    raw.on("data", (chunk: Buffer) => {
+      received.push(chunk);
+      tapped.push(chunk);
+    });
+    // In TLS 1.3 an alert cannot be told from data.
+    const options = { maxVersion: "TLSv1.2", ALPNProtocols: ["postgresql"] } as const;
+    const socket = connectTls({ socket: tapped, rejectUnauthorized: false, ...options });
+    const secretKey = Buffer.from("deadbeef", "hex");
+    const request = { kind: "cancelRequest", processId: 77, secretKey } as const;
+    socket.write(encodeToBuffer(encodeStartup, request));
+    await once(raw, "end");
+    expect(recordTypes(Buffer.concat(received)).at(-1)).toBe(TLS_ALERT);
+    expect(server.host.cancelled).toEqual([{ processId: 77, secretKey }]);
+    socket.destroy();
+    raw.destroy();
+  });
+
   test("clear text sent along with the request is not taken for encrypted (CVE-2021-23222)", async () => {
     await using server = await listening({ tls: { ...certificate, isRequired: false } });
     using client = new RawClient(server.port);
@@ -286,3 +312,14 @@ describe("TLS", () => {
     ).rejects.toThrow(/key values mismatch/);
   });
 });
+
+const TLS_ALERT = 21;
+
+/** A TLS record begins with its type, two bytes of version and two of length. */
+function recordTypes(bytes: Buffer): readonly number[] {
+  const types: number[] = [];
+  for (let at = 0; at < bytes.length; at += 5 + bytes.readUInt16BE(at + 3)) {
+    types.push(bytes.readUInt8(at));
+  }
+  return types;
+}
