@@ -16,6 +16,7 @@ import type { Close } from "../protocol/frontend/close.ts";
 import type { Describe } from "../protocol/frontend/describe.ts";
 import type { Execute } from "../protocol/frontend/execute.ts";
 import type { Parse } from "../protocol/frontend/parse.ts";
+import type { CommandPlan } from "./commands.ts";
 import { copy } from "./copy.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
 import type { Portal, Portals } from "./portals.ts";
@@ -24,6 +25,7 @@ import { planPrepared, prepareStatement } from "./statement-preparation.ts";
 import { countedTag, RowQueue } from "./row-queue.ts";
 import type { RowSource } from "./row-queue.ts";
 import { RowStream } from "./row-stream.ts";
+import { NO_MODES } from "./session-transaction.ts";
 import type { QueryParts } from "./simple-query.ts";
 import type { RowsPlan } from "./statement-runner.ts";
 
@@ -47,9 +49,10 @@ export class ExtendedQuery {
     signal: AbortSignal,
   ): Promise<void> {
     this.say();
-    this.#prepared.refuseTaken(name);
     if (name === "") this.#prepared.close("");
     const statement = await prepareStatement(this.#parts, name, sql, parameterTypeOids, signal);
+    // Last, as in PostgreSQL: what is wrong with the text is told first.
+    this.#prepared.refuseTaken(name);
     this.#prepared.add(statement);
     this.#parts.responder.parseComplete();
   }
@@ -67,10 +70,11 @@ export class ExtendedQuery {
     if (!statement.endsTransaction) this.#parts.runner.transaction.refuseWhenFailed();
     const columns = await this.#columnsOf(statement);
     const formats = message.resultFormats;
-    if (formats.length > 1 && formats.length !== (columns?.length ?? 0)) {
+    // PostgreSQL does not look at the formats of what has no rows.
+    if (columns !== undefined && formats.length > 1 && formats.length !== columns.length) {
       throw new SqlError(
         "bind_mismatch",
-        `bind message has ${formats.length} result formats but query has ${columns?.length ?? 0} columns`,
+        `bind message has ${formats.length} result formats but query has ${columns.length} columns`,
       );
     }
     if (message.portal === "") await this.#end("", signal);
@@ -198,11 +202,30 @@ export class ExtendedQuery {
       case "setting":
       case "session":
         this.say();
+        if (!isAlone) await this.#joinPipeline(plan, signal);
         return responder.complete(await commands.run(plan, signal));
       case "rejected":
         return runner.rejected(plan.sql, (notice) => responder.notice(notice), signal);
       case "empty":
         return responder.event({ kind: "empty" });
+    }
+  }
+
+  /**
+   * What Sync does not follow is in one transaction with what does; but for the statements that
+   * begin and end transactions, and DISCARD ALL, which commits by itself. PostgreSQL says of the
+   * first of a pipeline that it is in no transaction block, and yet has it hold in the rest.
+   */
+  async #joinPipeline(plan: CommandPlan, signal: AbortSignal): Promise<void> {
+    const { runner, responder } = this.#parts;
+    if (runner.transaction.current !== undefined) return;
+    const isOfTransaction = plan.kind === "transaction" && plan.action.kind !== "setModes";
+    if (isOfTransaction || (plan.kind === "session" && plan.action.kind === "discardAll")) return;
+    await runner.begin(NO_MODES, false, signal);
+    const isLocal = plan.kind === "setting" && plan.scope === "local";
+    if (isLocal || plan.kind === "transaction") {
+      const command = isLocal ? "SET LOCAL" : "SET TRANSACTION";
+      responder.warning("25P01", `${command} can only be used in transaction blocks`);
     }
   }
 
