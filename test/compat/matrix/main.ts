@@ -1,12 +1,14 @@
 /**
- * `npm run test:compat -- [--only NAME,...] [--write]`: every program of programs/ against one
+ * `npm run test:compat -- [--only NAME,...] [--write] [--serve]`: every program of programs/ against one
  * plain PostgreSQL, which proves the program, and against the proxy, which it is for.
- * Prints each check that did not pass and why; exit code 1 where one failed.
+ * Prints each check that did not pass and why; exit code 1 where one failed. `--serve` runs nothing:
+ * it starts the servers and prints the environments of the programs, until it is interrupted.
  */
 import { parseArgs } from "node:util";
 import { findPrograms } from "./find-programs.ts";
 import {
   cacheFolderOf,
+  environmentOf,
   type FoundProgram,
   type ProgramRun,
   runProgram,
@@ -18,10 +20,24 @@ const { values } = parseArgs({
   options: {
     only: { type: "string" },
     write: { type: "boolean", default: false },
+    serve: { type: "boolean", default: false },
   },
 });
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+async function serve(servers: Servers): Promise<void> {
+  for (const target of servers.targets) {
+    await target.renew();
+    const own = Object.entries(environmentOf(servers, target)).filter(([name]) =>
+      /^(?:PG|COMPAT_)/.test(name),
+    );
+    say(own.map(([name, value]) => `export ${name}=${value}`).join("\n"));
+  }
+  const interrupted = Promise.withResolvers<void>();
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => interrupted.resolve());
+  await interrupted.promise;
+}
 
 async function runBoth(servers: Servers, found: FoundProgram): Promise<boolean> {
   const cacheFolder = await cacheFolderOf(found);
@@ -59,6 +75,10 @@ function tell(found: FoundProgram, target: string, run: ProgramRun): boolean {
 
 const chosen = await findPrograms(values.only?.split(","));
 await using servers = await startServers();
-let isGood = true;
-for (const found of chosen) isGood = (await runBoth(servers, found)) && isGood;
-process.exitCode = isGood ? 0 : 1;
+if (values.serve) {
+  await serve(servers);
+} else {
+  let isGood = true;
+  for (const found of chosen) isGood = (await runBoth(servers, found)) && isGood;
+  process.exitCode = isGood ? 0 : 1;
+}

@@ -123,7 +123,8 @@ function parseLine(line: string): CheckResult | undefined {
   }
 }
 
-function environmentOf(servers: Servers, target: Target): NodeJS.ProcessEnv {
+/** What a program is started with: of PG variables, only ours. */
+export function environmentOf(servers: Servers, target: Target): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("PG"));
   return {
     ...Object.fromEntries(inherited),
