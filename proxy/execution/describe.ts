@@ -3,6 +3,7 @@
  * tables stand there under the names the client uses, so the answer, and the error where the
  * statement means nothing, is PostgreSQL's own.
  */
+import type { BoundParameter } from "../../planner/physical-plan.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import { runBody } from "../protocol/backend-run-reader.ts";
@@ -13,6 +14,7 @@ import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
 import { encodeBind } from "../protocol/frontend/bind.ts";
 import type { Bind } from "../protocol/frontend/bind.ts";
+import { encodeClose } from "../protocol/frontend/close.ts";
 import { encodeDescribe } from "../protocol/frontend/describe.ts";
 import { encodeParse } from "../protocol/frontend/parse.ts";
 import { encodeSync } from "../protocol/frontend/sync.ts";
@@ -56,6 +58,46 @@ export async function describe(
   encodeParse({ kind: "parse", statement: "", sql, parameterTypeOids: declaredTypes }, writer);
   if (options.of === "portal") encodeBind(NO_PARAMETERS, writer);
   encodeDescribe({ kind: "describe", target: options.of, name: "" }, writer);
+  return ask(connection, writer, options.onNotice);
+}
+
+/** Of a portal that is not executed: its values, with the types that the statement was described with. */
+export interface BoundValues {
+  readonly portal: string;
+  readonly sql: string;
+  readonly parameters: readonly BoundParameter[];
+}
+
+/**
+ * Binds as the client has bound, and closes the portal: PostgreSQL reads the values and plans
+ * with them, and runs nothing. Throws BackendError, whose context names the client's portal.
+ */
+export async function checkBind(
+  connection: BackendConnection,
+  { portal, sql, parameters }: BoundValues,
+): Promise<void> {
+  const writer = new FrameWriter();
+  const parameterTypeOids = parameters.map(({ typeOid }) => typeOid);
+  encodeParse({ kind: "parse", statement: "", sql, parameterTypeOids }, writer);
+  encodeBind(
+    {
+      ...NO_PARAMETERS,
+      portal,
+      parameterFormats: parameters.map(({ format }) => format),
+      parameters: parameters.map(({ value }) => value),
+    },
+    writer,
+  );
+  encodeClose({ kind: "close", target: "portal", name: portal }, writer);
+  await ask(connection, writer);
+}
+
+/** Sends what is written and a Sync, and reads to the answer's end. */
+async function ask(
+  connection: BackendConnection,
+  writer: FrameWriter,
+  onNotice?: (bytes: Buffer) => void,
+): Promise<Description> {
   encodeSync({ kind: "sync" }, writer);
   connection.expectReady();
   connection.send(writer.take());
@@ -73,7 +115,7 @@ export async function describe(
         columns = decodeRowDescription(runBody(run)).columns;
         break;
       case BACKEND_TYPE.noticeResponse:
-        options.onNotice?.(run.bytes);
+        onNotice?.(run.bytes);
         break;
       case BACKEND_TYPE.errorResponse:
         failure = new BackendError(decodeErrorResponse(runBody(run)).fields);

@@ -1,7 +1,7 @@
 /**
  * Answers to Bind and to the Describe of its portal, kept back until the portal is executed:
  * only then does a backend say whether it can read the values. Nobody can tell from outside:
- * PostgreSQL, too, sends nothing before Flush or Sync, and at those they are said.
+ * PostgreSQL, too, sends nothing before Flush or Sync, and before those a server is asked.
  */
 
 /** BindComplete and one description. */
@@ -14,6 +14,11 @@ export class DelayedAnswers {
   add(portal: string, answer: () => void): void {
     this.#portal = portal;
     this.#answers.push(answer);
+  }
+
+  /** What the answers that wait are about; undefined where none does. */
+  get portal(): string | undefined {
+    return this.#portal;
   }
 
   /** Something waits, and it is about this portal. */

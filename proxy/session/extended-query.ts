@@ -8,6 +8,7 @@ import type { CursorPlan } from "../../planner/cursor-plan.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
+import { checkBind } from "../execution/describe.ts";
 import type { ResultEvent } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
@@ -48,7 +49,7 @@ export class ExtendedQuery {
     { statement: name, sql, parameterTypeOids }: Parse,
     signal: AbortSignal,
   ): Promise<void> {
-    this.say();
+    await this.settle(signal);
     if (name === "") this.#prepared.close("");
     const statement = await prepareStatement(this.#parts, name, sql, parameterTypeOids, signal);
     // Last, as in PostgreSQL: what is wrong with the text is told first.
@@ -58,7 +59,7 @@ export class ExtendedQuery {
   }
 
   async bind(message: Bind, signal: AbortSignal): Promise<void> {
-    this.say();
+    await this.settle(signal);
     const statement = this.#prepared.get(message.statement);
     const { parameterTypes } = statement.description;
     if (message.parameters.length !== parameterTypes.length) {
@@ -104,14 +105,14 @@ export class ExtendedQuery {
     return fetches === undefined ? description.columns : this.#parts.cursors.columns(fetches);
   }
 
-  async describe({ target, name }: Describe): Promise<void> {
+  async describe({ target, name }: Describe, signal: AbortSignal): Promise<void> {
     if (target === "portal" && this.#delayed.isLast(name)) {
       const columns = await this.#portalColumns(name);
       this.#refuseColumnsWhenFailed(columns);
       this.#delayed.add(name, () => this.#columns(columns));
       return;
     }
-    this.say();
+    await this.settle(signal);
     if (target === "statement") {
       const { description } = this.#prepared.get(name);
       this.#refuseColumnsWhenFailed(description.columns);
@@ -148,7 +149,7 @@ export class ExtendedQuery {
     signal: AbortSignal,
   ): Promise<void> {
     const { responder, runner } = this.#parts;
-    if (!this.#delayed.isFor(name)) this.say();
+    if (!this.#delayed.isFor(name)) await this.settle(signal);
     const portal = this.#portals.get(name);
     if (portal.kind === "cursor") {
       for await (const event of this.#parts.cursors.execute(portal, rowLimit, signal))
@@ -317,7 +318,7 @@ export class ExtendedQuery {
   }
 
   async close({ target, name }: Close, signal: AbortSignal): Promise<void> {
-    this.say();
+    await this.settle(signal);
     if (target === "statement") this.#prepared.close(name);
     else await this.#end(name, signal);
     this.#parts.responder.closeComplete();
@@ -325,7 +326,7 @@ export class ExtendedQuery {
 
   /** Ends the implicit transaction of the pipeline, and with any transaction its portals. */
   async sync(signal: AbortSignal): Promise<void> {
-    this.say();
+    await this.settle(signal);
     const { runner } = this.#parts;
     if (runner.transaction.isExplicit) return;
     // Its end may have to read what cursors hold on to.
@@ -338,6 +339,23 @@ export class ExtendedQuery {
     const portal = this.#portals.find(name);
     if (portal === undefined) this.#portals.close(name);
     else await this.#parts.cursors.closePortal(portal, signal);
+  }
+
+  /**
+   * Before anything that does not execute the portal whose answers wait: a server that may run
+   * none of it is asked whether it can be bound. Throws what Bind failed with.
+   */
+  async settle(signal: AbortSignal): Promise<void> {
+    const { portal: name } = this.#delayed;
+    if (name === undefined) return;
+    const portal = this.#portals.find(name);
+    if (portal?.kind === "bound" && isPlannedAtBind(portal.statement)) {
+      const { statement, parameters } = portal;
+      await this.#parts.runner.view.withCatalog(signal, (connection) =>
+        checkBind(connection, { portal: name, sql: statement.sql, parameters }),
+      );
+    }
+    this.say();
   }
 
   /**
@@ -363,4 +381,10 @@ export class ExtendedQuery {
   forgetPortals(): void {
     this.#portals.clear();
   }
+}
+
+/** What has parameters or rows; what has neither may be a write of constants, which says at its execution what is wrong with it. */
+function isPlannedAtBind({ description, fetches }: PreparedStatement): boolean {
+  const { parameterTypes, columns } = description;
+  return fetches === undefined && (parameterTypes.length > 0 || columns !== undefined);
 }

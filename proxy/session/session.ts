@@ -194,7 +194,7 @@ export class Session {
   async #answer({ type, body }: Frame, signal: AbortSignal): Promise<void> {
     switch (type) {
       case FRONTEND_TYPE.query:
-        this.#extended.say();
+        if (!(await this.#settle(signal))) return;
         this.#extended.forgetUnnamed();
         await runSimpleQuery(decoded(decodeQuery, body).sql, this.#parts, signal);
         return this.#ready(signal);
@@ -203,7 +203,7 @@ export class Session {
       case FRONTEND_TYPE.bind:
         return this.#extended.bind(decoded(decodeBind, body), signal);
       case FRONTEND_TYPE.describe:
-        return this.#extended.describe(decoded(decodeDescribe, body));
+        return this.#extended.describe(decoded(decodeDescribe, body), signal);
       case FRONTEND_TYPE.execute:
         return this.#extended.execute(decoded(decodeExecute, body), this.#isAlone(), signal);
       case FRONTEND_TYPE.close:
@@ -213,7 +213,7 @@ export class Session {
         await this.#extended.sync(signal);
         return this.#ready(signal);
       case FRONTEND_TYPE.flush:
-        return this.#extended.say();
+        return this.#extended.settle(signal);
       // What is left of a COPY that has failed already: PostgreSQL drops it, too.
       case FRONTEND_TYPE.copyData:
       case FRONTEND_TYPE.copyDone:
@@ -229,6 +229,18 @@ export class Session {
         );
       default:
         throw new ProtocolViolation(`invalid frontend message type ${type}`);
+    }
+  }
+
+  /** False after an error of the Bind before a Query: PostgreSQL has told it, and skips the Query as well. */
+  async #settle(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#extended.settle(signal);
+      return true;
+    } catch (error) {
+      await this.#undo(error);
+      this.#isSkipping = true;
+      return false;
     }
   }
 
@@ -276,14 +288,9 @@ export class Session {
     }
   }
 
-  /** An error fails an explicit transaction, ends an implicit one, and in the extended protocol skips to Sync. */
+  /** In the extended protocol, an error skips to Sync. */
   async #fail({ type }: Frame, error: unknown, signal: AbortSignal): Promise<void> {
-    this.#extended.dropDelayed();
-    this.#report(error, "ERROR");
-    this.#runner.transaction.fail();
-    if (this.#runner.transaction.isExplicit)
-      await this.#runner.transaction.current?.transaction.fail();
-    else await this.#runner.transaction.rollback();
+    await this.#undo(error);
     if (
       type === FRONTEND_TYPE.query ||
       type === FRONTEND_TYPE.functionCall ||
@@ -291,6 +298,16 @@ export class Session {
     )
       await this.#ready(signal);
     else this.#isSkipping = true;
+  }
+
+  /** An error fails an explicit transaction, and ends an implicit one. */
+  async #undo(error: unknown): Promise<void> {
+    this.#extended.dropDelayed();
+    this.#report(error, "ERROR");
+    this.#runner.transaction.fail();
+    if (this.#runner.transaction.isExplicit)
+      await this.#runner.transaction.current?.transaction.fail();
+    else await this.#runner.transaction.rollback();
   }
 
   #report(error: unknown, severity: "ERROR" | "FATAL"): void {
