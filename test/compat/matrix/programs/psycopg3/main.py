@@ -1,0 +1,721 @@
+"""psycopg 3: the common checks, and what it is known for in checks of their own."""
+
+import asyncio
+import concurrent.futures
+import datetime
+import decimal
+import enum
+import ipaddress
+import threading
+import time
+import uuid
+
+import psycopg
+import psycopg_pool
+from psycopg.types.composite import CompositeInfo, register_composite
+from psycopg.types.enum import EnumInfo, register_enum
+from psycopg.types.json import Json, Jsonb
+from psycopg.types.range import Range
+
+from compat import *
+
+UTC = datetime.timezone.utc
+
+
+class Mood(enum.Enum):
+    sad = "sad"
+    ok = "ok"
+    happy = "happy"
+
+
+def connect(**more):
+    """libpq reads the rest from the environment; the options travel in the start-up packet."""
+    return psycopg.connect(options="-c TimeZone=UTC", **more)
+
+
+def sqlstate_of(error):
+    return error.sqlstate
+
+
+def fails(sqlstate, action):
+    return expect_error(psycopg.Error, sqlstate_of, sqlstate, action)
+
+
+@check("connect")
+def check_connect():
+    with connect(application_name="matrix") as connection:
+        expect_true(connection.pgconn.ssl_in_use, "TLS is not in use")
+        expect_true(connection.info.server_version >= 140000, "no version of the server")
+        row = connection.execute(
+            "SELECT current_user, current_database(), current_setting('application_name'),"
+            " current_setting('TimeZone'), current_setting('server_version_num')::integer"
+        ).fetchone()
+        expect(row[:4], (USER, DATABASE, "matrix", "UTC"), "who and where")
+        expect(row[4], connection.info.server_version, "the server's version")
+        expect(
+            connection.info.parameter_status("application_name"), "matrix", "its parameter status"
+        )
+        expect(connection.info.encoding, "utf-8", "the encoding")
+    # libpq tells no SQLSTATE of a failed start-up, only the server's message.
+    try:
+        connect(password="not it")
+    except psycopg.OperationalError as error:
+        expect_true(
+            "password authentication failed for user" in str(error), f"not of the password: {error}"
+        )
+    else:
+        raise AssertionError("connected with a wrong password")
+
+
+def known_values(connection):
+    """Python's values of what compat.TEXTS writes, for the types psycopg has adapters of."""
+    register_enum(EnumInfo.fetch(connection, "mood"), connection, Mood)
+    info = CompositeInfo.fetch(connection, "comp")
+    register_composite(info, connection)
+    document = {"a": [1, 2.5, None], "b": "x"}
+    at = datetime.datetime(2024, 2, 29, 12, 34, 56, 789012)
+    january, february = (
+        datetime.datetime(2024, 1, 1, tzinfo=UTC),
+        datetime.datetime(2024, 2, 1, tzinfo=UTC),
+    )
+    return {
+        "a_boolean": True,
+        "a_smallint": -32768,
+        "an_integer": 2147483647,
+        "a_bigint": -9223372036854775808,
+        "a_numeric": decimal.Decimal(TEXTS["a_numeric"]),
+        "a_real": 1.5,
+        "a_double": 0.1,
+        "a_text": TEXTS["a_text"],
+        "a_varchar": "varying",
+        "a_char": "fix  ",
+        "a_bytea": b"\x00\x01\xfe\xff'\\",
+        "a_date": datetime.date(2024, 2, 29),
+        "a_time": datetime.time(23, 59, 59, 123456),
+        "a_timetz": datetime.time(12, 30, tzinfo=datetime.timezone(datetime.timedelta(hours=2))),
+        "a_timestamp": at,
+        "a_timestamptz": (at - datetime.timedelta(hours=2)).replace(tzinfo=UTC),
+        "an_interval": datetime.timedelta(days=3, hours=4, minutes=5, seconds=6, milliseconds=789),
+        "a_uuid": uuid.UUID(TEXTS["a_uuid"]),
+        "a_json": Json(document),
+        "a_jsonb": Jsonb(document),
+        "integers": [1, None, -3],
+        "texts": ["plain", "with, comma", None, 'quote"d'],
+        "an_inet": ipaddress.ip_interface("192.168.1.5/24"),
+        "a_cidr": ipaddress.ip_network("10.0.0.0/8"),
+        "an_int4range": Range(1, 10),
+        "a_tstzrange": Range(january, february),
+        "a_mood": Mood.happy,
+        "a_posint": 7,
+        "a_comp": info.python_type(3, 'a "b", c'),
+    }
+
+
+def round_trip(connection, values, placeholder, is_binary, first):
+    """Stores the values and NULLs under keys of all placements, and reads them all back."""
+    columns = ", ".join(values)
+    marks = ", ".join([placeholder] * len(values))
+    texts = ", ".join(f"{column}::text" for column in values)
+    expected = tuple(unwrap(value) for value in values.values())
+    with connection.cursor(binary=is_binary) as cursor:
+        for key in range(first, first + 16):
+            given = values.values() if (key - first) % 2 == 0 else [None] * len(values)
+            cursor.execute(
+                f"INSERT INTO every_type (id, {columns}) VALUES (%s, {marks})", (key, *given)
+            )
+        for key in range(first, first + 16):
+            cursor.execute(f"SELECT {columns} FROM every_type WHERE id = %s", (key,))
+            row = cursor.fetchone()
+            for column, got, want in zip(values, row, expected):
+                expect(got, want if (key - first) % 2 == 0 else None, f"{column} of {key}")
+        cursor.execute(f"SELECT {texts} FROM every_type WHERE id = %s", (first,))
+        for column, got in zip(values, cursor.fetchone()):
+            expect(got, TEXTS[column], f"{column} as the server writes it")
+        cursor.execute(
+            f"SELECT {columns} FROM every_type WHERE id BETWEEN %s AND %s ORDER BY id",
+            (first, first + 15),
+        )
+        rows = cursor.fetchall()
+        expect(len(rows), 16, "rows of all placements")
+        expect(rows[0::2], [expected] * 8, "the values of all placements")
+        expect(rows[1::2], [(None,) * len(values)] * 8, "the NULLs of all placements")
+    connection.commit()
+
+
+def unwrap(value):
+    return value.obj if isinstance(value, (Json, Jsonb)) else value
+
+
+@check("types-text")
+def check_types_text():
+    with connect() as connection:
+        values = known_values(connection)
+        # Types that psycopg has no adapter of travel as the server writes them.
+        written = {column: text for column, text in TEXTS.items() if column not in values}
+        round_trip(connection, {**values, **written}, "%t", False, 1)
+
+
+@check("types-binary")
+def check_types_binary():
+    with connect() as connection:
+        round_trip(connection, known_values(connection), "%b", True, 101)
+
+
+@check("prepared")
+def check_prepared():
+    with connect(autocommit=True) as connection, connect(autocommit=True) as other:
+        query = "SELECT id, owner, balance FROM accounts WHERE id = %s"
+
+        def read_all(keys):
+            for key in keys:
+                row = connection.execute(query, (key,), prepare=True).fetchone()
+                expect(row, (key, f"owner {key}", decimal.Decimal("100.00")), f"account {key}")
+
+        read_all(range(1, 21))
+        other.execute("ALTER TABLE accounts ADD COLUMN added integer DEFAULT 5")
+        try:
+            read_all(range(21, 41))
+            expect(
+                connection.execute(
+                    "SELECT added FROM accounts WHERE id = %s", (1,), prepare=True
+                ).fetchone(),
+                (5,),
+                "the added column",
+            )
+        finally:
+            other.execute("ALTER TABLE accounts DROP COLUMN added")
+        read_all(range(41, 61))
+        for key in range(20):
+            connection.execute(
+                "INSERT INTO accounts (id, owner) VALUES (%s, %s)",
+                (PREPARED_FIRST + key, "p"),
+                prepare=True,
+            )
+        count = connection.execute(
+            "SELECT count(*) FROM accounts WHERE id >= %s AND id < %s",
+            (PREPARED_FIRST, PREPARED_FIRST + 1000),
+            prepare=True,
+        ).fetchone()
+        expect(count, (20,), "rows inserted by a prepared statement")
+        # More statements than psycopg keeps: it sends DEALLOCATE, or Close, for the oldest.
+        connection.prepared_max = 3
+        for round_ in range(2):
+            for n in range(8):
+                row = connection.execute(
+                    f"SELECT %s::integer + {n}", (round_,), prepare=True
+                ).fetchone()
+                expect(row, (round_ + n,), "a statement that may have been evicted")
+
+
+@check("pipeline")
+def check_pipeline():
+    with connect(autocommit=True) as connection:
+        with connection.pipeline():
+            cursors = [
+                connection.execute("SELECT owner FROM accounts WHERE id = %s", (key,))
+                for key in SOME_KEYS
+            ]
+            rows = [cursor.fetchone() for cursor in cursors]
+        expect(
+            rows, [(f"owner {key}",) for key in SOME_KEYS], "answers in the order of the questions"
+        )
+        insert = "INSERT INTO accounts (id, owner) VALUES (%s, %s)"
+        with connection.pipeline() as pipeline:
+            kept = connection.execute(insert, (PIPELINE_FIRST, "kept"))
+            pipeline.sync()
+            before = connection.execute(insert, (PIPELINE_FIRST + 1, "with the error"))
+            wrong = connection.execute("SELECT 1 / %s", (0,))
+            after = connection.execute(insert, (PIPELINE_FIRST + 2, "after the error"))
+            fails("22012", lambda: pipeline.sync())
+            expect_true(kept.rowcount == 1, "the first segment is done")
+            expect_true(before.rowcount == 1, "what was before the error was answered")
+            expect_true(wrong.statusmessage is None, "the failed one has no status")
+            expect_true(after.statusmessage is None, "what follows the error is skipped")
+            last = connection.execute(insert, (PIPELINE_FIRST + 3, "after the sync"))
+            pipeline.sync()
+            expect_true(last.rowcount == 1, "the segment after the error is done")
+        rows = connection.execute(
+            "SELECT id FROM accounts WHERE id BETWEEN %s AND %s ORDER BY id",
+            (PIPELINE_FIRST, PIPELINE_FIRST + 9),
+        ).fetchall()
+        # A segment is one implicit transaction: the error takes along what was before it.
+        expect(rows, [(PIPELINE_FIRST,), (PIPELINE_FIRST + 3,)], "rows after the error")
+
+
+@check("copy")
+def check_copy():
+    rows = copied_rows()
+    target = "accounts (id, owner, balance, note)"
+    selected = f"SELECT id, owner, balance, note FROM accounts WHERE id >= {COPY_FIRST} AND id < {COPY_FIRST + COPY_ROWS}"
+    types = ["int8", "text", "numeric", "text"]
+    for options in ("", "(FORMAT binary)"):
+        with connect() as connection, connection.cursor() as cursor:
+            with cursor.copy(f"COPY {target} FROM STDIN {options}") as copy:
+                copy.set_types(types)
+                for row in rows:
+                    copy.write_row(row)
+            expect(cursor.rowcount, COPY_ROWS, "rows copied in")
+            cursor.execute(f"SELECT count(*), sum(balance) FROM ({selected}) AS copied")
+            expect(cursor.fetchone(), (COPY_ROWS, sum(row[2] for row in rows)), "what is there")
+            with cursor.copy(f"COPY ({selected} ORDER BY id) TO STDOUT {options}") as copy:
+                copy.set_types(types)
+                expect(list(copy.rows()), rows, "rows copied out")
+            with cursor.copy(f"COPY {target} TO STDOUT {options}") as copy:
+                copy.set_types(types)
+                everything = sorted(copy.rows())
+            expect(
+                [row for row in everything if row[0] >= COPY_FIRST], rows, "the table copied out"
+            )
+            connection.rollback()
+    with connect(autocommit=True) as connection, connection.cursor() as cursor:
+
+        def copy_wrong():
+            with cursor.copy(f"COPY {target} FROM STDIN") as copy:
+                copy.write(
+                    f"{COPY_FIRST}\tgood\t1\t\\N\n{COPY_FIRST + 1}\tbad\tnot a number\t\\N\n"
+                )
+
+        error = fails("22P02", copy_wrong)
+        expect_true(
+            "line 2" in (error.diag.context or ""), f"no line in the context: {error.diag.context}"
+        )
+
+        def leave():
+            with cursor.copy(f"COPY {target} FROM STDIN") as copy:
+                copy.write_row(rows[0])
+                raise LookupError("left by the client")
+
+        try:
+            leave()
+        except LookupError:
+            pass
+        expect(
+            cursor.execute(
+                "SELECT count(*) FROM accounts WHERE id >= %s", (COPY_FIRST,)
+            ).fetchone(),
+            (0,),
+            "rows of failed copies",
+        )
+
+
+@check("cursor")
+def check_cursor():
+    with connect() as connection:
+        with connection.cursor("scattered") as cursor:
+            cursor.itersize = 150
+            cursor.execute("SELECT id, owner FROM accounts WHERE id <= %s ORDER BY id", (ACCOUNTS,))
+            expect(cursor.fetchmany(3), [(n, f"owner {n}") for n in (1, 2, 3)], "the first rows")
+            expect([row[0] for row in cursor], list(range(4, ACCOUNTS + 1)), "the rest, in order")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT owner FROM accounts WHERE id = 5")
+            expect(cursor.fetchone(), ("owner 5",), "the transaction after the cursor")
+
+
+@check("cancel")
+def check_cancel():
+    with connect(autocommit=True) as connection:
+        for cancel in (connection.cancel, connection.cancel_safe):
+            for sql in (
+                "SELECT pg_sleep(20)",
+                "SELECT count(*) FROM accounts WHERE pg_sleep(id * 0.1) IS NOT NULL",
+            ):
+                with concurrent.futures.ThreadPoolExecutor() as threads:
+                    cancelled = threads.submit(lambda: (time.sleep(0.5), cancel()))
+                    began = time.monotonic()
+                    fails("57014", lambda: connection.execute(sql))
+                    expect_true(time.monotonic() - began < 10, "the cancel came late")
+                    cancelled.result()
+                expect(connection.execute("SELECT 1").fetchone(), (1,), "the connection goes on")
+        connection.execute("SET statement_timeout = '200ms'")
+        fails("57014", lambda: connection.execute("SELECT pg_sleep(20)"))
+        connection.execute("RESET statement_timeout")
+        expect(
+            connection.execute("SELECT pg_sleep(0.3) IS NOT NULL").fetchone(),
+            (True,),
+            "no timeout any more",
+        )
+
+
+@check("transactions")
+def check_transactions():
+    first = TRANSACTIONS_FIRST
+    insert = "INSERT INTO accounts (id, owner) VALUES (%s, %s)"
+
+    def present(connection):
+        rows = connection.execute(
+            "SELECT id - %s FROM accounts WHERE id >= %s AND id < %s ORDER BY id",
+            (first, first, first + 1000),
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    with connect(autocommit=True) as connection, connect(autocommit=True) as other:
+        with connection.transaction():
+            for key in range(16):
+                connection.execute(insert, (first + key, "committed"))
+            expect(present(other), [], "before the commit")
+        expect(present(other), list(range(16)), "after the commit")
+        with connection.transaction() as transaction:
+            connection.execute(
+                "DELETE FROM accounts WHERE id >= %s AND id < %s", (first, first + 1000)
+            )
+            expect(present(connection), [], "within the transaction")
+            raise psycopg.Rollback(transaction)
+        expect(present(other), list(range(16)), "after the rollback")
+        with connection.transaction():
+            connection.execute(insert, (first + 20, "outer"))
+            try:
+                with connection.transaction():
+                    for key in range(30, 46):
+                        connection.execute(insert, (first + key, "inner"))
+                    connection.execute(insert, (first, "there already"))
+            except psycopg.errors.UniqueViolation:
+                pass
+            with connection.transaction():
+                connection.execute(insert, (first + 21, "inner"))
+            expect(present(connection), [*range(16), 20, 21], "after the rollback to a savepoint")
+        expect(present(other), [*range(16), 20, 21], "after the outer commit")
+    with connect() as connection:
+        expect(connection.info.transaction_status.name, "IDLE", "the status outside")
+        fails("22012", lambda: connection.execute("SELECT 1 / 0"))
+        expect(connection.info.transaction_status.name, "INERROR", "the status after an error")
+        fails("25P02", lambda: connection.execute("SELECT 1"))
+        connection.rollback()
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        expect(
+            connection.execute("SHOW transaction_isolation").fetchone(),
+            ("repeatable read",),
+            "the level",
+        )
+        connection.rollback()
+        fails("25006", lambda: connection.execute(insert, (first + 99, "read only")))
+        connection.rollback()
+
+
+@check("listen")
+def check_listen():
+    with connect(autocommit=True) as connection, connect(autocommit=True) as other:
+        connection.execute("LISTEN matrix")
+        other.execute("NOTIFY matrix, 'first'")
+        other.execute("SELECT pg_notify(%s, %s)", ("matrix", "second"))
+        got = [(n.channel, n.payload) for n in connection.notifies(timeout=10, stop_after=2)]
+        expect(got, [("matrix", "first"), ("matrix", "second")], "notifications")
+        # What a connection hears of itself it tells by the process id that it was given.
+        connection.execute("NOTIFY matrix, 'own'")
+        own = list(connection.notifies(timeout=10, stop_after=1))
+        expect([n.payload for n in own], ["own"], "its own notification")
+        connection.execute("UNLISTEN *")
+        other.execute("NOTIFY matrix, 'late'")
+        expect(list(connection.notifies(timeout=0.5)), [], "after UNLISTEN")
+
+
+@check("errors")
+def check_errors():
+    with connect(autocommit=True) as connection:
+        for key in SOME_KEYS:
+            error = fails(
+                "23505",
+                lambda: connection.execute(
+                    "INSERT INTO accounts (id, owner) VALUES (%s, 'twice')", (key,)
+                ),
+            )
+            diag = error.diag
+            expect(
+                (
+                    diag.severity_nonlocalized,
+                    diag.schema_name,
+                    diag.table_name,
+                    diag.constraint_name,
+                ),
+                ("ERROR", "public", "accounts", "accounts_pkey"),
+                "the fields of 23505",
+            )
+            expect(diag.message_detail, f"Key (id)=({key}) already exists.", "its detail")
+        error = fails("42601", lambda: connection.execute("SELECT * FORM accounts"))
+        expect(error.diag.statement_position, "10", "the position of the syntax error")
+        fails("22P02", lambda: connection.execute("SELECT 'x'::integer"))
+        fails("22P02", lambda: connection.execute("SELECT * FROM accounts WHERE id = %t", ("x",)))
+        error = fails("42P01", lambda: connection.execute("SELECT * FROM nowhere"))
+        expect(error.diag.statement_position, "15", "the position of the missing table")
+        error = fails(
+            "23502",
+            lambda: connection.execute("INSERT INTO accounts (id) VALUES (%s)", (ERRORS_FIRST,)),
+        )
+        expect(
+            (error.diag.table_name, error.diag.column_name),
+            ("accounts", "owner"),
+            "the fields of 23502",
+        )
+        error = fails(
+            "23503",
+            lambda: connection.execute(
+                "INSERT INTO entries (account_id, amount) VALUES (%s, 1)", (ERRORS_FIRST,)
+            ),
+        )
+        expect(error.diag.constraint_name, "entries_account_id_fkey", "the constraint of 23503")
+        fails("23514", lambda: connection.execute("SELECT 0::posint"))
+        expect(
+            connection.execute("SELECT owner FROM accounts WHERE id = 1").fetchone(),
+            ("owner 1",),
+            "after them",
+        )
+
+
+def end_by_server(connection):
+    for statement in END_BY_SERVER:
+        connection.execute(statement)
+    time.sleep(END_BY_SERVER_SECONDS)
+
+
+@check("reconnect")
+def check_reconnect():
+    connection = connect(autocommit=True)
+    end_by_server(connection)
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.Error as error:
+        expect_true(error.sqlstate in ENDED_BY_SERVER, f"closed for another reason: {error!r}")
+    else:
+        raise AssertionError("the server did not close the connection")
+    expect_true(connection.closed and connection.broken, "the driver knows that it is closed")
+    with connect() as another:
+        expect(
+            another.execute("SELECT owner FROM accounts WHERE id = 9").fetchone(),
+            ("owner 9",),
+            "a new one",
+        )
+        expect(
+            another.execute("SHOW idle_in_transaction_session_timeout").fetchone(),
+            ("0",),
+            "its settings",
+        )
+
+
+@check("large")
+def check_large():
+    text = "0123456789abcdef" * 65536
+    with connect() as connection:
+        connection.execute(
+            "INSERT INTO accounts (id, owner, note) VALUES (%s, 'large', %s)", (LARGE_FIRST, text)
+        )
+        note = connection.execute(
+            "SELECT note FROM accounts WHERE id = %s", (LARGE_FIRST,)
+        ).fetchone()[0]
+        expect_true(note == text, "the text of 1 MB")
+        connection.rollback()
+        with connection.cursor() as cursor:
+            count = total = 0
+            for (n,) in cursor.stream("SELECT n FROM generate_series(1, 100000) AS n"):
+                count, total = count + 1, total + n
+            expect((count, total), (100_000, 5_000_050_000), "100,000 rows, streamed")
+            cursor.execute(
+                f"SELECT a.id, n FROM accounts a, generate_series(1, 100) n WHERE a.id <= {ACCOUNTS} ORDER BY a.id, n"
+            )
+            rows = cursor.fetchall()
+            expect(
+                rows,
+                [(id_, n) for id_ in range(1, ACCOUNTS + 1) for n in range(1, 101)],
+                "100,000 rows of a scatter",
+            )
+
+
+@check("server-cursor")
+def check_server_cursor():
+    with connect() as connection:
+        query = "SELECT id FROM accounts WHERE id <= %s ORDER BY id"
+        with connection.cursor("scrolled", scrollable=True) as cursor:
+            cursor.execute(query, (ACCOUNTS,))
+            expect([row[0] for row in cursor.fetchmany(10)], list(range(1, 11)), "forward")
+            cursor.scroll(-5)
+            expect(cursor.fetchone(), (6,), "after going back 5")
+            cursor.scroll(900, mode="absolute")
+            expect(
+                [row[0] for row in cursor.fetchall()], list(range(901, 1001)), "after going to 900"
+            )
+        held = connection.cursor("held", withhold=True)
+        held.execute(query, (ACCOUNTS,))
+        connection.commit()
+        expect([row[0] for row in held.fetchall()], list(range(1, 1001)), "held over a commit")
+        held.close()
+        connection.commit()
+        with connection.cursor("one") as cursor:
+            cursor.execute(
+                "SELECT id, balance, owner FROM accounts WHERE id = %s", (7,), binary=True
+            )
+            expect(
+                cursor.fetchall(),
+                [(7, decimal.Decimal("100.00"), "owner 7")],
+                "in binary, of one placement",
+            )
+
+
+@check("binary-cursor")
+def check_binary_cursor():
+    with connect() as connection, connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(
+            "SELECT id, owner, balance FROM accounts WHERE id = ANY(%s) ORDER BY id",
+            (list(SOME_KEYS),),
+        ).fetchall()
+        expect(
+            rows,
+            [(key, f"owner {key}", decimal.Decimal("100.00")) for key in SOME_KEYS],
+            "rows in binary",
+        )
+        row = cursor.execute(
+            "SELECT count(*), sum(balance), avg(balance), min(owner), max(id), bool_and(balance > 0)"
+            " FROM accounts WHERE id <= %s",
+            (ACCOUNTS,),
+        ).fetchone()
+        expect(
+            row,
+            (ACCOUNTS, decimal.Decimal(100_000), decimal.Decimal(100), "owner 1", ACCOUNTS, True),
+            "aggregates in binary",
+        )
+
+
+@check("executemany")
+def check_executemany():
+    keys = [EXTRA_FIRST + n for n in range(200)]
+    with connect() as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO accounts (id, owner) VALUES (%s, %s)",
+            [(key, f"many {key}") for key in keys],
+        )
+        expect(cursor.rowcount, len(keys), "rows inserted")
+        cursor.executemany(
+            "UPDATE accounts SET balance = %s WHERE id = %s RETURNING id, balance",
+            [(decimal.Decimal(key), key) for key in keys],
+            returning=True,
+        )
+        returned = []
+        for result in cursor.results():
+            returned.extend(result.fetchall())
+        expect(returned, [(key, decimal.Decimal(key)) for key in keys], "what was returned")
+        fails(
+            "23505",
+            lambda: cursor.executemany(
+                "INSERT INTO accounts (id, owner) VALUES (%s, '')", [(keys[0] + 500,), (1,)]
+            ),
+        )
+        connection.rollback()
+        expect(
+            connection.execute(
+                "SELECT count(*) FROM accounts WHERE id >= %s", (EXTRA_FIRST,)
+            ).fetchone(),
+            (0,),
+            "after",
+        )
+
+
+@check("client-cursor")
+def check_client_cursor():
+    """Values merged into the text by the client, over the simple protocol; several statements at once."""
+    with connect(cursor_factory=psycopg.ClientCursor, autocommit=True) as connection:
+        cursor = connection.execute("SELECT owner FROM accounts WHERE id = %s", (11,))
+        expect(cursor.fetchone(), ("owner 11",), "a value in the text")
+        cursor = connection.execute(
+            "SELECT owner FROM accounts WHERE id = %s; SELECT count(*) FROM accounts WHERE id <= %s",
+            (12, ACCOUNTS),
+        )
+        expect(cursor.fetchall(), [("owner 12",)], "the first result")
+        expect_true(cursor.nextset(), "there is a second result")
+        expect(cursor.fetchall(), [(ACCOUNTS,)], "the second result")
+
+
+@check("pool")
+def check_pool():
+    pool = psycopg_pool.ConnectionPool(
+        kwargs={"options": "-c TimeZone=UTC"},
+        min_size=2,
+        max_size=4,
+        check=psycopg_pool.ConnectionPool.check_connection,
+        open=True,
+    )
+    with pool:
+        pool.wait(10)
+        with pool.connection() as connection:
+            expect(
+                connection.execute("SELECT owner FROM accounts WHERE id = 3").fetchone(),
+                ("owner 3",),
+                "pooled",
+            )
+        try:
+            with pool.connection() as connection:
+                connection.autocommit = True
+                end_by_server(connection)
+        except psycopg.Error as error:
+            expect_true(error.sqlstate in ENDED_BY_SERVER, f"ended otherwise: {error!r}")
+        for _ in range(6):
+            with pool.connection() as connection:
+                expect(
+                    connection.execute("SELECT owner FROM accounts WHERE id = 4").fetchone(),
+                    ("owner 4",),
+                    "replaced",
+                )
+        errors = []
+
+        def work(number):
+            try:
+                for key in range(1, 26):
+                    with pool.connection() as connection:
+                        row = connection.execute(
+                            "SELECT owner FROM accounts WHERE id = %s", (key * number,)
+                        ).fetchone()
+                        expect(row, (f"owner {key * number}",), "of a thread")
+            except Exception as error:  # Told by the thread that waits for this one.
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        expect(errors, [], "errors of threads")
+
+
+@check("asyncio")
+async def check_asyncio():
+    async with await psycopg.AsyncConnection.connect(
+        options="-c TimeZone=UTC", autocommit=True
+    ) as connection:
+        async with connection.pipeline():
+            cursors = [
+                await connection.execute("SELECT owner FROM accounts WHERE id = %s", (key,))
+                for key in SOME_KEYS
+            ]
+            rows = [await cursor.fetchone() for cursor in cursors]
+        expect(rows, [(f"owner {key}",) for key in SOME_KEYS], "a pipeline's answers")
+        async with connection.transaction():
+            async with connection.cursor("scattered") as cursor:
+                await cursor.execute(
+                    "SELECT id FROM accounts WHERE id <= %s ORDER BY id", (ACCOUNTS,)
+                )
+                expect(
+                    [row[0] async for row in cursor],
+                    list(range(1, ACCOUNTS + 1)),
+                    "a server cursor's rows",
+                )
+        # A task that is cancelled cancels its statement on the server.
+        task = asyncio.create_task(connection.execute("SELECT pg_sleep(20)"))
+        await asyncio.sleep(0.5)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        row = await (await connection.execute("SELECT owner FROM accounts WHERE id = 2")).fetchone()
+        expect(row, ("owner 2",), "after a cancelled task")
+        await connection.execute("LISTEN asynchronous")
+        async with await psycopg.AsyncConnection.connect(autocommit=True) as other:
+            await other.execute("NOTIFY asynchronous, 'heard'")
+        got = [n.payload async for n in connection.notifies(timeout=10, stop_after=1)]
+        expect(got, ["heard"], "a notification")
+        async with connection.cursor() as cursor, connection.transaction(force_rollback=True):
+            async with cursor.copy("COPY accounts (id, owner) FROM STDIN") as copy:
+                for key in SOME_KEYS:
+                    await copy.write_row((EXTRA_FIRST + key, "copied"))
+            await cursor.execute("SELECT count(*) FROM accounts WHERE owner = 'copied'")
+            expect(await cursor.fetchone(), (16,), "rows copied in")
+
+
+run()
