@@ -73,6 +73,7 @@ export function connectionSettings(): ConnectionSettings {
 
 /** The fields of a server's error that the checks look at; drivers have their own classes of it. */
 export interface ServerError {
+  readonly message?: string;
   readonly code?: string;
   readonly position?: string;
   readonly schema?: string;

@@ -48,6 +48,26 @@ export function typeRows(): (string | null)[][] {
   ]);
 }
 
+/** By row as `typeRows`: what a cast to text gives, which differs from the types' own output here and there. */
+export function castTypeRows(): (string | null)[][] {
+  return typeRows().map((row) =>
+    row.map((value, index) => (value === null ? null : castText(TYPE_COLUMNS[index], value))),
+  );
+}
+
+function castText(column: string | undefined, value: string): string {
+  switch (column) {
+    case "a_boolean":
+      return value === "t" ? "true" : "false";
+    case "a_char":
+      return value.trimEnd();
+    case "an_inet":
+      return value.includes("/") ? value : `${value}/128`;
+    default:
+      return value;
+  }
+}
+
 export const INSERT_TYPES = `INSERT INTO every_type (${TYPE_COLUMNS.join(", ")}) VALUES (${TYPE_COLUMNS.map(
   (_, index) => `$${index + 1}`,
 ).join(", ")})`;

@@ -161,7 +161,7 @@ async function checkPipeline(): Promise<void> {
         }
       }
     },
-    { pipeline: true } as pg.ClientConfig,
+    { pipeline: true },
   );
 }
 
