@@ -13,9 +13,9 @@ import {
 import { bindFragments, fragmentAt, type Place } from "./bind-fragments.ts";
 import { boundLimit } from "./bind-limit.ts";
 import type { DatabaseGather, QueryPlan, Routing, StreamedGather } from "./logical-plan.ts";
-import type { BoundParameter, BoundPull, PhysicalPlan } from "./physical-plan.ts";
+import type { BoundParameter, BoundPull, Fragment, PhysicalPlan } from "./physical-plan.ts";
 import { refusalError } from "./refusal.ts";
-import type { SqlTemplate } from "./sql-template.ts";
+import type { Shift, SqlTemplate } from "./sql-template.ts";
 
 export function bindQuery(
   plan: QueryPlan,
@@ -59,14 +59,30 @@ function bindStreamed(
       ? { count: undefined, offset: 0n }
       : boundLimit(gather, parameters);
   const limit = bounds.count === undefined ? undefined : bounds.count + bounds.offset;
+  const fragments = bindFragments(places, { access, template, gather, limit }, map);
+  const isUnread = gather.kind === "aggregate" && bounds.count === 0n;
   return {
     mapVersion: map.version,
     access,
     returnsRows,
-    fragments: bindFragments(places, { access, template, gather, limit }, map),
+    fragments: isUnread ? fragments.map(withoutRows) : fragments,
     gather: gather.kind === "passThrough" ? gather : { kind: "gather", gather, ...bounds },
     pulls: [],
     overflow: undefined,
+  };
+}
+
+/** Of LIMIT 0 PostgreSQL evaluates nothing, so that no row of it can fail; partial groups have no LIMIT of their own. */
+function withoutRows(fragment: Fragment): Fragment {
+  const { rendered } = fragment;
+  const end: Shift = { at: rendered.sql.length, by: undefined };
+  return {
+    ...fragment,
+    rendered: {
+      ...rendered,
+      sql: `${rendered.sql}\nLIMIT 0`,
+      shifts: [...rendered.shifts, end],
+    },
   };
 }
 
