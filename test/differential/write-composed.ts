@@ -34,13 +34,30 @@ function neighbours(table: TableModel): TableModel[] {
   );
 }
 
-/** Key to key, and other columns from ones of the same type. */
+/**
+ * Key to key, and other columns from ones of the same type. Where several rows may have one
+ * primary key, they are alike but for it: which of them ON CONFLICT DO NOTHING takes, is open.
+ */
 function insertSelect(writing: Writing, table: TableModel): WrittenChange {
   const { random } = writing;
   const from = random.chance(55) ? table : random.pick([...neighbours(table), table]);
   const source = scopeOf(from, "s");
   const given = table.columns.filter(({ isOpaque }) => !isOpaque);
-  const list = given.map((column) => copied(writing, table, column, from, source));
+  const keys = new Map(
+    given
+      .filter(({ name }) => table.primaryKey.includes(name))
+      .map((column) => [column.name, copied(writing, table, column, from, source)]),
+  );
+  const copiedKeys = new Set(keys.values());
+  const isUnique = from.primaryKey.every((name) => copiedKeys.has(`s.${identifier(name)}`));
+  const list = given.map((column) => {
+    const key = keys.get(column.name);
+    if (key !== undefined) return key;
+    const isShardKey = table.shardKey.includes(column.name);
+    return isUnique || isShardKey
+      ? copied(writing, table, column, from, source)
+      : value(writing, column.type);
+  });
   const condition = random.chance(50) ? ` WHERE ${predicate(writing, source, 0)}` : "";
   const pins = random.chance(40)
     ? `${condition === "" ? " WHERE " : " AND "}${pinned(writing, keyOf(from, "s"))}`
