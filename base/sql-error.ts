@@ -141,9 +141,19 @@ export const ERRORS = {
     when: "A statement's expressions are chained or nested too deep to be parsed.",
     hint: "Split the expression, or replace a chain of comparisons by IN or = ANY.",
   },
+  sequence_permission_denied: {
+    sqlstate: "42501",
+    when: "The proxy fills a column from a sequence that the role of SET ROLE may not draw from.",
+    hint: "Grant the role USAGE on the sequence.",
+  },
+  role_not_in_database: {
+    sqlstate: "22023",
+    when: "A database that a statement needs refuses the role, or another setting, that the session has.",
+    hint: "Create the role, with its memberships, in every database: CREATE ROLE through the proxy does.",
+  },
   setting_not_supported: {
     sqlstate: "0A000",
-    when: "A SET would change how statements are read, or who runs them, in a way the proxy does not follow.",
+    when: "A SET would change how statements are read in a way the proxy does not follow.",
     hint: "Leave the setting at its default.",
   },
   explain_not_supported: {
@@ -367,6 +377,11 @@ export const ERRORS = {
     sqlstate: "42501",
     when: "A statement reads a view over mapped tables for which the role of the catalog database's URL has no SELECT privilege.",
     hint: "Grant the role SELECT on the view.",
+  },
+  view_read_as_role: {
+    sqlstate: "0A000",
+    when: "A statement reads a view over mapped tables after SET ROLE or SET SESSION AUTHORIZATION.",
+    hint: "Read the tables behind it, or RESET ROLE before.",
   },
   view_written: {
     sqlstate: "0A000",

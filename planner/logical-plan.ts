@@ -14,6 +14,7 @@ import type { Refusal } from "./refusal.ts";
 import type { SessionPlan, SettingPlan, TransactionPlan } from "./session-plan.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import type { TextOrigin } from "./text-origin.ts";
+import type { GeneratedColumn } from "./generated-column.ts";
 
 export type LogicalPlan =
   | EmptyPlan
@@ -323,13 +324,6 @@ export type InsertPiece =
   /** `start`: where the text stands in the client's statement, for error positions. */
   | { readonly kind: "text"; readonly text: string; readonly start: number }
   | { readonly kind: "generated"; readonly index: number };
-
-export interface GeneratedColumn {
-  readonly column: string;
-  readonly source:
-    | { readonly kind: "sequence"; readonly schema: string; readonly sequence: string }
-    | { readonly kind: "randomUuid" };
-}
 
 /** The client's statement; what stands from `rowsStart` to `rowsEnd` is replaced by the rows of one placement. */
 export interface InsertTemplate {

@@ -103,6 +103,7 @@ function isSameContext(left: PlanContext, right: PlanContext): boolean {
     (left.map === right.map &&
       left.catalog === right.catalog &&
       left.user === right.user &&
+      left.isOtherRole === right.isOtherRole &&
       isSameList(left.searchPath, right.searchPath) &&
       isSameList(left.parameterTypes, right.parameterTypes))
   );

@@ -15,6 +15,8 @@ export interface PlanContext {
   readonly parameterTypes: readonly number[];
   /** The session's current role: what `$user` in the search_path stands for. */
   readonly user: string;
+  /** That role is not the user of the catalog database's URL, or may be another. */
+  readonly isOtherRole?: boolean;
   /** What the session listens to; absent where no session asks. Of no other plan's key than of pg_listening_channels(). */
   readonly listening?: readonly string[];
 }

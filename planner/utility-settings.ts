@@ -119,8 +119,8 @@ const REQUIRED_VALUES: ReadonlyMap<
   ["client_encoding", { isAllowed: isUtf8, because: "The proxy reads statements as UTF-8." }],
 ]);
 
-/** Settings that say who the session is; privileges are checked by databases that know the connection's user only. */
-const IDENTITY_SETTINGS: ReadonlySet<string> = new Set(["role", "session_authorization"]);
+/** Settings that say who the session is: the proxy does some of its work as the connection's own user. */
+export const ROLE_SETTINGS: ReadonlySet<string> = new Set(["role", "session_authorization"]);
 
 /**
  * Why a setting may not be made; undefined where it may. `name` in lower case; `value`
@@ -128,13 +128,6 @@ const IDENTITY_SETTINGS: ReadonlySet<string> = new Set(["role", "session_authori
  */
 export function settingRefusal(name: string, value: string | undefined): RefusalDraft | undefined {
   if (value === undefined) return undefined;
-  if (IDENTITY_SETTINGS.has(name)) {
-    return refusal("setting_not_supported", `parameter "${name}" cannot be set`, {
-      detail:
-        "Backends are shared by clients, as the role of each database's URL in the shard map.",
-      hint: "Name the role in the databases' URLs.",
-    });
-  }
   const required = REQUIRED_VALUES.get(name);
   if (required === undefined || required.isAllowed(value)) return undefined;
   return refusal("setting_not_supported", `parameter "${name}" cannot be set to "${value}"`, {

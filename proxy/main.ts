@@ -272,7 +272,7 @@ function secretQuery(
 ): (user: string) => Promise<string | null> {
   return async (user) => {
     const signal = AbortSignal.timeout(SECRET_QUERY_TIMEOUT_MS);
-    const connection = await backends.acquire(topology.current.map.catalog, signal);
+    const connection = await backends.acquireOwn(topology.current.map.catalog, signal);
     try {
       // A function, since "$" has a meaning in a replacement string.
       const { rows } = await connection.query(

@@ -2,7 +2,8 @@
 import type { DatabaseName } from "../../base/ids.ts";
 import type { KeyColumn } from "../../shardmap/key-assignment.ts";
 import type { MapTable } from "../../shardmap/shard-map.ts";
-import type { GeneratedColumn, QueryPlan } from "../logical-plan.ts";
+import type { GeneratedColumn } from "../generated-column.ts";
+import type { QueryPlan } from "../logical-plan.ts";
 import type { SqlTemplate } from "../sql-template.ts";
 
 /** COPY ... FROM STDIN. */

@@ -4,7 +4,7 @@
  */
 import type { FuncCall, Node } from "@pgsql/types";
 import { nameParts } from "../ast.ts";
-import type { GeneratedColumn } from "../logical-plan.ts";
+import type { GeneratedColumn } from "../generated-column.ts";
 import { searchedSchemas } from "../names.ts";
 import type { PlanContext } from "../plan-context.ts";
 
@@ -40,7 +40,7 @@ function sequenceOf(
     const relation = context.catalog.relations.get(searched)?.get(name);
     if (relation !== undefined)
       return relation.kind === "sequence"
-        ? { kind: "sequence", schema: searched, sequence: name }
+        ? { kind: "sequence", schema: searched, sequence: name, isIdentity: false }
         : undefined;
   }
   return undefined;

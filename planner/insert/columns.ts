@@ -4,7 +4,7 @@
  */
 import type { InsertStmt } from "@pgsql/types";
 import type { CatalogColumn, CatalogRelation } from "../../shardmap/catalog.ts";
-import type { GeneratedColumn } from "../logical-plan.ts";
+import type { GeneratedColumn } from "../generated-column.ts";
 import type { InsertTarget } from "./expressions.ts";
 import { refuse } from "../refusal.ts";
 
@@ -74,7 +74,12 @@ export function generatedFor(
     case "identity":
       return {
         column: name,
-        source: { kind: "sequence", schema: fill.schema, sequence: fill.sequence },
+        source: {
+          kind: "sequence",
+          schema: fill.schema,
+          sequence: fill.sequence,
+          isIdentity: fill.kind === "identity",
+        },
       };
     case "randomUuid":
       // Each placement may make its own, but the shard key decides where, and copies must agree.

@@ -2,6 +2,7 @@
  * Takes INSERT ... VALUES apart: each row with its shard key and its text, holes where the
  * proxy fills values, and the statement around the rows.
  */
+import type { GeneratedColumn } from "../generated-column.ts";
 import type { InsertStmt, Node } from "@pgsql/types";
 import { invariant } from "../../base/invariant.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
@@ -11,13 +12,7 @@ import type { InsertTarget } from "./expressions.ts";
 import { drawnByCall } from "./calls.ts";
 import { assignedTerm, defaultTerm, type KeyPlace } from "./keys.ts";
 import { insertLayout, type Extent, type InsertLayout, type InsertRowLayout } from "./layout.ts";
-import type {
-  GeneratedColumn,
-  InsertPiece,
-  InsertRow,
-  InsertTemplate,
-  KeyTerm,
-} from "../logical-plan.ts";
+import type { InsertPiece, InsertRow, InsertTemplate, KeyTerm } from "../logical-plan.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";

@@ -120,6 +120,7 @@ class ViewExpansion {
     const isAsWritten =
       expanded.copies === 0 && !tables.some(isMapped) && callsHarmless(query.node, within);
     if (isAsWritten) return undefined;
+    if (context.isOtherRole === true) refuseOtherRole(view, context, location);
     if (view.view?.isReadable !== true)
       refuse("view_permission_denied", `permission denied for view ${view.name}`, { location });
     return expanded;
@@ -129,6 +130,19 @@ class ViewExpansion {
 function refuseTooMany(location: number | undefined): never {
   return refuse("statement_too_deep", `statement reads more than ${VIEWS_EXPANDED_MAX} views`, {
     location,
+  });
+}
+
+/** Whether a role may read the view is for the server to say, which never sees it. */
+function refuseOtherRole(
+  { name, kind }: CatalogRelation,
+  { user }: PlanContext,
+  location: number | undefined,
+): never {
+  return refuse("view_read_as_role", `${kind} "${name}" cannot be read as role "${user}"`, {
+    location,
+    detail:
+      "Its query reads mapped tables, and is put in its place: privileges on the view itself would not be checked.",
   });
 }
 

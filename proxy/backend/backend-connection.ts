@@ -38,6 +38,9 @@ export interface OpenOptions {
   readonly connectTimeoutMs: number;
 }
 
+/** As sessionTag: nobody's settings. Who uses the connection next makes its own anew. */
+export const UNKNOWN_SETTINGS = "\0unknown";
+
 const TERMINATE = encodeToBuffer(encodeTerminate, { kind: "terminate" });
 
 export class BackendConnection {

@@ -11,6 +11,7 @@ import type { BackendConnection } from "./backend-connection.ts";
 import { Pool } from "./pool.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats } from "./pool-stats.ts";
+import { resetSettings } from "./reset-settings.ts";
 
 export interface BackendsOptions {
   readonly pool: Partial<PoolOptions>;
@@ -40,6 +41,18 @@ export class Backends {
     return Promise.reject(
       new SqlError("pool_closed", `database "${database}" is not in the shard map`),
     );
+  }
+
+  /** One with its server's own settings, as the connection's user: for what the proxy itself asks. */
+  async acquireOwn(database: DatabaseName, signal?: AbortSignal): Promise<BackendConnection> {
+    const connection = await this.acquire(database, signal);
+    try {
+      await resetSettings(connection, signal);
+      return connection;
+    } catch (error) {
+      this.release(connection);
+      throw error;
+    }
   }
 
   /** Gives a connection back to the pool it is from, which may have been replaced meanwhile. */

@@ -10,6 +10,7 @@ import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { BackendConnection } from "./backend-connection.ts";
 import type { Backends } from "./backends.ts";
+import { resetSettings } from "./reset-settings.ts";
 
 export class OwnBackends {
   readonly #backends: Backends;
@@ -26,23 +27,14 @@ export class OwnBackends {
   /** With no settings but the server's own. Rejects as Backends.acquire does. */
   async acquire(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
     const idle = this.#backends.tryAcquire(database);
-    return idle === undefined ? this.#open(database, signal) : this.#withoutSettings(idle, signal);
-  }
-
-  /** A read-only default or a statement_timeout that a client left on it is none of ours. */
-  async #withoutSettings(
-    connection: BackendConnection,
-    signal: AbortSignal,
-  ): Promise<BackendConnection> {
-    if (connection.sessionTag === "") return connection;
+    if (idle === undefined) return await this.#open(database, signal);
     try {
-      await connection.query("RESET ALL", signal);
+      await resetSettings(idle, signal);
+      return idle;
     } catch (error) {
-      this.release(connection);
+      this.release(idle);
       throw error;
     }
-    connection.sessionTag = "";
-    return connection;
   }
 
   async #open(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {

@@ -27,6 +27,7 @@ import type { Metrics } from "../../base/metrics.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendAddress } from "../backend/backend-address.ts";
 import { BackendConnection } from "../backend/backend-connection.ts";
+import { resetSettings } from "../backend/reset-settings.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
 import { readLockWaits, serverProcess } from "./lock-waits.ts";
 import { describeDeadlock, findDeadlocks, inBoth, joinWaits } from "./wait-graph.ts";
@@ -179,7 +180,11 @@ export class DeadlockDetector {
   ): Promise<T> {
     const { backends } = this.#parts;
     const pooled = backends.tryAcquire(database);
-    if (pooled !== undefined) return use(pooled).finally(() => backends.release(pooled));
+    if (pooled !== undefined) {
+      return resetSettings(pooled, signal)
+        .then(() => use(pooled))
+        .finally(() => backends.release(pooled));
+    }
     const address = backends.address(database);
     if (address === undefined)
       throw new SqlError("pool_closed", `database "${database}" is not in the shard map`);

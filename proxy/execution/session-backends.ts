@@ -8,16 +8,15 @@
 import { invariant } from "../../base/invariant.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import { BackendError } from "../backend/backend-connection.ts";
+import { BackendError, UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
+import { RESET_SETTINGS, resetSettings } from "../backend/reset-settings.ts";
 import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
 import { PinnedBackend } from "./pinned-backend.ts";
 import type { PinReason } from "./pinned-backend.ts";
+import { notInDatabase } from "./session-role.ts";
 import type { SettingsScript } from "./session-settings.ts";
-
-/** A tag no session has: the next one sets its settings anew. */
-export const UNKNOWN_SETTINGS = "\0unknown";
 
 const QUERY_CANCELED = "57014";
 
@@ -28,6 +27,9 @@ export interface PinnableBackends extends InDoubtBackends {
   unpin(connection: BackendConnection): void;
   pinnedMax(database: DatabaseName): number;
 }
+
+/** Brings a connection to the settings it is wanted with. */
+type SetUp = (connection: BackendConnection) => Promise<void>;
 
 export class SessionBackends implements LockHolder {
   readonly #backends: PinnableBackends;
@@ -71,6 +73,11 @@ export class SessionBackends implements LockHolder {
     return this.#pinned?.reasons ?? NO_REASONS;
   }
 
+  /** What is done now may be done as another role than the connections' user. */
+  get isOtherRole(): boolean {
+    return this.#settings().isOtherRole;
+  }
+
   isPinned(connection: BackendConnection): boolean {
     return this.#pinned?.connection === connection;
   }
@@ -91,15 +98,27 @@ export class SessionBackends implements LockHolder {
     return await this.#asSessions(connection, undefined);
   }
 
+  /** One of the pool, as the connection's own user and under none of the client's settings. */
+  async acquireOwn(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
+    const connection = await this.#backends.acquire(database, signal);
+    this.#lend(connection);
+    return await this.#asSessions(connection, undefined, resetSettings);
+  }
+
   async #asSessions(
     connection: BackendConnection,
     pinned: PinnedBackend | undefined,
+    set: SetUp = (each) => this.#applySettings(each),
   ): Promise<BackendConnection> {
     const { database } = connection;
     try {
       await pinned?.settled();
-      if (this.#inDoubt.hasUnfinished(database)) await this.#inDoubt.finish(database, connection);
-      await this.#applySettings(connection);
+      if (this.#inDoubt.hasUnfinished(database)) {
+        // A part is finished by the user that has prepared it.
+        await resetSettings(connection);
+        await this.#inDoubt.finish(database, connection);
+      }
+      await set(connection);
       return connection;
     } catch (error) {
       this.release(connection);
@@ -234,12 +253,16 @@ export class SessionBackends implements LockHolder {
   }
 
   async #applySettings(connection: BackendConnection): Promise<void> {
-    const { tag, sql } = this.#settings();
+    const { tag, sql, isOtherRole } = this.#settings();
     if (connection.sessionTag === tag) return;
     const isFresh = connection.sessionTag === "";
     connection.sessionTag = UNKNOWN_SETTINGS;
-    const script = isFresh ? sql : `RESET ALL; ${sql}`;
-    if (script !== "") await connection.query(script);
+    const script = isFresh ? sql : `${RESET_SETTINGS}; ${sql}`;
+    try {
+      if (script !== "") await connection.query(script);
+    } catch (error) {
+      throw isOtherRole ? notInDatabase(connection.database, error) : error;
+    }
     connection.sessionTag = tag;
   }
 }

@@ -8,6 +8,8 @@ export interface SettingsScript {
   readonly tag: string;
   /** Statements, separated by semicolons, that set them from a backend's own defaults; empty for none. */
   readonly sql: string;
+  /** The session is another role than the connection's user, or may be. */
+  readonly isOtherRole: boolean;
 }
 
-export const NO_SETTINGS: SettingsScript = { tag: "", sql: "" };
+export const NO_SETTINGS: SettingsScript = { tag: "", sql: "", isOtherRole: false };

@@ -9,9 +9,10 @@ import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
 import type { TransactionModes } from "../../planner/session-plan.ts";
+import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { SessionBackends } from "./session-backends.ts";
-import { UNKNOWN_SETTINGS } from "./session-backends.ts";
+import { notInDatabase } from "./session-role.ts";
 import { commitOne, rollback } from "./two-phase-commit.ts";
 import type { TwoPhaseCommit } from "./two-phase-commit.ts";
 
@@ -46,6 +47,8 @@ export class Transaction {
   readonly #settings: string[] = [];
   readonly #savepoints: Savepoint[] = [];
   #modes: TransactionModes;
+  /** It has changed who the session is, or may have. */
+  #changesRole = false;
 
   constructor(
     backends: SessionBackends,
@@ -94,7 +97,11 @@ export class Transaction {
       cannotPrepare: this.#backends.isPinned(connection),
     };
     this.#participants.set(database, participant);
-    await connection.query(this.#joinScript());
+    try {
+      await connection.query(this.#joinScript());
+    } catch (error) {
+      throw this.#changesRole ? notInDatabase(database, error) : error;
+    }
     return participant;
   }
 
@@ -125,8 +132,14 @@ export class Transaction {
   }
 
   /** A SET that ran on every participant; later ones get it when they join. */
-  addSetting(sql: string): void {
+  addSetting(sql: string, changesRole: boolean): void {
     this.#settings.push(sql);
+    this.#changesRole ||= changesRole;
+  }
+
+  /** What it does may be done as another role than the connections' user. */
+  get isOtherRole(): boolean {
+    return this.#changesRole || this.#backends.isOtherRole;
   }
 
   /** SET TRANSACTION, or a BEGIN inside it: for the databases that are in and those that join. */
@@ -180,7 +193,10 @@ export class Transaction {
       const readers = this.participants.filter(({ wrote }) => wrote === "no");
       const [only] = writers;
       if (writers.length > 1)
-        await this.#twoPhase.commit(coordinatorFirst(writers, this.#catalog), signal);
+        await this.#twoPhase.commit(
+          { writers: coordinatorFirst(writers, this.#catalog), isOtherRole: this.isOtherRole },
+          signal,
+        );
       else if (only !== undefined) await commitOne(only, "COMMIT");
       for (const { connection } of readers) await endReader(connection);
       return writers.length > 1 ? "two-phase" : only === undefined ? "none" : "single";

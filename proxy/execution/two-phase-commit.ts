@@ -25,11 +25,19 @@ import {
 import type { GlobalTransaction } from "./commit-record.ts";
 import { commitPrepared } from "./in-doubt.ts";
 import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
+import { leaveRole, leaveRoleForGood } from "./session-role.ts";
 import { COMMIT_RECORDS_FORGOTTEN_AT_ONCE } from "../../base/limits.ts";
 
 export interface Writer {
   readonly database: DatabaseName;
   readonly connection: BackendConnection;
+}
+
+export interface Committing {
+  /** The coordinator first. */
+  readonly writers: readonly Writer[];
+  /** They run as another role than the connections' user, or may. */
+  readonly isOtherRole: boolean;
 }
 
 const TOO_FEW_PREPARED_TRANSACTIONS = "55000";
@@ -54,7 +62,7 @@ export class TwoPhaseCommit {
    * The writers are inside their transactions; afterwards all are idle, or broken. Throws the
    * error that kept it from committing, or `transaction_in_doubt` where nobody can know.
    */
-  async commit(writers: readonly Writer[], signal: AbortSignal): Promise<void> {
+  async commit({ writers, isOtherRole }: Committing, signal: AbortSignal): Promise<void> {
     const [coordinator, ...participants] = writers;
     if (coordinator === undefined) return;
     this.#count += 1;
@@ -63,12 +71,13 @@ export class TwoPhaseCommit {
       coordinator: coordinator.database,
     };
     try {
+      if (isOtherRole) await leaveRoles(writers);
       await this.#whenReady(coordinator, signal);
     } catch (error) {
       await Promise.all(writers.map(({ connection }) => rollback(connection)));
       throw error;
     }
-    await prepareAll(transaction, coordinator, participants);
+    await prepareAll(transaction, coordinator, participants, isOtherRole);
     await decideCommit(transaction, coordinator, participants);
     await this.#finish(transaction, participants);
   }
@@ -138,10 +147,17 @@ export class TwoPhaseCommit {
   }
 }
 
+async function leaveRoles(writers: readonly Writer[]): Promise<void> {
+  const results = await Promise.allSettled(writers.map(({ connection }) => leaveRole(connection)));
+  // Only once all have answered: none may be used while its answer is outstanding.
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+}
+
 async function prepareAll(
   transaction: GlobalTransaction,
   coordinator: Writer,
   participants: readonly Writer[],
+  isOtherRole: boolean,
 ): Promise<void> {
   const results = await Promise.allSettled(
     participants.map(async ({ database, connection }) => {
@@ -153,6 +169,8 @@ async function prepareAll(
           "transaction_aborted",
           `database "${database}" had aborted the transaction`,
         );
+      // It is prepared, whatever becomes of the connection: a lost one is told by what follows.
+      if (isOtherRole) await leaveRoleForGood(connection).catch(() => connection.destroy());
     }),
   );
   const failed = results.findIndex(({ status }) => status === "rejected");

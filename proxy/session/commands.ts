@@ -10,10 +10,11 @@ import type {
   TransactionModes,
   TransactionPlan,
 } from "../../planner/session-plan.ts";
+import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { plainRequest } from "../execution/fragment-request.ts";
 import { runFragment } from "../execution/run-fragment.ts";
-import { UNKNOWN_SETTINGS } from "../execution/session-backends.ts";
+import { notInDatabase } from "../execution/session-role.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Listening } from "./listening.ts";
 import type { Cursors } from "./cursors.ts";
@@ -21,6 +22,7 @@ import type { Portals } from "./portals.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
 import { applySetting } from "./session-transaction.ts";
+import { isOtherRole } from "./settings.ts";
 import type { SessionSettings } from "./settings.ts";
 import { runPrepare } from "./sql-prepared.ts";
 import type { SqlPreparedParts } from "./sql-prepared.ts";
@@ -153,7 +155,7 @@ export class Commands {
       if (open.transaction.participants.length === 0)
         await this.#runner.view.withOwnCatalog(signal, async () => undefined);
       for (const { connection } of open.transaction.participants)
-        await this.#apply(connection, sql);
+        await this.#applyAsTransaction(connection, plan, sql);
       this.#runner.transaction.addSetting(plan, sql);
       // Read now, and not once it is needed: what the proxy cannot work under is refused here.
       await this.#runner.view.environment(signal);
@@ -177,6 +179,19 @@ export class Commands {
     connection.sessionTag = tag;
     this.#runner.view.rememberEnvironment(tag, environment);
     this.#runner.transaction.mayHaveChangedSettings = true;
+  }
+
+  async #applyAsTransaction(
+    connection: BackendConnection,
+    { name }: SettingPlan,
+    sql: string,
+  ): Promise<void> {
+    try {
+      await this.#apply(connection, sql);
+    } catch (error) {
+      const isElsewhere = connection.database !== this.#runner.map.catalog;
+      throw isElsewhere && isOtherRole([name]) ? notInDatabase(connection.database, error) : error;
+    }
   }
 
   async #apply(connection: BackendConnection, sql: string): Promise<void> {
@@ -214,7 +229,7 @@ export class Commands {
         }
         this.#portals.clearAll();
         this.#prepared.clear();
-        this.#settings.resetAll();
+        this.#settings.discardAll();
         this.#runner.sequenceValues.clear();
         await this.#runner.pins.end();
         this.#listening.unlistenAll();

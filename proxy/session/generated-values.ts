@@ -3,10 +3,13 @@
  * all databases share, and UUIDs. It knows nothing of where a connection comes from.
  */
 import { unreachable } from "../../base/invariant.ts";
-import type { GeneratedColumn } from "../../planner/logical-plan.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
+import type { GeneratedColumn } from "../../planner/generated-column.ts";
 import { sequenceBlockSize } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { nextValues, qualified } from "../execution/global-sequences.ts";
+import type { SequenceName } from "../execution/global-sequences.ts";
 import type { SessionServices } from "./session-services.ts";
 
 type WithCatalog = <T>(use: (connection: BackendConnection) => Promise<T>) => Promise<T>;
@@ -51,4 +54,26 @@ async function drawColumn(
     default:
       return unreachable(source);
   }
+}
+
+/** As nextval() does, for which the proxy draws in the name of all clients. Throws PostgreSQL's error. */
+export async function checkMayDraw(
+  { generated }: ValuesWanted,
+  connection: BackendConnection,
+): Promise<void> {
+  for (const { source } of generated) {
+    if (source.kind !== "sequence" || source.isIdentity) continue;
+    const { rows } = await connection.query(mayDrawQuery(source));
+    if (rows[0]?.[0] === "t") continue;
+    throw new SqlError(
+      "sequence_permission_denied",
+      `permission denied for sequence ${source.sequence}`,
+    );
+  }
+}
+
+function mayDrawQuery({ schema, sequence }: SequenceName): string {
+  return `SELECT pg_catalog.has_sequence_privilege(c.oid, 'USAGE, UPDATE')
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE n.nspname = ${quoteLiteral(schema)} AND c.relname = ${quoteLiteral(sequence)}`;
 }

@@ -4,7 +4,7 @@
  */
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import type { GeneratedColumn } from "../../planner/logical-plan.ts";
+import type { GeneratedColumn } from "../../planner/generated-column.ts";
 import type { SequenceCall } from "../../planner/session-values.ts";
 import { sequenceKey } from "../../planner/session-values.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";

@@ -13,6 +13,7 @@ import type { CommitKind, Transaction } from "../execution/transaction.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import type { Environment } from "./environment.ts";
 import type { ListenAction, Listening } from "./listening.ts";
+import { isOtherRole } from "./settings.ts";
 import type { SessionSettings } from "./settings.ts";
 
 export const NO_MODES: TransactionModes = {
@@ -163,7 +164,7 @@ export class SessionTransaction {
 
   addSetting(plan: SettingPlan, sql: string): void {
     if (this.#current === undefined) return;
-    this.#current.transaction.addSetting(sql);
+    this.#current.transaction.addSetting(sql, isOtherRole([plan.name]));
     this.#current.pendingSettings.push(plan);
     this.#current.environment = undefined;
     this.mayHaveChangedSettings = true;

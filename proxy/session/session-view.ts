@@ -39,6 +39,12 @@ export class SessionView {
     return open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
   }
 
+  /** Statements run as another role than the connections' user, or may. */
+  get isOtherRole(): boolean {
+    const { settings, transaction } = this.#session;
+    return transaction.current?.transaction.isOtherRole ?? settings.script.isOtherRole;
+  }
+
   get #catalogDatabase(): DatabaseName {
     return this.#session.services.topology().map.catalog;
   }
@@ -55,6 +61,17 @@ export class SessionView {
   async withFreeCatalog<T>(signal: AbortSignal, use: Use<T>): Promise<T> {
     const { backends } = this.#session;
     const connection = await backends.acquire(this.#catalogDatabase, signal);
+    try {
+      return await use(connection);
+    } finally {
+      backends.release(connection);
+    }
+  }
+
+  /** One outside of any transaction, as the connection's user: for what is done for all clients. */
+  async withOwnUser<T>(signal: AbortSignal, use: Use<T>): Promise<T> {
+    const { backends } = this.#session;
+    const connection = await backends.acquireOwn(this.#catalogDatabase, signal);
     try {
       return await use(connection);
     } finally {
@@ -112,6 +129,7 @@ export class SessionView {
     }
     const own = await withTemporary(open?.catalog ?? catalog, signal);
     const { listening } = transaction;
-    return { map, catalog: own, searchPath, user, parameterTypes, listening };
+    const { isOtherRole } = this;
+    return { map, catalog: own, searchPath, user, isOtherRole, parameterTypes, listening };
   }
 }

@@ -5,6 +5,7 @@
  */
 import { ENVIRONMENT_CACHE_ENTRIES_MAX, SETTINGS_LENGTH_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
+import { ROLE_SETTINGS } from "../../planner/utility-settings.ts";
 import type { SettingsScript } from "../execution/session-settings.ts";
 import { BoundedCache } from "./bounded-cache.ts";
 import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
@@ -46,43 +47,72 @@ export class SessionSettings {
   }
 
   set(name: string, sql: string): void {
-    const statements = new Map(this.#statements);
+    const statements = this.#without(name);
     // Later statements win: some settings are several names for one (TIME ZONE, timezone).
-    statements.delete(name);
     statements.set(name, sql);
     this.restore(statements);
   }
 
   reset(name: string): void {
-    const statements = new Map(this.#statements);
-    statements.delete(name);
-    const startup = this.#startup.statements.get(name);
-    if (startup !== undefined) statements.set(name, startup);
+    const statements = this.#without(name);
+    for (const each of resetWith(name)) {
+      const startup = this.#startup.statements.get(each);
+      if (startup !== undefined) statements.set(each, startup);
+    }
     this.restore(statements);
   }
 
+  /** Who the session is then does not go back: it takes part in RESET ALL neither in PostgreSQL. */
   resetAll(): void {
+    const statements = new Map(this.#startup.othersStatements);
+    for (const [name, sql] of this.#statements)
+      if (ROLE_SETTINGS.has(name)) statements.set(name, sql);
+    this.restore(statements);
+  }
+
+  discardAll(): void {
     this.restore(this.#startup.statements);
+  }
+
+  /** Another user of the session is in no role, until one is set. */
+  #without(name: string): Map<string, string> {
+    const statements = new Map(this.#statements);
+    statements.delete(name);
+    if (name === "session_authorization") statements.delete("role");
+    return statements;
   }
 
   /** What RESET of this session means on a backend: the startup packet's value, or the server's own. */
   resetStatement(name: string, scope: "session" | "local"): string {
-    const value = this.#startup.values.get(name);
-    if (value !== undefined) return setStatement(name, value, scope);
-    return scope === "local"
-      ? `SET LOCAL ${settingName(name)} TO DEFAULT`
-      : `RESET ${settingName(name)}`;
+    const statements = resetWith(name).flatMap((each) => {
+      const value = this.#startup.values.get(each);
+      if (value !== undefined) return [setStatement(each, value, scope)];
+      return each === name ? [serversOwn(name, scope)] : [];
+    });
+    return statements.join("; ");
   }
 
   resetAllStatement(): string {
-    return ["RESET ALL", ...this.#startup.statements.values()].join("; ");
+    return ["RESET ALL", ...this.#startup.othersStatements.values()].join("; ");
   }
+}
+
+function serversOwn(name: string, scope: "session" | "local"): string {
+  const setting = settingName(name);
+  return scope === "local" ? `SET LOCAL ${setting} TO DEFAULT` : `RESET ${setting}`;
+}
+
+/** What goes back to the start with a setting, in order. */
+function resetWith(name: string): readonly string[] {
+  return name === "session_authorization" ? [name, "role"] : [name];
 }
 
 /** What a startup packet means, shared by all clients that sent alike ones: most applications send one. */
 interface StartUp {
   readonly values: ReadonlyMap<string, string>;
   readonly statements: ReadonlyMap<string, string>;
+  /** But for those that say who the session is. */
+  readonly othersStatements: ReadonlyMap<string, string>;
   readonly script: SettingsScript;
 }
 
@@ -97,7 +127,8 @@ function startUpOf(startup: ReadonlyMap<string, string>): StartUp {
   const statements = new Map(
     [...values].map(([name, value]) => [name, setStatement(name, value, "session")] as const),
   );
-  const startUp = { values, statements, script: scriptOf(statements) };
+  const others = new Map([...statements].filter(([name]) => !ROLE_SETTINGS.has(name)));
+  const startUp = { values, statements, othersStatements: others, script: scriptOf(statements) };
   if (key.length <= SETTINGS_LENGTH_MAX) startUps.set(key, startUp);
   return startUp;
 }
@@ -114,5 +145,11 @@ function settingName(name: string): string {
 
 function scriptOf(statements: ReadonlyMap<string, string>): SettingsScript {
   const sql = [...statements.values()].join("; ");
-  return { tag: sql, sql };
+  return { tag: sql, sql, isOtherRole: isOtherRole(statements.keys()) };
+}
+
+/** `names`: of settings made; one may say that the session is its own user again. */
+export function isOtherRole(names: Iterable<string | undefined>): boolean {
+  for (const name of names) if (name !== undefined && ROLE_SETTINGS.has(name)) return true;
+  return false;
 }

@@ -79,7 +79,7 @@ export async function readCatalogRows(ask: Ask): Promise<CatalogRows> {
 
 /** The pools, as far as loading needs them. */
 export interface CatalogBackends {
-  acquire(database: DatabaseName, signal?: AbortSignal): Promise<BackendConnection>;
+  acquireOwn(database: DatabaseName, signal?: AbortSignal): Promise<BackendConnection>;
   release(connection: BackendConnection): void;
 }
 
@@ -126,7 +126,7 @@ export class CatalogSource {
 
   async #loadOnce(database: DatabaseName, epoch: number): Promise<Catalog> {
     const signal = AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS);
-    const connection = await this.#backends.acquire(database, signal);
+    const connection = await this.#backends.acquireOwn(database, signal);
     try {
       return await loadCatalog(connection, epoch, signal);
     } finally {

@@ -136,7 +136,7 @@ export class LiveTopology {
 
   async #readFingerprint(): Promise<string> {
     const signal = AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS);
-    const connection = await this.#backends.acquire(this.#current.map.catalog, signal);
+    const connection = await this.#backends.acquireOwn(this.#current.map.catalog, signal);
     try {
       const { rows } = await connection.query(CATALOG_FINGERPRINT_QUERY, signal);
       return rows[0]?.join(" ") ?? "";

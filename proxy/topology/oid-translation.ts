@@ -68,7 +68,7 @@ export class OidTranslations {
 
   async #load(database: DatabaseName): Promise<void> {
     const signal = AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS);
-    const connection = await this.#backends.acquire(database, signal);
+    const connection = await this.#backends.acquireOwn(database, signal);
     try {
       const own = await readDatabaseOids(connection, signal);
       this.#loaded.set(database, matchOids(this.#map, database, own, this.#catalog));

@@ -166,7 +166,7 @@ describe("in a client's transaction", () => {
 describe("in a read-only transaction", () => {
   test("its tables are made beside it, under its settings", async () => {
     const transaction = gathering.begin(READ_ONLY);
-    transaction.addSetting("SET LOCAL TimeZone = 'Asia/Tokyo'");
+    transaction.addSetting("SET LOCAL TimeZone = 'Asia/Tokyo'", false);
     const plan = gatherPlan(
       [users()],
       "SELECT count(*), current_setting('TimeZone') FROM pg_temp.users",

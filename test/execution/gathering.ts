@@ -138,7 +138,7 @@ export class Gathering {
   /** `settings`: SET statements that its client has made. */
   openSession(settings = ""): SessionBackends {
     const inDoubt = new InDoubt(this.backends);
-    const script = { tag: settings, sql: settings };
+    const script = { tag: settings, sql: settings, isOtherRole: false };
     return new SessionBackends(this.backends, inDoubt, () => script, new LockHolders());
   }
 

@@ -74,6 +74,29 @@ async function preparedLeft(target: TestPostgres = server): Promise<number> {
   return (await target.query("postgres", "SELECT 1 FROM pg_prepared_xacts")).rows.length;
 }
 
+describe("a part that is left, found over a connection that is another role", () => {
+  test("is finished by the user that has prepared it", async () => {
+    await server.query("a", "CREATE ROLE weak_one");
+    await using proxy = openProxy();
+    const id = "role-1";
+    const transaction = { id, coordinator: B };
+    await server.query(
+      "a",
+      `BEGIN; INSERT INTO t VALUES (901); PREPARE TRANSACTION '${preparedName(transaction, A)}'`,
+    );
+    proxy.inDoubt.addUnfinished(transaction, A);
+    const left = await proxy.backends.acquire(A, signal);
+    await left.query("SET ROLE weak_one");
+    left.sessionTag = "a client's";
+    proxy.backends.release(left);
+    const connection = await proxy.session.acquire(A, signal);
+    expect(connection).toBe(left);
+    proxy.session.release(connection);
+    expect(await ids("a", "id = 901")).toEqual([901]);
+    expect(await preparedLeft()).toBe(0);
+  });
+});
+
 describe("commit", () => {
   test("of three databases is whole, and leaves nothing prepared", async () => {
     await using proxy = openProxy();
@@ -280,7 +303,7 @@ describe("savepoints and settings", () => {
     await using proxy = openProxy();
     const transaction = proxy.begin();
     await write(transaction, A, "INSERT INTO t VALUES (80)");
-    transaction.addSetting("SET LOCAL work_mem = '3MB'");
+    transaction.addSetting("SET LOCAL work_mem = '3MB'", false);
     await transaction.savepoint("s");
     const late = await write(transaction, B, "INSERT INTO t VALUES (80)");
     expect((await late.connection.query("SHOW work_mem")).rows).toEqual([["3MB"]]);

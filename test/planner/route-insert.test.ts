@@ -185,8 +185,8 @@ describe("values the proxy fills", () => {
       "INSERT INTO tickets (user_id, id) VALUES (1, DEFAULT), (2, nextval('public.ticket_numbers'))",
     );
     expect(planned.generated.map(({ source }) => source)).toEqual([
-      { kind: "sequence", schema: "public", sequence: "tickets_id_seq" },
-      { kind: "sequence", schema: "public", sequence: "ticket_numbers" },
+      { kind: "sequence", schema: "public", sequence: "tickets_id_seq", isIdentity: true },
+      { kind: "sequence", schema: "public", sequence: "ticket_numbers", isIdentity: false },
     ]);
     expect(render(planned, "public").sql).toBe(
       "INSERT INTO tickets (user_id, id) VALUES (1, 0), (2, 101)",

@@ -55,6 +55,10 @@ describe("settings", () => {
       "set",
     ],
     ["RESET role", "role", "session", "reset"],
+    ["SET ROLE clerk", "role", "session", "set"],
+    ["SET LOCAL ROLE NONE", "role", "local", "set"],
+    ["SET SESSION AUTHORIZATION clerk", "session_authorization", "session", "set"],
+    ["SET SESSION AUTHORIZATION DEFAULT", "session_authorization", "session", "reset"],
     ["SET NAMES 'UTF-8'", "client_encoding", "session", "set"],
   ])("%s", (sql, name, scope, action) => {
     const command = sql.startsWith("RESET") ? "RESET" : "SET";
@@ -67,8 +71,6 @@ describe("settings", () => {
     ["client_encoding", "SJIS"],
     ["transform_null_equals", "on"],
     ["array_nulls", "0"],
-    ["role", "postgres"],
-    ["session_authorization", "postgres"],
   ])("%s = %s would be read otherwise than the proxy reads", (name, value) => {
     expect(settingRefusal(name, value)?.id).toBe("setting_not_supported");
     expect(() => plan(`SET ${name} = '${value}'`)).toThrow(/cannot be set/);

@@ -33,10 +33,31 @@ function asProxySays(lines: readonly string[], differs: Difference | undefined):
   return said;
 }
 
-export function comparing(title: string, cases: Readonly<Record<string, Case>>): void {
+/** In which order a server tells of several settings at once is said nowhere, and differs from change to change. */
+function inNameOrder(lines: readonly string[]): readonly string[] {
+  const ordered: string[] = [];
+  let told: string[] = [];
+  for (const line of [...lines, ""]) {
+    if (line.startsWith("ParameterStatus")) {
+      told.push(line);
+      continue;
+    }
+    ordered.push(...told.toSorted(), line);
+    told = [];
+  }
+  return ordered.slice(0, -1);
+}
+
+/** `prepare`: once, before the first of the cases. */
+export function comparing(
+  title: string,
+  cases: Readonly<Record<string, Case>>,
+  prepare: (servers: Servers) => Promise<void> = async () => undefined,
+): void {
   let servers: Servers;
   beforeAll(async () => {
     servers = await startServers();
+    await prepare(servers);
   });
   afterAll(async () => {
     await servers[Symbol.asyncDispose]();
@@ -55,8 +76,8 @@ export function comparing(title: string, cases: Readonly<Record<string, Case>>):
               client.destroy();
             }
           };
-          const plain = await said(servers.connectPlain(settings));
-          const proxied = await said(servers.proxy.connect(settings));
+          const plain = inNameOrder(await said(servers.connectPlain(settings)));
+          const proxied = inNameOrder(await said(servers.proxy.connect(settings)));
           expect(proxied).toEqual(asProxySays(plain, differs));
         });
       }
