@@ -26,12 +26,13 @@ export async function runPrepare(
   parts: SqlPreparedParts,
   signal: AbortSignal,
 ): Promise<void> {
-  parts.prepared.refuseTaken(name);
   const declared: number[] = [];
   for (const type of types) declared.push(await typeOid(type, parts, signal));
   const prepared = await placed(statement, 0, () =>
     prepareStatement(parts, name, statement.text, declared, signal),
   );
+  // Last, as in PostgreSQL: what is wrong with the statement is told first.
+  parts.prepared.refuseTaken(name);
   parts.prepared.add(prepared);
 }
 

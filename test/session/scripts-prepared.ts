@@ -54,6 +54,7 @@ export const SQL_PREPARED: Readonly<Record<string, Case>> = {
       query("EXECUTE one (now())"),
       query("EXECUTE two (1)"),
       query("PREPARE one AS SELECT 1"),
+      query("PREPARE one AS SELECT missing FROM accounts"),
       query("PREPARE bad AS SELECT nothing"),
       query("PREPARE bad (nothing) AS SELECT 1"),
       query("EXECUTE one (1)"),
