@@ -6,8 +6,10 @@ import { bindCursor } from "../../planner/bind-cursor.ts";
 import type { BoundCursor } from "../../planner/bind-cursor.ts";
 import type { DeclareCursor } from "../../planner/cursor-plan.ts";
 import type { PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { ExecutionRequest } from "../execution/execution-request.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import { inLockOrder } from "../execution/lock-order.ts";
+import type { ResultStream } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
@@ -136,9 +138,10 @@ async function openEverywhere(
   );
   for (const database of inLockOrder([...byDatabase.keys()], runner.map.catalog))
     await transaction.join(database, signal);
+  const run = await runner.boundRuns(signal);
   const opened = await Promise.allSettled(
     [...byDatabase.values()].map(async (ofDatabase) => {
-      for (const { plan } of ofDatabase) await drain(plan, protocol, parts, signal);
+      for (const { plan } of ofDatabase) await tellNotices(run(draining(plan, protocol)), parts);
     }),
   );
   // Only once all have answered: none may be used while its answer is outstanding.
@@ -175,12 +178,18 @@ async function collect(
 export async function drain(
   plan: PhysicalPlan,
   protocol: FragmentProtocol,
-  { runner, responder }: CursorParts,
+  parts: CursorParts,
   signal: AbortSignal,
 ): Promise<void> {
-  const request = { plan, protocol, output: undefined, describe: false };
-  for await (const event of runner.runBound(request, signal))
-    if (event.kind === "notice") await responder.event(event);
+  await tellNotices(parts.runner.runBound(draining(plan, protocol), signal), parts);
+}
+
+function draining(plan: PhysicalPlan, protocol: FragmentProtocol): ExecutionRequest {
+  return { plan, protocol, output: undefined, describe: false };
+}
+
+async function tellNotices(stream: ResultStream, { responder }: CursorParts): Promise<void> {
+  for await (const event of stream) if (event.kind === "notice") await responder.event(event);
 }
 
 export function inFormats(columns: Columns, formats: readonly FormatCode[]): Columns {

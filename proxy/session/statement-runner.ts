@@ -296,11 +296,19 @@ export class StatementRunner {
 
   /** What is bound already, in the open transaction or an implicit one. */
   async *runBound(request: ExecutionRequest, signal: AbortSignal): ResultStream {
+    yield* (await this.boundRuns(signal))(request);
+  }
+
+  /** For several at once, each on other databases: what servers must be asked is asked while none of them is in use. */
+  async boundRuns(signal: AbortSignal): Promise<(request: ExecutionRequest) => ResultStream> {
     const transaction = await this.openTransaction(signal);
     const executor = await this.#executor(signal);
-    yield* executor.execute(request, transaction, signal);
-    // What it calls may have drawn from sequences.
-    if (request.plan.access === "write") this.sequenceValues.forget();
+    const { sequenceValues } = this;
+    return async function* (request) {
+      yield* executor.execute(request, transaction, signal);
+      // What it calls may have drawn from sequences.
+      if (request.plan.access === "write") sequenceValues.forget();
+    };
   }
 
   /** Once no portal's rows are on their way; false where a database has failed the transaction. */
