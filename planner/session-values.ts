@@ -135,9 +135,11 @@ function sessionCalls(node: Node): SessionCalls | undefined {
   if (!("SelectStmt" in node)) return undefined;
   const targets = plainTargets(node.SelectStmt);
   if (targets === undefined) return undefined;
-  const setConfigs = targets.map(setConfigCall);
-  if (setConfigs.every((call) => call !== undefined))
-    return { kind: "setConfig", calls: setConfigs };
+  const setConfigs = targets.map(setConfigCall).filter((call) => call !== undefined);
+  if (setConfigs.length > 0)
+    return targets.every((target) => setConfigCall(target) !== undefined || isReading(target))
+      ? { kind: "setConfig", calls: setConfigs }
+      : undefined;
   const sequences = targets.map(sequenceCall);
   if (!sequences.every((call) => call !== undefined)) return undefined;
   // What is drawn is read off the answer, which so has to be one value.
@@ -178,6 +180,12 @@ function setConfigCall(target: ResTarget): SetConfigCall | undefined {
   const [name, value, isLocal] = call.args.map(termOf);
   if (name === undefined || value === undefined || isLocal === undefined) return undefined;
   return { name, value, isLocal };
+}
+
+/** What a setting was, asked for beside the call that changes it: asyncpg turns JIT off and on again so. */
+function isReading(target: ResTarget): boolean {
+  const call = plainCall(target);
+  return call?.name === "current_setting" && call.args.every((arg) => termOf(arg) !== undefined);
 }
 
 function sequenceCall(target: ResTarget): SequenceCall | undefined {

@@ -7,6 +7,14 @@ import type { ErrorFields } from "../protocol/backend/error-response.ts";
 
 const INTERNAL_ERROR = "XX000";
 
+/**
+ * Errors that clients know by PostgreSQL's routine, since no SQLSTATE tells them from others:
+ * pgjdbc, asyncpg and Active Record prepare the statement again, and the application hears nothing.
+ */
+const ROUTINES: Readonly<Partial<Record<ErrorId, string>>> = {
+  cached_plan_changed: "RevalidateCachedQuery",
+};
+
 /** `charactersBefore`: of the query string, before the statement whose positions these are. */
 export function errorFields(
   error: unknown,
@@ -26,7 +34,7 @@ export function errorFields(
         ...(error.hint === undefined ? {} : { H: error.hint }),
         ...(error.position === undefined ? {} : { P: String(error.position) }),
         ...(error.context === undefined ? {} : { W: error.context }),
-        R: error.id,
+        R: ROUTINES[error.id] ?? error.id,
       },
       charactersBefore,
     );
