@@ -1,7 +1,8 @@
 /**
  * SELECT statements that are about the session, and that its client may mean as commands:
  * `SELECT set_config(...)`, `SELECT nextval('s')`, `SELECT currval('s'), lastval()`. Only where
- * such calls are all there is can it be told what they do and give.
+ * such calls are all there is can it be told what they do and give. pg_dump sets what an older server may
+ * not have by `SELECT set_config(name, ...) FROM pg_settings WHERE name = '...'`.
  */
 import type { FuncCall, Node, ResTarget, SelectStmt } from "@pgsql/types";
 import { nameParts } from "./ast.ts";
@@ -33,7 +34,12 @@ export interface SequenceCall {
 }
 
 export type SessionCalls =
-  | { readonly kind: "setConfig"; readonly calls: readonly SetConfigCall[] }
+  | {
+      readonly kind: "setConfig";
+      readonly calls: readonly SetConfigCall[];
+      /** Of the second form, no row and nothing set where the server has no such setting. */
+      readonly runs: "once" | "where the setting exists";
+    }
   | { readonly kind: "sequence"; readonly calls: readonly SequenceCall[] };
 
 /** Undefined for any other statement. */
@@ -134,11 +140,13 @@ export function splitName(text: string): readonly string[] {
 function sessionCalls(node: Node): SessionCalls | undefined {
   if (!("SelectStmt" in node)) return undefined;
   const targets = plainTargets(node.SelectStmt);
-  if (targets === undefined) return undefined;
-  const setConfigs = targets.map(setConfigCall).filter((call) => call !== undefined);
+  if (targets === undefined) return setConfigWhereKnown(node.SelectStmt);
+  const setConfigs = targets
+    .map((target) => setConfigCall(target))
+    .filter((call) => call !== undefined);
   if (setConfigs.length > 0)
     return targets.every((target) => setConfigCall(target) !== undefined || isReading(target))
-      ? { kind: "setConfig", calls: setConfigs }
+      ? { kind: "setConfig", calls: setConfigs, runs: "once" }
       : undefined;
   const sequences = targets.map(sequenceCall);
   if (!sequences.every((call) => call !== undefined)) return undefined;
@@ -174,10 +182,45 @@ function plainCall({ val }: ResTarget): { name: string; args: readonly Node[] } 
   return more.length > 0 || schema !== "pg_catalog" ? undefined : { name, args };
 }
 
-function setConfigCall(target: ResTarget): SetConfigCall | undefined {
+/** Of `FROM pg_settings WHERE name = 'a constant'`, whose column `name` the calls may mean by it. */
+function setConfigWhereKnown(select: SelectStmt): SessionCalls | undefined {
+  const { fromClause = [], whereClause, ...rest } = select;
+  const targets = plainTargets(rest);
+  const known = fromClause.length === 1 ? knownSetting(fromClause[0], whereClause) : undefined;
+  if (targets === undefined || known === undefined) return undefined;
+  const calls = targets.map((target) => setConfigCall(target, known));
+  return calls.every((call) => call !== undefined)
+    ? { kind: "setConfig", calls, runs: "where the setting exists" }
+    : undefined;
+}
+
+function knownSetting(from: Node | undefined, where: Node | undefined): SessionTerm | undefined {
+  if (from === undefined || !("RangeVar" in from)) return undefined;
+  const { relname, schemaname = "pg_catalog", catalogname, alias } = from.RangeVar;
+  const isView = relname === "pg_settings" && schemaname === "pg_catalog";
+  if (!isView || catalogname !== undefined || alias !== undefined) return undefined;
+  if (where === undefined || !("A_Expr" in where)) return undefined;
+  const { kind, name, lexpr, rexpr } = where.A_Expr;
+  if (kind !== "AEXPR_OP" || nameParts(name).join(".") !== "=") return undefined;
+  if (!isNameColumn(lexpr) || rexpr === undefined) return undefined;
+  const term = termOf(rexpr);
+  return term?.kind === "constant" && term.text !== null ? term : undefined;
+}
+
+function isNameColumn(node: Node | undefined): boolean {
+  if (node === undefined || !("ColumnRef" in node)) return false;
+  const { fields = [] } = node.ColumnRef;
+  const [field] = fields;
+  return fields.length === 1 && field !== undefined && nameParts([field]).join(".") === "name";
+}
+
+/** `column`: what the name `name` stands for, where the call reads it of a row. */
+function setConfigCall(target: ResTarget, column?: SessionTerm): SetConfigCall | undefined {
   const call = plainCall(target);
   if (call?.name !== "set_config" || call.args.length !== 3) return undefined;
-  const [name, value, isLocal] = call.args.map(termOf);
+  const [name, value, isLocal] = call.args.map((argument) =>
+    column !== undefined && isNameColumn(argument) ? column : termOf(argument),
+  );
   if (name === undefined || value === undefined || isLocal === undefined) return undefined;
   return { name, value, isLocal };
 }

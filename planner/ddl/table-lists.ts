@@ -79,8 +79,11 @@ export function planTruncate(
 }
 
 /** lockdefs.h, as LOCK TABLE spells them; the tree has the number. */
+/** Waits for nothing but a change of the table itself. */
+const ACCESS_SHARE = "ACCESS SHARE";
+
 const LOCK_MODES = [
-  "ACCESS SHARE",
+  ACCESS_SHARE,
   "ROW SHARE",
   "ROW EXCLUSIVE",
   "SHARE UPDATE EXCLUSIVE",
@@ -90,7 +93,11 @@ const LOCK_MODES = [
   "ACCESS EXCLUSIVE",
 ];
 
-/** A table is locked wherever it or a part of it stands, so that it is locked for everyone. */
+/**
+ * A table is locked wherever it or a part of it stands, so that it is locked for everyone. In the
+ * weakest mode only where it is defined: all that conflicts with it (DROP, ALTER, TRUNCATE, LOCK) comes by
+ * there, and pg_dump, which has one snapshot for all it reads, may have no second database.
+ */
 export function planLock(
   statement: ParsedStatement,
   { relations, mode = 0, nowait }: LockStmt,
@@ -105,7 +112,11 @@ export function planLock(
     (names) => `LOCK TABLE ${names} IN ${lockMode} MODE${nowait === true ? " NOWAIT" : ""}`,
     context,
   );
-  return ddlPlan("LOCK TABLE", steps, { block: "required", changesCatalog: false });
+  const taken =
+    lockMode === ACCESS_SHARE
+      ? steps.filter(({ database }) => database === context.map.catalog)
+      : steps;
+  return ddlPlan("LOCK TABLE", taken, { block: "required", changesCatalog: false });
 }
 
 /** VACUUM and ANALYZE: of listed tables where they stand, else of every database. */

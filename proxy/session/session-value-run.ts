@@ -3,7 +3,7 @@ import { invariant } from "../../base/invariant.ts";
 import type { QueryPlan } from "../../planner/logical-plan.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import { sequenceKey, sessionCallsOf } from "../../planner/session-values.ts";
-import type { SequenceCall, SetConfigCall } from "../../planner/session-values.ts";
+import type { SequenceCall, SessionCalls } from "../../planner/session-values.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import { copyField, fieldSpans, locateFields, rowEnd } from "../execution/gather/data-row.ts";
@@ -48,7 +48,7 @@ export async function* runSessionValue(
   invariant(calls !== undefined, "the plan is made of calls alone");
   signal.throwIfAborted();
   if (calls.kind === "setConfig") {
-    yield* setConfig(request, calls.calls, session);
+    yield* setConfig(request, calls, session);
     return;
   }
   const [first] = calls.calls;
@@ -56,10 +56,12 @@ export async function* runSessionValue(
   else yield* currentValues(request, calls.calls, session, signal);
 }
 
+type SetConfigCalls = Extract<SessionCalls, { readonly kind: "setConfig" }>;
+
 /** In a transaction, as SET: on each of its backends, and given up with it where it is rolled back. */
 async function* setConfig(
   request: SessionValueRequest,
-  calls: readonly SetConfigCall[],
+  { calls, runs }: SetConfigCalls,
   { settings, transaction, open, environment, run }: ValuedSession,
 ): ResultStream {
   const plans = settingsOf(calls, request.protocol);
@@ -68,9 +70,15 @@ async function* setConfig(
   const opened = await open();
   const before = new Set(opened.participants.map(({ connection }) => connection));
   let complete: ResultEvent | undefined;
+  let hasSet = runs === "once";
   for await (const event of run(request)) {
+    if (event.kind === "rows") hasSet = true;
     if (event.kind === "complete") complete = event;
     else yield event;
+  }
+  if (!hasSet) {
+    if (complete !== undefined) yield complete;
+    return;
   }
   for (const { connection } of opened.participants) {
     if (!before.has(connection) || isHome(connection, request.plan)) continue;
