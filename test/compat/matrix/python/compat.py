@@ -22,7 +22,7 @@ CA_FILE = os.environ["PGSSLROOTCERT"]
 
 ACCOUNTS = 1000
 # A check that hangs is one that failed; those after it still have their time.
-CHECK_SECONDS = 25
+CHECK_SECONDS = 40
 
 # Rows that a check writes itself begin here, each check in a range of its own: none finds another's.
 PREPARED_FIRST = 10_000
