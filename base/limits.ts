@@ -355,6 +355,39 @@ export const NOTIFICATION_CHECK_INTERVAL_MS = 10_000;
 /** Notifications that wait for one client, which is in a transaction or does not read; beyond it the client is sent away. */
 export const NOTIFICATIONS_UNREAD_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Connections to the admin console at once. They are not counted among the clients: a proxy that is full can still be asked why. */
+export const CONSOLE_CLIENTS_MAX = 20;
+
+/** Characters of one query string of the console: its commands are one line. */
+export const CONSOLE_QUERY_LENGTH_MAX = 10_000;
+
+/** Prepared statements, and portals, of one console connection: a driver needs a few. */
+export const CONSOLE_STATEMENTS_MAX = 100;
+
+/** Characters of a statement's text that SHOW PLANS prints: all plans with their whole texts may be 160 MB. */
+export const CONSOLE_PLAN_TEXT_LENGTH_MAX = 1_000;
+
+/** How often averages of SHOW STATS are taken: PgBouncer's stats_period. */
+export const STATISTICS_PERIOD_MS = 60_000;
+
+/** How long a transaction waits for a paused database, and PAUSE for running transactions, unless the config says otherwise: PgBouncer's query_wait_timeout. */
+export const PAUSE_WAIT_MS_DEFAULT = 120_000;
+
+/** Transactions that may wait for paused databases at once; the next is refused at once. */
+export const PAUSED_WAITERS_MAX = 10_000;
+
+/** How often PAUSE looks whether the running transactions have ended. */
+export const PAUSE_POLL_MS = 20;
+
+/** How long a killed client's statement may take to stop before the client is cut off. */
+export const KILL_GRACE_MS = 1_000;
+
+/** Over how long a drain spreads sending idle clients away, unless the config says otherwise: 10,000 of them log in again at 2,000 a second. */
+export const DRAIN_SPREAD_MS_DEFAULT = 5_000;
+
+/** A drain of few clients is no longer than this for each of them: nobody is stormed by ten. */
+export const DRAIN_SPREAD_MS_PER_CLIENT = 10;
+
 /** What each of them is counted as beside its bytes, which all clients share. */
 export const NOTIFICATION_OVERHEAD_BYTES = 64;
 

@@ -17,7 +17,7 @@ const KEY: FieldPath = ["listen", "tls", "key"];
 
 /** Relative paths start at `directory`, that of the configuration, wherever the command was called. */
 export function withWholePaths(config: Config, directory: string): Config {
-  const { listen, auth } = config;
+  const { listen, auth, console: operators } = config;
   const { tls } = listen;
   return {
     ...config,
@@ -31,12 +31,22 @@ export function withWholePaths(config: Config, directory: string): Config {
       ...auth,
       ...(auth.users_file !== undefined && { users_file: resolve(directory, auth.users_file) }),
     },
+    console: {
+      ...operators,
+      ...(operators.users_file !== undefined && {
+        users_file: resolve(directory, operators.users_file),
+      }),
+    },
   };
 }
 
 /** `config` has whole paths. A file that this configuration has no use for is not read. */
-export function reportConfigFiles({ listen, auth }: Config, problems: ProblemList): void {
+export function reportConfigFiles(config: Config, problems: ProblemList): void {
+  const { listen, auth, console: operators } = config;
   if (listen.tls !== undefined) reportTls(listen.tls, problems);
+  if (operators.users_file !== undefined) {
+    readNamed(["console", "users_file"], operators.users_file, problems);
+  }
   if (auth.method !== "trust" && auth.users_file !== undefined) {
     readNamed(["auth", "users_file"], auth.users_file, problems);
   }

@@ -2,18 +2,20 @@
  * `colonnade serve`: the proxy in front of the databases of a shard map.
  *
  * SIGHUP reads the map again; one with errors is refused and the old one stays. SIGTERM
- * drains: running transactions end first. SIGINT, or a second SIGTERM, stops at once.
+ * drains, and so does DRAIN of the admin console: running transactions end first. SIGINT, or
+ * a second SIGTERM, stops at once.
  */
 import { createLog, type Log } from "../base/log.ts";
 import { Metrics } from "../base/metrics.ts";
-import { SqlError } from "../base/sql-error.ts";
 import type { Config } from "../proxy/config/config.ts";
 import { startProxy } from "../proxy/main.ts";
+import type { ProxyOptions } from "../proxy/main.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
-import { printProblem } from "../base/document/problems.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { CommandFailure, reasonAndRemedy, reasonOf } from "./failure.ts";
-import { readMap, requireConfig, requireMap } from "./input-files.ts";
+import { CommandFailure, reasonAndRemedy } from "./failure.ts";
+import { requireConfig, requireMap } from "./input-files.ts";
+import { MapReloads } from "./map-reloads.ts";
+import { packageVersion } from "./package-root.ts";
 
 export interface ServeFlags {
   readonly map: string;
@@ -28,8 +30,18 @@ export async function serve(flags: ServeFlags): Promise<void> {
   const metrics = new Metrics();
   // Installed before the start, as SIGHUP's is below, so that a signal during it is not lost.
   using signals = new StopSignals();
-  const starting = start(map, config, log, metrics);
-  const reload = reloader(flags.map, starting, log, metrics);
+  const reloads = new MapReloads({ path: flags.map, check: refuseEmbedded, log, metrics });
+  const starting = start({
+    map,
+    config,
+    log,
+    metrics,
+    version: packageVersion(),
+    readMapAgain: () => reloads.request(),
+  });
+  reloads.serve(starting);
+  // Why a map was refused stands in the log.
+  const reload = (): void => void reloads.request().catch(() => undefined);
   process.on("SIGHUP", reload);
   try {
     await serveUntilStopped(await starting, config, signals, log);
@@ -45,9 +57,13 @@ async function serveUntilStopped(
   log: Log,
 ): Promise<void> {
   try {
-    if ((await signals.first) === "drain") {
+    const wish = await Promise.race([
+      signals.first,
+      proxy.drainRequested.then(() => "drain" as const),
+    ]);
+    if (wish === "drain") {
       log.info({ drainMs: config.drain_ms }, "draining");
-      await Promise.race([proxy.drain(config.drain_ms), signals.second]);
+      await Promise.race([proxy.drain(config.drain_ms), signals.impatient]);
     }
   } finally {
     await proxy.close();
@@ -63,14 +79,9 @@ function refuseEmbedded(map: ShardMap): void {
   );
 }
 
-async function start(
-  map: ShardMap,
-  config: Config,
-  log: Log,
-  metrics: Metrics,
-): Promise<RunningProxy> {
+async function start(options: ProxyOptions): Promise<RunningProxy> {
   try {
-    return await startProxy({ map, config, log, metrics });
+    return await startProxy(options);
   } catch (cause) {
     throw new CommandFailure(`cannot start: ${startReason(cause)}`, 2, { cause });
   }
@@ -89,57 +100,10 @@ function startReason(error: unknown): string {
   return reasonAndRemedy(error);
 }
 
-/** One reload at a time; a signal that comes during one, or during the start, asks for another after it. */
-function reloader(
-  path: string,
-  starting: Promise<RunningProxy>,
-  log: Log,
-  metrics: Metrics,
-): () => void {
-  let running: Promise<void> = Promise.resolve();
-  let isQueued = false;
-  const reload = async (proxy: RunningProxy): Promise<void> => {
-    isQueued = false;
-    const result = await applyMap(path, proxy, log).catch((error: unknown) => {
-      const id = error instanceof SqlError ? error.id : undefined;
-      log.error({ id, reason: reasonOf(error) }, "shard map refused; the old one stays");
-      return "refused" as const;
-    });
-    metrics.increment("colonnade_map_reloads_total", {
-      result: result === "refused" ? result : "applied",
-    });
-    if (result !== "refused") metrics.set("colonnade_map_version", {}, result);
-  };
-  return () => {
-    if (isQueued) return;
-    isQueued = true;
-    running = Promise.all([starting, running]).then(
-      async ([proxy]) => await reload(proxy),
-      // The start has failed, which whoever waits for it tells.
-      () => undefined,
-    );
-  };
-}
-
-/** The version that is now in use, unless the file is refused. */
-async function applyMap(path: string, proxy: RunningProxy, log: Log): Promise<number | "refused"> {
-  const file = readMap(path);
-  if (file.kind === "invalid") {
-    for (const problem of file.problems) {
-      log.error({ problem: printProblem(problem) }, "shard map refused; the old one stays");
-    }
-    return "refused";
-  }
-  refuseEmbedded(file.map);
-  await proxy.reload(file.map);
-  log.info({ mapVersion: file.map.version }, "shard map applied");
-  return file.map.version;
-}
-
 /** What the first signal asks for, and when a second one ends the patience. */
 class StopSignals implements Disposable {
   readonly #first = Promise.withResolvers<"drain" | "stop">();
-  readonly #second = Promise.withResolvers<void>();
+  readonly #impatient = Promise.withResolvers<void>();
   #count = 0;
 
   constructor() {
@@ -151,8 +115,9 @@ class StopSignals implements Disposable {
     return this.#first.promise;
   }
 
-  get second(): Promise<void> {
-    return this.#second.promise;
+  /** SIGINT, or a second signal of any kind. */
+  get impatient(): Promise<void> {
+    return this.#impatient.promise;
   }
 
   readonly #onDrain = (): void => this.#on("drain");
@@ -161,7 +126,7 @@ class StopSignals implements Disposable {
   #on(wish: "drain" | "stop"): void {
     this.#count += 1;
     if (this.#count === 1) this.#first.resolve(wish);
-    else this.#second.resolve();
+    if (this.#count > 1 || wish === "stop") this.#impatient.resolve();
   }
 
   [Symbol.dispose](): void {

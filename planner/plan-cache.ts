@@ -25,6 +25,15 @@ export interface PlanCacheCounts {
 interface Variant {
   readonly context: PlanContext;
   readonly plan: LogicalPlan;
+  hits: number;
+}
+
+/** A plan that is kept, and how often it was found. */
+export interface CachedPlan {
+  readonly text: string;
+  readonly plan: LogicalPlan;
+  readonly searchPath: readonly string[];
+  readonly hits: number;
 }
 
 export class PlanCache {
@@ -49,6 +58,13 @@ export class PlanCache {
     };
   }
 
+  /** The one used last comes last. */
+  *entries(): Iterable<CachedPlan> {
+    for (const [text, variants] of this.#variants)
+      for (const { plan, context, hits } of variants)
+        yield { text, plan, searchPath: context.searchPath, hits };
+  }
+
   get(text: string, context: PlanContext): LogicalPlan | undefined {
     const variants = this.#variants.get(text);
     const found = variants?.find((variant) => isSameContext(variant.context, context));
@@ -57,6 +73,7 @@ export class PlanCache {
       return undefined;
     }
     this.#hits++;
+    found.hits++;
     this.#touch(text, variants);
     return found.plan;
   }
@@ -68,7 +85,7 @@ export class PlanCache {
     const others = (this.#variants.get(text) ?? []).filter(
       (variant) => !isSameContext(variant.context, context),
     );
-    this.#touch(text, [{ context, plan }, ...others.slice(0, PLAN_CACHE_VARIANTS_MAX - 1)]);
+    this.#touch(text, [{ context, plan, hits: 0 }, ...others.slice(0, PLAN_CACHE_VARIANTS_MAX - 1)]);
     if (this.#variants.size <= this.#textsMax) return;
     const [oldest] = this.#variants.keys();
     if (oldest !== undefined && this.#variants.delete(oldest)) this.#evictions++;

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseName } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
-import { DRAIN_POLL_MS, SECRET_QUERY_TIMEOUT_MS } from "../base/limits.ts";
+import { DRAIN_POLL_MS, PAUSED_WAITERS_MAX, SECRET_QUERY_TIMEOUT_MS } from "../base/limits.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import { loadParser, parserInstancesMade } from "../planner/parse.ts";
@@ -21,12 +21,15 @@ import { parseBackendAddress } from "./backend/backend-address.ts";
 import { Backends } from "./backend/backends.ts";
 import { OwnBackends } from "./backend/own-backends.ts";
 import type { Config } from "./config/config.ts";
+import { openConsole } from "./console/open-console.ts";
+import type { OpenConsole } from "./console/open-console.ts";
 import { DeadlockDetector } from "./execution/deadlock-detector.ts";
 import { GlobalSequences } from "./execution/global-sequences.ts";
 import { InDoubt } from "./execution/in-doubt.ts";
 import { reportInDoubt } from "./execution/in-doubt-report.ts";
 import { Notifications } from "./notifications/notifications.ts";
 import { LockHolders } from "./execution/lock-holders.ts";
+import { Pauses } from "./execution/pauses.ts";
 import { Recovery } from "./execution/recovery.ts";
 import { TwoPhaseCommit } from "./execution/two-phase-commit.ts";
 import type { AuthenticationPolicy } from "./frontend/authentication.ts";
@@ -51,6 +54,10 @@ export interface ProxyOptions {
   /** Ports that win over the config's; 0 takes a free one. */
   readonly port?: number | undefined;
   readonly adminPort?: number | undefined;
+  /** Of the package, as the admin console tells it. */
+  readonly version: string;
+  /** Reads the map's file again and calls `reload` with it: for RELOAD of the admin console. */
+  readonly readMapAgain?: (() => Promise<void>) | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -73,17 +80,22 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     drainMs: config.drain_ms,
   });
   let isDraining = false;
-  const parts = await openParts(options, backends, () => isDraining).catch(
-    async (error: unknown) => {
-      await backends.close();
-      throw error;
-    },
-  );
+  const drainRequest = Promise.withResolvers<void>();
+  const parts = await openParts(options, backends, {
+    isDraining: () => isDraining,
+    requestDrain: drainRequest.resolve,
+  }).catch(async (error: unknown) => {
+    await backends.close();
+    throw error;
+  });
   const { listener, admin, sessions, topology, recovery, deadlocks, gauges, notifications } = parts;
   let closing: Promise<void> | undefined;
   const close = async () => {
     isDraining = true;
     sessions.end();
+    parts.pauses.close();
+    parts.console.sessions.end();
+    parts.console.statistics.stop();
     await Promise.all([listener.close(), admin.close(), recovery.stop(), topology.stop()]);
     gauges.stop();
     notifications.stop();
@@ -98,6 +110,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     port: listener.port,
     adminPort: admin.port,
     ready: () => !isDraining,
+    drainRequested: drainRequest.promise,
     reload: async (map) => {
       refuseLeavingRows(topology.current, map);
       const addresses = backendAddresses(map, embedded);
@@ -108,7 +121,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     drain: async (ms) => {
       isDraining = true;
       listener.stopAccepting();
-      sessions.drain();
+      parts.pauses.close();
+      sessions.drain(Math.min(config.drain_spread_ms, ms / 2));
       const end = performance.now() + ms;
       while (sessions.count > 0 && performance.now() < end) await sleep(DRAIN_POLL_MS);
       await (closing ??= close());
@@ -137,8 +151,16 @@ function refuseLeavingRows({ map: before, catalog }: TopologyView, next: ShardMa
   );
 }
 
-async function openParts(options: ProxyOptions, backends: Backends, isDraining: () => boolean) {
-  const { map, config, log, metrics, adminPort } = options;
+interface Draining {
+  readonly isDraining: () => boolean;
+  readonly requestDrain: () => void;
+}
+
+/** What a proxy consists of; nothing of it listens or runs by itself yet. */
+async function makeParts(
+  { map, config, log, metrics, ...options }: ProxyOptions,
+  backends: Backends,
+) {
   const own = new OwnBackends(backends);
   const inDoubt = new InDoubt(own);
   const processId = randomBytes(8).toString("hex");
@@ -151,18 +173,13 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
   const databases = () => [...topology.current.map.databases.keys()];
   const recovery = new Recovery({ inDoubt, twoPhase, backends: own, databases, log, metrics });
   const holders = new LockHolders();
+  const pauses = new Pauses({
+    waitMs: config.pool.pause_wait_ms,
+    waitersMax: PAUSED_WAITERS_MAX,
+  });
   const deadlocks = new DeadlockDetector({ holders, backends, log, metrics });
-  const notifications = openNotifications(options, backends, topology);
+  const notifications = openNotifications({ log, metrics }, backends, topology);
   const plans = new PlanCache();
-  const gauges = new SampledMetrics(
-    {
-      pools: () => backends.stats(),
-      pinned: () => sessions.pinned(),
-      plans: () => plans.counts,
-      parserInstances: parserInstancesMade,
-    },
-    metrics,
-  );
   const sessions = new Sessions({
     topology: () => topology.current,
     refreshCatalog: () => topology.refresh(),
@@ -172,6 +189,7 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
     inDoubt,
     twoPhase,
     holders,
+    pauses,
     sequences: new GlobalSequences(),
     notifications,
     planner: new StatementPlanner(plans),
@@ -182,18 +200,43 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
     log,
     metrics,
   });
-  const listener = await openListener(options, sessions, backends, topology);
+  const process = { version: options.version, id: processId };
+  const inDoubtNow = () => reportInDoubt(inDoubt, databases());
+  const made = { process, topology, recovery, holders, pauses, deadlocks, notifications, plans };
+  return { ...made, sessions, inDoubtNow };
+}
+
+type Parts = Awaited<ReturnType<typeof makeParts>>;
+
+async function openParts(options: ProxyOptions, backends: Backends, draining: Draining) {
+  const { map, config, log, metrics, adminPort } = options;
+  const parts = await makeParts(options, backends);
+  const { topology, sessions, recovery, deadlocks, notifications, plans, inDoubtNow } = parts;
+  const gauges = new SampledMetrics(
+    {
+      pools: () => backends.stats(),
+      pinned: () => sessions.pinned(),
+      plans: () => plans.counts,
+      parserInstances: parserInstancesMade,
+    },
+    metrics,
+  );
+  const isReady = () => topology.isReachable && !draining.isDraining();
+  const ports: Ports = { port: config.listen.port, adminPort };
+  const console = consoleOf(options, backends, parts, { ...draining, isReady, ports: () => ports });
+  const listener = await openListener(options, sessions, console, { backends, topology });
   try {
-    const isReady = () => topology.isReachable && !isDraining();
     const admin = await startAdminHttp({
       host: config.admin.host,
       port: adminPort ?? config.admin.port,
       metrics,
       isReady,
-      inDoubt: () => reportInDoubt(inDoubt, databases()),
+      inDoubt: inDoubtNow,
       clients: () => sessions.list(),
       log,
     });
+    Object.assign(ports, { port: listener.port, adminPort: admin.port });
+    console.statistics.start();
     await recovery.runOnce();
     recovery.start();
     deadlocks.start();
@@ -201,16 +244,47 @@ async function openParts(options: ProxyOptions, backends: Backends, isDraining: 
     topology.startPolling();
     gauges.start();
     metrics.set("colonnade_map_version", {}, map.version);
-    return { listener, admin, sessions, topology, recovery, deadlocks, gauges, notifications };
+    return { ...parts, listener, admin, console, gauges };
   } catch (error) {
     await listener.close();
     throw error;
   }
 }
 
+/** What the configuration asks for, until it is known what was had. */
+interface Ports {
+  port: number;
+  adminPort: number | undefined;
+}
+
+interface ConsoleView extends Draining {
+  readonly isReady: () => boolean;
+  readonly ports: () => Ports;
+}
+
+function consoleOf(
+  { config, log, readMapAgain }: ProxyOptions,
+  backends: Backends,
+  { process, topology, inDoubtNow, ...parts }: Parts,
+  { isReady, isDraining, requestDrain, ports }: ConsoleView,
+): OpenConsole {
+  return openConsole({
+    ...parts,
+    process: { ...process, ports },
+    config,
+    map: () => topology.current.map,
+    backends,
+    inDoubt: inDoubtNow,
+    state: () => (isDraining() ? "draining" : isReady() ? "serving" : "not ready"),
+    reload: readMapAgain,
+    drain: requestDrain,
+    log,
+  });
+}
+
 /** Nothing is opened before a client listens. */
 function openNotifications(
-  { log, metrics }: ProxyOptions,
+  { log, metrics }: Pick<ProxyOptions, "log" | "metrics">,
   backends: Backends,
   topology: LiveTopology,
 ): Notifications {
@@ -224,13 +298,15 @@ function openNotifications(
 async function openListener(
   { config, log, metrics, port }: ProxyOptions,
   sessions: Sessions,
-  backends: Backends,
-  topology: LiveTopology,
+  console: OpenConsole,
+  { backends, topology }: SecretSource,
 ): Promise<Listener> {
+  const authentication = await authenticationPolicy(config, backends, topology, log);
   return Listener.listen({
     host: config.listen.host,
     port: port ?? config.listen.port,
-    authentication: await authenticationPolicy(config, backends, topology, log),
+    authentication,
+    sideDoor: { ...console, authentication: await consolePolicy(config, authentication, log) },
     sessions,
     log,
     metrics,
@@ -244,6 +320,23 @@ async function tlsOptions({ listen: { tls } }: Config): Promise<FrontendTlsOptio
   if (tls === undefined) return undefined;
   const [cert, key] = await Promise.all([readFile(tls.cert, "utf8"), readFile(tls.key, "utf8")]);
   return { cert, key, isRequired: tls.require };
+}
+
+interface SecretSource {
+  readonly backends: Backends;
+  readonly topology: LiveTopology;
+}
+
+/** Passwords of its own do not need the catalog database, which may be what an operator looks after. */
+async function consolePolicy(
+  config: Config,
+  clients: AuthenticationPolicy,
+  log: Log,
+): Promise<AuthenticationPolicy> {
+  const { users_file: path } = config.console;
+  if (path === undefined) return clients;
+  const now = () => performance.now();
+  return { method: "scram-sha-256", users: await UsersFile.open({ path, now, log }) };
 }
 
 async function authenticationPolicy(

@@ -7,6 +7,8 @@ export interface RunningProxy {
   readonly adminPort?: number;
   /** Statements that begin after it use the new map; a map it cannot serve is refused by throwing, and the old one stays. */
   reload(map: ShardMap): Promise<void>;
+  /** Fulfilled once DRAIN was given on the admin console: whoever runs the proxy is to call `drain`. */
+  readonly drainRequested: Promise<void>;
   /** Takes no new clients and closes each client when its transaction ends, or all after `ms`. */
   drain(ms: number): Promise<void>;
   /** Closes every client and server connection at once. Twice is once. */

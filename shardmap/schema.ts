@@ -58,13 +58,13 @@ export function parseShardMap(
 
   const structure = mapFile.safeParse(value);
   if (!structure.success) reportIssues(structure.error.issues, value, problems, SHARD_MAP);
-  const map = isFields(value) ? readMap(value, problems) : undefined;
+  const map = isFields(value) ? readMap(value, text, problems) : undefined;
   if (!problems.isEmpty) return { problems: problems.inOrder() };
   invariant(map !== undefined, "a map file without problems is a map");
   return { map };
 }
 
-function readMap(file: Fields, problems: ProblemList): ShardMap | undefined {
+function readMap(file: Fields, text: string, problems: ProblemList): ShardMap | undefined {
   const databaseFields = fieldsOf(file["databases"]);
   const databaseNames: ReadonlySet<string> = new Set(Object.keys(databaseFields));
   const databases = isFields(file["databases"])
@@ -97,6 +97,7 @@ function readMap(file: Fields, problems: ProblemList): ShardMap | undefined {
   if (!version.success || catalog === undefined || databases === undefined) return undefined;
   return {
     version: version.data,
+    text,
     catalog,
     canonicalSchema,
     databases,

@@ -9,6 +9,8 @@ import type { KeyType } from "./shard-key.ts";
 
 export interface ShardMap {
   readonly version: number;
+  /** The YAML it was read from, comments and passwords included. */
+  readonly text: string;
   /** Answers catalog queries, holds unlisted tables, gives types and columns. */
   readonly catalog: DatabaseName;
   /** The schema of the canonical tables, in the catalog database; `public` unless named. */

@@ -16,7 +16,7 @@ import type { RunningProxy } from "../../proxy/running-proxy.ts";
 import type { DatabaseEntry, ShardMap } from "../../shardmap/shard-map.ts";
 import { CommandFailure, reasonAndRemedy } from "../failure.ts";
 import { requireMap } from "../input-files.ts";
-import { packageFile } from "../package-root.ts";
+import { packageFile, packageVersion } from "../package-root.ts";
 import { type DevDirectory, openDevDirectory } from "./data-directory.ts";
 import {
   assignServers,
@@ -117,11 +117,15 @@ async function start(
     startProxy({
       map: withServers(map, servers.urls),
       config: configFor(flags),
+      version: packageVersion(),
       log: createLog("warn"),
       metrics: new Metrics(),
     }),
   );
   cleanUp.proxy = proxy;
+  void proxy.drainRequested
+    .then(async () => await proxy.drain(DEFAULT_CONFIG.drain_ms))
+    .then(() => interrupt.end());
   const url = `postgres://${EMBEDDED_SUPERUSER}@${HOST}:${proxy.port}/${encodeURIComponent(map.catalog)}`;
   if (!isFirst && flags.sql !== undefined)
     say("the data is there already; --sql runs on the first start only");
@@ -166,6 +170,7 @@ function configFor(flags: DevFlags): Config {
     ...DEFAULT_CONFIG,
     listen: { ...DEFAULT_CONFIG.listen, host: HOST, port: flags.port },
     admin: { host: HOST, port: flags.adminPort },
+    console: { admin_users: [EMBEDDED_SUPERUSER], stats_users: [] },
   };
 }
 
@@ -232,6 +237,10 @@ class Interrupt implements Disposable {
 
   giveUp(reason: string): void {
     this.#lost = reason;
+    this.end();
+  }
+
+  end(): void {
     this.#first.abort();
   }
 

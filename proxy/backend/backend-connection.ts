@@ -23,6 +23,7 @@ import type { BackendAddress } from "./backend-address.ts";
 import { BackendError, backendLost } from "./backend-error.ts";
 import { connectBackend, sendCancelRequest } from "./connect.ts";
 import type { Connected } from "./connect.ts";
+import type { ConnectionCounts } from "./connection-counts.ts";
 import { ControlAnswerReader } from "./control-answer.ts";
 import type { ControlAnswer } from "./control-answer.ts";
 import { StreamEnded } from "./run-stream.ts";
@@ -56,6 +57,9 @@ export class BackendConnection {
   #transactionStatus: TransactionStatus = "idle";
   #pendingReadyForQuery = 0;
   #answeredCount = 0;
+  #transactionCount = 0;
+  #busyMs = 0;
+  #busySinceMs = 0;
   #statementNumber = 0;
   /** A FATAL or PANIC: the reason why the connection is about to end. */
   #fatal: BackendError | undefined;
@@ -115,6 +119,23 @@ export class BackendConnection {
     return this.#connected.socket.isEncrypted;
   }
 
+  /** See BackendSocket.encryption. */
+  get encryption(): string {
+    return this.#connected.socket.encryption;
+  }
+
+  /** See BackendSocket.localAddress. */
+  get localAddress(): string | undefined {
+    return this.#connected.socket.localAddress;
+  }
+
+  get counts(): ConnectionCounts {
+    const { receivedBytes, sentBytes } = this.#connected.socket;
+    const requests = this.#answeredCount;
+    const transactions = this.#transactionCount;
+    return { requests, transactions, busyMs: this.#busyMs, receivedBytes, sentBytes };
+  }
+
   /** Settles when the connection is over, whoever ended it. */
   get ended(): Promise<void> {
     return this.#connected.stream.ended;
@@ -128,6 +149,7 @@ export class BackendConnection {
 
   /** Announces Syncs or Queries in what is sent: each is answered by one ReadyForQuery. */
   expectReady(count = 1): void {
+    if (this.#pendingReadyForQuery === 0) this.#busySinceMs = performance.now();
     this.#pendingReadyForQuery += count;
   }
 
@@ -253,6 +275,8 @@ export class BackendConnection {
         this.#transactionStatus = decodeReadyForQuery(runBody(run)).status;
         this.#pendingReadyForQuery -= 1;
         this.#answeredCount += 1;
+        if (this.#transactionStatus === "idle") this.#transactionCount += 1;
+        if (this.#pendingReadyForQuery === 0) this.#busyMs += performance.now() - this.#busySinceMs;
         break;
       case BACKEND_TYPE.parameterStatus: {
         const { name, value } = decodeParameterStatus(runBody(run));

@@ -99,6 +99,27 @@ export class BackendSocket {
       : undefined;
   }
 
+  /** `127.0.0.1:41234`; of a unix socket there is none. */
+  get localAddress(): string | undefined {
+    const { localAddress, localPort } = this.#stream;
+    return localAddress === undefined ? undefined : `${localAddress}:${localPort}`;
+  }
+
+  /** `TLSv1.3/TLS_AES_256_GCM_SHA384`; empty without TLS. */
+  get encryption(): string {
+    const stream = this.#stream;
+    if (!(stream instanceof tls.TLSSocket)) return "";
+    return `${stream.getProtocol()}/${stream.getCipher().name}`;
+  }
+
+  get receivedBytes(): number {
+    return this.#stream.bytesRead;
+  }
+
+  get sentBytes(): number {
+    return this.#stream.bytesWritten;
+  }
+
   /** Bytes written that the kernel has not taken yet. */
   get unsentBytes(): number {
     return this.#stream.writableLength;

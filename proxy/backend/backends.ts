@@ -10,7 +10,7 @@ import type { BackendAddress } from "./backend-address.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { Pool } from "./pool.ts";
 import type { PoolOptions } from "./pool-options.ts";
-import type { PoolStats } from "./pool-stats.ts";
+import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { resetSettings } from "./reset-settings.ts";
 
 export interface BackendsOptions {
@@ -104,6 +104,17 @@ export class Backends {
 
   stats(): ReadonlyMap<DatabaseName, PoolStats> {
     return new Map([...this.#pools].map(([database, pool]) => [database, pool.stats()]));
+  }
+
+  /** Every open connection of the pools, those of pools that are being replaced among them. */
+  servers(): readonly ServerReport[] {
+    const replaced = [...this.#draining.keys()];
+    return [...this.#pools.values(), ...replaced].flatMap((pool) => pool.servers());
+  }
+
+  /** See Pool.closeIdle. */
+  closeIdle(database: DatabaseName): void {
+    this.#pools.get(database)?.closeIdle();
   }
 
   /** Drains every pool for up to `drainMs`, then cuts off what is left. */

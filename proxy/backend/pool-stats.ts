@@ -1,4 +1,6 @@
-/** How a pool stands, as metrics and its own errors tell it. */
+/** How a pool stands, as metrics, the admin console and its own errors tell it. */
+import type { BackendConnection } from "./backend-connection.ts";
+import type { ConnectionCounts } from "./connection-counts.ts";
 
 /** Gauges of now, and counters since the pool was made; times in milliseconds. */
 export interface PoolStats {
@@ -18,4 +20,40 @@ export interface PoolStats {
   readonly openFailures: number;
   /** Connections that ended without this pool closing them. */
   readonly lost: number;
+  /** How long connections were lent, those that are lent now not counted. */
+  readonly lentMs: number;
+  /** Of all connections there were. */
+  readonly counts: ConnectionCounts;
+}
+
+export type MemberUse = "idle" | "used" | "checking" | "abandoned";
+
+/** One connection of a pool. */
+export interface ServerReport {
+  readonly connection: BackendConnection;
+  /** In PgBouncer's words: `used` is idle for so long that it is asked before it is lent, `tested` is being asked. */
+  readonly state: "active" | "idle" | "used" | "tested" | "being_canceled";
+  readonly isPinned: boolean;
+  /** It is closed as soon as nobody uses it. */
+  readonly isOver: boolean;
+  /** Milliseconds since 1970. */
+  readonly openedAtMs: number;
+  /** How long ago it was last lent; undefined where it never was. */
+  readonly lentForMs: number | undefined;
+}
+
+export function serverState(
+  { use, idleSince }: { readonly use: MemberUse; readonly idleSince: number },
+  checkAfterIdleMs: number,
+): ServerReport["state"] {
+  switch (use) {
+    case "used":
+      return "active";
+    case "checking":
+      return "tested";
+    case "abandoned":
+      return "being_canceled";
+    case "idle":
+      return performance.now() - idleSince > checkAfterIdleMs ? "used" : "idle";
+  }
 }

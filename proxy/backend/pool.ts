@@ -21,18 +21,23 @@ import {
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendAddress } from "./backend-address.ts";
 import { BackendConnection } from "./backend-connection.ts";
+import { addCounts, NO_COUNTS } from "./connection-counts.ts";
 import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
 import type { PoolOptions } from "./pool-options.ts";
-import type { PoolStats } from "./pool-stats.ts";
+import { serverState } from "./pool-stats.ts";
+import type { MemberUse, PoolStats, ServerReport } from "./pool-stats.ts";
 import { ReconnectPause } from "./reconnect-pause.ts";
 import { WaitQueue } from "./wait-queue.ts";
 
 interface Member {
   readonly connection: BackendConnection;
+  readonly openedAtMs: number;
+  /** 0 where it was never lent. */
+  lentSince: number;
   readonly expiresAt: number;
   /** The pool's at the time of opening. An older one is not lent again. */
   readonly generation: number;
-  use: "idle" | "used" | "checking" | "abandoned";
+  use: MemberUse;
   isPinned: boolean;
   idleSince: number;
 }
@@ -59,6 +64,9 @@ export class Pool {
   #opened = 0;
   #openFailures = 0;
   #lost = 0;
+  #lentMs = 0;
+  /** Of the connections that are no more. */
+  #pastCounts = NO_COUNTS;
 
   constructor(database: DatabaseName, address: BackendAddress, options: Partial<PoolOptions> = {}) {
     this.database = database;
@@ -123,6 +131,7 @@ export class Pool {
     const member = this.#members.get(connection);
     if (member === undefined) return; // lost while it was used, and already forgotten
     invariant(member.use === "used", "a connection is released once");
+    this.#lentMs += performance.now() - member.lentSince;
     if (connection.isBroken) this.#forgetLost(member);
     else if (!connection.isClean) this.#abandon(member);
     else if (this.#isOver(member)) this.#close(member);
@@ -146,7 +155,27 @@ export class Pool {
       opened: this.#opened,
       openFailures: this.#openFailures,
       lost: this.#lost,
+      lentMs: this.#lentMs,
+      counts: [...this.#members.keys()]
+        .map(({ counts }) => counts)
+        .reduce(addCounts, this.#pastCounts),
     };
+  }
+
+  servers(): readonly ServerReport[] {
+    return [...this.#members.values()].map((member) => ({
+      connection: member.connection,
+      state: serverState(member, this.#options.checkAfterIdleMs),
+      isPinned: member.isPinned,
+      isOver: this.#isOver(member),
+      openedAtMs: member.openedAtMs,
+      lentForMs: member.lentSince === 0 ? undefined : performance.now() - member.lentSince,
+    }));
+  }
+
+  /** Closes what nobody uses, so that the server may be stopped without having to cut it off. */
+  closeIdle(): void {
+    for (const member of this.#idle.splice(0)) this.#close(member);
   }
 
   /** Refuses new work, waits for what is lent for up to `drainMs`, then cuts it off. Idempotent. */
@@ -218,6 +247,7 @@ export class Pool {
 
   #lend(member: Member): BackendConnection {
     member.use = "used";
+    member.lentSince = performance.now();
     member.connection.unpark();
     this.#acquired += 1;
     return member.connection;
@@ -259,6 +289,8 @@ export class Pool {
     const jitter = 1 - LIFETIME_JITTER * Math.random();
     const member: Member = {
       connection,
+      openedAtMs: Date.now(),
+      lentSince: 0,
       expiresAt: performance.now() + this.#options.lifetimeMs * jitter,
       generation: this.#generation,
       use: "used",
@@ -314,6 +346,7 @@ export class Pool {
 
   #close(member: Member): void {
     if (!this.#members.delete(member.connection)) return;
+    this.#pastCounts = addCounts(this.#pastCounts, member.connection.counts);
     member.connection.close();
     if (this.#members.size === 0) this.#whenUnused?.();
   }

@@ -5,7 +5,6 @@
  * Every field has a default, so an empty file is a valid one. docs/config.md is
  * generated from the descriptions here. It reads no file: the caller gives the text.
  */
-import { isIP } from "node:net";
 import { z } from "zod";
 import { fields } from "../../base/document/fields.ts";
 import { reportIssues } from "../../base/document/issues.ts";
@@ -19,9 +18,12 @@ import {
   CLIENTS_MAX_DEFAULT,
   DATABASE_GATHER_BYTES_MAX_DEFAULT,
   DRAIN_MS_DEFAULT,
+  DRAIN_SPREAD_MS_DEFAULT,
+  PAUSE_WAIT_MS_DEFAULT,
   POOL_SIZE_DEFAULT,
   POOL_WAIT_MS_DEFAULT,
 } from "../../base/limits.ts";
+import { contradictions } from "./contradictions.ts";
 
 /** Node's timers hold 31 bits; a day is beyond any of these waits. */
 const DURATION_MS_MAX = 86_400_000;
@@ -85,6 +87,22 @@ const auth = fields({
     ),
 });
 
+const userNames = z.array(z.string().min(1)).default([]);
+
+const consoleFields = fields({
+  admin_users: userNames.describe(
+    "Users who may connect to the database `colonnade`, the admin console, and give every command.",
+  ),
+  stats_users: userNames.describe(
+    "Users who may connect there and SHOW everything but statements' texts.",
+  ),
+  users_file: path
+    .optional()
+    .describe(
+      "Passwords for the console alone, in the format of `auth.users_file`; they are proven by SCRAM-SHA-256 whatever `auth` says. Without it, console users prove who they are as clients do.",
+    ),
+});
+
 const pool = fields({
   size: z
     .int()
@@ -101,6 +119,11 @@ const pool = fields({
   idle_ms: durationMs
     .default(BACKEND_IDLE_MS)
     .describe("An unused server connection is closed after this."),
+  pause_wait_ms: durationMs
+    .default(PAUSE_WAIT_MS_DEFAULT)
+    .describe(
+      "How long a new transaction waits for a database that the console has paused before SQLSTATE 57P03, and how long PAUSE waits for running ones.",
+    ),
 });
 
 const gather = fields({
@@ -137,6 +160,9 @@ export const configSchema = fields({
   listen: listen.prefault({}).describe("The clients' side."),
   admin: admin.prefault({}).describe("The operator's side: metrics and health over HTTP."),
   auth: auth.prefault({}).describe("Authentication of clients."),
+  console: consoleFields
+    .prefault({})
+    .describe("The admin console. Nobody may use it unless named here."),
   pool: pool.prefault({}).describe("Server connections, shared by all clients."),
   gather: gather
     .prefault({})
@@ -146,6 +172,14 @@ export const configSchema = fields({
   drain_ms: durationMs
     .default(DRAIN_MS_DEFAULT)
     .describe("How long SIGTERM lets running transactions end before their clients are closed."),
+  drain_spread_ms: z
+    .int()
+    .min(0)
+    .max(DURATION_MS_MAX)
+    .default(DRAIN_SPREAD_MS_DEFAULT)
+    .describe(
+      "Idle clients are sent away over this time, in random order and with jitter, so that they do not all return at once; at most half of `drain_ms`, and less where clients are few.",
+    ),
 }).superRefine((config, context) => {
   for (const { path: at, message, remedy } of contradictions(config)) {
     context.addIssue({ code: "custom", path: [...at], message, params: { remedy } });
@@ -176,59 +210,4 @@ export function parseConfig(
   if (!result.success) reportIssues(result.error.issues, value, problems, CONFIG_FILE);
   if (result.success && problems.isEmpty) return { config: result.data, further: problems };
   return { problems: problems.inOrder() };
-}
-
-interface Contradiction {
-  readonly path: readonly string[];
-  readonly message: string;
-  readonly remedy: string;
-}
-
-/** Rules between fields: what would let strangers in, or could never let anybody in. */
-function* contradictions(config: {
-  readonly listen: z.output<typeof listen>;
-  readonly admin: z.output<typeof admin>;
-  readonly auth: z.output<typeof auth>;
-}): Iterable<Contradiction> {
-  const { listen: clients, admin: operator } = config;
-  if (clients.port === operator.port && sharesAddress(clients.host, operator.host)) {
-    yield {
-      path: ["admin", "port"],
-      message: `listen.port and admin.port are both ${clients.port}`,
-      remedy: "Give one of them another port.",
-    };
-  }
-  const { method, users_file: usersFile, query } = config.auth;
-  if (method === "trust" && !isLoopback(config.listen.host)) {
-    yield {
-      path: ["auth", "method"],
-      message: `trust lets everybody in who can reach ${config.listen.host}`,
-      remedy: "Use scram-sha-256 with a users_file, or listen on 127.0.0.1.",
-    };
-  }
-  if (method === "password" && config.listen.tls?.require !== true) {
-    yield {
-      path: ["auth", "method"],
-      message: "password sends passwords in clear text",
-      remedy: "Set listen.tls with require: true, or use scram-sha-256.",
-    };
-  }
-  if (method !== "trust" && (usersFile === undefined) === (query === undefined)) {
-    yield {
-      path: ["auth"],
-      message: `${method} needs one source of passwords, and ${usersFile === undefined ? "has none" : "has two"}`,
-      remedy: "Give either users_file or query.",
-    };
-  }
-}
-
-/** One address holds a port once; every address includes each. */
-function sharesAddress(left: string, right: string): boolean {
-  const isEvery = (host: string): boolean => host === "0.0.0.0" || host === "::";
-  return left === right || isEvery(left) || isEvery(right);
-}
-
-function isLoopback(host: string): boolean {
-  if (host === "localhost" || host === "::1") return true;
-  return isIP(host) === 4 && host.startsWith("127.");
 }

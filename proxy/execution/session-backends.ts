@@ -13,6 +13,7 @@ import type { BackendConnection } from "../backend/backend-connection.ts";
 import { RESET_SETTINGS, resetSettings } from "../backend/reset-settings.ts";
 import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
+import type { Pauses } from "./pauses.ts";
 import { PinnedBackend } from "./pinned-backend.ts";
 import type { PinReason } from "./pinned-backend.ts";
 import { notInDatabase } from "./session-role.ts";
@@ -28,6 +29,23 @@ export interface PinnableBackends extends InDoubtBackends {
   pinnedMax(database: DatabaseName): number;
 }
 
+/** What a session waits for before it can go on. */
+export interface BackendWait {
+  readonly for: "connection" | "resume";
+  readonly database: DatabaseName;
+  /** Of performance.now(). */
+  readonly sinceMs: number;
+}
+
+/** What a session uses of the databases now, as the operator is told of it. */
+export interface BackendUse {
+  readonly lent: readonly BackendConnection[];
+  /** Those that a cancel request is on its way to. */
+  readonly cancelling: readonly BackendConnection[];
+  readonly pinned: BackendConnection | undefined;
+  readonly wait: BackendWait | undefined;
+}
+
 /** Brings a connection to the settings it is wanted with. */
 type SetUp = (connection: BackendConnection) => Promise<void>;
 
@@ -36,12 +54,19 @@ export class SessionBackends implements LockHolder {
   readonly #inDoubt: InDoubt;
   readonly #settings: () => SettingsScript;
   readonly #holders: LockHolders;
+  readonly #pauses: Pauses;
   /** What the session uses now, each with a cancel request that is on its way to it. */
   readonly #lent = new Map<BackendConnection, Promise<void> | undefined>();
   #pinned: PinnedBackend | undefined;
   /** The pinned backend is lost, and what the session kept there with it: the session cannot go on. */
   onPinnedLost: (error: SqlError) => void = () => undefined;
   #holdNumber = 0;
+  /** Databases whose connections the session waits for; almost always none or one. */
+  readonly #awaited: DatabaseName[] = [];
+  #awaitedSinceMs = 0;
+  #heldUp: BackendWait | undefined;
+  /** What is still to be asked for a transaction that is over: a pause is not in its way. */
+  isFinishing = false;
   /** Why the proxy itself has cancelled what runs. */
   #deadlock: SqlError | undefined;
 
@@ -50,11 +75,33 @@ export class SessionBackends implements LockHolder {
     inDoubt: InDoubt,
     settings: () => SettingsScript,
     holders: LockHolders,
+    pauses: Pauses,
   ) {
     this.#backends = backends;
     this.#inDoubt = inDoubt;
     this.#settings = settings;
     this.#holders = holders;
+    this.#pauses = pauses;
+  }
+
+  get use(): BackendUse {
+    const [awaited] = this.#awaited;
+    return {
+      lent: [...this.#lent.keys()],
+      cancelling: [...this.#lent].flatMap(([connection, request]) => (request ? [connection] : [])),
+      pinned: this.#pinned?.connection,
+      wait:
+        awaited === undefined
+          ? this.#heldUp
+          : { for: "connection", database: awaited, sinceMs: this.#awaitedSinceMs },
+    };
+  }
+
+  /** A statement runs on one of its backends, or will as soon as one is free. */
+  uses(database: DatabaseName): boolean {
+    if (this.#awaited.includes(database)) return true;
+    for (const connection of this.#lent.keys()) if (connection.database === database) return true;
+    return false;
   }
 
   get holdNumber(): number {
@@ -84,8 +131,9 @@ export class SessionBackends implements LockHolder {
 
   /** The pinned one where it is of this database and not in use. */
   async acquire(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
+    if (this.#pauses.isAny) await this.#pass(database, signal);
     const pinned = this.#takePinned(database);
-    if (pinned === undefined) return await this.acquireUnpinned(database, signal);
+    if (pinned === undefined) return await this.#acquireFree(database, signal);
     const { connection } = pinned;
     this.#lend(connection);
     return await this.#asSessions(connection, pinned);
@@ -93,16 +141,43 @@ export class SessionBackends implements LockHolder {
 
   /** One of the pool, where what is done must not meet the session's own temporary tables. */
   async acquireUnpinned(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
-    const connection = await this.#backends.acquire(database, signal);
+    if (this.#pauses.isAny) await this.#pass(database, signal);
+    return await this.#acquireFree(database, signal);
+  }
+
+  async #acquireFree(
+    database: DatabaseName,
+    signal: AbortSignal,
+    set?: SetUp,
+  ): Promise<BackendConnection> {
+    this.#awaited.push(database);
+    this.#awaitedSinceMs = performance.now();
+    let connection: BackendConnection;
+    try {
+      connection = await this.#backends.acquire(database, signal);
+    } finally {
+      this.#awaited.splice(this.#awaited.indexOf(database), 1);
+    }
     this.#lend(connection);
-    return await this.#asSessions(connection, undefined);
+    return await this.#asSessions(connection, undefined, set);
+  }
+
+  /** Waits for RESUME where the database is paused and this transaction is new to it. */
+  async #pass(database: DatabaseName, signal: AbortSignal): Promise<void> {
+    if (this.isFinishing || !this.#pauses.isPaused(database)) return;
+    const holdNumber = this.#lent.size > 0 ? this.#holdNumber : undefined;
+    this.#heldUp = { for: "resume", database, sinceMs: performance.now() };
+    try {
+      await this.#pauses.pass(database, holdNumber, signal);
+    } finally {
+      this.#heldUp = undefined;
+    }
   }
 
   /** One of the pool, as the connection's own user and under none of the client's settings. */
   async acquireOwn(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
-    const connection = await this.#backends.acquire(database, signal);
-    this.#lend(connection);
-    return await this.#asSessions(connection, undefined, resetSettings);
+    if (this.#pauses.isAny) await this.#pass(database, signal);
+    return await this.#acquireFree(database, signal, resetSettings);
   }
 
   async #asSessions(

@@ -17,11 +17,11 @@ import {
 import { ProtocolViolation } from "../../base/sql-error.ts";
 import { FRAME_HEADER_BYTES, FrameReader } from "../protocol/frame-reader.ts";
 import type { Frame } from "../protocol/frame-reader.ts";
-import type { Client } from "../session/client.ts";
+import type { Client, ClientConnectionFacts, ClientTraffic } from "../session/client.ts";
 
 export type ClientIdentity = Pick<
   Client,
-  "user" | "database" | "settings" | "processId" | "secretKey" | "address"
+  "user" | "database" | "settings" | "processId" | "secretKey" | "address" | "connection"
 >;
 
 export class ClientConnection implements Client {
@@ -31,6 +31,7 @@ export class ClientConnection implements Client {
   readonly processId: number;
   readonly secretKey: Buffer;
   readonly address: string;
+  readonly connection: ClientConnectionFacts;
 
   readonly #socket: Socket;
   readonly #gone = new AbortController();
@@ -49,6 +50,7 @@ export class ClientConnection implements Client {
   #flush: NodeJS.Immediate | undefined;
   #drainWaiters: (() => void)[] = [];
   #isClosing = false;
+  #receivedAtMs: number;
 
   /** Takes the socket over, with what it holds unread. */
   constructor(socket: Socket, identity: ClientIdentity) {
@@ -58,6 +60,8 @@ export class ClientConnection implements Client {
     this.processId = identity.processId;
     this.secretKey = identity.secretKey;
     this.address = identity.address;
+    this.connection = identity.connection;
+    this.#receivedAtMs = identity.connection.connectedAtMs;
     this.#socket = socket;
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("end", () => this.#onEnd());
@@ -70,6 +74,15 @@ export class ClientConnection implements Client {
 
   get gone(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  get traffic(): ClientTraffic {
+    const { bytesRead, bytesWritten } = this.#socket;
+    return {
+      receivedBytes: bytesRead,
+      sentBytes: bytesWritten,
+      receivedAtMs: this.#receivedAtMs,
+    };
   }
 
   async receive(): Promise<Frame | undefined> {
@@ -143,6 +156,7 @@ export class ClientConnection implements Client {
   #onData(chunk: Buffer): void {
     // Nothing is read behind a violation: where the next frame would begin is not known.
     if (this.#isClosing || this.#violation !== undefined) return;
+    this.#receivedAtMs = Date.now();
     this.#reader.append(chunk);
     this.peek(0);
     this.#regulate();

@@ -9,6 +9,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import {
   AUTHENTICATION_TIMEOUT_MS,
   CLIENTS_MAX_DEFAULT,
@@ -48,6 +49,26 @@ export interface ListenerOptions {
   readonly tls?: FrontendTlsOptions | undefined;
   readonly clientsMax?: number | undefined;
   readonly authenticationTimeoutMs?: number | undefined;
+  readonly sideDoor?: SideDoor | undefined;
+}
+
+/** A database name that leads to other sessions, with users and a bound on clients of its own. */
+export interface SideDoor {
+  readonly database: string;
+  readonly authentication: AuthenticationPolicy;
+  /** Throws for a user who has proven who it is, and may not come in. */
+  readonly admit: (user: string) => void;
+  readonly sessions: SessionHost;
+  readonly clientsMax: number;
+}
+
+interface Door {
+  readonly authenticator: Authenticator;
+  readonly admit: (user: string) => void;
+  readonly sessions: SessionHost;
+  readonly clientsMax: number;
+  /** Clients past start-up by their process id. */
+  readonly processIds: Set<number>;
 }
 
 /** Process ids in BackendKeyData are positive int32. */
@@ -64,20 +85,20 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: Server;
   readonly #tls: FrontendTls | undefined;
-  readonly #authenticator: Authenticator;
-  readonly #clientsMax: number;
+  readonly #door: Door;
+  readonly #sideDoor: Door | undefined;
   /** Every connection, in start-up or in session. */
   readonly #sockets = new Set<Socket>();
-  /** Clients past start-up by their process id, which is what makes it unique. */
-  readonly #processIds = new Set<number>();
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
     this.#tls = options.tls && new FrontendTls(options.tls);
-    this.#authenticator = new Authenticator(options.authentication);
-    this.#clientsMax = options.clientsMax ?? CLIENTS_MAX_DEFAULT;
+    const { authentication, sessions, clientsMax = CLIENTS_MAX_DEFAULT, sideDoor } = options;
+    this.#door = doorOf({ authentication, sessions, clientsMax, admit: ignore });
+    this.#sideDoor = sideDoor && doorOf(sideDoor);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
-    this.#server.maxConnections = CONNECTIONS_PER_CLIENT * this.#clientsMax;
+    this.#server.maxConnections =
+      CONNECTIONS_PER_CLIENT * (clientsMax + (sideDoor?.clientsMax ?? 0));
     this.#server.on("connection", (socket) => void this.#accept(socket));
   }
 
@@ -97,7 +118,7 @@ export class Listener {
 
   /** Clients past start-up, those being authenticated included. */
   get clientCount(): number {
-    return this.#processIds.size;
+    return this.#door.processIds.size;
   }
 
   /** Takes no further connection. Those there are go on. */
@@ -126,8 +147,8 @@ export class Listener {
     raw.once("close", () => this.#sockets.delete(raw));
 
     try {
-      const client = await this.#startUp(raw);
-      if (client !== undefined) await this.#runSession(client, raw);
+      const entered = await this.#startUp(raw);
+      if (entered !== undefined) await this.#runSession(entered, raw);
     } catch (error) {
       this.#report(raw, error);
       raw.destroy();
@@ -135,7 +156,7 @@ export class Listener {
   }
 
   /** Start-up and authentication, within the deadline; undefined where it ended the connection. What it needs is let go of before the session begins. */
-  async #startUp(raw: Socket): Promise<ClientConnection | undefined> {
+  async #startUp(raw: Socket): Promise<Entered | undefined> {
     const deadline = new AbortController();
     const timer = setTimeout(
       () => deadline.abort(authenticationTimeout()),
@@ -161,16 +182,19 @@ export class Listener {
     }
   }
 
-  async #open(opening: Opening, raw: Socket): Promise<ClientConnection | undefined> {
+  async #open(opening: Opening, raw: Socket): Promise<Entered | undefined> {
     switch (opening.kind) {
       case "gone":
         raw.destroy();
         return undefined;
-      case "cancel":
-        this.#options.sessions.cancel(opening.request.processId, opening.request.secretKey);
+      case "cancel": {
+        const { processId, secretKey } = opening.request;
+        for (const door of [this.#door, this.#sideDoor])
+          door?.sessions.cancel(processId, secretKey);
         // TLS ends by its own notice: libpq takes a connection cut without one for a failed cancel.
         closeAfter(opening.socket.socket, raw);
         return undefined;
+      }
       case "startup":
         return await this.#authenticate(opening, raw);
     }
@@ -180,7 +204,8 @@ export class Listener {
   async #authenticate(
     { startup, socket, isTls }: Opening & { kind: "startup" },
     raw: Socket,
-  ): Promise<ClientConnection | undefined> {
+  ): Promise<Entered | undefined> {
+    const connectedAtMs = Date.now();
     const negotiation = negotiateProtocolVersion(startup);
     if (negotiation !== undefined) {
       socket.write(encodeToBuffer(encodeNegotiateProtocolVersion, negotiation));
@@ -190,54 +215,69 @@ export class Listener {
     if (this.#tls?.isRequired === true && !isTls) {
       throw new SqlError("tls_required", `connection of user "${user}" requires TLS`);
     }
-    const processId = this.#takeProcessId();
-    let isProven = false;
+    const isAside = database === this.#options.sideDoor?.database;
+    const door = (isAside ? this.#sideDoor : undefined) ?? this.#door;
+    const processId = this.#takeProcessId(door);
+    let isAdmitted = false;
     try {
       const certificateHash = isTls ? this.#tls?.certificateHash : undefined;
-      isProven = await this.#authenticator.authenticate(user, { socket, isTls, certificateHash });
+      const isProven = await door.authenticator.authenticate(user, {
+        socket,
+        isTls,
+        certificateHash,
+      });
+      if (isProven) door.admit(user);
+      isAdmitted = isProven;
     } finally {
-      if (!isProven) this.#processIds.delete(processId);
+      if (!isAdmitted) door.processIds.delete(processId);
     }
-    if (!isProven) {
+    if (!isAdmitted) {
       raw.destroy();
       return undefined;
     }
-    return new ClientConnection(socket.socket, {
+    const client = new ClientConnection(socket.socket, {
       user,
       database,
       settings,
       processId,
       secretKey: randomBytes(startup.minor >= 2 ? SECRET_KEY_BYTES_3_2 : SECRET_KEY_BYTES),
       address: `${raw.remoteAddress}:${raw.remotePort}`,
+      connection: {
+        tls: encryptionOf(socket.socket),
+        localAddress: `${raw.localAddress}:${raw.localPort}`,
+        connectedAtMs,
+      },
     });
+    return { client, door };
   }
 
   /** The client keeps its place until its socket is closed, so that closing clients are counted, too. */
-  async #runSession(client: ClientConnection, raw: Socket): Promise<void> {
-    const { sessions, metrics } = this.#options;
+  async #runSession({ client, door }: Entered, raw: Socket): Promise<void> {
+    const { metrics } = this.#options;
     const closed = closeOf(raw);
     metrics.increment("colonnade_clients_accepted_total", {});
     metrics.add("colonnade_clients", {}, 1);
     try {
       client.write(encodeToBuffer(encodeAuthentication, { kind: "authenticationOk" }));
-      await sessions.serve(client);
+      await door.sessions.serve(client);
       client.end();
       await closed;
     } finally {
-      this.#processIds.delete(client.processId);
+      door.processIds.delete(client.processId);
       metrics.add("colonnade_clients", {}, -1);
     }
   }
 
   /** Takes a place among the clients, and a process id no other client has. */
-  #takeProcessId(): number {
-    if (this.#processIds.size >= this.#clientsMax) {
+  #takeProcessId(door: Door): number {
+    if (door.processIds.size >= door.clientsMax) {
       throw new SqlError("too_many_clients", "sorry, too many clients already");
     }
     for (;;) {
       const processId = randomInt(1, PROCESS_ID_MAX);
-      if (this.#processIds.has(processId)) continue;
-      this.#processIds.add(processId);
+      const isTaken = (other: Door | undefined) => other?.processIds.has(processId) === true;
+      if (isTaken(this.#door) || isTaken(this.#sideDoor)) continue;
+      door.processIds.add(processId);
       return processId;
     }
   }
@@ -256,6 +296,21 @@ export class Listener {
       log.error({ client, err: error }, "client refused");
     }
   }
+}
+
+interface Entered {
+  readonly client: ClientConnection;
+  readonly door: Door;
+}
+
+function doorOf(options: Omit<SideDoor, "database">): Door {
+  const { authentication, admit, sessions, clientsMax } = options;
+  const authenticator = new Authenticator(authentication);
+  return { authenticator, admit, sessions, clientsMax, processIds: new Set() };
+}
+
+function encryptionOf(socket: Socket): string {
+  return socket instanceof TLSSocket ? `${socket.getProtocol()}/${socket.getCipher().name}` : "";
 }
 
 /** Says why, then closes. */

@@ -17,6 +17,9 @@ export interface Client {
   readonly secretKey: Buffer;
   /** `10.0.0.1:51234`, for logs. */
   readonly address: string;
+  readonly connection: ClientConnectionFacts;
+  /** As of now. */
+  readonly traffic: ClientTraffic;
   /** Aborted when the connection is lost or closed, for whatever reason. */
   readonly gone: AbortSignal;
 
@@ -30,6 +33,21 @@ export interface Client {
   drained(): Promise<void>;
   /** Sends what is queued, then closes. Idempotent. */
   end(): void;
+}
+
+/** What the operator is told of a client's connection. Times are milliseconds since 1970. */
+export interface ClientConnectionFacts {
+  /** `TLSv1.3/TLS_AES_256_GCM_SHA384`; empty without TLS. */
+  readonly tls: string;
+  readonly localAddress: string;
+  readonly connectedAtMs: number;
+}
+
+export interface ClientTraffic {
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  /** When bytes last came from the client. */
+  readonly receivedAtMs: number;
 }
 
 /** The sessions, as the frontend calls them. */

@@ -36,6 +36,10 @@ export class PreparedStatements {
     }
   }
 
+  get size(): number {
+    return this.#byName.size;
+  }
+
   add(statement: PreparedStatement): void {
     this.#byName.set(statement.name, statement);
   }

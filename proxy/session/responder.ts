@@ -38,6 +38,11 @@ export class Responder {
     this.#client = client;
   }
 
+  /** A setting, as the client was last told of it. */
+  told(parameter: string): string | undefined {
+    return this.#parameters.get(parameter);
+  }
+
   /** Rows wait while the client has too much unread; everything else is short. */
   async event(event: ResultEvent): Promise<void> {
     switch (event.kind) {

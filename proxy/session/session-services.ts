@@ -11,6 +11,7 @@ import type { OidTranslation } from "../execution/fragment-request.ts";
 import type { GlobalSequences } from "../execution/global-sequences.ts";
 import type { InDoubt } from "../execution/in-doubt.ts";
 import type { LockHolders } from "../execution/lock-holders.ts";
+import type { Pauses } from "../execution/pauses.ts";
 import type { PinnableBackends } from "../execution/session-backends.ts";
 import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";
 import type { Notifications } from "../notifications/notifications.ts";
@@ -38,6 +39,7 @@ export interface SessionServices {
   readonly twoPhase: TwoPhaseCommit;
   /** Where sessions that hold several backends are found by the deadlock detector. */
   readonly holders: LockHolders;
+  readonly pauses: Pauses;
   readonly sequences: GlobalSequences;
   readonly notifications: Notifications;
   readonly planner: StatementPlanner;

@@ -1,24 +1,27 @@
-/** All sessions of a process: starts one a client, and finds the one a CancelRequest is for. */
+/** All sessions of a process: starts one a client, finds the one a CancelRequest is for, and ends them. */
 import { timingSafeEqual } from "node:crypto";
+import type { DatabaseName } from "../../base/ids.ts";
+import { DRAIN_SPREAD_MS_PER_CLIENT, KILL_GRACE_MS } from "../../base/limits.ts";
+import type { SqlError } from "../../base/sql-error.ts";
 import { PIN_REASONS } from "../execution/pinned-backend.ts";
 import type { PinReason } from "../execution/pinned-backend.ts";
 import type { Client, SessionHost } from "./client.ts";
+import { clientReport } from "./client-report.ts";
+import type { ClientReport } from "./client-report.ts";
 import { Session } from "./session.ts";
-import type { SessionStatus } from "./session.ts";
 import type { SessionServices } from "./session-services.ts";
 
-/** As the operator is told of it; `id` is what BackendKeyData told the client. */
-export interface ClientReport extends SessionStatus {
-  readonly id: number;
-  readonly user: string;
-  readonly database: string;
-  readonly address: string;
+interface Entry {
+  readonly client: Client;
+  readonly session: Session;
+  readonly ended: Promise<void>;
 }
 
 export class Sessions implements SessionHost {
   readonly #services: SessionServices;
-  readonly #sessions = new Map<number, { readonly client: Client; readonly session: Session }>();
+  readonly #sessions = new Map<number, Entry>();
   #isClosing = false;
+  #leaving: readonly NodeJS.Timeout[] = [];
 
   constructor(services: SessionServices) {
     this.#services = services;
@@ -30,31 +33,34 @@ export class Sessions implements SessionHost {
 
   /** One for each client: who it is, what it does, and why it keeps a backend, if it does. */
   list(): readonly ClientReport[] {
-    return [...this.#sessions.values()].map(({ client, session }) => ({
-      id: client.processId,
-      user: client.user,
-      database: client.database,
-      address: client.address,
-      ...session.status,
-    }));
+    return [...this.#sessions.values()].map(({ client, session }) =>
+      clientReport(client, session.status),
+    );
   }
 
   /** Sessions that keep a backend, by each of their reasons. */
   pinned(): ReadonlyMap<PinReason, number> {
     const counts = new Map(PIN_REASONS.map((reason): [PinReason, number] => [reason, 0]));
     for (const { session } of this.#sessions.values())
-      for (const reason of session.status.pinned) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+      for (const reason of session.pinReasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
     return counts;
+  }
+
+  /** Clients with a statement or transaction in the database, or that wait for a connection to it. */
+  using(database: DatabaseName): readonly number[] {
+    return [...this.#sessions].flatMap(([id, { session }]) => (session.uses(database) ? [id] : []));
   }
 
   async serve(client: Client): Promise<void> {
     const session = new Session(client, this.#services);
-    this.#sessions.set(client.processId, { client, session });
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    this.#sessions.set(client.processId, { client, session, ended });
     if (this.#isClosing) session.close();
     try {
       await session.run();
     } finally {
       this.#sessions.delete(client.processId);
+      resolve();
     }
   }
 
@@ -64,17 +70,50 @@ export class Sessions implements SessionHost {
     if (timingSafeEqual(found.client.secretKey, secretKey)) found.session.cancel();
   }
 
-  /** No session goes on after its transaction. */
-  drain(): void {
+  /**
+   * Ends a session, whatever it does: its statement is cancelled, its transaction rolled back.
+   * Resolves once it is over; false where there is no such client.
+   */
+  async kill(id: number, error: SqlError): Promise<boolean> {
+    const found = this.#sessions.get(id);
+    if (found === undefined) return false;
+    found.session.kill(error);
+    // It may wait for a client that does not read, or a server that does not answer.
+    const cut = setTimeout(() => found.client.end(), KILL_GRACE_MS);
+    await found.ended;
+    clearTimeout(cut);
+    return true;
+  }
+
+  /**
+   * No session goes on after its transaction, from its own moment on: those are spread over
+   * `spreadMs` at most, in random order, so that not all clients connect elsewhere at once.
+   */
+  drain(spreadMs: number): void {
     this.#isClosing = true;
-    for (const { session } of this.#sessions.values()) session.close();
+    const sessions = [...this.#sessions.values()].map(({ session }) => session);
+    const slotMs = Math.min(DRAIN_SPREAD_MS_PER_CLIENT, spreadMs / sessions.length);
+    this.#leaving = shuffled(sessions).map((session, index) =>
+      setTimeout(() => session.close(), (index + Math.random()) * slotMs),
+    );
   }
 
   /** The drain's time is up: what runs is cancelled, and every client sent away. */
   end(): void {
+    for (const timer of this.#leaving) clearTimeout(timer);
     for (const { client, session } of this.#sessions.values()) {
       session.cancel();
       client.end();
     }
   }
+}
+
+/** Fisher and Yates' way: each order is as likely. */
+function shuffled<T>(items: readonly T[]): readonly T[] {
+  const order = [...items];
+  for (let last = order.length - 1; last > 0; last -= 1) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [order[last], order[other]] = [order[other] as T, order[last] as T];
+  }
+  return order;
 }

@@ -76,6 +76,7 @@ export class StatementRunner {
       services.inDoubt,
       () => settings.script,
       services.holders,
+      services.pauses,
     );
     this.transaction = new SessionTransaction(
       (modes) =>
@@ -104,17 +105,8 @@ export class StatementRunner {
     });
   }
 
-  cancel(): void {
-    this.#backends.cancel();
-  }
-
-  set onPinnedLost(callback: (error: SqlError) => void) {
-    this.#backends.onPinnedLost = callback;
-  }
-
-  /** See SessionBackends.causeOf. */
-  causeOf(error: unknown): unknown {
-    return this.#backends.causeOf(error);
+  get backends(): SessionBackends {
+    return this.#backends;
   }
 
   async begin(

@@ -30,6 +30,7 @@ beforeAll(async () => {
   server = await startPostgres({ databases: DATABASES });
   await server.query("users2", "CREATE SCHEMA users_b");
   proxy = await startProxy({
+    version: "0.0.0",
     map: requireMap(join(SAMPLE, "map.yaml")),
     config: DEFAULT_CONFIG,
     embedded: new Map(DATABASES.map((name) => [databaseName(name), server.url(name)])),

@@ -16,6 +16,7 @@ import { Executor } from "../../proxy/execution/executor.ts";
 import type { FragmentProtocol } from "../../proxy/execution/fragment-request.ts";
 import { InDoubt } from "../../proxy/execution/in-doubt.ts";
 import { LockHolders } from "../../proxy/execution/lock-holders.ts";
+import { Pauses } from "../../proxy/execution/pauses.ts";
 import type { ResultEvent } from "../../proxy/execution/result-event.ts";
 import { SessionBackends } from "../../proxy/execution/session-backends.ts";
 import { Transaction } from "../../proxy/execution/transaction.ts";
@@ -27,6 +28,8 @@ import { OidTranslations } from "../../proxy/topology/oid-translation.ts";
 import { USUAL_SEQUENCE_BLOCKS } from "../../shardmap/shard-map.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { TestPostgres } from "../support/postgres.ts";
+
+const NO_PAUSES = new Pauses({ waitMs: 1_000, waitersMax: 1 });
 
 export const MAIN = databaseName("main");
 export const NO_MODES: TransactionModes = {
@@ -139,7 +142,7 @@ export class Gathering {
   openSession(settings = ""): SessionBackends {
     const inDoubt = new InDoubt(this.backends);
     const script = { tag: settings, sql: settings, isOtherRole: false };
-    return new SessionBackends(this.backends, inDoubt, () => script, new LockHolders());
+    return new SessionBackends(this.backends, inDoubt, () => script, new LockHolders(), NO_PAUSES);
   }
 
   begin(modes: TransactionModes = NO_MODES, session = this.session): Transaction {
@@ -212,6 +215,7 @@ function plainMap(names: readonly DatabaseName[]): ShardMap {
   return {
     version: 1,
     catalog: MAIN,
+    text: "",
     canonicalSchema: "public",
     databases: new Map(names.map((name) => [name, { name, server: { kind: "embedded" } }])),
     colocations: new Map(),

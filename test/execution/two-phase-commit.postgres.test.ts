@@ -8,6 +8,7 @@ import { Backends } from "../../proxy/backend/backends.ts";
 import { CREATE_COMMIT_RECORD, preparedName } from "../../proxy/execution/commit-record.ts";
 import { InDoubt } from "../../proxy/execution/in-doubt.ts";
 import { LockHolders } from "../../proxy/execution/lock-holders.ts";
+import { Pauses } from "../../proxy/execution/pauses.ts";
 import { SessionBackends } from "../../proxy/execution/session-backends.ts";
 import { NO_SETTINGS } from "../../proxy/execution/session-settings.ts";
 import { Transaction } from "../../proxy/execution/transaction.ts";
@@ -45,7 +46,13 @@ function openProxy(target: TestPostgres = server, instance = Math.random().toStr
   const backends = new Backends(addresses, { pool: { waitMs: 5000 }, drainMs: 1000 });
   const inDoubt = new InDoubt(backends);
   const twoPhase = new TwoPhaseCommit(backends, inDoubt, () => instance);
-  const session = new SessionBackends(backends, inDoubt, () => NO_SETTINGS, new LockHolders());
+  const session = new SessionBackends(
+    backends,
+    inDoubt,
+    () => NO_SETTINGS,
+    new LockHolders(),
+    new Pauses({ waitMs: 1_000, waitersMax: 1 }),
+  );
   return {
     backends,
     inDoubt,

@@ -34,6 +34,7 @@ async function pair(): Promise<Pair> {
     processId: 1,
     secretKey: Buffer.alloc(4),
     address: "test",
+    connection: { tls: "", localAddress: "127.0.0.1:6432", connectedAtMs: Date.now() },
   });
   return {
     client,

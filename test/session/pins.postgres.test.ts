@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import type { ClientReport } from "../../proxy/session/sessions.ts";
+import type { ClientReport } from "../../proxy/session/client-report.ts";
 import { startServers } from "./servers.ts";
 import type { Servers } from "./servers.ts";
 

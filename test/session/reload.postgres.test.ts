@@ -42,6 +42,7 @@ beforeAll(async () => {
   }
   await server.query("main", "CREATE TABLE notes (id int)");
   proxy = await startProxy({
+    version: "0.0.0",
     map: map(),
     config: DEFAULT_CONFIG,
     port: 0,

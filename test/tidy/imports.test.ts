@@ -24,6 +24,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "proxy/backend/backend-connection.ts",
   ],
   "proxy/frontend": ["base", "proxy/protocol", "proxy/session"],
+  "proxy/console": [
+    "base",
+    "shardmap",
+    "planner",
+    "proxy/protocol",
+    "proxy/config",
+    "proxy/backend",
+    "proxy/execution",
+    "proxy/session",
+  ],
   "proxy/admin": ["base", "shardmap", "proxy/protocol", "proxy/session"],
 };
 

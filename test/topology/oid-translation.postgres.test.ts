@@ -89,6 +89,7 @@ function mapOf(): ShardMap {
   return {
     version: 1,
     catalog: MAIN,
+    text: "",
     canonicalSchema: "public",
     databases: new Map([entry(MAIN), entry(USERS)]),
     colocations: new Map([["users", colocation]]),

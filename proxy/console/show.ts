@@ -1,0 +1,52 @@
+/** What a SHOW is: its columns, each with what it tells, and where its rows come from. docs/console.md is made of these. */
+import type { ConsoleSources } from "./console-sources.ts";
+import type { ConsoleType, ConsoleValue } from "./console-value.ts";
+
+export interface Show {
+  /** In lower case. */
+  readonly name: string;
+  readonly help: string;
+  /** It prints what clients wrote. */
+  readonly isForAdmins: boolean;
+  readonly columns: readonly ShowColumn[];
+  rows(sources: ConsoleSources): Promise<readonly (readonly ConsoleValue[])[]>;
+}
+
+export interface ShowColumn {
+  readonly name: string;
+  readonly type: ConsoleType;
+  readonly help: string;
+}
+
+interface ColumnOf<Row> extends ShowColumn {
+  readonly value: (row: Row) => ConsoleValue;
+}
+
+export function column<Row>(
+  name: string,
+  type: ConsoleType,
+  help: string,
+  value: (row: Row) => ConsoleValue,
+): ColumnOf<Row> {
+  return { name, type, help, value };
+}
+
+interface ShowOf<Row> {
+  readonly name: string;
+  readonly help: string;
+  readonly isForAdmins?: boolean;
+  readonly columns: readonly ColumnOf<Row>[];
+  readonly rows: (sources: ConsoleSources) => Iterable<Row> | Promise<Iterable<Row>>;
+}
+
+export function show<Row>({ rows, columns, isForAdmins = false, ...rest }: ShowOf<Row>): Show {
+  return {
+    ...rest,
+    isForAdmins,
+    columns,
+    rows: async (sources) => {
+      const found = [...(await rows(sources))];
+      return found.map((row) => columns.map(({ value }) => value(row)));
+    },
+  };
+}
