@@ -419,6 +419,11 @@ export const ERRORS = {
     when: "A transaction at REPEATABLE READ or SERIALIZABLE uses a second database, which has a snapshot of its own.",
     hint: "Use READ COMMITTED, or keep the transaction to rows of one shard key.",
   },
+  read_only_after_writes: {
+    sqlstate: "0A000",
+    when: "A transaction that has written to several databases is made READ ONLY: its commit has a row to write.",
+    hint: "Commit first, and read in a transaction of its own.",
+  },
   savepoint_unknown: {
     sqlstate: "3B001",
     when: "RELEASE or ROLLBACK TO names a savepoint that is not there.",
@@ -898,53 +903,6 @@ export class SqlError extends Error {
     this.id = id;
     this.sqlstate = definition.sqlstate;
     this.detail = more.detail;
-  console_user_refused: {
-    sqlstate: "28000",
-    when: "A user whom the configuration does not name connects to the database `colonnade`, which is the admin console.",
-    hint: "Name the user in console.admin_users or console.stats_users of the configuration. Any other database name reaches the tables.",
-  },
-  console_admin_required: {
-    sqlstate: "42501",
-    when: "A user of `console.stats_users` gives the admin console a command that changes something, or asks for statements' texts.",
-    hint: "Connect as a user of console.admin_users.",
-  },
-  console_command_unknown: {
-    sqlstate: "42601",
-    when: "The admin console cannot read a command.",
-    hint: "SHOW HELP lists the commands.",
-  },
-  console_not_supported: {
-    sqlstate: "0A000",
-    when: "The admin console is asked for what only a database has: parameters, COPY, function calls, other encodings.",
-  },
-  console_object_unknown: {
-    sqlstate: "42704",
-    when: "A command of the admin console names a client or database that does not exist.",
-    hint: "SHOW CLIENTS and SHOW DATABASES list them.",
-  },
-  console_statements_exceeded: {
-    sqlstate: "54000",
-    when: "A connection to the admin console holds more prepared statements or portals, or sends a longer query, than it may.",
-  },
-  database_paused: {
-    sqlstate: "57P03",
-    when: "A database was paused by the admin console, and a transaction has waited for it as long as it may, or too many wait.",
-    hint: "Retry the transaction once RESUME was given.",
-  },
-  pause_timeout: {
-    sqlstate: "55000",
-    when: "PAUSE has waited for running transactions as long as it may; nothing is paused.",
-    hint: "SHOW CLIENTS tells who uses the database; KILL ends a client.",
-  },
-  reload_refused: {
-    sqlstate: "F0000",
-    when: "RELOAD: the shard map cannot be read or has mistakes; the old one stays.",
-    hint: "`colonnade check` tells every mistake of the file.",
-  },
-  client_killed: {
-    sqlstate: "57P01",
-    when: "The admin console has killed the client.",
-  },
     this.hint = more.hint ?? definition.hint;
     this.position = more.position;
     this.context = more.context;

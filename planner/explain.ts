@@ -161,6 +161,8 @@ function transactionLabel({ action }: TransactionPlan): string {
       ];
       return [action.kind, ...modes.filter((mode) => mode !== undefined)].join(" ");
     }
+    case "setConstraints":
+      return "set constraints all";
     case "commit":
     case "rollback":
       return `${action.kind}${action.chain ? " and chain" : ""}`;

@@ -12,6 +12,8 @@ export interface TransactionPlan {
       }
     /** SET TRANSACTION: the modes that are given replace those of the open transaction, before its first query. */
     | { readonly kind: "setModes"; readonly modes: TransactionModes }
+    /** SET CONSTRAINTS ALL: up to the transaction's end, or to that of its savepoint. */
+    | { readonly kind: "setConstraints" }
     | { readonly kind: "commit"; readonly chain: boolean }
     | { readonly kind: "rollback"; readonly chain: boolean }
     | { readonly kind: "savepoint"; readonly name: string }

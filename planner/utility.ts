@@ -22,6 +22,8 @@ export function planUtility(
 ): LogicalPlan | undefined {
   const { node, text } = statement;
   if ("TransactionStmt" in node) return planTransaction(node.TransactionStmt, text);
+  if ("ConstraintsSetStmt" in node)
+    return planConstraints(node.ConstraintsSetStmt.constraints, text);
   if ("VariableSetStmt" in node) return planSetting(node.VariableSetStmt, text);
   if ("VariableShowStmt" in node) return showPlan(text, context);
   if ("PrepareStmt" in node) return planPrepare(statement, node.PrepareStmt);
@@ -114,6 +116,22 @@ function planTransaction(transaction: TransactionStmt, sql: string): Transaction
         location: location(transaction.location),
       });
   }
+}
+
+/** A name would mean other constraints in each database, or none. */
+function planConstraints(names: readonly Node[] | undefined, sql: string): TransactionPlan {
+  if (names === undefined || names.length === 0)
+    return { kind: "transaction", sql, action: { kind: "setConstraints" } };
+  const [first] = names;
+  return refuse(
+    "statement_not_supported",
+    "SET CONSTRAINTS of single constraints is not supported",
+    {
+      hint: "Use SET CONSTRAINTS ALL.",
+      location:
+        first !== undefined && "RangeVar" in first ? location(first.RangeVar.location) : undefined,
+    },
+  );
 }
 
 /** -1 is the grammar's "nowhere". */

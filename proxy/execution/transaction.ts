@@ -34,6 +34,7 @@ export interface Participant {
 interface Savepoint {
   readonly name: string;
   readonly settingsCount: number;
+  readonly modes: TransactionModes;
 }
 
 export type CommitKind = "none" | "single" | "two-phase";
@@ -118,16 +119,20 @@ export class Transaction {
   }
 
   #joinScript(): string {
-    const script = [beginStatement(this.#modes)];
+    let modes = this.#savepoints[0]?.modes ?? this.#modes;
     let applied = 0;
-    for (const { name, settingsCount } of this.#savepoints) {
-      script.push(
-        ...this.#settings.slice(applied, settingsCount),
-        `SAVEPOINT ${quoteIdentifier(name)}`,
-      );
-      applied = settingsCount;
+    const script = [beginStatement(modes)];
+    const upTo = (settingsCount: number, now: TransactionModes): void => {
+      script.push(...this.#settings.slice(applied, settingsCount));
+      const changed = modeNames(changedModes(modes, now));
+      if (changed.length > 0) script.push(setTransaction(changed));
+      [applied, modes] = [settingsCount, now];
+    };
+    for (const savepoint of this.#savepoints) {
+      upTo(savepoint.settingsCount, savepoint.modes);
+      script.push(`SAVEPOINT ${quoteIdentifier(savepoint.name)}`);
     }
-    script.push(...this.#settings.slice(applied));
+    upTo(this.#settings.length, this.#modes);
     return script.join("; ");
   }
 
@@ -144,8 +149,9 @@ export class Transaction {
 
   /** SET TRANSACTION, or a BEGIN inside it: for the databases that are in and those that join. */
   async changeModes(modes: TransactionModes): Promise<void> {
+    if (modes.readOnly === true) await this.#refuseWhenWritten();
     const names = modeNames(modes);
-    if (names.length > 0) await this.#onAll(`SET TRANSACTION ${names.join(", ")}`);
+    if (names.length > 0) await this.#onAll(setTransaction(names));
     this.#modes = {
       isolation: modes.isolation ?? this.#modes.isolation,
       readOnly: modes.readOnly ?? this.#modes.readOnly,
@@ -153,9 +159,28 @@ export class Transaction {
     };
   }
 
+  /** What decides a commit in two phases is a row, which a read-only transaction cannot write. */
+  async #refuseWhenWritten(): Promise<void> {
+    if (this.#modes.readOnly === true) return;
+    await this.#askWhetherWritten();
+    const writers = this.participants.filter(({ wrote }) => wrote !== "no");
+    const [first, second] = writers;
+    if (first === undefined || second === undefined) return;
+    throw new SqlError(
+      "read_only_after_writes",
+      `a transaction that has written to databases "${first.database}" and "${second.database}" cannot become read-only`,
+    );
+  }
+
+  /** SET CONSTRAINTS ALL, in the client's words: for the databases that are in and those that join. */
+  async setConstraints(sql: string): Promise<void> {
+    await this.#onAll(sql);
+    this.#settings.push(sql);
+  }
+
   async savepoint(name: string): Promise<void> {
     await this.#onAll(`SAVEPOINT ${quoteIdentifier(name)}`);
-    this.#savepoints.push({ name, settingsCount: this.#settings.length });
+    this.#savepoints.push({ name, settingsCount: this.#settings.length, modes: this.#modes });
   }
 
   async release(name: string): Promise<void> {
@@ -167,7 +192,9 @@ export class Transaction {
   async rollbackTo(name: string): Promise<void> {
     const index = this.#findSavepoint(name);
     await this.#onAll(`ROLLBACK TO SAVEPOINT ${quoteIdentifier(name)}`);
-    this.#settings.length = this.#savepoints[index]?.settingsCount ?? 0;
+    const savepoint = this.#savepoints[index];
+    this.#settings.length = savepoint?.settingsCount ?? 0;
+    this.#modes = savepoint?.modes ?? this.#modes;
     this.#savepoints.length = index + 1;
   }
 
@@ -283,6 +310,19 @@ async function endReader(connection: BackendConnection): Promise<void> {
 function beginStatement(modes: TransactionModes): string {
   const names = modeNames(modes);
   return names.length === 0 ? "BEGIN" : `BEGIN ${names.join(", ")}`;
+}
+
+function setTransaction(names: readonly string[]): string {
+  return `SET TRANSACTION ${names.join(", ")}`;
+}
+
+/** An isolation level is never among them: PostgreSQL refuses to change it after a savepoint. */
+function changedModes(from: TransactionModes, to: TransactionModes): TransactionModes {
+  return {
+    isolation: from.isolation === to.isolation ? undefined : to.isolation,
+    readOnly: from.readOnly === to.readOnly ? undefined : to.readOnly,
+    deferrable: from.deferrable === to.deferrable ? undefined : to.deferrable,
+  };
 }
 
 function modeNames({ isolation, readOnly, deferrable }: TransactionModes): readonly string[] {

@@ -75,7 +75,7 @@ export class Commands {
     }
   }
 
-  async #transaction({ action }: TransactionPlan, signal: AbortSignal): Promise<string> {
+  async #transaction({ action, sql }: TransactionPlan, signal: AbortSignal): Promise<string> {
     const { transaction } = this.#runner;
     switch (action.kind) {
       case "begin":
@@ -85,6 +85,9 @@ export class Commands {
       case "setModes":
         transaction.refuseWhenFailed();
         return this.#setModes(action.modes);
+      case "setConstraints":
+        transaction.refuseWhenFailed();
+        return this.#setConstraints(sql);
       case "commit":
         return this.#end(action.chain, "COMMIT", signal);
       case "rollback":
@@ -123,6 +126,14 @@ export class Commands {
       this.#responder.warning("25P01", "SET TRANSACTION can only be used in transaction blocks");
     else await open.transaction.changeModes(modes);
     return "SET";
+  }
+
+  async #setConstraints(sql: string): Promise<string> {
+    const open = this.#runner.transaction.current;
+    if (open === undefined)
+      this.#responder.warning("25P01", "SET CONSTRAINTS can only be used in transaction blocks");
+    else await open.transaction.setConstraints(sql);
+    return "SET CONSTRAINTS";
   }
 
   async #end(chain: boolean, command: "COMMIT" | "ROLLBACK", signal: AbortSignal): Promise<string> {

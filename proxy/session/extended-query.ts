@@ -22,6 +22,8 @@ import { copy } from "./copy.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
 import type { Portal, Portals } from "./portals.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
+import { blockCommand } from "./plan-traits.ts";
+import { inClientPortal } from "./portal-errors.ts";
 import { planPrepared, prepareStatement } from "./statement-preparation.ts";
 import { countedTag, RowQueue } from "./row-queue.ts";
 import type { RowSource } from "./row-queue.ts";
@@ -170,13 +172,12 @@ export class ExtendedQuery {
         break;
     }
     portal.progress = { kind: "done", tag: "SELECT 0" };
-    return this.#run(
-      portal,
-      await planPrepared(this.#parts, portal.statement, signal),
-      rowLimit,
-      isAlone,
-      signal,
-    );
+    try {
+      const plan = await planPrepared(this.#parts, portal.statement, signal);
+      await this.#run(portal, plan, rowLimit, isAlone, signal);
+    } catch (error) {
+      throw inClientPortal(error, name);
+    }
   }
 
   async #run(
@@ -220,14 +221,12 @@ export class ExtendedQuery {
   async #joinPipeline(plan: CommandPlan, signal: AbortSignal): Promise<void> {
     const { runner, responder } = this.#parts;
     if (runner.transaction.current !== undefined) return;
-    const isOfTransaction = plan.kind === "transaction" && plan.action.kind !== "setModes";
+    const warned = blockCommand(plan);
+    const isOfTransaction = plan.kind === "transaction" && warned === undefined;
     if (isOfTransaction || (plan.kind === "session" && plan.action.kind === "discardAll")) return;
     await runner.begin(NO_MODES, false, signal);
-    const isLocal = plan.kind === "setting" && plan.scope === "local";
-    if (isLocal || plan.kind === "transaction") {
-      const command = isLocal ? "SET LOCAL" : "SET TRANSACTION";
-      responder.warning("25P01", `${command} can only be used in transaction blocks`);
-    }
+    if (warned !== undefined)
+      responder.warning("25P01", `${warned} can only be used in transaction blocks`);
   }
 
   async #runRows(

@@ -1,4 +1,5 @@
 /** What running a plan depends on, as far as the plan itself tells. */
+import type { CommandPlan } from "./commands.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { InsertPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import type { PhysicalPlan } from "../../planner/physical-plan.ts";
@@ -49,4 +50,12 @@ export function mayDraw(plan: QueryPlan | InsertPlan): boolean {
     plan.routing.because !== "advisory lock" &&
     plan.routing.because !== "session value"
   );
+}
+
+/** The name of a command that is of use in a transaction block alone, and warns outside of one. */
+export function blockCommand(plan: CommandPlan): string | undefined {
+  if (plan.kind === "setting") return plan.scope === "local" ? "SET LOCAL" : undefined;
+  if (plan.kind !== "transaction") return undefined;
+  if (plan.action.kind === "setModes") return "SET TRANSACTION";
+  return plan.action.kind === "setConstraints" ? "SET CONSTRAINTS" : undefined;
 }

@@ -3,7 +3,6 @@
  * has each answered, and is the only place that turns what was thrown into an ErrorResponse.
  */
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
-import type { DatabaseName } from "../../base/ids.ts";
 import type { PinReason } from "../execution/pinned-backend.ts";
 import type { Frame } from "../protocol/frame-reader.ts";
 import { decodeBind } from "../protocol/frontend/bind.ts";
@@ -23,12 +22,21 @@ import { Portals } from "./portals.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
 import { Responder } from "./responder.ts";
 import type { SessionServices } from "./session-services.ts";
-import { sessionStatus } from "./session-status.ts";
-import type { SessionStatus } from "./session-status.ts";
 import { SessionSettings } from "./settings.ts";
 import { runSimpleQuery, StatementFailure } from "./simple-query.ts";
 import type { QueryParts } from "./simple-query.ts";
 import { StatementRunner } from "./statement-runner.ts";
+
+export interface SessionStatus {
+  readonly state: "active" | "idle" | "idle in transaction" | "idle in transaction (aborted)";
+  readonly pinned: readonly PinReason[];
+}
+
+const STATES = {
+  idle: "idle",
+  inTransaction: "idle in transaction",
+  failed: "idle in transaction (aborted)",
+} as const;
 
 export class Session {
   readonly #client: Client;
@@ -43,11 +51,8 @@ export class Session {
   /** Aborts what the running statement waits for; undefined while none runs. */
   #statement: AbortController | undefined;
   #isClosing = false;
-  /** What the session kept on a backend is gone, or an operator ends it: it goes no further. */
+  /** What the session kept on a backend is gone, so the session ends as well. */
   #lost: SqlError | undefined;
-  #isKilled = false;
-  /** Query and Execute messages so far. */
-  #statementCount = 0;
 
   constructor(client: Client, services: SessionServices) {
     this.#client = client;
@@ -62,7 +67,7 @@ export class Session {
       sendAway: (error) => this.#sendAway(error),
     });
     this.#runner = new StatementRunner(services, settings, this.#listening);
-    this.#runner.backends.onPinnedLost = (error) => {
+    this.#runner.onPinnedLost = (error) => {
       this.#lost = error;
       if (this.#statement === undefined) this.#sendAway(error);
     };
@@ -99,24 +104,12 @@ export class Session {
 
   /** What pg_stat_activity would show of it, and why it has a backend of its own. */
   get status(): SessionStatus {
-    return sessionStatus({
-      isActive: this.#statement !== undefined,
-      transaction: this.#runner.transaction.status,
-      use: this.#runner.backends.use,
-      pinned: this.pinReasons,
-      applicationName: this.#responder.told("application_name") ?? "",
-      statementCount: this.#statementCount,
-      preparedCount: this.#parts.prepared.size,
-    });
-  }
-
-  get pinReasons(): ReadonlySet<PinReason> {
-    return this.#runner.pins.reasons;
-  }
-
-  /** A statement of its runs in the database, or will as soon as a backend is free. */
-  uses(database: DatabaseName): boolean {
-    return this.#runner.backends.uses(database);
+    const { status } = this.#runner.transaction;
+    const isActive = this.#statement !== undefined;
+    return {
+      state: isActive ? "active" : STATES[status],
+      pinned: [...this.#runner.pins.reasons],
+    };
   }
 
   /** Runs to the client's end. Never rejects. */
@@ -147,15 +140,7 @@ export class Session {
     this.#statement.abort(
       new SqlError("query_canceled", "canceling statement due to user request"),
     );
-    this.#runner.backends.cancel();
-  }
-
-  /** An operator ends the session: what runs is stopped, and the client is told of nothing but that. */
-  kill(error: SqlError): void {
-    this.#isKilled = true;
-    this.#lost = error;
-    if (this.#statement === undefined) this.#sendAway(error);
-    else this.cancel();
+    this.#runner.cancel();
   }
 
   /** The proxy is going away: an idle client at once, any other after its transaction. */
@@ -191,7 +176,10 @@ export class Session {
       const frame = await this.#client.receive();
       this.#listening.wake();
       if (frame === undefined || frame.type === FRONTEND_TYPE.terminate) return;
-      if (this.#isSkipping && frame.type !== FRONTEND_TYPE.sync) continue;
+      if (this.#isSkipping && frame.type !== FRONTEND_TYPE.sync) {
+        if (!SKIPPED_TYPES.has(frame.type)) throw unknownType(frame);
+        continue;
+      }
       const { signal } = (this.#statement = new AbortController());
       try {
         await this.#answer(frame, signal);
@@ -213,7 +201,6 @@ export class Session {
         this.#extended.forgetUnnamed();
         await runSimpleQuery(decoded(decodeQuery, body).sql, this.#parts, signal);
         return this.#ready(signal);
-        this.#statementCount += 1;
       case FRONTEND_TYPE.parse:
         return this.#extended.parse(decoded(decodeParse, body), signal);
       case FRONTEND_TYPE.bind:
@@ -224,7 +211,6 @@ export class Session {
         return this.#extended.execute(decoded(decodeExecute, body), this.#isAlone(), signal);
       case FRONTEND_TYPE.close:
         return this.#extended.close(decoded(decodeClose, body), signal);
-        this.#statementCount += 1;
       case FRONTEND_TYPE.sync:
         this.#isSkipping = false;
         await this.#extended.sync(signal);
@@ -245,7 +231,7 @@ export class Session {
           },
         );
       default:
-        throw new ProtocolViolation(`invalid frontend message type ${type}`);
+        throw unknownType({ type });
     }
   }
 
@@ -273,14 +259,12 @@ export class Session {
     if (this.#runner.transaction.current === undefined) {
       this.#extended.forgetPortals();
       await this.#runner.pins.review();
-    this.#runner.backends.isFinishing = true;
       await this.#tellNotifications();
     }
     await this.#tellSettings(signal);
     this.#responder.readyForQuery(this.#runner.transaction.status);
     if (this.#runner.transaction.current === undefined) this.#listening.rest();
   }
-    this.#runner.backends.isFinishing = false;
 
   /** Own ones are there before the answer is, as in PostgreSQL. */
   async #tellNotifications(): Promise<void> {
@@ -322,7 +306,7 @@ export class Session {
   /** An error fails an explicit transaction, and ends an implicit one. */
   async #undo(error: unknown): Promise<void> {
     this.#extended.dropDelayed();
-    if (!this.#isKilled) this.#report(error, "ERROR");
+    this.#report(error, "ERROR");
     this.#runner.transaction.fail();
     if (this.#runner.transaction.isExplicit)
       await this.#runner.transaction.current?.transaction.fail();
@@ -330,8 +314,7 @@ export class Session {
   }
 
   #report(error: unknown, severity: "ERROR" | "FATAL"): void {
-    const { backends } = this.#runner;
-    const cause = backends.causeOf(error instanceof StatementFailure ? error.cause : error);
+    const cause = this.#runner.causeOf(error instanceof StatementFailure ? error.cause : error);
     const charactersBefore = error instanceof StatementFailure ? error.charactersBefore : 0;
     const fields = errorFields(cause, severity, charactersBefore);
     this.#services.metrics.increment("colonnade_errors_total", {
@@ -341,6 +324,15 @@ export class Session {
     if (fields.C === "XX000") this.#services.log.error({ err: cause }, "internal error");
     this.#responder.error(fields);
   }
+}
+
+/** What a session reads; of no other message does PostgreSQL look for the end. */
+const SKIPPED_TYPES: ReadonlySet<number> = new Set(
+  Object.values(FRONTEND_TYPE).filter((type) => type !== FRONTEND_TYPE.password),
+);
+
+function unknownType({ type }: Pick<Frame, "type">): ProtocolViolation {
+  return new ProtocolViolation(`invalid frontend message type ${type}`);
 }
 
 function shutdown(): SqlError {

@@ -28,6 +28,7 @@ describe("transaction control", () => {
         modes: { isolation: "serializable", readOnly: true, deferrable: false },
       },
     ],
+    ["SET CONSTRAINTS ALL DEFERRED", { kind: "setConstraints" }],
     ["SET TRANSACTION READ WRITE", { kind: "setModes", modes: { ...NO_MODES, readOnly: false } }],
     ["END AND CHAIN", { kind: "commit", chain: true }],
     ["ABORT", { kind: "rollback", chain: false }],
@@ -117,7 +118,7 @@ describe("session statements", () => {
     "COMMIT PREPARED 'x'",
     "CREATE DATABASE x",
     "ALTER SYSTEM SET a = 1",
-    "SET CONSTRAINTS ALL DEFERRED",
+    "SET CONSTRAINTS once DEFERRED",
     "CREATE PUBLICATION p",
   ])("%s is refused by name", (sql) => {
     expect(() => plan(sql)).toThrow(
