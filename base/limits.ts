@@ -178,6 +178,15 @@ export const IN_DOUBT_LOCK_TIMEOUT_MS = 1_000;
 /** Commit records deleted by one statement, so that it stays short. */
 export const COMMIT_RECORDS_FORGOTTEN_AT_ONCE = 500;
 
+/** How often a proxy looks for commit records that a proxy which died has left. */
+export const RECORD_SWEEP_INTERVAL_MS = 5_000;
+
+/** Age of a commit record before anybody but its own proxy asks whether it is still needed: nearly all are gone by then. */
+export const COMMITTED_RECORD_AGE_MS = 5_000;
+
+/** How much a server's clock may be set back without a commit overtaking the record that it was decided against. */
+export const ABORTED_RECORD_MARGIN_MS = 10_000;
+
 /** Unsent bytes for one backend before its sender waits: COPY and large parameters. */
 export const BACKEND_UNSENT_BYTES = 256 * 1024;
 
@@ -346,15 +355,6 @@ export const ANALYZED_TEXT_LENGTH_MAX = 16 * 1024 * 1024;
 /** Maps that `colonnade analyze --suggest` plans the statements against until it keeps the best. */
 export const SUGGESTED_MAPS_MAX = 300;
 
-/** How long the backend that listens for a proxy may take to answer before its connection is made anew. */
-export const NOTIFICATION_ANSWER_TIMEOUT_MS = 5_000;
-
-/** How often that backend is asked whether it is there: a connection that vanished without a word is noticed no later. */
-export const NOTIFICATION_CHECK_INTERVAL_MS = 10_000;
-
-/** Notifications that wait for one client, which is in a transaction or does not read; beyond it the client is sent away. */
-export const NOTIFICATIONS_UNREAD_BYTES_MAX = 4 * 1024 * 1024;
-
 /** Connections to the admin console at once. They are not counted among the clients: a proxy that is full can still be asked why. */
 export const CONSOLE_CLIENTS_MAX = 20;
 
@@ -388,6 +388,15 @@ export const DRAIN_SPREAD_MS_DEFAULT = 5_000;
 /** A drain of few clients is no longer than this for each of them: nobody is stormed by ten. */
 export const DRAIN_SPREAD_MS_PER_CLIENT = 10;
 
+/** How long the backend that listens for a proxy may take to answer before its connection is made anew. */
+export const NOTIFICATION_ANSWER_TIMEOUT_MS = 5_000;
+
+/** How often that backend is asked whether it is there: a connection that vanished without a word is noticed no later. */
+export const NOTIFICATION_CHECK_INTERVAL_MS = 10_000;
+
+/** Notifications that wait for one client, which is in a transaction or does not read; beyond it the client is sent away. */
+export const NOTIFICATIONS_UNREAD_BYTES_MAX = 4 * 1024 * 1024;
+
 /** What each of them is counted as beside its bytes, which all clients share. */
 export const NOTIFICATION_OVERHEAD_BYTES = 64;
 
@@ -396,3 +405,30 @@ export const NOTIFICATIONS_WRITTEN_AT_ONCE = 32;
 
 /** Channels one client may listen to, those that its open transaction names included. */
 export const LISTENED_CHANNELS_PER_CLIENT_MAX = 10_000;
+
+/** Opening a connection to the control schema; a server that is away must not hold a command up for long. */
+export const CONTROL_CONNECT_TIMEOUT_MS = 5_000;
+
+/** How often a proxy of a fleet renews its row: a published map is in force this soon even where a notification is lost. */
+export const FLEET_RENEW_INTERVAL_MS = 500;
+
+/** A renewal without an answer for so long ends the connection: the next one may reach a server that has taken over. */
+export const FLEET_RENEW_TIMEOUT_MS = 3_000;
+
+/** A proxy that has not renewed its row for so long is taken for dead, or cut off. */
+export const FLEET_LEASE_MS = 5_000;
+
+/** How long a proxy that stops tries to take its row away. */
+export const FLEET_LEAVE_TIMEOUT_MS = 1_000;
+
+/** Rows of proxies that have been silent for a day are deleted: by then somebody knows. */
+export const FLEET_FORGET_SILENT_MS = 86_400_000;
+
+/** How long `map publish` waits for the proxies to follow before it says which have not. */
+export const PUBLISH_WAIT_MS = 5_000;
+
+/** How often it looks. */
+export const PUBLISH_POLL_MS = 50;
+
+/** Versions that `map history` prints. */
+export const MAP_HISTORY_MAX = 100;

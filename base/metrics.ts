@@ -120,6 +120,11 @@ export const METRICS = {
     help: "Notifications received for clients that LISTEN, each counted once however many want it.",
     labels: [],
   },
+  colonnade_control_connected: {
+    type: "gauge",
+    help: "1 while the proxy follows the control schema, 0 while it cannot reach it and serves the map it has; absent without --control.",
+    labels: [],
+  },
   colonnade_map_version: {
     type: "gauge",
     help: "Version of the shard map in use.",

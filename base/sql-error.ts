@@ -109,7 +109,7 @@ export const ERRORS = {
   backend_lost: {
     sqlstate: "57P01",
     when: "The connection to a database ended while a statement was using it.",
-    hint: "Retry the transaction; whether a COMMIT in flight took effect must be looked up.",
+    hint: "Retry the transaction: nothing of it has taken effect.",
   },
   pool_exhausted: {
     sqlstate: "53300",
@@ -406,7 +406,7 @@ export const ERRORS = {
   },
   transaction_in_doubt: {
     sqlstate: "08007",
-    when: "The answer to COMMIT was lost: the transaction may have committed or not.",
+    when: "The answer to COMMIT, or to a write that commits by itself, was lost: it may have taken effect or not.",
     hint: "Read back what the transaction wrote before doing it again.",
   },
   transaction_aborted: {
@@ -560,6 +560,31 @@ export const ERRORS = {
     sqlstate: "F0000",
     when: "A shard map with a lower version than the one in use is to be loaded.",
     hint: "Raise the version with every change of the map.",
+  },
+  control_schema_missing: {
+    sqlstate: "3F000",
+    when: "A command or a proxy is pointed at a database without a control schema.",
+    hint: "Make it there: colonnade control init --control URL.",
+  },
+  control_schema_old: {
+    sqlstate: "55000",
+    when: "The control schema was made by an older version of the program.",
+    hint: "Bring it up to date: colonnade control upgrade --control URL.",
+  },
+  control_schema_new: {
+    sqlstate: "55000",
+    when: "The control schema was made by a newer version of the program.",
+    hint: "Use the program's version that made it, or a newer one.",
+  },
+  map_version_taken: {
+    sqlstate: "40001",
+    when: "A shard map is published over another one than it was made from: somebody else has published meanwhile.",
+    hint: "Look at what has changed (colonnade map history), and make the change again on top of it.",
+  },
+  map_version_unknown: {
+    sqlstate: "42704",
+    when: "A version of the shard map is asked for that was never published.",
+    hint: "colonnade map history lists the versions.",
   },
   map_leaves_rows: {
     sqlstate: "F0000",
@@ -872,6 +897,53 @@ export const ERRORS = {
   copy_data_malformed: {
     sqlstate: "22P04",
     when: "The data of a COPY is not rows of its format.",
+  },
+  console_user_refused: {
+    sqlstate: "28000",
+    when: "A user whom the configuration does not name connects to the database `colonnade`, which is the admin console.",
+    hint: "Name the user in console.admin_users or console.stats_users of the configuration. Any other database name reaches the tables.",
+  },
+  console_admin_required: {
+    sqlstate: "42501",
+    when: "A user of `console.stats_users` gives the admin console a command that changes something, or asks for statements' texts.",
+    hint: "Connect as a user of console.admin_users.",
+  },
+  console_command_unknown: {
+    sqlstate: "42601",
+    when: "The admin console cannot read a command.",
+    hint: "SHOW HELP lists the commands.",
+  },
+  console_not_supported: {
+    sqlstate: "0A000",
+    when: "The admin console is asked for what only a database has: parameters, COPY, function calls, other encodings.",
+  },
+  console_object_unknown: {
+    sqlstate: "42704",
+    when: "A command of the admin console names a client or database that does not exist.",
+    hint: "SHOW CLIENTS and SHOW DATABASES list them.",
+  },
+  console_statements_exceeded: {
+    sqlstate: "54000",
+    when: "A connection to the admin console holds more prepared statements or portals, or sends a longer query, than it may.",
+  },
+  database_paused: {
+    sqlstate: "57P03",
+    when: "A database was paused by the admin console, and a transaction has waited for it as long as it may, or too many wait.",
+    hint: "Retry the transaction once RESUME was given.",
+  },
+  pause_timeout: {
+    sqlstate: "55000",
+    when: "PAUSE has waited for running transactions as long as it may; nothing is paused.",
+    hint: "SHOW CLIENTS tells who uses the database; KILL ends a client.",
+  },
+  reload_refused: {
+    sqlstate: "F0000",
+    when: "RELOAD: the shard map cannot be read or has mistakes; the old one stays.",
+    hint: "`colonnade check` tells every mistake of the file.",
+  },
+  client_killed: {
+    sqlstate: "57P01",
+    when: "The admin console has killed the client.",
   },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 

@@ -37,6 +37,8 @@ function commandLine(): Command {
   addCheck(program);
   addExplain(program);
   addAnalyze(program);
+  addControl(program);
+  addMap(program);
   return program;
 }
 
@@ -115,6 +117,84 @@ function addAnalyze(program: Command): void {
     .option("--json", "print one JSON document")
     .option("--html <file>", "also write one page with charts")
     .action(async (flags) => await (await import("./analyze.ts")).analyze(flags));
+}
+
+const CONTROL_URL = "URL of the catalog database, where the control schema is";
+
+function addControl(program: Command): void {
+  const control = program
+    .command("control")
+    .description("the control schema, through which a fleet of proxies shares one shard map");
+  for (const [name, description] of [
+    ["init", "make the control schema in the catalog database"],
+    ["upgrade", "bring the control schema to this program's version"],
+  ] as const) {
+    control
+      .command(name)
+      .description(description)
+      .requiredOption("--control <url>", CONTROL_URL)
+      .option("--proxy-role <role>", "grant this role what proxies need")
+      .option("--json", "print one JSON document")
+      .action(
+        async (flags) => await (await import("./control.ts")).changeControlSchema(name, flags),
+      );
+  }
+  control
+    .command("status")
+    .description("which map is in force, and which proxies serve it")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--json", "print one JSON document")
+    .action(async (flags) => await (await import("./control.ts")).controlStatus(flags));
+}
+
+function mapVersion(text: string): number {
+  if (/^[1-9]\d{0,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("a version is a number from 1 on");
+}
+
+function addMap(program: Command): void {
+  const map = program.command("map").description("compare, publish and look at shard maps");
+  map
+    .command("diff")
+    .description("what one shard map changes of another: at once, or only after a migration")
+    .argument("<old>", "the shard map that is in force")
+    .argument("<new>", "the one to take its place")
+    .option("--live", "also ask the databases how many rows would have to move")
+    .option("--json", "print one JSON document")
+    .action(async (old, next, flags) => await (await import("./map.ts")).mapDiff(old, next, flags));
+  addPublication(
+    map
+      .command("publish")
+      .description("put a shard map in force in every proxy, once all checks have passed")
+      .argument("<file>", "the shard map; its version is one more than the one in force"),
+  ).action(async (file, flags) => await (await import("./map.ts")).mapPublish(file, flags));
+  addPublication(
+    map
+      .command("rollback")
+      .description("publish an older version again, under the next number and the same checks")
+      .argument("<version>", "which one", mapVersion),
+  ).action(async (version, flags) => await (await import("./map.ts")).mapRollback(version, flags));
+  map
+    .command("history")
+    .description("the published versions, the last first, and what each changed")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--json", "print one JSON document")
+    .action(async (flags) => await (await import("./map.ts")).mapVersions(flags));
+  map
+    .command("show")
+    .description("print a published shard map as it was written")
+    .argument("[version]", "which one; the one in force unless given", mapVersion)
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--json", "print one JSON document")
+    .action(async (version, flags) => await (await import("./map.ts")).mapShow(version, flags));
+}
+
+function addPublication(command: Command): Command {
+  return command
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--author <name>", "who publishes; the user of the operating system unless given")
+    .option("--no-wait", "do not wait until all proxies serve it")
+    .option("--json", "print one JSON document");
 }
 
 /** May be given several times. */

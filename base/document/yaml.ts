@@ -225,3 +225,14 @@ function nameOf({ value, source }: Scalar): string {
 function startOf(node: unknown): number | undefined {
   return isNode(node) ? node.range?.[0] : undefined;
 }
+
+/** Where the text of one field's value stands, for tools that change it alone; undefined where there is none. */
+export function rangeOfValue(
+  text: string,
+  path: readonly string[],
+): { readonly start: number; readonly end: number } | undefined {
+  const node = parseDocument(text, { merge: true, intAsBigInt: true }).getIn(path, true);
+  if (!isNode(node) || !node.range) return undefined;
+  const [start, end] = node.range;
+  return { start, end };
+}

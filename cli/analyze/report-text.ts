@@ -1,4 +1,5 @@
 /** A report for a terminal. */
+import { tableLines } from "../table-lines.ts";
 import { CLASS_MEANINGS, CLASS_TITLES, ROUTE_CLASSES, type RouteClass } from "./route-class.ts";
 import type { ReasonReport, Report, TableReport, Weight } from "./report.ts";
 import type { Suggestion } from "./suggestion.ts";
@@ -39,7 +40,7 @@ function summary(report: Report): readonly string[] {
   return [
     `${sources.join(", ")} against ${map}: ${count(total.statements, "statement")}, ${count(total.calls, "call")}${knowsTime ? `, ${duration(total.timeMs)}` : ""}`,
     "",
-    ...(rows.length === 0 ? [NOTHING] : table(columns, rows)),
+    ...(rows.length === 0 ? [NOTHING] : tableLines(columns, rows)),
   ];
 }
 
@@ -71,7 +72,7 @@ function tables(report: Report): readonly string[] {
   return [
     `Tables to fix first (${report.knowsTime ? "share of the table's time" : "share of the table's calls"})`,
     "",
-    ...table(["table", "home", ...SHARED.map((name) => CLASS_TITLES[name])], rows),
+    ...tableLines(["table", "home", ...SHARED.map((name) => CLASS_TITLES[name])], rows),
     ...left(report.tables.length, SHOWN.tables, "table"),
   ];
 }
@@ -132,7 +133,7 @@ function suggested(suggestion: Suggestion | null): readonly string[] {
   return [
     "Suggested map (by calls)",
     "",
-    ...table(["", "now", "then"], rows),
+    ...tableLines(["", "now", "then"], rows),
     "",
     ...yaml
       .trimEnd()
@@ -212,23 +213,4 @@ function printable(text: string): string {
 function oneLine(sql: string): string {
   const line = printable(sql);
   return line.length > SQL_WIDTH ? `${line.slice(0, SQL_WIDTH - 3)}...` : line;
-}
-
-/** Numbers to the right, words to the left. */
-function table(
-  columns: readonly string[],
-  rows: readonly (readonly string[])[],
-): readonly string[] {
-  const widths = columns.map((name, index) =>
-    Math.max(name.length, ...rows.map((row) => row[index]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, index) => {
-        const width = widths[index] ?? 0;
-        return /^[-<\d]/.test(rows[0]?.[index] ?? "") ? cell.padStart(width) : cell.padEnd(width);
-      })
-      .join("  ")
-      .trimEnd();
-  return [columns, ...rows].map((cells) => `  ${line(cells)}`);
 }

@@ -13,6 +13,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "proxy/execution": ["base", "shardmap", "planner", "proxy/protocol", "proxy/backend"],
   "proxy/notifications": ["base", "proxy/protocol", "proxy/backend"],
   "proxy/topology": ["base", "shardmap", "proxy/backend"],
+  control: ["base", "proxy/backend"],
+  "proxy/fleet": ["base", "control", "proxy/backend", "proxy/notifications"],
   "proxy/session": [
     "base",
     "shardmap",

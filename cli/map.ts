@@ -1,0 +1,226 @@
+/**
+ * `colonnade map diff|publish|history|show|rollback`: from one version of the shard map to the
+ * next, for a fleet of proxies. What would leave rows where no proxy looks for them, or give them
+ * two owners, is not published.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { userInfo } from "node:os";
+import type { ControlDatabase } from "../control/control-database.ts";
+import { listProxies, readFleetState } from "../control/fleet-state.ts";
+import { currentMap, mapHistory, publishedMapOf, publishMap } from "../control/map-versions.ts";
+import type { PublishedMap } from "../control/map-versions.ts";
+import { MAP_HISTORY_MAX, PUBLISH_POLL_MS, PUBLISH_WAIT_MS } from "../base/limits.ts";
+import { printProblem } from "../base/document/problems.ts";
+import { withVersion } from "../shardmap/edit.ts";
+import { mapChanges, printChange } from "../shardmap/map-changes.ts";
+import type { MapChange } from "../shardmap/map-changes.ts";
+import { parseShardMap } from "../shardmap/schema.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { printJson, printLines, withControl } from "./control-access.ts";
+import type { ControlFlags } from "./control-access.ts";
+import { CommandFailure } from "./failure.ts";
+import { readInput, requireMap } from "./input-files.ts";
+import { movedRows } from "./moved-rows.ts";
+import { checkPublication } from "./publication-checks.ts";
+import { tableLines } from "./table-lines.ts";
+
+export interface MapDiffFlags {
+  /** Ask the old map's databases how many rows would have to move. */
+  readonly live?: true;
+  readonly json?: true;
+}
+
+/** Exit code 1 where rows would have to move first. */
+export async function mapDiff(
+  oldPath: string,
+  newPath: string,
+  flags: MapDiffFlags,
+): Promise<void> {
+  const before = requireMap(oldPath);
+  const next = requireMap(newPath);
+  const changes = mapChanges(before, next);
+  const rows = flags.live === true ? await movedRows(before, changes) : [];
+  const isMigration = changes.some(({ needs }) => needs === "migration");
+  if (flags.json === true) {
+    printJson({
+      from: before.version,
+      to: next.version,
+      needsMigration: isMigration,
+      changes: changes.map((change) => ({ ...change, move: undefined })),
+      rows,
+    });
+  } else {
+    printLines([
+      `from version ${before.version} to version ${next.version}:`,
+      ...changeLines(changes),
+      ...(rows.length === 0
+        ? []
+        : [
+            "rows that would have to move, by the servers' own estimate:",
+            ...tableLines(
+              ["table", "from", "to", "rows", "bytes"],
+              rows.map(({ table, from, to, rows: count, bytes }) =>
+                [table, from, to, count, bytes].map(String),
+              ),
+            ),
+          ]),
+    ]);
+  }
+  if (isMigration) throw new CommandFailure("rows would have to move first", 1);
+}
+
+function changeLines(changes: readonly MapChange[]): readonly string[] {
+  if (changes.length === 0) return ["  nothing that matters to a proxy changes"];
+  return changes.map(
+    (change) =>
+      `  ${change.needs === "migration" ? "needs a migration" : "at once"}: ${printChange(change)}`,
+  );
+}
+
+export interface MapPublishFlags extends ControlFlags {
+  readonly author?: string;
+  /** `--no-wait` makes it false. */
+  readonly wait: boolean;
+}
+
+export async function mapPublish(path: string, flags: MapPublishFlags): Promise<void> {
+  await publish(readInput(path, "map"), path, flags);
+}
+
+/** The text of an older version under the next number, with the same checks as any other. */
+export async function mapRollback(version: number, flags: MapPublishFlags): Promise<void> {
+  const { text, inForce } = await withControl(flags, async (database) => {
+    const [old, current] = [
+      await publishedMapOf(database, version),
+      await requireCurrent(database),
+    ];
+    return { text: old.yaml, inForce: current.version };
+  });
+  if (inForce === version)
+    throw new CommandFailure(`version ${version} of the shard map is in force`, 1);
+  await publish(withVersion(text, inForce + 1), `version ${version}`, flags);
+}
+
+async function publish(text: string, fileName: string, flags: MapPublishFlags): Promise<void> {
+  const next = parsed(text, fileName);
+  const published = await withControl(flags, async (database) => {
+    const current = await currentMap(database);
+    refuseVersion(current, next, fileName);
+    const before =
+      current === undefined ? undefined : parsed(current.yaml, `version ${current.version}`);
+    const changes = before === undefined ? [] : mapChanges(before, next);
+    const { problems, identities } = await checkPublication(before, current?.identities, next);
+    if (problems.length > 0)
+      throw new CommandFailure(
+        [`${fileName} is not published:`, ...problems.map((problem) => `  ${problem}`)].join("\n"),
+        1,
+      );
+    const author = flags.author ?? userInfo().username;
+    const sentences = changes.map(printChange);
+    const { version } = next;
+    await publishMap(
+      database,
+      { version, yaml: text, author, changes: sentences, identities },
+      current?.version,
+    );
+    const followed = flags.wait ? await untilFollowed(database) : [];
+    return { version, changes: sentences, proxies: followed };
+  });
+  const late = published.proxies.filter(({ follows }) => !follows);
+  if (flags.json === true) printJson(published);
+  else
+    printLines([
+      `version ${published.version} of the shard map is published`,
+      ...published.changes.map((change) => `  ${change}`),
+      ...published.proxies.map(({ name, address, follows, problem }) =>
+        follows
+          ? `${name} (${address}) serves it`
+          : `${name} (${address}) does not serve it yet${problem === undefined ? "" : `: ${problem}`}`,
+      ),
+    ]);
+  if (late.length > 0)
+    throw new CommandFailure(
+      `published, but ${late.length} of ${published.proxies.length} proxies do not serve it yet; colonnade control status tells when they do`,
+      1,
+    );
+}
+
+function parsed(text: string, fileName: string): ShardMap {
+  const result = parseShardMap(text, fileName);
+  if ("map" in result) return result.map;
+  throw new CommandFailure(result.problems.map(printProblem).join("\n"), 1);
+}
+
+/** One more than the one in force, so that whoever edits the same version notices. */
+function refuseVersion(
+  current: PublishedMap | undefined,
+  { version }: ShardMap,
+  fileName: string,
+): void {
+  if (current === undefined || version === current.version + 1) return;
+  const taken =
+    version <= current.version
+      ? `: version ${current.version} was published by ${current.author} on ${current.publishedAt} UTC. Put your change on top of it (colonnade map show ${current.version})`
+      : "";
+  throw new CommandFailure(
+    `${fileName} is version ${version}, and the next one is ${current.version + 1}${taken}`,
+    1,
+  );
+}
+
+interface FollowingProxy {
+  readonly name: string;
+  readonly address: string;
+  readonly follows: boolean;
+  readonly problem: string | undefined;
+}
+
+/** Once every live proxy serves the map in force, or after PUBLISH_WAIT_MS. */
+async function untilFollowed(database: ControlDatabase): Promise<readonly FollowingProxy[]> {
+  const end = performance.now() + PUBLISH_WAIT_MS;
+  for (;;) {
+    const { revision } = await readFleetState(database);
+    const live = (await listProxies(database)).filter(
+      ({ silentMs, leaseMs }) => silentMs <= leaseMs,
+    );
+    const following = live.map(({ name, address, appliedRevision, problem }) => ({
+      name,
+      address,
+      follows: appliedRevision >= revision,
+      problem,
+    }));
+    if (following.every(({ follows }) => follows) || performance.now() >= end) return following;
+    await sleep(PUBLISH_POLL_MS);
+  }
+}
+
+export async function mapShow(version: number | undefined, flags: ControlFlags): Promise<void> {
+  const map = await withControl(flags, async (database) =>
+    version === undefined
+      ? await requireCurrent(database)
+      : await publishedMapOf(database, version),
+  );
+  if (flags.json === true) printJson(map);
+  else process.stdout.write(map.yaml.endsWith("\n") ? map.yaml : `${map.yaml}\n`);
+}
+
+async function requireCurrent(database: ControlDatabase): Promise<PublishedMap> {
+  const current = await currentMap(database);
+  if (current !== undefined) return current;
+  throw new CommandFailure("no shard map is published yet: colonnade map publish FILE", 1);
+}
+
+export async function mapVersions(flags: ControlFlags): Promise<void> {
+  const { maps, inForce } = await withControl(flags, async (database) => ({
+    maps: await mapHistory(database, MAP_HISTORY_MAX),
+    inForce: (await readFleetState(database)).mapVersion,
+  }));
+  if (flags.json === true) return printJson({ inForce: inForce ?? null, maps });
+  if (maps.length === 0) return printLines(["no shard map is published yet"]);
+  printLines(
+    maps.flatMap(({ version, author, publishedAt, changes }) => [
+      `version ${version}, ${publishedAt} UTC, by ${author}${version === inForce ? " (in force)" : ""}`,
+      ...changes.map((change) => `  ${change}`),
+    ]),
+  );
+}

@@ -1,0 +1,112 @@
+/**
+ * Whether a map may take another's place at once: what the two say of each other, and what
+ * the next map's databases say of it. It changes nothing.
+ */
+import type { DatabaseName } from "../base/ids.ts";
+import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
+import type { LiveFinding } from "../proxy/topology/live-check.ts";
+import { readIdentity } from "../proxy/topology/database-identity.ts";
+import { rowsLeftBehind } from "../shardmap/diff.ts";
+import { mapChanges, printChange } from "../shardmap/map-changes.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { reasonAndRemedy } from "./failure.ts";
+import { findLiveProblems, readLiveCatalog } from "./live-databases.ts";
+
+export interface Publication {
+  /** Sentences; empty where it may be published. */
+  readonly problems: readonly string[];
+  /** See readIdentity; of the databases that could be asked. */
+  readonly identities: Readonly<Record<string, string>>;
+}
+
+type Identities = Readonly<Record<string, string>>;
+
+/** `before` and its databases' identities are undefined for the first map. */
+export async function checkPublication(
+  before: ShardMap | undefined,
+  known: Identities | undefined,
+  next: ShardMap,
+): Promise<Publication> {
+  const findings = await findLiveProblems(next);
+  if (findings.some(({ object }) => object === "server"))
+    return { problems: findings.map(printFinding), identities: {} };
+  const catalog = await readLiveCatalog(next);
+  const canonical = catalog.relations.get(next.canonicalSchema);
+  const exists = (table: string): boolean => canonical?.has(table) === true;
+  const yetToBeMade = new Set(
+    [...next.tables.keys()]
+      .filter((table) => !exists(table))
+      .map((table) => `${next.canonicalSchema}.${table}`),
+  );
+  const live = findings
+    .filter(({ severity }) => severity === "error")
+    // A table is listed first and created next, through the proxy.
+    .filter(({ database, object }) => database !== next.catalog || !yetToBeMade.has(object))
+    .map(printFinding);
+  const { identities, unread } = await readIdentities(next);
+  const problems = [
+    ...live,
+    ...unread,
+    ...ownedTwice(identities),
+    ...otherDatabases(known ?? {}, identities),
+    ...(before === undefined ? [] : leftBehind(before, next, exists)),
+  ];
+  return { problems: [...new Set(problems)], identities };
+}
+
+function printFinding({ database, object, message, remedy }: LiveFinding): string {
+  return `${database}: ${object}: ${message}. ${remedy}`;
+}
+
+function leftBehind(
+  before: ShardMap,
+  next: ShardMap,
+  exists: (table: string) => boolean,
+): readonly string[] {
+  const moved = mapChanges(before, next)
+    .filter(({ needs }) => needs === "migration")
+    .map((change) => `${printChange(change)}: rows would have to move first`);
+  return moved.length > 0 ? moved : rowsLeftBehind(before, next, exists);
+}
+
+async function readIdentities(
+  map: ShardMap,
+): Promise<{ readonly identities: Identities; readonly unread: readonly string[] }> {
+  const read = await Promise.all(
+    [...backendAddresses(map)].map(async ([database, address]) => {
+      try {
+        return { database, identity: await readIdentity(database, address) };
+      } catch (error) {
+        return { database, reason: reasonAndRemedy(error) };
+      }
+    }),
+  );
+  return {
+    identities: Object.fromEntries(
+      read.flatMap(({ database, identity }) =>
+        identity === undefined ? [] : [[database, identity]],
+      ),
+    ) as Identities,
+    unread: read.flatMap(({ database, reason }) =>
+      reason === undefined ? [] : [`database ${database} cannot be asked who it is: ${reason}`],
+    ),
+  };
+}
+
+/** Two names of one database would each own what the other owns. */
+function ownedTwice(identities: Identities): readonly string[] {
+  const names = Map.groupBy(Object.keys(identities), (name) => identities[name]);
+  return [...names.values()]
+    .filter(({ length }) => length > 1)
+    .map((same) => `databases ${same.join(" and ")} are one and the same: name it once`);
+}
+
+/** A URL may change where the database stays the same, as after a failover. */
+function otherDatabases(known: Identities, now: Identities): readonly string[] {
+  return Object.keys(known)
+    .filter((name) => now[name] !== undefined && now[name] !== known[name])
+    .map(
+      (name) =>
+        `database ${name as DatabaseName} is another one than before: its rows would be looked for where they are not. Give a new database a new name`,
+    );
+}

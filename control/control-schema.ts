@@ -1,0 +1,95 @@
+/**
+ * The control schema: tables in the catalog database through which a fleet of proxies agrees
+ * on one shard map. SQL text only, by version; who runs it, and when, is the work of others.
+ *
+ * Every change of what proxies follow raises `control.revision` in its own transaction and
+ * notifies them. A proxy tells in its row which revision it has applied: that is its
+ * acknowledgement, of whatever the change was.
+ */
+import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+
+/** What this program reads and writes; `upgrade` brings an older one here. */
+export const CONTROL_SCHEMA_VERSION = 1;
+
+/** Heard by every proxy of the fleet; the payload is the revision. */
+export const CONTROL_CHANNEL = "colonnade_control";
+
+/** Makes whoever changes the schema wait for each other, and readers for nobody. */
+export const LOCK_CONTROL_SCHEMA = "SELECT pg_catalog.pg_advisory_xact_lock(7523913460157215328)";
+
+/** The version that is there; NULL where there is no control schema. */
+export const CONTROL_TABLE_EXISTS =
+  "SELECT pg_catalog.to_regclass('colonnade.control') IS NOT NULL";
+
+/** `CONTROL_UPGRADES[n]` leads from version n to n + 1; run in one transaction, in order. */
+export const CONTROL_UPGRADES: readonly string[] = [
+  `
+CREATE SCHEMA IF NOT EXISTS colonnade;
+CREATE TABLE colonnade.map (
+  version pg_catalog.int8 PRIMARY KEY CHECK (version > 0),
+  yaml pg_catalog.text NOT NULL,
+  author pg_catalog.text NOT NULL,
+  published_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  changes pg_catalog.jsonb NOT NULL,
+  identities pg_catalog.jsonb NOT NULL
+);
+COMMENT ON TABLE colonnade.map IS 'published shard maps; rows never change';
+CREATE TABLE colonnade.control (
+  is_only pg_catalog.bool PRIMARY KEY DEFAULT true CHECK (is_only),
+  schema_version pg_catalog.int4 NOT NULL,
+  revision pg_catalog.int8 NOT NULL DEFAULT 0,
+  map_version pg_catalog.int8 REFERENCES colonnade.map
+);
+COMMENT ON TABLE colonnade.control IS 'one row: the map in force, and the revision that proxies acknowledge';
+CREATE TABLE colonnade.proxy (
+  id pg_catalog.uuid PRIMARY KEY,
+  name pg_catalog.text NOT NULL,
+  address pg_catalog.text NOT NULL,
+  process_id pg_catalog.int4 NOT NULL,
+  program_version pg_catalog.text NOT NULL,
+  started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  renewed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  lease_ms pg_catalog.int4 NOT NULL CHECK (lease_ms > 0),
+  map_version pg_catalog.int8 NOT NULL,
+  applied_revision pg_catalog.int8 NOT NULL,
+  problem pg_catalog.text
+);
+COMMENT ON TABLE colonnade.proxy IS 'proxies of the fleet, each renewing its row while it serves';
+CREATE FUNCTION colonnade.refuse_change() RETURNS pg_catalog.trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $$
+BEGIN
+  RAISE EXCEPTION 'a published shard map does not change' USING ERRCODE = '55000';
+END
+$$;
+CREATE TRIGGER map_is_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON colonnade.map
+  FOR EACH STATEMENT EXECUTE FUNCTION colonnade.refuse_change();
+INSERT INTO colonnade.control (schema_version) VALUES (0);
+`,
+];
+
+export function setSchemaVersion(version: number): string {
+  return `UPDATE colonnade.control SET schema_version = ${version}`;
+}
+
+/**
+ * What a role needs to run proxies: to read maps, and to keep a row of its own. A map
+ * holds its databases' URLs, passwords among them, so nobody else is given anything.
+ */
+export function grantToProxies(role: string): string {
+  const to = quoteIdentifier(role);
+  return [
+    `GRANT USAGE ON SCHEMA colonnade TO ${to}`,
+    `GRANT SELECT ON colonnade.control, colonnade.map TO ${to}`,
+    `GRANT SELECT, INSERT, UPDATE, DELETE ON colonnade.proxy TO ${to}`,
+  ].join("; ");
+}
+
+/** Begins a change that proxies have to follow: serialises with others, tells the new revision. */
+export function raiseRevision(): string {
+  return "UPDATE colonnade.control SET revision = revision + 1 RETURNING revision";
+}
+
+/** In the same transaction, so that nobody hears of what was rolled back. */
+export function announceRevision(revision: string): string {
+  return `SELECT pg_catalog.pg_notify(${quoteLiteral(CONTROL_CHANNEL)}, ${quoteLiteral(revision)})`;
+}

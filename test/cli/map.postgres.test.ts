@@ -1,0 +1,257 @@
+/** `colonnade control` and `colonnade map`: what is published, what is not, and why. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { type CommandResult, runCommand } from "../support/command.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+const DATABASES = ["main", "users0", "users1"];
+
+let server: TestPostgres;
+let directory: string;
+
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "colonnade-map-"));
+  server = await startPostgres({
+    databases: [...DATABASES, "elsewhere"],
+    settings: { max_prepared_transactions: "10" },
+  });
+  for (const database of [...DATABASES, "elsewhere"])
+    await server.query(database, "CREATE TABLE users (id bigint PRIMARY KEY, name text)");
+});
+
+afterAll(async () => {
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+beforeEach(async () => {
+  await server.query("main", "DROP SCHEMA IF EXISTS colonnade CASCADE");
+});
+
+interface MapParts {
+  readonly version: number;
+  readonly placements?: string;
+  readonly databases?: Readonly<Record<string, string>>;
+  readonly tables?: string;
+}
+
+const PLACEMENTS =
+  "      - { shards: 0-3, database: users0 }\n      - { shards: 4-7, database: users1 }";
+const COMMENT = "# nobody touches this but the on-call DBA";
+
+function mapFile({
+  version,
+  placements = PLACEMENTS,
+  databases,
+  tables = "users: id",
+}: MapParts): string {
+  const named = databases ?? Object.fromEntries(DATABASES.map((name) => [name, server.url(name)]));
+  const path = join(directory, `map-${version}.yaml`);
+  writeFileSync(
+    path,
+    `${COMMENT}
+version: ${version}   # counts up
+catalog: main
+databases:
+${Object.entries(named)
+  .map(([name, url]) => `  ${name}: { primary: "${url}" }`)
+  .join("\n")}
+colocations:
+  users:
+    shard_key: bigint
+    function: hash
+    logical_shards: 8
+    tables: { ${tables} }
+    placements:
+${placements}
+`,
+  );
+  return path;
+}
+
+function control(): readonly string[] {
+  return ["--control", server.url("main")];
+}
+
+async function run(...words: readonly string[]): Promise<CommandResult> {
+  return await runCommand(...words, ...control());
+}
+
+async function initialized(): Promise<void> {
+  expect(await run("control", "init")).toMatchObject({ code: 0 });
+}
+
+test("the control schema is made once, and says so", async () => {
+  expect(await run("control", "status")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("make it with colonnade control init"),
+  });
+  expect((await run("control", "upgrade")).code).toBe(1);
+  expect((await run("control", "init")).stdout).toBe("the control schema is of version 1\n");
+  expect((await run("control", "init")).stdout).toContain("of version 1 already");
+  expect((await run("control", "status")).stdout).toBe(
+    "control schema version 1, shard map not published yet\nno proxy follows it\n",
+  );
+});
+
+test("several who make it at once make one", async () => {
+  const made = await Promise.all([1, 2, 3].map(() => run("control", "init")));
+  expect(made.map(({ code }) => code)).toEqual([0, 0, 0]);
+});
+
+test("a role of proxies may read maps and write nothing but its row", async () => {
+  await server.query("main", "DROP ROLE IF EXISTS proxies; CREATE ROLE proxies LOGIN");
+  expect((await run("control", "init", "--proxy-role", "proxies")).code).toBe(0);
+  const client = await server.connect("main", { user: "proxies" });
+  try {
+    await client.query("SELECT * FROM colonnade.map; SELECT * FROM colonnade.control");
+    for (const sql of [
+      "UPDATE colonnade.control SET map_version = NULL",
+      "INSERT INTO colonnade.map VALUES (1, '', '', now(), '[]', '{}')",
+      "CREATE TABLE colonnade.mine (id int)",
+    ])
+      await expect(client.query(sql)).rejects.toMatchObject({ code: "42501" });
+  } finally {
+    await client.end();
+    await server.query("main", "DROP SCHEMA colonnade CASCADE; DROP ROLE proxies");
+  }
+});
+
+test("a map is published, shown as it was written, and listed with what it changed", async () => {
+  await initialized();
+  const published = await run("map", "publish", mapFile({ version: 3 }), "--author", "ada");
+  expect(published).toMatchObject({
+    code: 0,
+    stdout: "version 3 of the shard map is published\n",
+    stderr: "",
+  });
+  await run("map", "publish", mapFile({ version: 4, tables: "users: id, orders: user_id" }));
+  const shown = await run("map", "show", "3");
+  expect(shown.stdout).toContain(`${COMMENT}\nversion: 3   # counts up\n`);
+  const { stdout } = await run("map", "history");
+  expect(stdout).toMatch(
+    /^version 4, \d{4}-\d\d-\d\d .* UTC, by \S+ \(in force\)\n {2}table orders is listed in colocation users by user_id\nversion 3, .* by ada\n$/,
+  );
+});
+
+test("an older version comes back under the next number, its comments with it", async () => {
+  await initialized();
+  await run("map", "publish", mapFile({ version: 1 }));
+  await run("map", "publish", mapFile({ version: 2, tables: "users: id, orders: user_id" }));
+  // The table that it lists no longer would be looked for in the catalog database.
+  const refused = await run("map", "rollback", "1");
+  expect(refused).toMatchObject({ code: 1 });
+  expect(refused.stderr).toContain("table orders is no longer listed");
+  expect((await run("map", "rollback", "2")).stderr).toContain(
+    "version 2 of the shard map is in force",
+  );
+  expect((await run("map", "rollback", "9")).stderr).toContain("no shard map of version 9");
+});
+
+test("a version that is not the next is refused, and told what the next is", async () => {
+  await initialized();
+  await run("map", "publish", mapFile({ version: 1 }));
+  expect((await run("map", "publish", mapFile({ version: 3 }))).stderr).toContain(
+    "the next one is 2",
+  );
+  const again = await run("map", "publish", mapFile({ version: 1 }), "--json");
+  expect(again).toMatchObject({ code: 1 });
+  expect(again.stderr).toContain("version 1 was published by");
+});
+
+test("of several who publish the same version at once, one does", async () => {
+  await initialized();
+  await run("map", "publish", mapFile({ version: 1 }));
+  const path = mapFile({ version: 2, tables: "users: id, orders: user_id" });
+  const published = await Promise.all([1, 2, 3].map(() => run("map", "publish", path)));
+  expect(published.map(({ code }) => code === 0).filter(Boolean)).toHaveLength(1);
+  expect((await run("map", "show", "2")).code).toBe(0);
+});
+
+const SWAPPED =
+  "      - { shards: 0-3, database: users1 }\n      - { shards: 4-7, database: users0 }";
+
+test("rows that would have to move keep a map from being published", async () => {
+  await initialized();
+  const old = mapFile({ version: 1 });
+  await run("map", "publish", old);
+  await server.query(
+    "users0",
+    "INSERT INTO users SELECT n FROM generate_series(1, 1000) n; ANALYZE users",
+  );
+  const next = mapFile({ version: 2, placements: SWAPPED });
+  const refused = await run("map", "publish", next);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(
+    "colocation users has logical shards 0-3 (4 of 8) in users1.public instead of users0.public: rows would have to move first",
+  );
+  const diff = await runCommand("map", "diff", old, next, "--live");
+  expect(diff.code).toBe(1);
+  expect(diff.stdout).toMatch(/users +users0\.public +users1\.public +1000 +\d+/);
+  await server.query("users0", "TRUNCATE users");
+});
+
+test("a database that is another one, or one named twice, keeps a map from being published", async () => {
+  await initialized();
+  await run("map", "publish", mapFile({ version: 1 }));
+  const urls = Object.fromEntries(DATABASES.map((name) => [name, server.url(name)]));
+  const other = await run(
+    "map",
+    "publish",
+    mapFile({ version: 2, databases: { ...urls, users1: server.url("elsewhere") } }),
+  );
+  expect(other.stderr).toContain("database users1 is another one than before");
+  const twice = await run(
+    "map",
+    "publish",
+    mapFile({
+      version: 2,
+      databases: { ...urls, more: server.url("users1").replace("127.0.0.1", "localhost") },
+    }),
+  );
+  expect(twice.stderr).toContain("databases users1 and more are one and the same");
+});
+
+test("what was published does not change, not even by hand", async () => {
+  await initialized();
+  await run("map", "publish", mapFile({ version: 1 }));
+  for (const sql of [
+    "UPDATE colonnade.map SET yaml = ''",
+    "DELETE FROM colonnade.map",
+    "TRUNCATE colonnade.map CASCADE",
+  ])
+    await expect(server.query("main", sql)).rejects.toMatchObject({ code: "55000" });
+});
+
+test("what cannot be read or reached is told with its remedy", async () => {
+  const missing = await run("map", "publish", mapFile({ version: 1 }));
+  expect(missing).toMatchObject({ code: 2 });
+  expect(missing.stderr).toContain("colonnade control init");
+  await initialized();
+  const path = join(directory, "broken.yaml");
+  writeFileSync(path, "version: one\n");
+  const broken = await run("map", "publish", path);
+  expect(broken.code).toBe(1);
+  expect(broken.stderr).toContain("broken.yaml:1:10");
+  const away = await runCommand(
+    "map",
+    "history",
+    "--control",
+    "postgres://nobody@127.0.0.1:1/main",
+  );
+  expect(away).toMatchObject({ code: 2 });
+  const bad = await runCommand("map", "history", "--control", "nothing");
+  expect(bad).toMatchObject({ code: 2, stderr: expect.stringContaining("--control") });
+  expect((await runCommand("map", "show", "0", ...control())).stderr).toContain("from 1 on");
+  await server.query("main", "UPDATE colonnade.control SET schema_version = 99");
+  const newer = await run("map", "history");
+  expect(newer.stderr).toContain("the control schema is of version 99");
+});
+
+test("of a map that changes nothing, nothing is told", async () => {
+  const same = await runCommand("map", "diff", mapFile({ version: 1 }), mapFile({ version: 2 }));
+  expect(same).toMatchObject({ code: 0 });
+  expect(same.stdout).toContain("nothing that matters to a proxy changes");
+});
