@@ -10,6 +10,7 @@ import { ERRORS, type ErrorDefinition } from "../base/sql-error.ts";
 import { configSchema } from "../proxy/config/config.ts";
 import { printShardMapJsonSchema } from "../shardmap/json-schema.ts";
 import { mapFile } from "../shardmap/map-file/format.ts";
+import { consoleDocument } from "./console-document.ts";
 import { fieldRows, type FieldSchema } from "./field-rows.ts";
 import { limitsDocument } from "./limits-document.ts";
 import { packageFile } from "./package-root.ts";
@@ -21,6 +22,7 @@ export function generatedDocuments(): ReadonlyMap<string, string> {
     ["docs/limits.md", limits()],
     ["docs/metrics.md", metricsDocument()],
     ["docs/config.md", configDocument()],
+    ["docs/console.md", `${heading("The admin console", "proxy/console")}${consoleDocument()}`],
     ["docs/shard-map.md", shardMapDocument()],
     ["docs/shard-map.schema.json", printShardMapJsonSchema()],
   ]);
