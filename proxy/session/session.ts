@@ -3,6 +3,7 @@
  * has each answered, and is the only place that turns what was thrown into an ErrorResponse.
  */
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import type { DatabaseName } from "../../base/ids.ts";
 import type { PinReason } from "../execution/pinned-backend.ts";
 import type { Frame } from "../protocol/frame-reader.ts";
 import { decodeBind } from "../protocol/frontend/bind.ts";
@@ -22,21 +23,12 @@ import { Portals } from "./portals.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
 import { Responder } from "./responder.ts";
 import type { SessionServices } from "./session-services.ts";
+import { sessionStatus } from "./session-status.ts";
+import type { SessionStatus } from "./session-status.ts";
 import { SessionSettings } from "./settings.ts";
 import { runSimpleQuery, StatementFailure } from "./simple-query.ts";
 import type { QueryParts } from "./simple-query.ts";
 import { StatementRunner } from "./statement-runner.ts";
-
-export interface SessionStatus {
-  readonly state: "active" | "idle" | "idle in transaction" | "idle in transaction (aborted)";
-  readonly pinned: readonly PinReason[];
-}
-
-const STATES = {
-  idle: "idle",
-  inTransaction: "idle in transaction",
-  failed: "idle in transaction (aborted)",
-} as const;
 
 export class Session {
   readonly #client: Client;
@@ -51,8 +43,11 @@ export class Session {
   /** Aborts what the running statement waits for; undefined while none runs. */
   #statement: AbortController | undefined;
   #isClosing = false;
-  /** What the session kept on a backend is gone, so the session ends as well. */
+  /** What the session kept on a backend is gone, or an operator ends it: it goes no further. */
   #lost: SqlError | undefined;
+  #isKilled = false;
+  /** Query and Execute messages so far. */
+  #statementCount = 0;
 
   constructor(client: Client, services: SessionServices) {
     this.#client = client;
@@ -67,7 +62,7 @@ export class Session {
       sendAway: (error) => this.#sendAway(error),
     });
     this.#runner = new StatementRunner(services, settings, this.#listening);
-    this.#runner.onPinnedLost = (error) => {
+    this.#runner.backends.onPinnedLost = (error) => {
       this.#lost = error;
       if (this.#statement === undefined) this.#sendAway(error);
     };
@@ -104,12 +99,24 @@ export class Session {
 
   /** What pg_stat_activity would show of it, and why it has a backend of its own. */
   get status(): SessionStatus {
-    const { status } = this.#runner.transaction;
-    const isActive = this.#statement !== undefined;
-    return {
-      state: isActive ? "active" : STATES[status],
-      pinned: [...this.#runner.pins.reasons],
-    };
+    return sessionStatus({
+      isActive: this.#statement !== undefined,
+      transaction: this.#runner.transaction.status,
+      use: this.#runner.backends.use,
+      pinned: this.pinReasons,
+      applicationName: this.#responder.told("application_name") ?? "",
+      statementCount: this.#statementCount,
+      preparedCount: this.#parts.prepared.size,
+    });
+  }
+
+  get pinReasons(): ReadonlySet<PinReason> {
+    return this.#runner.pins.reasons;
+  }
+
+  /** A statement of its runs in the database, or will as soon as a backend is free. */
+  uses(database: DatabaseName): boolean {
+    return this.#runner.backends.uses(database);
   }
 
   /** Runs to the client's end. Never rejects. */
@@ -140,7 +147,15 @@ export class Session {
     this.#statement.abort(
       new SqlError("query_canceled", "canceling statement due to user request"),
     );
-    this.#runner.cancel();
+    this.#runner.backends.cancel();
+  }
+
+  /** An operator ends the session: what runs is stopped, and the client is told of nothing but that. */
+  kill(error: SqlError): void {
+    this.#isKilled = true;
+    this.#lost = error;
+    if (this.#statement === undefined) this.#sendAway(error);
+    else this.cancel();
   }
 
   /** The proxy is going away: an idle client at once, any other after its transaction. */
@@ -198,6 +213,7 @@ export class Session {
     switch (type) {
       case FRONTEND_TYPE.query:
         if (!(await this.#settle(signal))) return;
+        this.#statementCount += 1;
         this.#extended.forgetUnnamed();
         await runSimpleQuery(decoded(decodeQuery, body).sql, this.#parts, signal);
         return this.#ready(signal);
@@ -208,6 +224,7 @@ export class Session {
       case FRONTEND_TYPE.describe:
         return this.#extended.describe(decoded(decodeDescribe, body), signal);
       case FRONTEND_TYPE.execute:
+        this.#statementCount += 1;
         return this.#extended.execute(decoded(decodeExecute, body), this.#isAlone(), signal);
       case FRONTEND_TYPE.close:
         return this.#extended.close(decoded(decodeClose, body), signal);
@@ -256,12 +273,14 @@ export class Session {
   }
 
   async #ready(signal: AbortSignal): Promise<void> {
+    this.#runner.backends.isFinishing = true;
     if (this.#runner.transaction.current === undefined) {
       this.#extended.forgetPortals();
       await this.#runner.pins.review();
       await this.#tellNotifications();
     }
     await this.#tellSettings(signal);
+    this.#runner.backends.isFinishing = false;
     this.#responder.readyForQuery(this.#runner.transaction.status);
     if (this.#runner.transaction.current === undefined) this.#listening.rest();
   }
@@ -306,7 +325,7 @@ export class Session {
   /** An error fails an explicit transaction, and ends an implicit one. */
   async #undo(error: unknown): Promise<void> {
     this.#extended.dropDelayed();
-    this.#report(error, "ERROR");
+    if (!this.#isKilled) this.#report(error, "ERROR");
     this.#runner.transaction.fail();
     if (this.#runner.transaction.isExplicit)
       await this.#runner.transaction.current?.transaction.fail();
@@ -314,7 +333,8 @@ export class Session {
   }
 
   #report(error: unknown, severity: "ERROR" | "FATAL"): void {
-    const cause = this.#runner.causeOf(error instanceof StatementFailure ? error.cause : error);
+    const { backends } = this.#runner;
+    const cause = backends.causeOf(error instanceof StatementFailure ? error.cause : error);
     const charactersBefore = error instanceof StatementFailure ? error.charactersBefore : 0;
     const fields = errorFields(cause, severity, charactersBefore);
     this.#services.metrics.increment("colonnade_errors_total", {
