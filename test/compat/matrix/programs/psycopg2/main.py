@@ -216,7 +216,8 @@ def check_copy():
         table = io.StringIO()
         cursor.copy_to(table, "accounts", columns=("id", "owner"))
         ids = sorted(int(line.split("\t")[0]) for line in table.getvalue().splitlines())
-        expect(ids, [*range(1, ACCOUNTS + 1), *(row[0] for row in rows)], "the table copied out")
+        copied = [id_ for id_ in ids if id_ >= COPY_FIRST]
+        expect(copied, [row[0] for row in rows], "the table copied out")
     connection.rollback()
     expect(query(connection, f"SELECT count(*) FROM accounts {where}"), [(0,)], "after rollback")
     connection.close()
