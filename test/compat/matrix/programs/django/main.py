@@ -263,6 +263,8 @@ def check_orm():
     )
     page = Account.objects.filter(id__lte=ACCOUNTS).order_by("-id")[10:13]
     expect([a.id for a in page], [990, 989, 988], "a page")
+    entry.delete()
+    expect(account.entries.all().delete()[0], 2, "related rows deleted")
     account.delete()
     mine.delete()
     expect((mine.count(), Entry.objects.filter(account_id=account.id).count()), (0, 0), "deleted")
