@@ -756,9 +756,14 @@ export const ERRORS = {
     when: "A statement written for the placements does not read back as it was meant.",
     hint: "Pin the shard key, or write the statement in a simpler way.",
   },
+  temporary_name_taken: {
+    sqlstate: "42P07",
+    when: "Rows of a sharded table are to be gathered beside a temporary table of the same name.",
+    hint: "Give the temporary table another name.",
+  },
   tables_in_different_databases: {
     sqlstate: "0A000",
-    when: "A statement joins tables that live in different databases; a temporary table is in the catalog database.",
+    when: "A statement joins tables that live in different databases, or writes to sharded tables by what a temporary table holds.",
     hint: "Query each table by itself and join in the application, or move the tables together in the shard map.",
   },
   system_catalog_joined: {

@@ -105,6 +105,7 @@ function onServer(physical: PhysicalPlan, fragment: Fragment): PhysicalPlan {
     fragments: [fragment],
     gather: { kind: "passThrough" },
     pulls: [],
+    usesOwnTables: false,
     overflow: undefined,
   };
 }

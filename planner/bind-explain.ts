@@ -178,6 +178,7 @@ function asking(fragment: Fragment, physical: PhysicalPlan, explain: ExplainPlan
     gather: { kind: "passThrough" },
     returnsRows: true,
     pulls: [],
+    usesOwnTables: false,
     overflow: undefined,
   };
 }

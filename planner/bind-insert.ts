@@ -20,6 +20,7 @@ export function bindInsert(
       : everywhere(plan, map, draws);
   return {
     pulls: [],
+    usesOwnTables: false,
     overflow: undefined,
     mapVersion: map.version,
     access: "write",

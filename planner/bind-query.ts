@@ -68,6 +68,7 @@ function bindStreamed(
     fragments: isUnread ? fragments.map(withoutRows) : fragments,
     gather: gather.kind === "passThrough" ? gather : { kind: "gather", gather, ...bounds },
     pulls: [],
+    usesOwnTables: false,
     overflow: undefined,
   };
 }
@@ -92,6 +93,8 @@ function settledPlaces(
   gather: DatabaseGather,
   binding: Binding,
 ): readonly Place[] | undefined {
+  // The session's own tables are in no placement.
+  if (gather.own !== "none") return undefined;
   const pinned = pinnedPlaces(plan.routing, binding);
   if (pinned?.length === 1) return pinned;
   const [first, ...others] = gather.pulls.flatMap(({ routing }) =>
@@ -116,7 +119,7 @@ function pinnedPlaces(routing: Routing, binding: Binding): readonly Place[] | un
 
 function bindDatabaseGather(
   plan: RowsWanted,
-  { pulls, finish }: DatabaseGather,
+  { pulls, finish, own }: DatabaseGather,
   binding: Binding,
 ): PhysicalPlan {
   const { map } = binding;
@@ -137,7 +140,8 @@ function bindDatabaseGather(
       primaryKey: pull.primaryKey,
     };
   });
-  return { ...bindStreamed(plan, finish, PASSED, [home], binding), pulls: bound };
+  const finished = bindStreamed(plan, finish, PASSED, [home], binding);
+  return { ...finished, pulls: bound, usesOwnTables: own !== "none" };
 }
 
 type Routed = Pick<QueryPlan, "routing" | "scatterRefusal">;

@@ -201,7 +201,11 @@ export interface DatabaseGather {
   readonly pulls: readonly Pull[];
   /** Reads `pg_temp.<pull.table>`; gives the client's columns, under any names. */
   readonly finish: SqlTemplate;
+  /** What the finish does with the session's own temporary tables, which are on its pinned backend. */
+  readonly own: OwnTables;
 }
+
+export type OwnTables = "none" | "read" | "made";
 
 export interface Pull {
   /** The temporary table, unique in the statement. A pulled table keeps its name, so that only its schema changes in the statement. */

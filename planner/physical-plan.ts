@@ -22,6 +22,8 @@ export interface PhysicalPlan {
    * but for a database gather.
    */
   readonly pulls: readonly BoundPull[];
+  /** The fragment means temporary tables of the session's own, which are on its pinned backend. */
+  readonly usesOwnTables: boolean;
   /** What runs instead where `gather` refuses before its first row; see QueryPlan.overflowGather. */
   readonly overflow: PhysicalPlan | undefined;
 }

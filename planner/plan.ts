@@ -13,6 +13,7 @@ import { planDdl } from "./route-ddl.ts";
 import { intoTarget } from "./ddl/temporary.ts";
 import { planInsert } from "./route-insert.ts";
 import { checkReferenceMerge, routeShardedMerge } from "./route-merge.ts";
+import { planTemporaryOfShards } from "./route-beside-temporary.ts";
 import { routeQuery } from "./route-query.ts";
 import { tableReferences } from "./table-references.ts";
 import { planDeclare, planUpdateCurrent, writeToCurrent } from "./utility-cursors.ts";
@@ -53,6 +54,8 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
     const write = statement.withNode(current.write);
     return planUpdateCurrent(statement, current.cursor, routeQuery(write, context));
   }
+  const ofShards = planTemporaryOfShards(statement, context);
+  if (ofShards !== undefined) return ofShards;
   if ("SelectStmt" in node && intoTarget(node.SelectStmt) !== undefined) {
     const temporary = planDdl(statement, context);
     if (temporary !== undefined) return temporary;

@@ -14,6 +14,7 @@ import { PlanRefused, refuse, withRefusals } from "./refusal.ts";
 import { checkReferenceWrite } from "./reference-write.ts";
 import { planSessionValues } from "./session-values.ts";
 import { routeSharded } from "./route-sharded.ts";
+import { overCopies } from "./route-beside-temporary.ts";
 import { returnsRows, templateFor } from "./statement-text.ts";
 import { placeTables, type Home } from "./table-mix.ts";
 
@@ -26,6 +27,8 @@ export function routeQuery(statement: ParsedStatement, context: PlanContext): Qu
     refuseSystemWrites(analysis);
     const home = placeTables(analysis, context);
     checkFunctions(analysis, home, context);
+    if (home.kind === "shardedBesideTemporary")
+      return besideTemporary(statement, analysis, home.refuse, context);
     if (home.kind === "sharded") {
       const [barred] = analysis.shardedRefusals;
       if (barred !== undefined) throw new PlanRefused(barred);
@@ -33,6 +36,17 @@ export function routeQuery(statement: ParsedStatement, context: PlanContext): Qu
     }
     return routeUnsharded(statement, analysis, home, context);
   });
+}
+
+/** The rows of the shards are brought to where the session's temporary tables are. */
+function besideTemporary(
+  statement: ParsedStatement,
+  analysis: Analysis,
+  refuseMix: () => never,
+  context: PlanContext,
+): QueryPlan {
+  if (!("SelectStmt" in statement.node) || mayWrite(analysis)) return refuseMix();
+  return overCopies(statement, analysis, "read", context);
 }
 
 /** An UPDATE of pg_settings is a SET that nobody sees: it would stay on the backend for whoever gets it next. */
@@ -52,7 +66,7 @@ function setsSequence({ functions }: Analysis): boolean {
 function routeUnsharded(
   statement: ParsedStatement,
   analysis: Analysis,
-  home: Exclude<Home, { kind: "sharded" }>,
+  home: Exclude<Home, { kind: "sharded" | "shardedBesideTemporary" }>,
   context: PlanContext,
 ): QueryPlan {
   const whole = {
@@ -71,7 +85,7 @@ function routeUnsharded(
 function unshardedRouting(
   statement: ParsedStatement,
   analysis: Analysis,
-  home: Exclude<Home, { kind: "sharded" }>,
+  home: Exclude<Home, { kind: "sharded" | "shardedBesideTemporary" }>,
   context: PlanContext,
 ): [string, Routing, Gather] {
   const concat: Gather = { kind: "concat", limit: undefined };

@@ -11,6 +11,8 @@ import { refuse } from "./refusal.ts";
 
 export type Home =
   | { readonly kind: "sharded" }
+  /** With reference tables, and temporary ones of the session, which it reads. */
+  | { readonly kind: "shardedBesideTemporary"; readonly refuse: () => never }
   | {
       readonly kind: "home";
       readonly rule: string;
@@ -33,7 +35,10 @@ export function placeTables(analysis: Analysis, context: PlanContext): Home {
   const reference = of("reference");
   if (sharded !== undefined) {
     if (group !== undefined) refuseMix(sharded, group);
-    if (local !== undefined) refuseMix(sharded, local);
+    if (local !== undefined) {
+      if (!areOwn(analysis)) refuseMix(sharded, local);
+      return { kind: "shardedBesideTemporary", refuse: () => refuseMix(sharded, local) };
+    }
     return { kind: "sharded" };
   }
   const written = analysis.tables.find(
@@ -58,6 +63,16 @@ export function placeTables(analysis: Analysis, context: PlanContext): Home {
   }
   if (reference !== undefined) return { kind: "reference", isWritten: written !== undefined };
   return { kind: "home", rule: "noTable", database: catalog, because: "no table" };
+}
+
+/** What the catalog database alone has are temporary tables of the session, and nothing is written. */
+function areOwn({ tables }: Analysis): boolean {
+  return tables.every(
+    ({ table, isWritten }) =>
+      !isWritten &&
+      table.kind !== "system" &&
+      (table.kind !== "unlisted" || isTemporary(table.relation)),
+  );
 }
 
 function placeGroup(
@@ -94,7 +109,7 @@ function refuseMix(left: TableUse, right: TableUse): never {
       {
         location: right.location,
         detail: `A temporary table is in the catalog database; ${describe(left.table)}.`,
-        hint: `Copy the rows that are needed of "${left.table.name}" into a temporary table by INSERT ... SELECT, and join there; or pass those of the temporary table as parameters.`,
+        hint: "Read what is needed of the temporary table first, and pass it as parameters; or SELECT without a lock.",
       },
     );
   }

@@ -79,6 +79,7 @@ export function groupsGather(
     rule: "groups",
     pulls: [pulled],
     finish: finishOf({ ...finish, fromClause: [from] }),
+    own: "none",
   };
 }
 

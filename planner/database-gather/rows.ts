@@ -90,6 +90,7 @@ export function rowsGather(
       },
     ],
     finish: finishOf(finish),
+    own: "none",
   };
 }
 

@@ -10,15 +10,16 @@
  * Names, columns, types, collations and rows are those of the canonical tables, so the answer
  * is PostgreSQL's own. What could tell a copy from the table itself is refused.
  */
+import { TEMPORARY_SCHEMA } from "../../shardmap/catalog.ts";
 import type { Analysis } from "../analyze/model.ts";
 import type { PlacementRules } from "../analyze/placement-rules.ts";
 import { groupedColumns } from "../analyze/shape.ts";
-import type { DatabaseGather, Pull } from "../logical-plan.ts";
+import type { DatabaseGather, OwnTables, Pull } from "../logical-plan.ts";
 import { columnNode, selectNode, tableNode, targetNode } from "../make-nodes.ts";
 import { resolveTable, searchedSchemas, targetOf } from "../names.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
-import { PlanRefused } from "../refusal.ts";
+import { PlanRefused, refuse } from "../refusal.ts";
 import { tableTemplate } from "../rewrite.ts";
 import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
@@ -33,10 +34,12 @@ export function gatherTables(
   analysis: Analysis,
   rules: PlacementRules,
   context: PlanContext,
+  own: OwnTables = "none",
 ): DatabaseGather {
   const refused = new GatheredJoins(rules, analysis, context).refusal(analysis.root);
   if (refused !== undefined) throw new PlanRefused(refused);
   const uses = tableUses(analysis, rules, context);
+  if (own !== "none") refuseTakenNames(uses, context);
   const named = namedColumns(statement.node, subtree(analysis.root));
   refuseTellingCopies(statement.node, analysis, new Set(uses.map(({ relation }) => relation.name)));
   return {
@@ -44,7 +47,24 @@ export function gatherTables(
     rule: "tables",
     pulls: uses.map((use) => pullOf(use, named, context)),
     finish: overCopies(statement, context),
+    own,
   };
+}
+
+/** The copies stand beside the session's own temporary tables. */
+function refuseTakenNames(uses: readonly TableUses[], { catalog }: PlanContext): void {
+  const own = catalog.relations.get(TEMPORARY_SCHEMA);
+  const taken = uses.find(({ relation }) => own?.has(relation.name) === true);
+  if (taken === undefined) return;
+  refuseTakenName(taken.relation.name, undefined);
+}
+
+export function refuseTakenName(name: string, location: number | undefined): never {
+  return refuse(
+    "temporary_name_taken",
+    `rows of table "${name}" cannot be gathered beside a temporary table of its name`,
+    { location },
+  );
 }
 
 function pullOf(use: TableUses, named: NamedColumns, context: PlanContext): Pull {
@@ -115,5 +135,3 @@ function overCopies(statement: ParsedStatement, context: PlanContext) {
     { map: context.map, searchPath: searchedSchemas(context) },
   );
 }
-
-const TEMPORARY_SCHEMA = "pg_temp";

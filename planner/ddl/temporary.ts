@@ -73,9 +73,14 @@ function planMaking(statement: ParsedStatement, context: PlanContext): DdlPlan |
 function making(
   rule: string,
   statement: ParsedStatement,
-  { relname = "", location }: RangeVar,
+  target: RangeVar,
   context: PlanContext,
 ): DdlPlan {
+  checkNewName(target);
+  return temporaryPlan(rule, statement, context, { changesCatalog: false });
+}
+
+export function checkNewName({ relname = "", location }: RangeVar): void {
   // Names of pg_catalog stand in views without their schema, and would come to mean this one.
   if (relname.startsWith("pg_")) {
     refuse("temporary_object_not_supported", `temporary object "${relname}" is not supported`, {
@@ -84,7 +89,6 @@ function making(
       hint: "Choose another name.",
     });
   }
-  return temporaryPlan(rule, statement, context, { changesCatalog: false });
 }
 
 /** CREATE TABLE AS and SELECT INTO. */

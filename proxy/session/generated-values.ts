@@ -14,12 +14,16 @@ import type { SessionServices } from "./session-services.ts";
 
 type WithCatalog = <T>(use: (connection: BackendConnection) => Promise<T>) => Promise<T>;
 
-export interface ValueSources {
-  readonly services: Pick<SessionServices, "randomUuid" | "sequences" | "topology">;
+type Services = Pick<SessionServices, "randomUuid" | "sequences" | "topology">;
+
+/** Backends that values are drawn over. */
+export interface DrawingBackends {
   /** The open transaction's own backend, where it changed the catalog: a sequence that it made is there for nobody else. */
   readonly inside: WithCatalog | undefined;
   /** A backend of its own: what a sequence gave stays given when the transaction rolls back. */
   readonly outside: WithCatalog;
+  /** As the session's role, which may not be the one that draws; undefined where it is. */
+  readonly asked: WithCatalog | undefined;
 }
 
 export interface ValuesWanted {
@@ -31,16 +35,21 @@ export interface ValuesWanted {
 /** For each row, the values of the columns that the proxy fills. */
 export async function drawValues(
   { generated, count }: ValuesWanted,
-  sources: ValueSources,
+  services: Services,
+  backends: DrawingBackends,
 ): Promise<readonly (readonly string[])[]> {
-  const columns = await Promise.all(generated.map((column) => drawColumn(column, count, sources)));
+  await backends.asked?.((connection) => checkMayDraw(generated, connection));
+  const columns = await Promise.all(
+    generated.map((column) => drawColumn(column, count, services, backends)),
+  );
   return Array.from({ length: count }, (_, row) => columns.map((values) => values[row] ?? ""));
 }
 
 async function drawColumn(
   { source }: GeneratedColumn,
   count: number,
-  { services, inside, outside }: ValueSources,
+  services: Services,
+  { inside, outside }: DrawingBackends,
 ): Promise<readonly string[]> {
   switch (source.kind) {
     case "randomUuid":
@@ -57,8 +66,8 @@ async function drawColumn(
 }
 
 /** As nextval() does, for which the proxy draws in the name of all clients. Throws PostgreSQL's error. */
-export async function checkMayDraw(
-  { generated }: ValuesWanted,
+async function checkMayDraw(
+  generated: readonly GeneratedColumn[],
   connection: BackendConnection,
 ): Promise<void> {
   for (const { source } of generated) {

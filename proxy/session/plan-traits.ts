@@ -29,11 +29,10 @@ export function setsSequence(plan: QueryPlan | InsertPlan): boolean {
 
 /** Why a session that runs it needs a backend of its own. */
 export function pinReasonOf(plan: QueryPlan | InsertPlan): PinReason | undefined {
-  const locks =
-    plan.kind === "query" &&
-    plan.routing.kind === "home" &&
-    plan.routing.because === "advisory lock";
-  return locks ? "advisory lock" : undefined;
+  if (plan.kind !== "query") return undefined;
+  const { routing, gather } = plan;
+  if (routing.kind === "home" && routing.because === "advisory lock") return "advisory lock";
+  return gather.kind === "database" && gather.own === "made" ? "temporary object" : undefined;
 }
 
 /** See planner/session-values.ts. */

@@ -9,6 +9,7 @@ import type { PlanContext } from "../../planner/plan-context.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
+import type { DrawingBackends } from "./generated-values.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import type { SessionServices } from "./session-services.ts";
@@ -77,6 +78,19 @@ export class SessionView {
     } finally {
       backends.release(connection);
     }
+  }
+
+  /** `seesOwn`: the open transaction has made sequences, perhaps. */
+  sequences(seesOwn: boolean, signal: AbortSignal): DrawingBackends {
+    const asSession = <T>(use: Use<T>): Promise<T> => this.withCatalog(signal, use);
+    if (seesOwn) return { inside: asSession, outside: asSession, asked: undefined };
+    return this.isOtherRole
+      ? { inside: undefined, outside: (use) => this.withOwnUser(signal, use), asked: asSession }
+      : {
+          inside: undefined,
+          outside: (use) => this.withFreeCatalog(signal, use),
+          asked: undefined,
+        };
   }
 
   /** The open transaction's own backend of the catalog database, which joins it where it has not. */

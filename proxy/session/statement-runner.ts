@@ -21,7 +21,7 @@ import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { checkBlock, runDdl, runMaintenance } from "./ddl-run.ts";
-import { checkMayDraw, drawValues } from "./generated-values.ts";
+import { drawValues } from "./generated-values.ts";
 import type { ValuesWanted } from "./generated-values.ts";
 import { runExplain } from "./explain-run.ts";
 import type { ExplainingSession } from "./explain-run.ts";
@@ -209,6 +209,7 @@ export class StatementRunner {
       // PostgreSQL's own sessions, too, drop what they drew ahead when setval() is called.
       if (setsSequence(plan)) this.#services.sequences.forget();
       if (mayDraw(plan)) this.sequenceValues.forget();
+      if (pinReason === "temporary object") this.pins.schemaChanged();
     }
   }
 
@@ -254,15 +255,7 @@ export class StatementRunner {
   /** For each row, the values of the columns that the proxy fills. */
   async draw(wanted: ValuesWanted, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
     const seesOwn = this.transaction.current?.changesCatalog === true;
-    const { isOtherRole } = this.view;
-    if (isOtherRole && !seesOwn)
-      await this.view.withCatalog(signal, (connection) => checkMayDraw(wanted, connection));
-    const drawn = await drawValues(wanted, {
-      services: this.#services,
-      inside: seesOwn ? (use) => this.view.withCatalog(signal, use) : undefined,
-      outside: (use) =>
-        isOtherRole ? this.view.withOwnUser(signal, use) : this.view.withFreeCatalog(signal, use),
-    });
+    const drawn = await drawValues(wanted, this.#services, this.view.sequences(seesOwn, signal));
     this.sequenceValues.drawnRows(wanted.generated, drawn);
     return drawn;
   }

@@ -71,6 +71,7 @@ export function gatherPlan(pulls: readonly PullText[], finish: string): Physical
     fragments: [fragment("main", finish)],
     gather: { kind: "passThrough" },
     returnsRows: true,
+    usesOwnTables: false,
     overflow: undefined,
     pulls: pulls.map((pull) => ({
       table: pull.table,

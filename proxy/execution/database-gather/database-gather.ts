@@ -53,7 +53,9 @@ export async function* databaseGather(
   );
   const notices = new Notices();
   const { catalog } = options;
-  const block = await openGatherBlock(transaction, { access, backends, catalog, signal });
+  const { usesOwnTables } = request.plan;
+  const wanted = { access, usesOwnTables, backends, catalog, signal };
+  const block = await openGatherBlock(transaction, wanted);
   const later: ResultEvent[] = [];
   let tag: string | undefined;
   try {
@@ -177,7 +179,10 @@ async function* finish(
     fragment !== undefined && others.length === 0 && fragment.database === options.catalog,
     "a database gather ends with one text for the catalog database",
   );
-  invariant(output !== undefined, "the client's columns are known before rows are gathered");
+  invariant(
+    output !== undefined || !plan.returnsRows,
+    "the client's columns are known before rows are gathered",
+  );
   signal.throwIfAborted();
   // With the finish in one round trip; where one of them fails, so does the transaction.
   const ahead = plan.pulls.flatMap((pull, index) => finishTable(fillingName(index), pull));
@@ -187,14 +192,13 @@ async function* finish(
 
   if (plan.access === "write") markWritten(block.participant, undefined);
   const text = fragmentRequest(fragment, oncePrepared(protocol), true, options);
-  let isAhead = true;
+  let aheadCount = ahead.length;
   for await (const event of runFragment(block.connection, text)) {
-    if (event.kind === "columns") {
-      isAhead = false;
+    if (event.kind === "columns" && output !== undefined) {
       checkTypes(event.columns, output);
       if (describe) yield { kind: "columns", columns: output };
-    } else if (event.kind === "complete" && isAhead) {
-      continue;
+    } else if (event.kind === "complete" && aheadCount > 0) {
+      aheadCount -= 1;
     } else {
       if (event.kind === "complete" && plan.access === "write")
         markWritten(block.participant, event.tag);

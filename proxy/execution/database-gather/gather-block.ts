@@ -34,6 +34,8 @@ export interface GatherBlock {
 export interface GatherBlockOptions {
   /** `write`: a function of the statement may write, which a read-only transaction must refuse. */
   readonly access: "read" | "write";
+  /** The session's own temporary tables, which are on its pinned backend alone. */
+  readonly usesOwnTables: boolean;
   readonly backends: SessionBackends;
   readonly catalog: DatabaseName;
   readonly signal: AbortSignal;
@@ -53,10 +55,12 @@ export async function openGatherBlock(
 async function openOwnBlock(
   settings: readonly string[],
   readsCatalog: boolean,
-  { backends, catalog, signal }: GatherBlockOptions,
+  { usesOwnTables, backends, catalog, signal }: GatherBlockOptions,
 ): Promise<GatherBlock> {
   // The client's own temporary tables may have the names of those to be made.
-  const connection = await backends.acquireUnpinned(catalog, signal);
+  const connection = usesOwnTables
+    ? await backends.acquire(catalog, signal)
+    : await backends.acquireUnpinned(catalog, signal);
   const close = async (): Promise<void> => {
     if (connection.pendingReadyForQuery === 0) await rollback(connection);
     backends.release(connection);
@@ -87,7 +91,7 @@ async function joinBlock(
 /** A block beside the transaction has another snapshot, does not see what it has written, and is not read-only. */
 function refuseReadOnly(
   transaction: Transaction,
-  { access, catalog }: Pick<GatherBlockOptions, "access" | "catalog">,
+  { access, usesOwnTables, catalog }: GatherBlockOptions,
 ): void {
   const { isolation } = transaction.modes;
   const hasWritten = transaction.participants.some(
@@ -96,11 +100,13 @@ function refuseReadOnly(
   const reason =
     access === "write"
       ? "The statement may write, and temporary tables beside the transaction would let it."
-      : hasWritten
-        ? `The transaction has written to database "${catalog}", and temporary tables beside it would not see that.`
-        : isolation === "repeatable read" || isolation === "serializable"
-          ? `The transaction's isolation level is ${isolation}, and temporary tables beside it would see another snapshot.`
-          : undefined;
+      : usesOwnTables
+        ? "The statement uses temporary tables of the session, which temporary tables beside the transaction could not meet."
+        : hasWritten
+          ? `The transaction has written to database "${catalog}", and temporary tables beside it would not see that.`
+          : isolation === "repeatable read" || isolation === "serializable"
+            ? `The transaction's isolation level is ${isolation}, and temporary tables beside it would see another snapshot.`
+            : undefined;
   if (reason === undefined) return;
   throw new SqlError(
     "gather_read_only",
