@@ -581,6 +581,11 @@ export const ERRORS = {
     when: "A shard map is published over another one than it was made from: somebody else has published meanwhile.",
     hint: "Look at what has changed (colonnade map history), and make the change again on top of it.",
   },
+  published_map_unreadable: {
+    sqlstate: "F0000",
+    when: "A published shard map has mistakes in the eyes of this program's version.",
+    hint: "Use the version of the program that published it, or publish a map that this one reads.",
+  },
   map_version_unknown: {
     sqlstate: "42704",
     when: "A version of the shard map is asked for that was never published.",

@@ -61,7 +61,11 @@ function addServe(program: Command): void {
   program
     .command("serve")
     .description("serve the databases of a shard map")
-    .requiredOption("--map <file>", "the shard map; read again on SIGHUP")
+    .option("--map <file>", "the shard map; read again on SIGHUP")
+    .option(
+      "--control <url>",
+      "follow the control schema in this database; --map is then for a start without it",
+    )
     .option("--config <file>", "the configuration (docs/config.md)")
     .action(async (flags) => await (await import("./serve.ts")).serve(flags));
 }

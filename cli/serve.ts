@@ -1,7 +1,8 @@
 /**
  * `colonnade serve`: the proxy in front of the databases of a shard map.
  *
- * SIGHUP reads the map again; one with errors is refused and the old one stays. SIGTERM
+ * The map is a file, or the one that the control schema names. SIGHUP reads it again; one with
+ * errors is refused and the old one stays. SIGTERM
  * drains, and so does DRAIN of the admin console: running transactions end first. SIGINT, or
  * a second SIGTERM, stops at once.
  */
@@ -12,25 +13,36 @@ import { startProxy } from "../proxy/main.ts";
 import type { ProxyOptions } from "../proxy/main.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
+import type { FleetMember } from "../proxy/fleet/fleet-member.ts";
+import { controlAddress } from "./control-access.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 import { requireConfig, requireMap } from "./input-files.ts";
 import { MapReloads } from "./map-reloads.ts";
 import { packageVersion } from "./package-root.ts";
+import { joinFleet, mapToStartWith } from "./serve-fleet.ts";
 
 export interface ServeFlags {
-  readonly map: string;
+  /** One of the two at least. */
+  readonly map?: string;
+  readonly control?: string;
   readonly config?: string;
 }
 
 export async function serve(flags: ServeFlags): Promise<void> {
   const config = requireConfig(flags.config);
-  const map = requireMap(flags.map);
-  refuseEmbedded(map);
   const log = createLog(config.log.level);
   const metrics = new Metrics();
   // Installed before the start, as SIGHUP's is below, so that a signal during it is not lost.
   using signals = new StopSignals();
-  const reloads = new MapReloads({ path: flags.map, check: refuseEmbedded, log, metrics });
+  if (flags.control !== undefined) {
+    await serveInFleet(flags.control, flags.map, { config, log, metrics, signals });
+    return;
+  }
+  const { map: path } = flags;
+  if (path === undefined) throw new CommandFailure("name a shard map: --map FILE or --control URL");
+  const map = requireMap(path);
+  refuseEmbedded(map);
+  const reloads = new MapReloads({ path, check: refuseEmbedded, log, metrics });
   const starting = start({
     map,
     config,
@@ -47,6 +59,46 @@ export async function serve(flags: ServeFlags): Promise<void> {
     await serveUntilStopped(await starting, config, signals, log);
   } finally {
     process.off("SIGHUP", reload);
+  }
+}
+
+interface Serving {
+  readonly config: Config;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly signals: StopSignals;
+}
+
+/** SIGHUP, and RELOAD of the admin console, look at the control schema at once. */
+async function serveInFleet(
+  url: string,
+  path: string | undefined,
+  { config, log, metrics, signals }: Serving,
+): Promise<void> {
+  const control = controlAddress(url);
+  const map = await mapToStartWith(control, path, log);
+  refuseEmbedded(map);
+  let member: FleetMember | undefined;
+  const look = (): void => member?.look();
+  const version = packageVersion();
+  process.on("SIGHUP", look);
+  try {
+    const readMapAgain = async (): Promise<void> => look();
+    const proxy = await start({ map, config, log, metrics, version, readMapAgain });
+    member = joinFleet({
+      control,
+      host: config.listen.host,
+      programVersion: version,
+      map,
+      proxy,
+      check: refuseEmbedded,
+      log,
+      metrics,
+    });
+    await serveUntilStopped(proxy, config, signals, log);
+  } finally {
+    process.off("SIGHUP", look);
+    await member?.stop();
   }
 }
 

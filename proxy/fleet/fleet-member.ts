@@ -66,6 +66,11 @@ export class FleetMember {
     this.#running = this.#run();
   }
 
+  /** Looks at once, for somebody who does not want to wait. */
+  look(): void {
+    this.#wake();
+  }
+
   /** The row is taken away where that is possible soon, so that nobody waits for this proxy. */
   async stop(): Promise<void> {
     this.#stop.abort();

@@ -1,0 +1,96 @@
+/**
+ * `colonnade serve --control`: the shard map comes from the control schema, and follows it.
+ * A file is what a proxy starts with where the control schema cannot be reached, or has no map yet.
+ */
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { Log } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
+import { printProblem } from "../base/document/problems.ts";
+import { SqlError } from "../base/sql-error.ts";
+import { ControlDatabase } from "../control/control-database.ts";
+import { currentMap } from "../control/map-versions.ts";
+import type { PublishedMap } from "../control/map-versions.ts";
+import { requireControlSchema } from "../control/schema-versions.ts";
+import type { BackendAddress } from "../proxy/backend/backend-address.ts";
+import { FleetMember } from "../proxy/fleet/fleet-member.ts";
+import type { RunningProxy } from "../proxy/running-proxy.ts";
+import { parseShardMap } from "../shardmap/schema.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { CommandFailure, reasonAndRemedy } from "./failure.ts";
+import { requireMap } from "./input-files.ts";
+
+/** The published map; else the file's, with a word in the log why. */
+export async function mapToStartWith(
+  control: BackendAddress,
+  path: string | undefined,
+  log: Log,
+): Promise<ShardMap> {
+  let reason: string;
+  try {
+    using database = await ControlDatabase.open(control);
+    await requireControlSchema(database);
+    const published = await currentMap(database);
+    if (published !== undefined) return publishedShardMap(published);
+    reason = "no shard map is published yet";
+  } catch (error) {
+    reason = reasonAndRemedy(error);
+  }
+  if (path === undefined)
+    throw new CommandFailure(
+      `cannot start: ${reason}. Name a file to start with by --map, or publish one by colonnade map publish`,
+    );
+  log.warn({ reason, file: path }, "starting with the map of a file");
+  return requireMap(path);
+}
+
+export interface JoiningProxy {
+  readonly control: BackendAddress;
+  readonly host: string;
+  readonly programVersion: string;
+  /** The map it has started with. */
+  readonly map: ShardMap;
+  readonly proxy: RunningProxy;
+  /** Throws for a map that this command cannot serve. */
+  readonly check: (map: ShardMap) => void;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export function joinFleet(joining: JoiningProxy): FleetMember {
+  const { control, host, programVersion, map, proxy, check, log, metrics } = joining;
+  let { version } = map;
+  const member = new FleetMember({
+    control,
+    self: {
+      id: randomUUID(),
+      name: hostname(),
+      address: `${host}:${proxy.port}`,
+      processId: process.pid,
+      programVersion,
+    },
+    mapVersion: () => version,
+    apply: async (published) => {
+      const next = publishedShardMap(published);
+      check(next);
+      await proxy.reload(next);
+      version = next.version;
+    },
+    log,
+    metrics,
+  });
+  member.start();
+  return member;
+}
+
+function publishedShardMap({ yaml, version }: PublishedMap): ShardMap {
+  const result = parseShardMap(yaml, `version ${version}`);
+  if ("map" in result) return result.map;
+  throw new SqlError(
+    "published_map_unreadable",
+    `version ${version} of the shard map has mistakes`,
+    {
+      detail: result.problems.map(printProblem).join("\n"),
+    },
+  );
+}

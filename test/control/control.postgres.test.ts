@@ -1,0 +1,66 @@
+/** What is refused of the control schema and its maps, by the id that commands and logs tell. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { ControlDatabase } from "../../control/control-database.ts";
+import { currentMap, publishedMapOf, publishMap } from "../../control/map-versions.ts";
+import { requireControlSchema, upgradeControlSchema } from "../../control/schema-versions.ts";
+import { mapToStartWith } from "../../cli/serve-fleet.ts";
+import { createLog } from "../../base/log.ts";
+import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+let server: TestPostgres;
+let database: ControlDatabase;
+
+beforeAll(async () => {
+  server = await startPostgres();
+  database = await ControlDatabase.open(parseBackendAddress(server.url("postgres")));
+});
+
+afterAll(async () => {
+  database.connection.close();
+  await server.stop();
+});
+
+beforeEach(async () => {
+  await database.query("DROP SCHEMA IF EXISTS colonnade CASCADE");
+});
+
+const MAP = { version: 1, yaml: "version: 1", author: "ada", changes: [], identities: {} };
+
+test("a schema that is missing, older or newer", async () => {
+  await expect(requireControlSchema(database)).rejects.toMatchObject({
+    id: "control_schema_missing",
+  });
+  await upgradeControlSchema(database, undefined);
+  await requireControlSchema(database);
+  await database.query("UPDATE colonnade.control SET schema_version = 0");
+  await expect(requireControlSchema(database)).rejects.toMatchObject({ id: "control_schema_old" });
+  await database.query("UPDATE colonnade.control SET schema_version = 99");
+  await expect(requireControlSchema(database)).rejects.toMatchObject({ id: "control_schema_new" });
+  await expect(upgradeControlSchema(database, undefined)).rejects.toMatchObject({
+    id: "control_schema_new",
+  });
+});
+
+test("a map over another one than it was made from is not published, and leaves no trace", async () => {
+  await upgradeControlSchema(database, undefined);
+  await publishMap(database, MAP, undefined);
+  const before = await database.query("SELECT * FROM colonnade.control");
+  for (const base of [undefined, 7])
+    await expect(publishMap(database, { ...MAP, version: 2 }, base)).rejects.toMatchObject({
+      id: "map_version_taken",
+    });
+  expect(await database.query("SELECT * FROM colonnade.control")).toEqual(before);
+  await expect(publishedMapOf(database, 2)).rejects.toMatchObject({ id: "map_version_unknown" });
+  expect(await currentMap(database)).toMatchObject({ ...MAP, publishedAt: expect.any(String) });
+});
+
+// published_map_unreadable
+test("a published map that this program cannot read stops a start", async () => {
+  await upgradeControlSchema(database, undefined);
+  await publishMap(database, MAP, undefined);
+  const address = parseBackendAddress(server.url("postgres"));
+  await expect(mapToStartWith(address, undefined, createLog("fatal"))).rejects.toThrow(
+    "version 1 of the shard map has mistakes",
+  );
+});
