@@ -6,9 +6,8 @@
  * own `colonnade.commit_record` commits with it, so the row is the decision. Whoever finds
  * a prepared part asks for the row, and where it is missing inserts one that says "aborted":
  * the primary key lets only one of the two through, so the outcome cannot be read in two
- * ways. Rows that say "aborted" are kept for good: a proxy that was stopped for days may
- * still come back with its commit. (The presumed-abort variant of two-phase commit, Mohan and
- * Lindsay 1983, with the log record in a table.)
+ * ways. (The presumed-abort variant of two-phase commit, Mohan and Lindsay 1983, with the log
+ * record in a table.) record-sweep.ts says how long a row is kept.
  */
 import type { DatabaseName } from "../../base/ids.ts";
 import { databaseName } from "../../base/ids.ts";
@@ -66,17 +65,37 @@ CREATE SCHEMA IF NOT EXISTS colonnade;
 CREATE TABLE IF NOT EXISTS colonnade.commit_record (
   transaction pg_catalog.text PRIMARY KEY,
   committed pg_catalog.bool NOT NULL,
-  decided_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()
+  decided_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  participants pg_catalog.text[] NOT NULL DEFAULT '{}'
 );
 COMMIT`;
 
 export const COMMIT_RECORD_EXISTS =
   "SELECT pg_catalog.to_regclass('colonnade.commit_record') IS NOT NULL";
 
-/** Part of the coordinator's own transaction, sent with its COMMIT. */
-export function insertCommitted(transaction: GlobalTransaction): string {
-  return `INSERT INTO colonnade.commit_record (transaction, committed) VALUES (${quoteLiteral(transaction.id)}, true)`;
+/**
+ * Part of the coordinator's own transaction, sent with its COMMIT.
+ *
+ * Deferred constraints are checked before the row is there: they may wait for locks, and while the
+ * row is inserted and not committed, nobody can decide against it. A transaction that one of its
+ * prepared parts keeps waiting, and that keeps this one waiting, would then never end.
+ *
+ * The commit is on disk before it is answered, whatever the client wants of its own commits: a row
+ * that a crash takes away after the others have committed leaves them alone.
+ */
+export function insertCommitted(
+  transaction: GlobalTransaction,
+  participants: readonly DatabaseName[],
+): string {
+  const names = participants.map(quoteLiteral).join(", ");
+  return `SET CONSTRAINTS ALL IMMEDIATE; ${COMMIT_DURABLY};
+    INSERT INTO colonnade.commit_record (transaction, committed, participants)
+    VALUES (${quoteLiteral(transaction.id)}, true, ARRAY[${names}]::pg_catalog.text[])`;
 }
+
+/** Stricter ones than `on` stay: they are the client's wish to be read elsewhere. */
+export const COMMIT_DURABLY = `SELECT pg_catalog.set_config('synchronous_commit', 'on', true)
+  WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) ANY ('{off,local}')`;
 
 /** Waits for a coordinator that is committing just now, then tells what was decided, deciding "aborted" where nothing was. */
 export function decide(transaction: GlobalTransaction): readonly string[] {

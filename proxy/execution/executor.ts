@@ -2,6 +2,7 @@
  * Runs a physical plan: takes backends, puts the fragments to them, and gives the client's
  * one stream of results. It decides nothing about routing and knows no client.
  */
+import type { DatabaseName } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import { GATHER_BYTES_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
@@ -120,6 +121,9 @@ export class Executor {
         } else yield event;
         if (event.kind === "complete" && access === "write") markWritten(participant, event.tag);
       }
+    } catch (error) {
+      const commitsItself = participant === undefined && request.plan.access === "write";
+      throw commitsItself ? unknownWhereLost(error, connection.database) : error;
     } finally {
       if (participant === undefined) this.#backends.release(connection);
     }
@@ -241,6 +245,16 @@ export class Executor {
       tags,
     );
   }
+}
+
+/** As a COMMIT of its own whose answer is lost: it may be told from one that failed, and must not be retried blindly. */
+function unknownWhereLost(error: unknown, database: DatabaseName): unknown {
+  if (!(error instanceof SqlError) || error.id !== "backend_lost") return error;
+  return new SqlError(
+    "transaction_in_doubt",
+    `connection to database "${database}" was lost before it answered; the statement may have taken effect`,
+    { cause: error },
+  );
 }
 
 /**

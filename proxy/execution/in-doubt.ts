@@ -14,6 +14,7 @@ import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { decide, parsePreparedName, preparedName } from "./commit-record.ts";
 import type { GlobalTransaction } from "./commit-record.ts";
+import { deleteRecords, readFinishable } from "./record-sweep.ts";
 
 export interface InDoubtBackends {
   acquire(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection>;
@@ -68,8 +69,11 @@ export class InDoubt {
   async recover(database: DatabaseName, signal: AbortSignal): Promise<readonly Resolution[]> {
     const found = await this.list(database, signal);
     const resolutions: Resolution[] = [];
-    for (const { name, ageMs } of found)
-      if (ageMs >= IN_DOUBT_AGE_MS) resolutions.push(await this.#resolve(database, name, signal));
+    for (const { name, ageMs } of found) {
+      if (ageMs < IN_DOUBT_AGE_MS) continue;
+      const resolution = await this.#resolve(database, name, signal);
+      if (resolution !== undefined) resolutions.push(resolution);
+    }
     return resolutions;
   }
 
@@ -92,19 +96,51 @@ export class InDoubt {
     }
   }
 
-  async #resolve(database: DatabaseName, name: string, signal: AbortSignal): Promise<Resolution> {
+  /** Undefined where somebody else finished the part meanwhile. */
+  async #resolve(
+    database: DatabaseName,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<Resolution | undefined> {
     const parsed = parsePreparedName(name);
     if (parsed === undefined || !this.#backends.has(parsed.transaction.coordinator)) {
       return { preparedName: name, outcome: "undecided" };
     }
     const committed = await this.#decision(parsed.transaction, signal).catch(() => undefined);
     if (committed === undefined) return { preparedName: name, outcome: "undecided" };
-    await this.#with(database, signal, (connection) =>
+    const wasThere = await this.#with(database, signal, (connection) =>
       committed
         ? commitPrepared(connection, name, signal)
         : rollbackPrepared(connection, name, signal),
     );
+    if (!wasThere) return undefined;
     return { preparedName: name, outcome: committed ? "committed" : "rolled back" };
+  }
+
+  /**
+   * Deletes the records that nobody can ask for any more. Those of the database's own commits that
+   * went well are gone already (TwoPhaseCommit.forgetFinished): what is left is of proxies that died.
+   */
+  async sweepRecords(coordinator: DatabaseName, signal: AbortSignal): Promise<void> {
+    const records = await this.#with(coordinator, signal, (connection) =>
+      readFinishable(connection, signal),
+    );
+    if (records === undefined) return;
+    const unfinished = new Set<string>();
+    for (const participant of new Set(records.flatMap(({ participants }) => participants))) {
+      // A database that cannot be asked may hold a part of each.
+      const parts = this.#backends.has(participant)
+        ? await this.list(participant, signal).catch(() => undefined)
+        : undefined;
+      for (const { id, participants } of records) {
+        const isOpen = parts?.some(({ name }) => parsePreparedName(name)?.transaction.id === id);
+        if (participants.includes(participant) && isOpen !== false) unfinished.add(id);
+      }
+    }
+    const finished = records.map(({ id }) => id).filter((id) => !unfinished.has(id));
+    await this.#with(coordinator, signal, (connection) =>
+      deleteRecords(connection, finished, signal),
+    );
   }
 
   #decision(transaction: GlobalTransaction, signal: AbortSignal): Promise<boolean> {
@@ -141,21 +177,24 @@ async function listPrepared(
   return rows.map(([gid, ageMs]) => ({ name: gid ?? "", ageMs: Number(ageMs) }));
 }
 
-/** Committing what somebody else committed already is no error. Recovery gives up by the signal; a commit in progress waits. */
+/**
+ * Committing what somebody else committed already is no error, and then false. Recovery gives up
+ * by the signal; a commit in progress waits.
+ */
 export async function commitPrepared(
   connection: BackendConnection,
   name: string,
   signal?: AbortSignal,
-): Promise<void> {
-  await finishPrepared(connection, `COMMIT PREPARED ${quoteLiteral(name)}`, signal);
+): Promise<boolean> {
+  return await finishPrepared(connection, `COMMIT PREPARED ${quoteLiteral(name)}`, signal);
 }
 
 async function rollbackPrepared(
   connection: BackendConnection,
   name: string,
   signal: AbortSignal,
-): Promise<void> {
-  await finishPrepared(connection, `ROLLBACK PREPARED ${quoteLiteral(name)}`, signal);
+): Promise<boolean> {
+  return await finishPrepared(connection, `ROLLBACK PREPARED ${quoteLiteral(name)}`, signal);
 }
 
 const UNDEFINED_OBJECT = "42704";
@@ -164,11 +203,12 @@ async function finishPrepared(
   connection: BackendConnection,
   sql: string,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   try {
     await connection.query(sql, signal);
+    return true;
   } catch (error) {
-    if (error instanceof BackendError && error.fields.C === UNDEFINED_OBJECT) return;
+    if (error instanceof BackendError && error.fields.C === UNDEFINED_OBJECT) return false;
     throw error;
   }
 }

@@ -1,8 +1,13 @@
 /**
- * Looks for transactions in doubt on every database, again and again, while the proxy runs.
- * A database that cannot be asked now is asked again in the next pass.
+ * Looks for transactions in doubt on every database, again and again, while the proxy runs, and
+ * less often for commit records that are not needed any more. A database that cannot be asked now
+ * is asked again in the next pass.
  */
-import { RECOVERY_INTERVAL_MS, RECOVERY_PASS_TIMEOUT_MS } from "../../base/limits.ts";
+import {
+  RECORD_SWEEP_INTERVAL_MS,
+  RECOVERY_INTERVAL_MS,
+  RECOVERY_PASS_TIMEOUT_MS,
+} from "../../base/limits.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
@@ -24,6 +29,7 @@ export class Recovery {
   #timer: NodeJS.Timeout | undefined;
   #pass: Promise<void> = Promise.resolve();
   #isStopped = false;
+  #nextSweepMs = 0;
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
@@ -46,10 +52,13 @@ export class Recovery {
 
   /** One pass over all databases. Never rejects. */
   async runOnce(): Promise<void> {
-    await Promise.all(this.#parts.databases().map((database) => this.#recover(database)));
+    const isSweep = performance.now() >= this.#nextSweepMs;
+    if (isSweep) this.#nextSweepMs = performance.now() + RECORD_SWEEP_INTERVAL_MS;
+    const databases = this.#parts.databases();
+    await Promise.all(databases.map((database) => this.#recover(database, isSweep)));
   }
 
-  async #recover(database: DatabaseName): Promise<void> {
+  async #recover(database: DatabaseName, isSweep: boolean): Promise<void> {
     const { inDoubt, log, metrics } = this.#parts;
     const signal = AbortSignal.timeout(RECOVERY_PASS_TIMEOUT_MS);
     try {
@@ -59,6 +68,7 @@ export class Recovery {
           metrics.increment("colonnade_in_doubt_resolved_total", { outcome });
       }
       await this.#finishOwn(database, signal);
+      if (isSweep) await inDoubt.sweepRecords(database, signal);
       this.#unreachable.delete(database);
     } catch (error) {
       if (!this.#unreachable.has(database))

@@ -13,9 +13,10 @@
 import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
-import { BackendError } from "../backend/backend-connection.ts";
+import { BackendError, UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import {
+  COMMIT_DURABLY,
   COMMIT_RECORD_EXISTS,
   CREATE_COMMIT_RECORD,
   forgetCommitted,
@@ -65,6 +66,7 @@ export class TwoPhaseCommit {
   async commit({ writers, isOtherRole }: Committing, signal: AbortSignal): Promise<void> {
     const [coordinator, ...participants] = writers;
     if (coordinator === undefined) return;
+    await refuseAborted(writers);
     this.#count += 1;
     const transaction = {
       id: `${this.#randomId()}-${this.#count}`,
@@ -153,6 +155,23 @@ async function leaveRoles(writers: readonly Writer[]): Promise<void> {
   for (const result of results) if (result.status === "rejected") throw result.reason;
 }
 
+/** A statement that failed has aborted one of them, as PREPARE or COMMIT would say by their tags. */
+async function refuseAborted(writers: readonly Writer[]): Promise<void> {
+  const aborted = writers.find(({ connection }) => connection.transactionStatus === "failed");
+  if (aborted === undefined) return;
+  await Promise.all(writers.map(({ connection }) => rollback(connection)));
+  throw new SqlError(
+    "transaction_aborted",
+    `database "${aborted.database}" had aborted the transaction`,
+  );
+}
+
+/** Its part is prepared, whatever becomes of the connection: what follows tells of a lost one. */
+async function keepDurable(connection: BackendConnection): Promise<void> {
+  connection.sessionTag = UNKNOWN_SETTINGS;
+  await connection.query("SET synchronous_commit = on").catch(() => connection.destroy());
+}
+
 async function prepareAll(
   transaction: GlobalTransaction,
   coordinator: Writer,
@@ -161,14 +180,16 @@ async function prepareAll(
 ): Promise<void> {
   const results = await Promise.allSettled(
     participants.map(async ({ database, connection }) => {
-      const { tag } = await connection.query(
-        `PREPARE TRANSACTION ${quoteLiteral(preparedName(transaction, database))}`,
+      const { tag, rows } = await connection.query(
+        `${COMMIT_DURABLY}; PREPARE TRANSACTION ${quoteLiteral(preparedName(transaction, database))}`,
       );
       if (tag !== "PREPARE TRANSACTION")
         throw new SqlError(
           "transaction_aborted",
           `database "${database}" had aborted the transaction`,
         );
+      // COMMIT PREPARED is to be as durable: once it is answered, the record is forgotten.
+      if (rows.length > 0) await keepDurable(connection);
       // It is prepared, whatever becomes of the connection: a lost one is told by what follows.
       if (isOtherRole) await leaveRoleForGood(connection).catch(() => connection.destroy());
     }),
@@ -211,7 +232,8 @@ async function decideCommit(
   participants: readonly Writer[],
 ): Promise<void> {
   try {
-    await commitOne(coordinator, `${insertCommitted(transaction)}; COMMIT`);
+    const names = participants.map(({ database }) => database);
+    await commitOne(coordinator, `${insertCommitted(transaction, names)}; COMMIT`);
   } catch (error) {
     if (error instanceof SqlError && error.id === "transaction_in_doubt") {
       for (const { connection } of participants) connection.destroy();

@@ -17,7 +17,7 @@ const PROXIES = 2;
 const RESTART_ATTEMPTS = 20;
 
 /** A process that dies by SIGKILL and is started again. */
-interface Victim {
+export interface Victim {
   readonly name: string;
   isUp(): boolean;
   kill(): Promise<void>;

@@ -8,6 +8,7 @@ import { below, pick, seeded } from "../../shardmap/random-keys.ts";
 import type { Random } from "../../shardmap/random-keys.ts";
 import { Auditor, OPENING_AMOUNT } from "./auditor.ts";
 import { DATABASES, Fleet, LOGICAL_SHARDS } from "./fleet.ts";
+import type { Victim } from "./fleet.ts";
 import { Ledger } from "./ledger.ts";
 import type { Side } from "./ledger.ts";
 import type { TestPostgres } from "../../support/postgres.ts";
@@ -23,6 +24,7 @@ const TRANSFERS_BETWEEN = 60;
 const STANDSTILL_MAX_MS = 8_000;
 /** What the issue asks: nothing is prepared any more so long after everything serves again. */
 const DECIDED_WITHIN_MS = 10_000;
+/** Two sweeps, and what a record of an aborted one is kept at least. */
 const FORGOTTEN_WITHIN_MS = 30_000;
 
 export interface KillsReport {
@@ -104,7 +106,9 @@ export async function runKills(
     unknown: ledger.count("unknown"),
     unknownThere: ledger.unknownAmong(sides),
     reads: auditors.reduce((sum, { reads }) => sum + reads, 0),
-    errors: Object.fromEntries([...ledger.errors].toSorted()),
+    errors: Object.fromEntries(
+      [...ledger.errors].toSorted(([left], [right]) => (left < right ? -1 : 1)),
+    ),
     preparedLeft,
     decidedMs,
     forgottenMs,
@@ -151,7 +155,7 @@ async function killAtRandom(
     for (let index = 0; index < atOnce && done < count; index++) {
       const up = fleet.victims.filter((victim) => victim.isUp());
       if (up.length === 0) break;
-      const victim = pick(random, up);
+      const victim = pickVictim(random, up);
       done += 1;
       kills[victim.name] = (kills[victim.name] ?? 0) + 1;
       progress(`kill ${done} of ${count}: ${victim.name}`);
@@ -164,6 +168,13 @@ async function killAtRandom(
   }
   await Promise.all(restarting);
   return kills;
+}
+
+/** Servers and proxies alike: proxies take longer to come back, so fewer of them are up. */
+function pickVictim(random: Random, up: readonly Victim[]): Victim {
+  const kind = below(random, 2) === 0 ? "proxy" : "server";
+  const ofKind = up.filter(({ name }) => name.startsWith(kind));
+  return pick(random, ofKind.length > 0 ? ofKind : up);
 }
 
 async function untilTransfers(ledger: Ledger, count: number): Promise<void> {
