@@ -41,7 +41,16 @@ export interface CheckResult {
   readonly check: string;
   readonly outcome: CheckOutcome;
   /** What was wrong, or what is absent. */
-  readonly detail?: string;
+  readonly detail?: string | undefined;
+}
+
+/**
+ * Another kind of line: what the client was asked and what it printed. The runner compares the
+ * answers of both targets; the program cannot, since it sees one.
+ */
+export interface Answer {
+  readonly asked: string;
+  readonly answered: string;
 }
 
 /** Everything that the program needs is there. */
@@ -63,6 +72,10 @@ export interface CompatProgram {
   readonly checks?: readonly CommonCheck[];
   /** Checks that this client alone is known for, by id, with what each does. */
   readonly extraChecks?: Readonly<Record<string, string>>;
+  /** Where PROGRAM_TIMEOUT_MS is too short for what it does. */
+  readonly timeoutMs?: number;
+  /** Of what it was asked, where the proxy's answer is another by design, and why. */
+  readonly differences?: Readonly<Record<string, string>>;
   /**
    * Installs and compiles into the folder, which is outside of git and kept between runs, so that
    * a second call is quick. Ends within SETUP_TIMEOUT_MS.

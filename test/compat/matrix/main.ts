@@ -4,8 +4,13 @@
  * Prints each check that did not pass and why; exit code 1 where one failed. `--serve` runs nothing:
  * it starts the servers and prints the environments of the programs, until it is interrupted.
  */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { ROOT } from "../../tidy/sources.ts";
+import { compareAnswers } from "./compare-answers.ts";
 import { findPrograms } from "./find-programs.ts";
+import { compatibilityPage, type ProgramOutcome } from "./report.ts";
 import {
   cacheFolderOf,
   environmentOf,
@@ -14,7 +19,7 @@ import {
   runProgram,
   setUp,
 } from "./run-program.ts";
-import { type Servers, startServers } from "./servers.ts";
+import { type Servers, startServers, type Target } from "./servers.ts";
 
 const { values } = parseArgs({
   options: {
@@ -39,27 +44,61 @@ async function serve(servers: Servers): Promise<void> {
   await interrupted.promise;
 }
 
-async function runBoth(servers: Servers, found: FoundProgram): Promise<boolean> {
+async function runBoth(servers: Servers, found: FoundProgram): Promise<Judged> {
+  const { folder, program } = found;
   const cacheFolder = await cacheFolderOf(found);
   const missing = await setUp(found, cacheFolder);
   if (missing !== undefined) {
-    say(`${found.folder}: skipped: ${missing}`);
-    return true;
+    say(`SKIP ${folder}: ${missing}`);
+    return { outcome: { folder, program, outcome: { kind: "skipped", missing } }, isGood: true };
   }
-  let isGood = true;
-  for (const target of servers.targets) {
-    await target.renew();
-    const run = await runProgram(found, cacheFolder, servers, target);
-    isGood = tell(found, target.name, run) && isGood;
-  }
-  return isGood;
+  const [plain, proxied] = [
+    await runOn(servers.targets[0], servers, found, cacheFolder),
+    await runOn(servers.targets[1], servers, found, cacheFolder),
+  ];
+  const { differing, faults } = compareAnswers(
+    plain.answers,
+    proxied.answers,
+    program.differences ?? {},
+  );
+  const unlike = [...plain.results.values()].filter(
+    ({ check, outcome }) =>
+      (outcome === "absent") !== (proxied.results.get(check)?.outcome === "absent"),
+  );
+  const more = [...faults, ...unlike.map(({ check }) => `${check} is absent on one of the two`)];
+  for (const fault of more) say(`FAIL ${folder}: ${fault}`);
+  const version = await program.version(cacheFolder);
+  const ran = { kind: "ran", version, checks: proxied.results, differing } as const;
+  const isGood = isGoodRun(plain) && isGoodRun(proxied) && more.length === 0;
+  return { outcome: { folder, program, outcome: ran }, isGood };
 }
 
-function tell(found: FoundProgram, target: string, run: ProgramRun): boolean {
+interface Judged {
+  readonly outcome: ProgramOutcome;
+  readonly isGood: boolean;
+}
+
+async function runOn(
+  target: Target,
+  servers: Servers,
+  found: FoundProgram,
+  cacheFolder: string,
+): Promise<ProgramRun> {
+  await target.renew();
+  await servers.renewEmptyDatabase();
+  const run = await runProgram(found, cacheFolder, servers, target);
+  tell(found, target.name, run);
+  return run;
+}
+
+function isGoodRun({ results, faults }: ProgramRun): boolean {
+  return faults.length === 0 && [...results.values()].every(({ outcome }) => outcome !== "failed");
+}
+
+function tell(found: FoundProgram, target: string, run: ProgramRun): void {
   const results = [...run.results.values()];
-  const failed = results.filter(({ outcome }) => outcome === "failed");
   const passed = results.filter(({ outcome }) => outcome === "passed");
-  const isGood = failed.length === 0 && run.faults.length === 0;
+  const isGood = isGoodRun(run);
   const seconds = (run.milliseconds / 1000).toFixed(1);
   const verdict = isGood ? "PASS" : "FAIL";
   say(
@@ -70,15 +109,21 @@ function tell(found: FoundProgram, target: string, run: ProgramRun): boolean {
   }
   for (const fault of run.faults) say(`  ${fault}`);
   if (!isGood) say(run.standardError.replaceAll(/^/gm, "  | "));
-  return isGood;
 }
 
+if (values.write && values.only !== undefined)
+  throw new Error("the page is of all programs: --write goes without --only");
 const chosen = await findPrograms(values.only?.split(","));
 await using servers = await startServers();
 if (values.serve) {
   await serve(servers);
 } else {
-  let isGood = true;
-  for (const found of chosen) isGood = (await runBoth(servers, found)) && isGood;
-  process.exitCode = isGood ? 0 : 1;
+  const judged: Judged[] = [];
+  for (const found of chosen) judged.push(await runBoth(servers, found));
+  const page = compatibilityPage(judged.map(({ outcome }) => outcome));
+  if (values.write) await writeFile(join(ROOT, "docs", "compatibility.md"), page);
+  else say(`\n${page}`);
+  const failed = judged.filter(({ isGood }) => !isGood).map(({ outcome }) => outcome.folder);
+  say(failed.length === 0 ? `PASS: ${judged.length} programs` : `FAIL: ${failed.join(", ")}`);
+  process.exitCode = failed.length === 0 ? 0 : 1;
 }

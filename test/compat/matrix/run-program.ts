@@ -9,13 +9,22 @@ import { join } from "node:path";
 import { z } from "zod";
 import { ROOT } from "../../tidy/sources.ts";
 import {
+  type Answer,
   checksOf,
   type CheckResult,
   type CompatProgram,
   PROGRAM_TIMEOUT_MS,
   SETUP_TIMEOUT_MS,
 } from "./compat-program.ts";
-import { DATABASE, HOST, PASSWORD, type Servers, type Target, USER } from "./servers.ts";
+import {
+  DATABASE,
+  EMPTY_DATABASE,
+  HOST,
+  PASSWORD,
+  type Servers,
+  type Target,
+  USER,
+} from "./servers.ts";
 
 export interface FoundProgram {
   /** The name of its folder. */
@@ -25,6 +34,8 @@ export interface FoundProgram {
 
 export interface ProgramRun {
   readonly results: ReadonlyMap<string, CheckResult>;
+  /** By what was asked. */
+  readonly answers: ReadonlyMap<string, string>;
   /** What is wrong with the run as a whole: no end, a line that is none. */
   readonly faults: readonly string[];
   readonly standardError: string;
@@ -39,6 +50,8 @@ const checkLine = z.object({
   outcome: z.enum(["passed", "failed", "absent"]),
   detail: z.string().default(""),
 });
+
+const answerLine = z.object({ asked: z.string(), answered: z.string() });
 
 export async function cacheFolderOf(found: FoundProgram): Promise<string> {
   const folder = join(CACHE, found.folder);
@@ -77,7 +90,8 @@ export async function runProgram(
   child.stderr.on("data", (chunk: Buffer) => {
     standardError = (standardError + chunk.toString()).slice(-STANDARD_ERROR_CHARS);
   });
-  const timer = setTimeout(() => killGroup(child.pid), PROGRAM_TIMEOUT_MS);
+  const timeoutMs = found.program.timeoutMs ?? PROGRAM_TIMEOUT_MS;
+  const timer = setTimeout(() => killGroup(child.pid), timeoutMs);
   const ending = await new Promise<string | undefined>((resolve) => {
     child.once("error", (error) => resolve(`it did not start: ${error.message}`));
     child.once("close", (code, signal) => {
@@ -88,36 +102,39 @@ export async function runProgram(
   clearTimeout(timer);
   killGroup(child.pid);
   const milliseconds = Date.now() - begun;
-  const isTooLong = milliseconds >= PROGRAM_TIMEOUT_MS;
-  const { results, faults } = readLines(standardOutput, found.program);
+  const isTooLong = milliseconds >= timeoutMs;
+  const { results, answers, faults } = readLines(standardOutput, found.program);
   if (ending !== undefined) faults.push(ending);
-  if (isTooLong) faults.push(`not ended after ${PROGRAM_TIMEOUT_MS / 1000} s`);
-  return { results, faults, standardError, milliseconds };
+  if (isTooLong) faults.push(`not ended after ${timeoutMs / 1000} s`);
+  return { results, answers, faults, standardError, milliseconds };
 }
 
 function readLines(
   text: string,
   program: CompatProgram,
-): { results: Map<string, CheckResult>; faults: string[] } {
+): { results: Map<string, CheckResult>; answers: Map<string, string>; faults: string[] } {
   const results = new Map<string, CheckResult>();
+  const answers = new Map<string, string>();
   const faults: string[] = [];
   const known = checksOf(program);
   for (const line of text.split("\n").filter((each) => each.trim() !== "")) {
-    const result = parseLine(line);
-    if (result === undefined) faults.push(`not a check's line: ${line}`);
-    else if (!known.includes(result.check)) faults.push(`unknown check "${result.check}"`);
-    else if (results.has(result.check)) faults.push(`check "${result.check}" told twice`);
-    else results.set(result.check, result);
+    const read = parseLine(line);
+    if (read === undefined) faults.push(`not a check's line: ${line}`);
+    else if ("asked" in read) answers.set(read.asked, read.answered);
+    else if (!known.includes(read.check)) faults.push(`unknown check "${read.check}"`);
+    else if (results.has(read.check)) faults.push(`check "${read.check}" told twice`);
+    else results.set(read.check, read);
   }
   for (const check of known) {
     if (!results.has(check)) results.set(check, { check, outcome: "failed", detail: "not told" });
   }
-  return { results, faults };
+  return { results, answers, faults };
 }
 
-function parseLine(line: string): CheckResult | undefined {
+function parseLine(line: string): CheckResult | Answer | undefined {
   try {
-    return checkLine.parse(JSON.parse(line));
+    const read: unknown = JSON.parse(line);
+    return answerLine.safeParse(read).data ?? checkLine.parse(read);
   } catch {
     return undefined;
   }
@@ -137,6 +154,9 @@ export function environmentOf(servers: Servers, target: Target): NodeJS.ProcessE
     PGSSLROOTCERT: servers.caFile,
     COMPAT_TARGET: target.name,
     COMPAT_SCHEMA: "public",
+    // For what is restored: a database of the plain server, empty when the program starts.
+    COMPAT_EMPTY_PORT: String(servers.targets[0].port),
+    COMPAT_EMPTY_DATABASE: EMPTY_DATABASE,
     TZ: "UTC",
   };
 }

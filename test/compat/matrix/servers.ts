@@ -26,7 +26,7 @@ export interface Servers extends AsyncDisposable {
   readonly targets: readonly [Target, Target];
   readonly caFile: string;
   /** An empty database of the plain server, made anew: what is restored goes there. */
-  renewEmptyDatabase(): Promise<string>;
+  renewEmptyDatabase(): Promise<void>;
   proxyOutput(): string;
 }
 
@@ -36,7 +36,7 @@ export const PASSWORD = "secret";
 export const DATABASE = "main";
 
 const SCHEMA_FILE = new URL("schema.sql", import.meta.url);
-const EMPTY_DATABASE = "restored";
+export const EMPTY_DATABASE = "restored";
 const SECOND_SCHEMA = "second";
 const CREATE_USER = `CREATE ROLE ${USER} LOGIN PASSWORD '${PASSWORD}'`;
 
@@ -68,7 +68,6 @@ export async function startServers(): Promise<Servers> {
     renewEmptyDatabase: async () => {
       await plain.query("postgres", `DROP DATABASE ${EMPTY_DATABASE} WITH (FORCE)`);
       await plain.query("postgres", `CREATE DATABASE ${EMPTY_DATABASE} OWNER ${USER}`);
-      return EMPTY_DATABASE;
     },
     proxyOutput: () => proxy.output(),
     [Symbol.asyncDispose]: async () => await kept.disposeAsync(),

@@ -18,15 +18,24 @@ export function absent(why: string): () => Promise<never> {
 }
 
 /** A check that fails does not keep the others from running; one that hangs is left behind. */
-export async function runChecks(checks: Checks): Promise<void> {
-  for (const [check, run] of Object.entries(checks)) report(await outcomeOf(check, run));
+export async function runChecks(checks: Checks, timeoutMs = CHECK_TIMEOUT_MS): Promise<void> {
+  for (const [check, run] of Object.entries(checks)) report(await outcomeOf(check, run, timeoutMs));
 }
 
-async function outcomeOf(check: string, run: () => Promise<void>): Promise<CheckResult> {
+/** For the runner to compare with the other target's. */
+export function tellAnswer(asked: string, answered: string): void {
+  process.stdout.write(`${JSON.stringify({ asked, answered })}\n`);
+}
+
+async function outcomeOf(
+  check: string,
+  run: () => Promise<void>,
+  timeoutMs: number,
+): Promise<CheckResult> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => late.reject(new Error(`no end within ${CHECK_TIMEOUT_MS / 1000} s`)),
-    CHECK_TIMEOUT_MS,
+    () => late.reject(new Error(`no end within ${timeoutMs / 1000} s`)),
+    timeoutMs,
   );
   try {
     await Promise.race([run(), late.promise]);

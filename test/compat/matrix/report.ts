@@ -1,0 +1,136 @@
+/** What the matrix found, as the page docs/compatibility.md. It knows no servers and runs nothing. */
+import {
+  type CheckResult,
+  COMMON_CHECKS,
+  type CommonCheck,
+  type CompatProgram,
+} from "./compat-program.ts";
+
+/** One program's outcome on the proxy; what failed on PostgreSQL itself is no outcome and is not written. */
+export interface ProgramOutcome {
+  readonly folder: string;
+  readonly program: CompatProgram;
+  readonly outcome:
+    | { readonly kind: "skipped"; readonly missing: string }
+    | {
+        readonly kind: "ran";
+        readonly version: string;
+        /** By check. */
+        readonly checks: ReadonlyMap<string, CheckResult>;
+        /** What was asked and answered otherwise, as reviewed. */
+        readonly differing: readonly string[];
+      };
+}
+
+const MARKS = { passed: "✓", failed: "✗", absent: "–" } as const;
+
+export function compatibilityPage(outcomes: readonly ProgramOutcome[]): string {
+  const notes = new Notes();
+  const table = outcomes.map((outcome) => tableRow(outcome, notes));
+  const checks = Object.keys(COMMON_CHECKS);
+  return `${[
+    "# Compatibility",
+    "",
+    "Written by `npm run test:compat -- --write`, which runs each of these programs against one PostgreSQL 18 and against the",
+    "proxy before three databases with four placements, over TLS with SCRAM, in transaction pooling, with the client's",
+    "default settings. A program is the client with the checks of this page, written in its own language, in",
+    "[test/compat/matrix/programs](../test/compat/matrix/programs). What is not on this page has not been tried.",
+    "",
+    `| client | version | ${checks.join(" | ")} |`,
+    `| --- | --- | ${checks.map(() => "---").join(" | ")} |`,
+    ...table,
+    "",
+    "✓ passed, ✗ failed, – the client has no such feature, or is not for it.",
+    "",
+    ...notes.lines(),
+    "## The checks",
+    "",
+    "| check | what it does |",
+    "| --- | --- |",
+    ...Object.entries(COMMON_CHECKS).map(([check, text]) => `| ${check} | ${text} |`),
+    "",
+    ...extraChecks(outcomes),
+    ...differences(outcomes),
+  ]
+    .join("\n")
+    .trimEnd()}\n`;
+}
+
+/** Footnotes, numbered as they come; the same text has one number. */
+class Notes {
+  readonly #texts: string[] = [];
+
+  mark(text: string): string {
+    if (!this.#texts.includes(text)) this.#texts.push(text);
+    return ` <sup>${this.#texts.indexOf(text) + 1}</sup>`;
+  }
+
+  lines(): readonly string[] {
+    if (this.#texts.length === 0) return [];
+    return [...this.#texts.map((text, index) => `${index + 1}. ${text}`), ""];
+  }
+}
+
+function tableRow({ program, outcome }: ProgramOutcome, notes: Notes): string {
+  const checks = Object.keys(COMMON_CHECKS);
+  const name = `${program.name} (${program.language})`;
+  if (outcome.kind === "skipped") {
+    const mark = notes.mark(`Skipped: ${cell(outcome.missing)}.`);
+    return `| ${name} | skipped${mark} | ${checks.map(() => " ").join(" | ")} |`;
+  }
+  const cells = checks.map((check) => {
+    const own: readonly CommonCheck[] | undefined = program.checks;
+    if (own !== undefined && !own.some((each) => each === check)) return MARKS.absent;
+    const found = outcome.checks.get(check);
+    if (found === undefined || found.outcome === "passed") return MARKS.passed;
+    return MARKS[found.outcome] + notes.mark(`${program.name}: ${cell(found.detail ?? "")}.`);
+  });
+  return `| ${name} | ${cell(outcome.version)} | ${cells.join(" | ")} |`;
+}
+
+function extraChecks(outcomes: readonly ProgramOutcome[]): readonly string[] {
+  const rows = outcomes.flatMap(({ program, outcome }) =>
+    Object.entries(program.extraChecks ?? {}).map(([check, text]) => {
+      const found = outcome.kind === "ran" ? outcome.checks.get(check) : undefined;
+      const mark = found === undefined ? "skipped" : MARKS[found.outcome];
+      const detail =
+        found === undefined || found.outcome === "passed" ? "" : `: ${cell(found.detail ?? "")}`;
+      return `| ${program.name} | ${check} | ${text} | ${mark}${detail} |`;
+    }),
+  );
+  if (rows.length === 0) return [];
+  return [
+    "## What one client alone is asked",
+    "",
+    "| client | check | what it does | |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+    "",
+  ];
+}
+
+function differences(outcomes: readonly ProgramOutcome[]): readonly string[] {
+  const rows = outcomes.flatMap(({ program, outcome }) =>
+    outcome.kind === "skipped"
+      ? []
+      : outcome.differing.map((asked) => {
+          const reason = program.differences?.[asked] ?? "";
+          return `| ${program.name} ${cell(outcome.version)} | \`${cell(asked).replaceAll("`", "'")}\` | ${reason} |`;
+        }),
+  );
+  if (rows.length === 0) return [];
+  return [
+    "## What is printed otherwise than by PostgreSQL",
+    "",
+    "Everything else that these clients were asked printed the same, character by character, but for times, process ids and ports.",
+    "",
+    "| client | asked | because |",
+    "| --- | --- | --- |",
+    ...rows,
+    "",
+  ];
+}
+
+function cell(text: string): string {
+  return text.replaceAll(/\s+/g, " ").replaceAll("|", "\\|").trim().replace(/\.$/, "");
+}
