@@ -1,0 +1,20 @@
+/** PHP's PDO with its driver pgsql, on which Doctrine and Eloquent stand. */
+import type { CompatProgram } from "../../compat-program.ts";
+import { installedProgram } from "../../installed-program.ts";
+
+export const program: CompatProgram = installedProgram({
+  name: "PDO pgsql",
+  language: "PHP",
+  probe: [
+    "php",
+    "-r",
+    'exit(extension_loaded("pdo_pgsql") ? print(phpversion("pdo_pgsql")) && 0 : 1);',
+  ],
+  missing: "PHP's pdo_pgsql (Debian: php-cli php-pgsql)",
+  command: ["php", "main.php"],
+  extraChecks: {
+    "emulated-prepares":
+      "values merged by the client (ATTR_EMULATE_PREPARES), several statements of one text",
+    "last-insert-id": "lastInsertId() after an INSERT with an identity column",
+  },
+});
