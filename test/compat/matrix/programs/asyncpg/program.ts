@@ -9,6 +9,7 @@ export const program: CompatProgram = pythonProgram({
   extraChecks: {
     introspection: "types of the application, arrays and composites of them, looked up in pg_type",
     pool: "30 tasks over 4 connections, each reset when it is given back; none leaks a setting",
-    "statement-cache": "more texts than the cache of prepared statements keeps; and without a cache",
+    "statement-cache":
+      "more texts than the cache of prepared statements keeps; and without a cache",
   },
 });

@@ -9,7 +9,8 @@ export const program: CompatProgram = installedProgram({
   missing: "Perl's DBD::Pg (Debian: libdbd-pg-perl)",
   command: ["perl", "main.pl"],
   extraChecks: {
-    metadata: "table_info, column_info, primary_key_info and foreign_key_info, read from the catalog",
+    metadata:
+      "table_info, column_info, primary_key_info and foreign_key_info, read from the catalog",
     "last-insert-id": "last_insert_id after an INSERT with an identity column",
   },
 });

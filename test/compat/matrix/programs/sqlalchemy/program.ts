@@ -10,7 +10,8 @@ export const program: CompatProgram = pythonProgram({
   extraChecks: {
     orm: "a session: relationships, eager loading by join and by IN, unit of work, bulk insert",
     core: "joins, aggregates, upserts, RETURNING of many rows in order, expressions of JSON and arrays",
-    reflection: "tables, columns, keys, indexes, enums, domains and comments, read from the catalog",
+    reflection:
+      "tables, columns, keys, indexes, enums, domains and comments, read from the catalog",
     ddl: "metadata.create_all() and drop_all() with types, indexes and foreign keys",
     stream: "rows streamed by a server-side cursor (stream_results, yield_per)",
     asyncio: "AsyncSession and its streams",
