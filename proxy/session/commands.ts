@@ -2,7 +2,7 @@
  * Statements about the transaction and the session itself: they have no rows and no route.
  * Each answers with its command tag, as PostgreSQL words it.
  */
-import { unreachable } from "../../base/invariant.ts";
+import { InvariantViolation, unreachable } from "../../base/invariant.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type {
   SessionPlan,
@@ -217,11 +217,7 @@ export class Commands {
         await runPrepare(action, this.#parts, signal);
         return "PREPARE";
       case "execute":
-        throw new SqlError(
-          "statement_not_supported",
-          "EXECUTE is not supported in the extended query protocol",
-          { hint: "Bind and execute the prepared statement by its name." },
-        );
+        throw new InvariantViolation("EXECUTE gives rows, and is run as what does");
       case "deallocate":
         if (action.name === undefined) this.#prepared.clear();
         else this.#prepared.deallocate(action.name);

@@ -24,7 +24,9 @@ import type { Portal, Portals } from "./portals.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 import { blockCommand } from "./plan-traits.ts";
 import { inClientPortal } from "./portal-errors.ts";
-import { planPrepared, prepareStatement } from "./statement-preparation.ts";
+import { prepareExecution } from "./sql-prepared.ts";
+import type { Execute as ExecuteNamed } from "./sql-prepared.ts";
+import { columnsOfNamed, planPrepared, prepareStatement } from "./statement-preparation.ts";
 import { countedTag, RowQueue } from "./row-queue.ts";
 import type { RowSource } from "./row-queue.ts";
 import { RowStream } from "./row-stream.ts";
@@ -103,8 +105,8 @@ export class ExtendedQuery {
     this.#delayed.add(message.portal, () => this.#parts.responder.bindComplete());
   }
 
-  async #columnsOf({ fetches, description }: PreparedStatement): Promise<PortalColumns> {
-    return fetches === undefined ? description.columns : this.#parts.cursors.columns(fetches);
+  async #columnsOf({ answersAs, description }: PreparedStatement): Promise<PortalColumns> {
+    return answersAs === undefined ? description.columns : columnsOfNamed(answersAs, this.#parts);
   }
 
   async describe({ target, name }: Describe, signal: AbortSignal): Promise<void> {
@@ -204,6 +206,8 @@ export class ExtendedQuery {
       case "setting":
       case "session":
         this.say();
+        if (plan.kind === "session" && plan.action.kind === "execute")
+          return this.#runRows(portal, plan.action, rowLimit, isAlone, signal);
         if (!isAlone) await this.#joinPipeline(plan, signal);
         return responder.complete(await commands.run(plan, signal));
       case "rejected":
@@ -231,7 +235,7 @@ export class ExtendedQuery {
 
   async #runRows(
     portal: Portal,
-    plan: RowsPlan | CursorPlan,
+    plan: RowsPlan | CursorPlan | ExecuteNamed,
     rowLimit: number,
     isAlone: boolean,
     signal: AbortSignal,
@@ -251,10 +255,15 @@ export class ExtendedQuery {
     const stream =
       plan.kind === "cursor"
         ? cursors.run({ plan, protocol, output, describe: false }, signal)
-        : runner.run(
-            { plan, protocol, output: async () => output, describe: false, isAlone },
-            signal,
-          );
+        : plan.kind === "execute"
+          ? (await prepareExecution(plan, this.#parts, signal, { ...portal, ...protocol })).stream(
+              isAlone,
+              signal,
+            )
+          : runner.run(
+              { plan, protocol, output: async () => output, describe: false, isAlone },
+              signal,
+            );
     if (!isLimited) {
       for await (const event of stream) {
         // A gather that wants no row (LIMIT 0) completes before any backend has answered Bind.
@@ -383,7 +392,7 @@ export class ExtendedQuery {
 }
 
 /** What has parameters or rows; what has neither may be a write of constants, which says at its execution what is wrong with it. */
-function isPlannedAtBind({ description, fetches }: PreparedStatement): boolean {
+function isPlannedAtBind({ description, answersAs }: PreparedStatement): boolean {
   const { parameterTypes, columns } = description;
-  return fetches === undefined && (parameterTypes.length > 0 || columns !== undefined);
+  return answersAs === undefined && (parameterTypes.length > 0 || columns !== undefined);
 }

@@ -11,10 +11,15 @@ export interface PreparedStatement {
   /** COMMIT, ROLLBACK or ROLLBACK TO: what a failed transaction still takes. */
   readonly endsTransaction: boolean;
   readonly description: Description;
-  /** Of a FETCH: the cursor whose columns are its own, whatever that is by then. */
-  readonly fetches: string | undefined;
+  /** Of a FETCH and an EXECUTE: what has its columns, whatever that is by then. */
+  readonly answersAs: NamedRows | undefined;
   /** Of the catalog that the description is from. */
   readonly catalogEpoch: number;
+}
+
+export interface NamedRows {
+  readonly kind: "cursor" | "statement";
+  readonly name: string;
 }
 
 export class PreparedStatements {
@@ -53,6 +58,10 @@ export class PreparedStatements {
         ? "unnamed prepared statement does not exist"
         : `prepared statement "${name}" does not exist`,
     );
+  }
+
+  find(name: string): PreparedStatement | undefined {
+    return this.#byName.get(name);
   }
 
   /** Close: an absent name is no error. */

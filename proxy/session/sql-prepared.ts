@@ -2,21 +2,24 @@
  * PREPARE and EXECUTE of SQL. A statement made so is a prepared statement like any other; the
  * arguments of EXECUTE are read by a server, with the types that the statement's parameters have.
  */
+import { isDeepStrictEqual } from "node:util";
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { SessionPlan, TextPiece } from "../../planner/session-plan.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
+import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { ResultEvent, ResultStream } from "../execution/result-event.ts";
-import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import type { FormatCode } from "../protocol/format-code.ts";
+import { formatAt } from "../protocol/frontend/bind.ts";
+import type { PreparedStatement } from "./prepared-statements.ts";
 import { planPrepared, prepareStatement } from "./statement-preparation.ts";
 import type { PreparingParts } from "./statement-preparation.ts";
 import type { RowsPlan } from "./statement-runner.ts";
 
-export interface SqlPreparedParts extends PreparingParts {
-  readonly prepared: PreparedStatements;
-}
+export type SqlPreparedParts = PreparingParts;
 
 type Prepare = Extract<SessionPlan["action"], { kind: "prepare" }>;
 export type Execute = Extract<SessionPlan["action"], { kind: "execute" }>;
@@ -69,10 +72,20 @@ export interface Execution {
   readonly stream: (isAlone: boolean, signal: AbortSignal) => ResultStream;
 }
 
+type PortalColumns = readonly ColumnDescription[] | undefined;
+
+/** Of the extended protocol, where the client has been told of the columns, and has chosen their formats. */
+export interface ExecutingPortal {
+  readonly columns: PortalColumns;
+  readonly resultFormats: readonly FormatCode[];
+  readonly onBound: () => void;
+}
+
 export async function prepareExecution(
   { name, arguments: given }: Execute,
   parts: SqlPreparedParts,
   signal: AbortSignal,
+  portal?: ExecutingPortal,
 ): Promise<Execution> {
   const { runner, prepared } = parts;
   const statement = prepared.get(name);
@@ -86,29 +99,32 @@ export async function prepareExecution(
   }
   const parameters = await readArguments(statement, given, parts, signal);
   const plan = rowsPlan(await planPrepared(parts, statement, signal), name);
-  const output = async () => columns?.map((column) => ({ ...column, format: "text" as const }));
+  if (portal !== undefined) refuseOthers(columns, portal.columns);
+  const formats = portal?.resultFormats ?? [];
+  const output = async () =>
+    columns?.map((column, index) => ({ ...column, format: formatAt(formats, index) }));
+  const protocol: FragmentProtocol = {
+    kind: "extended",
+    parameters,
+    resultFormats: formats,
+    keepPrepared: true,
+    onBound: portal?.onBound ?? (() => undefined),
+  };
+  const describe = portal === undefined;
   return {
     plan,
-    stream: (isAlone, runSignal) =>
-      columnsWithRows(
-        runner.run(
-          {
-            plan,
-            protocol: {
-              kind: "extended",
-              parameters,
-              resultFormats: [],
-              keepPrepared: true,
-              onBound: () => undefined,
-            },
-            output,
-            describe: true,
-            isAlone,
-          },
-          runSignal,
-        ),
-      ),
+    stream: (isAlone, runSignal) => {
+      const rows = runner.run({ plan, protocol, output, describe, isAlone }, runSignal);
+      return describe ? columnsWithRows(rows) : rows;
+    },
   };
+}
+
+/** The client reads rows by what it was told of the portal. */
+function refuseOthers(columns: PortalColumns, told: PortalColumns): void {
+  const types = (of: PortalColumns) => of?.map(({ name, typeOid }) => [name, typeOid]);
+  if (isDeepStrictEqual(types(columns), types(told))) return;
+  throw new SqlError("cached_plan_changed", "cached plan must not change result type");
 }
 
 /** As the simple protocol has it: a statement that fails before its first row tells no columns. */

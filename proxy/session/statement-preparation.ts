@@ -9,7 +9,7 @@ import type { ParsedStatement } from "../../planner/parse.ts";
 import type { Description } from "../execution/describe.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { Cursors } from "./cursors.ts";
-import type { PreparedStatement } from "./prepared-statements.ts";
+import type { NamedRows, PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
 import type { StatementPlanner } from "./statement-planner.ts";
 import type { StatementRunner } from "./statement-runner.ts";
@@ -18,6 +18,7 @@ export interface PreparingParts {
   readonly runner: StatementRunner;
   readonly planner: StatementPlanner;
   readonly cursors: Cursors;
+  readonly prepared: PreparedStatements;
   readonly responder: Responder;
 }
 
@@ -41,7 +42,7 @@ export async function prepareStatement(
         sql,
         isEmpty: false,
         endsTransaction: false,
-        fetches: undefined,
+        answersAs: undefined,
         description: before,
         catalogEpoch: context.catalog.epoch,
       };
@@ -49,7 +50,7 @@ export async function prepareStatement(
   const outcome = planner.parse(sql);
   if (outcome.kind === "empty") {
     const description = NOTHING_DESCRIBED;
-    const isNothing = { isEmpty: true, endsTransaction: false, fetches: undefined };
+    const isNothing = { isEmpty: true, endsTransaction: false, answersAs: undefined };
     return { name, sql, ...isNothing, description, catalogEpoch: 0 };
   }
   if (outcome.kind === "rejected")
@@ -63,28 +64,28 @@ export async function prepareStatement(
   }
   const endsTransaction = isTransactionEnd(statement);
   if (!endsTransaction) runner.transaction.refuseWhenFailed();
-  const fetches = fetchedCursor(statement);
+  const answersAs = namedRows(statement);
   const description =
-    fetches !== undefined
-      ? { parameterTypes: [], columns: await parts.cursors.columns(fetches) }
+    answersAs !== undefined
+      ? { parameterTypes: [], columns: await columnsOfNamed(answersAs, parts) }
       : hasDescription(statement)
         ? await runner.descriptions.statement(sql, declaredTypes, signal)
         : NOTHING_DESCRIBED;
   const context = await runner.view.planContext(description.parameterTypes, signal);
   planner.plan(statement, context, sql);
   const catalogEpoch = context.catalog.epoch;
-  return { name, sql, isEmpty: false, endsTransaction, fetches, description, catalogEpoch };
+  return { name, sql, isEmpty: false, endsTransaction, answersAs, description, catalogEpoch };
 }
 
 /** Planned again where map, catalog or settings have changed since Parse; else it is known. */
 export async function planPrepared(
   parts: PreparingParts,
-  { sql, description, fetches, catalogEpoch }: PreparedStatement,
+  { sql, description, answersAs, catalogEpoch }: PreparedStatement,
   signal: AbortSignal,
 ): Promise<LogicalPlan> {
   const { runner, planner, responder } = parts;
   const context = await runner.view.planContext(description.parameterTypes, signal);
-  if (context.catalog.epoch !== catalogEpoch && fetches === undefined)
+  if (context.catalog.epoch !== catalogEpoch && answersAs === undefined)
     await refuseChanged(parts, sql, description, signal);
   const known = planner.known(sql, context);
   if (known !== undefined) return known;
@@ -109,9 +110,18 @@ async function refuseChanged(
 }
 
 /** A MOVE gives no rows. */
-function fetchedCursor({ node }: ParsedStatement): string | undefined {
+function namedRows({ node }: ParsedStatement): NamedRows | undefined {
+  if ("ExecuteStmt" in node) return { kind: "statement", name: node.ExecuteStmt.name ?? "" };
   if (!("FetchStmt" in node) || node.FetchStmt.ismove === true) return undefined;
-  return node.FetchStmt.portalname ?? "";
+  return { kind: "cursor", name: node.FetchStmt.portalname ?? "" };
+}
+
+/** Undefined for none, and where there is nothing of the name. */
+export async function columnsOfNamed(
+  { kind, name }: NamedRows,
+  { cursors, prepared }: Pick<PreparingParts, "cursors" | "prepared">,
+): Promise<Description["columns"]> {
+  return kind === "cursor" ? cursors.columns(name) : prepared.find(name)?.description.columns;
 }
 
 function isTransactionEnd({ node }: ParsedStatement): boolean {

@@ -1,6 +1,6 @@
 /** PREPARE, EXECUTE and DEALLOCATE of SQL, put to PostgreSQL and to the proxy. */
 import type { Case } from "./comparing.ts";
-import { bind, execute, parse, query, sync } from "./conversation.ts";
+import { bind, describe, execute, parse, query, run, sync } from "./conversation.ts";
 
 export const SQL_PREPARED: Readonly<Record<string, Case>> = {
   "a statement that is routed by its arguments": {
@@ -71,6 +71,66 @@ export const SQL_PREPARED: Readonly<Record<string, Case>> = {
       sync(),
       query("DEALLOCATE ALL"),
       query("EXECUTE q (1)"),
+    ],
+  },
+  "EXECUTE in the extended protocol": {
+    script: [
+      query("PREPARE one (bigint) AS SELECT id, name FROM accounts WHERE id = $1"),
+      query("PREPARE every AS SELECT id, name, balance FROM accounts ORDER BY id"),
+      query(
+        "PREPARE pay (bigint, int) AS UPDATE accounts SET balance = balance + $2 WHERE id = $1",
+      ),
+      run("EXECUTE one (101)"),
+      sync(),
+      parse("by name", "EXECUTE one (201)"),
+      describe("S", "by name"),
+      bind("", "by name", [], [1, 0]),
+      describe("P", ""),
+      execute(),
+      sync(),
+      run("EXECUTE every"),
+      execute(),
+      sync(),
+      parse("", "EXECUTE every"),
+      bind("", ""),
+      execute("", 2),
+      execute("", 1),
+      execute("", 5),
+      sync(),
+      run("EXECUTE pay (1, 5)"),
+      run("EXECUTE pay (101, 100 + 1)"),
+      run("EXECUTE one (1, 2)"),
+      sync(),
+      run("EXECUTE pay (1, 5)"),
+      run("EXECUTE pay (101, 100 + 1)"),
+      sync(),
+      query("EXECUTE every"),
+      run("EXECUTE missing"),
+      sync(),
+      parse("", "EXECUTE one ($1)"),
+      sync(),
+    ],
+  },
+  "PREPARE and EXECUTE within one pipeline": {
+    script: [
+      run("PREPARE one (bigint) AS SELECT name FROM accounts WHERE id = $1"),
+      run("EXECUTE one (1)"),
+      run("EXECUTE one (201)"),
+      sync(),
+      run("PREPARE two AS SELECT 2 AS two"),
+      run("SELECT 1/0"),
+      run("EXECUTE two"),
+      sync(),
+      run("EXECUTE two"),
+      run("DEALLOCATE two"),
+      sync(),
+      parse("mine", "EXECUTE one (1)"),
+      run("DEALLOCATE one"),
+      run("PREPARE one (bigint) AS SELECT id, name FROM accounts WHERE id = $1"),
+      bind("", "mine"),
+      describe("P", ""),
+      execute(),
+      sync(),
     ],
   },
 };
