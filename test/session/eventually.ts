@@ -26,7 +26,7 @@ export async function untilNothingIsHeld(servers: Servers): Promise<void> {
   });
 }
 
-export async function eventually(check: () => Promise<void>, ms: number = SOON_MS): Promise<void> {
+export async function eventually<T>(check: () => Promise<T>, ms: number = SOON_MS): Promise<T> {
   const end = performance.now() + ms;
   for (;;) {
     try {

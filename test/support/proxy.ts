@@ -35,6 +35,8 @@ export interface TestProxy extends AsyncDisposable {
   readonly port: number;
   readonly adminPort: number;
   readonly pid: number;
+  /** The file its map is read from, also by SIGHUP and RELOAD. */
+  readonly mapFile: string;
   /** What it has written so far: the last of its log. */
   output(): string;
   isAlive(): boolean;
@@ -100,6 +102,7 @@ export async function startTestProxy(
     port,
     adminPort,
     pid: child.pid as number,
+    mapFile: join(directory, "map.yaml"),
     output: () => output,
     isAlive,
     memory: () => memoryOf(child, () => output),

@@ -167,6 +167,11 @@ export class RawClient {
     this.#socket.destroy();
   }
 
+  /** Reads nothing any more. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   async #authenticate(user: string, password: string): Promise<void> {
     let scram: ScramExchange | undefined;
     for (;;) {
