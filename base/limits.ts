@@ -432,3 +432,6 @@ export const PUBLISH_POLL_MS = 50;
 
 /** Versions that `map history` prints. */
 export const MAP_HISTORY_MAX = 100;
+
+/** How long adding or dropping a guard waits for a table's lock: whoever comes later waits behind it. */
+export const GUARD_LOCK_TIMEOUT_MS = 2_000;

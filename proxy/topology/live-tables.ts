@@ -3,13 +3,9 @@ import type { DatabaseName } from "../../base/ids.ts";
 import type { Catalog, CatalogColumn, CatalogRelation } from "../../shardmap/catalog.ts";
 import type { KeyType } from "../../shardmap/shard-key.ts";
 import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
-import { quoteIdentifier } from "../../base/sql-quoting.ts";
-import { EMPTY_TABLE_GUARD, placementGuard } from "../../shardmap/guard.ts";
+import { addGuard, GUARD_CONSTRAINT, guardAt } from "./guards.ts";
 import type { LiveFinding } from "./live-check.ts";
 import type { DatabaseFacts } from "./live-facts.ts";
-
-/** The CHECK that refuses rows of another placement; its text is the finding's remedy. */
-const GUARD_CONSTRAINT = "colonnade_guard";
 
 /** One table in one place. */
 interface Place {
@@ -158,18 +154,6 @@ function checkKeyColumn(
   return findings;
 }
 
-/** Run as it is, with pg_catalog first in search_path, where it always is unless somebody moved it. */
-function guardStatement(place: Place, table: Extract<MapTable, { kind: "sharded" }>): string {
-  const { colocation, keyColumns, name } = table;
-  const placement = colocation.placements.find(
-    ({ database, schema }) => database === place.database && schema === place.schema,
-  );
-  const guard =
-    placement === undefined ? EMPTY_TABLE_GUARD : placementGuard(colocation, placement, keyColumns);
-  const target = `${quoteIdentifier(place.schema)}.${quoteIdentifier(name)}`;
-  return `Run in this database: ALTER TABLE ${target} ADD CONSTRAINT ${GUARD_CONSTRAINT} CHECK (${guard});`;
-}
-
 const TABLE_KINDS: ReadonlySet<CatalogRelation["kind"]> = new Set(["table", "partitioned table"]);
 
 function checkPlace(
@@ -196,7 +180,7 @@ function checkPlace(
         place,
         "warning",
         "has no guard, so the database itself does not refuse rows of another placement",
-        guardStatement(place, place.table),
+        `Run colonnade guard install, or in this database: ${addGuard(guardAt(place, place.table))};`,
       ),
     );
   }

@@ -1,0 +1,123 @@
+/**
+ * The guards that a map asks for: in each placement, and in each canonical table whose rows all
+ * live elsewhere, one CHECK. What is in it is shardmap/guard.ts's; here is where it stands, how
+ * it is put there, and whether what stands there is it.
+ */
+import type { DatabaseName } from "../../base/ids.ts";
+import { GUARD_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
+import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { EMPTY_TABLE_GUARD, placementGuard } from "../../shardmap/guard.ts";
+import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+
+/** The CHECK that refuses rows of another placement. */
+export const GUARD_CONSTRAINT = "colonnade_guard";
+
+export interface Guard {
+  readonly database: DatabaseName;
+  readonly schema: string;
+  readonly table: string;
+  /** What stands inside CHECK ( ). */
+  readonly condition: string;
+}
+
+type ShardedTable = Extract<MapTable, { kind: "sharded" }>;
+
+/** Of every sharded table, in the map's order, its canonical place last where that is no placement. */
+export function guardsOf(map: ShardMap): readonly Guard[] {
+  return [...map.tables.values()].flatMap((table) =>
+    table.kind === "sharded" ? guardsOfTable(map, table) : [],
+  );
+}
+
+function guardsOfTable(map: ShardMap, table: ShardedTable): readonly Guard[] {
+  const places = table.colocation.placements.map(({ database, schema }) => ({ database, schema }));
+  const canonical = { database: map.catalog, schema: map.canonicalSchema };
+  const isPlacement = places.some(
+    ({ database, schema }) => database === canonical.database && schema === canonical.schema,
+  );
+  return [...places, ...(isPlacement ? [] : [canonical])].map((place) => guardAt(place, table));
+}
+
+export function guardAt(
+  { database, schema }: Pick<Guard, "database" | "schema">,
+  { colocation, keyColumns, name }: ShardedTable,
+): Guard {
+  const placement = colocation.placements.find(
+    (each) => each.database === database && each.schema === schema,
+  );
+  const condition =
+    placement === undefined ? EMPTY_TABLE_GUARD : placementGuard(colocation, placement, keyColumns);
+  return { database, schema, table: name, condition };
+}
+
+function target({ schema, table }: Guard): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+}
+
+/** Whole, with pg_catalog first in search_path, where it always is unless somebody moved it. */
+export function addGuard(guard: Guard): string {
+  return `ALTER TABLE ${target(guard)} ADD CONSTRAINT ${GUARD_CONSTRAINT} CHECK (${guard.condition})`;
+}
+
+export function dropGuard(guard: Guard): string {
+  return `ALTER TABLE ${target(guard)} DROP CONSTRAINT IF EXISTS ${GUARD_CONSTRAINT}`;
+}
+
+/** `unchecked`: it holds for what is written from now on, and nobody has looked at older rows. */
+export type GuardState = "right" | "missing" | "different" | "unchecked" | "no table";
+
+export async function guardState(connection: BackendConnection, guard: Guard): Promise<GuardState> {
+  const relation = `pg_catalog.to_regclass(${quoteLiteral(target(guard))})`;
+  const { rows: tables } = await connection.query(`SELECT ${relation} IS NOT NULL`);
+  if (tables[0]?.[0] !== "t") return "no table";
+  const { rows } = await connection.query(
+    `SELECT pg_catalog.pg_get_expr(conbin, conrelid), convalidated FROM pg_catalog.pg_constraint WHERE conrelid = ${relation} AND conname = '${GUARD_CONSTRAINT}' AND contype = 'c'`,
+  );
+  const [found] = rows;
+  if (found === undefined) return "missing";
+  if (found[0] !== (await expectedExpression(connection, guard))) return "different";
+  return found[1] === "t" ? "right" : "unchecked";
+}
+
+/** As the server prints it once it has read it: of a table like the guarded one, which is never committed. */
+async function expectedExpression(
+  connection: BackendConnection,
+  guard: Guard,
+): Promise<string | null | undefined> {
+  const copy = "pg_temp.colonnade_guarded";
+  const { rows } = await connection.query(`
+BEGIN;
+CREATE TEMPORARY TABLE ${copy} (LIKE ${target(guard)}) ON COMMIT DROP;
+ALTER TABLE ${copy} ADD CONSTRAINT ${GUARD_CONSTRAINT} CHECK (${guard.condition});
+SELECT pg_catalog.pg_get_expr(conbin, conrelid) FROM pg_catalog.pg_constraint
+ WHERE conrelid = '${copy}'::pg_catalog.regclass AND conname = '${GUARD_CONSTRAINT}';
+ROLLBACK`);
+  return rows[0]?.[0];
+}
+
+/**
+ * Puts it in force for new rows at once, under a lock that waits for nobody long, and then looks
+ * at the rows that are there, while they are read and written. Throws the server's 23514 where
+ * some belong elsewhere: the guard stays in force for new ones.
+ */
+export async function installGuard(
+  connection: BackendConnection,
+  guard: Guard,
+  state: GuardState,
+): Promise<void> {
+  if (state !== "unchecked") {
+    await connection.query(
+      `BEGIN; SET LOCAL lock_timeout = ${GUARD_LOCK_TIMEOUT_MS}; ${dropGuard(guard)}; ${addGuard(guard)} NOT VALID; COMMIT`,
+    );
+  }
+  await connection.query(
+    `SET lock_timeout = ${GUARD_LOCK_TIMEOUT_MS}; ALTER TABLE ${target(guard)} VALIDATE CONSTRAINT ${GUARD_CONSTRAINT}; RESET lock_timeout`,
+  );
+}
+
+export async function removeGuard(connection: BackendConnection, guard: Guard): Promise<void> {
+  await connection.query(
+    `BEGIN; SET LOCAL lock_timeout = ${GUARD_LOCK_TIMEOUT_MS}; ${dropGuard(guard)}; COMMIT`,
+  );
+}
