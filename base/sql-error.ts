@@ -419,6 +419,10 @@ export const ERRORS = {
     when: "A transaction at REPEATABLE READ or SERIALIZABLE uses a second database, which has a snapshot of its own.",
     hint: "Use READ COMMITTED, or keep the transaction to rows of one shard key.",
   },
+  isolation_after_savepoint: {
+    sqlstate: "25001",
+    when: "SET TRANSACTION ISOLATION LEVEL names another level after a savepoint.",
+  },
   read_only_after_writes: {
     sqlstate: "0A000",
     when: "A transaction that has written to several databases is made READ ONLY: its commit has a row to write.",

@@ -150,6 +150,13 @@ export class Transaction {
   /** SET TRANSACTION, or a BEGIN inside it: for the databases that are in and those that join. */
   async changeModes(modes: TransactionModes): Promise<void> {
     if (modes.readOnly === true) await this.#refuseWhenWritten();
+    const { isolation = "read committed" } = this.#modes;
+    if (this.#savepoints.length > 0 && isolation !== (modes.isolation ?? isolation)) {
+      throw new SqlError(
+        "isolation_after_savepoint",
+        "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
+      );
+    }
     const names = modeNames(modes);
     if (names.length > 0) await this.#onAll(setTransaction(names));
     this.#modes = {

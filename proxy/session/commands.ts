@@ -21,7 +21,7 @@ import type { Cursors } from "./cursors.ts";
 import type { Portals } from "./portals.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
-import { applySetting } from "./session-transaction.ts";
+import { applySetting, NO_MODES } from "./session-transaction.ts";
 import { isOtherRole } from "./settings.ts";
 import type { SessionSettings } from "./settings.ts";
 import { runPrepare } from "./sql-prepared.ts";
@@ -84,10 +84,10 @@ export class Commands {
         return action.command;
       case "setModes":
         transaction.refuseWhenFailed();
-        return this.#setModes(action.modes);
+        return this.#setModes(action.modes, signal);
       case "setConstraints":
         transaction.refuseWhenFailed();
-        return this.#setConstraints(sql);
+        return this.#setConstraints(sql, signal);
       case "commit":
         return this.#end(action.chain, "COMMIT", signal);
       case "rollback":
@@ -115,23 +115,23 @@ export class Commands {
       return;
     }
     if (open.isExplicit)
-      this.#responder.warning("25001", "there is already a transaction in progress");
+      await this.warn("25001", "there is already a transaction in progress", signal);
     open.isExplicit = true;
     await open.transaction.changeModes(modes);
   }
 
-  async #setModes(modes: TransactionModes): Promise<string> {
+  async #setModes(modes: TransactionModes, signal: AbortSignal): Promise<string> {
     const open = this.#runner.transaction.current;
     if (open === undefined)
-      this.#responder.warning("25P01", "SET TRANSACTION can only be used in transaction blocks");
+      await this.warn("25P01", "SET TRANSACTION can only be used in transaction blocks", signal);
     else await open.transaction.changeModes(modes);
     return "SET";
   }
 
-  async #setConstraints(sql: string): Promise<string> {
+  async #setConstraints(sql: string, signal: AbortSignal): Promise<string> {
     const open = this.#runner.transaction.current;
     if (open === undefined)
-      this.#responder.warning("25P01", "SET CONSTRAINTS can only be used in transaction blocks");
+      await this.warn("25P01", "SET CONSTRAINTS can only be used in transaction blocks", signal);
     else await open.transaction.setConstraints(sql);
     return "SET CONSTRAINTS";
   }
@@ -144,12 +144,20 @@ export class Commands {
           "no_transaction",
           `${command} AND CHAIN can only be used in transaction blocks`,
         );
-      this.#responder.warning("25P01", "there is no transaction in progress");
+      await this.warn("25P01", "there is no transaction in progress", signal);
     }
+    // What has failed has lost its modes at the error, as in PostgreSQL.
+    const modes = open?.isFailed === false ? open.transaction.modes : NO_MODES;
     if (command === "ROLLBACK") this.#runner.transaction.fail();
     const outcome = open === undefined ? command : await this.#runner.end(signal);
-    if (chain && open !== undefined) await this.#runner.begin(open.transaction.modes, true, signal);
+    if (chain) await this.#runner.begin(modes, true, signal);
     return outcome;
+  }
+
+  /** In the proxy's words, where the client wants to hear of it. */
+  async warn(sqlstate: string, message: string, signal: AbortSignal): Promise<void> {
+    const { hidesWarnings } = await this.#runner.view.environment(signal);
+    if (!hidesWarnings) this.#responder.warning(sqlstate, message);
   }
 
   async #setting(plan: SettingPlan, signal: AbortSignal): Promise<string> {

@@ -14,6 +14,8 @@ export interface Environment {
   readonly defaultIsolation: TransactionModes["isolation"];
   readonly isReadOnlyByDefault: boolean;
   readonly extraFloatDigits: number;
+  /** By client_min_messages. */
+  readonly hidesWarnings: boolean;
   /** What ParameterStatus tells the client. */
   readonly parameters: ReadonlyMap<string, string>;
 }
@@ -21,17 +23,19 @@ export interface Environment {
 const QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER,
   pg_catalog.current_setting('default_transaction_isolation'),
   pg_catalog.current_setting('extra_float_digits'),
-  pg_catalog.current_setting('default_transaction_read_only')`;
+  pg_catalog.current_setting('default_transaction_read_only'),
+  pg_catalog.current_setting('client_min_messages')`;
 
 export async function readEnvironment(connection: BackendConnection): Promise<Environment> {
   const { rows } = await connection.query(QUERY);
-  const [searchPath, user, isolation, extraFloatDigits, readOnly] = rows[0] ?? [];
+  const [searchPath, user, isolation, extraFloatDigits, readOnly, leastMessage] = rows[0] ?? [];
   const environment: Environment = {
     searchPath: splitIdentifiers(searchPath ?? ""),
     user: user ?? "",
     defaultIsolation: isolation as TransactionModes["isolation"],
     isReadOnlyByDefault: readOnly === "on",
     extraFloatDigits: Number(extraFloatDigits),
+    hidesWarnings: leastMessage === "error",
     parameters: new Map(connection.parameters),
   };
   refuseUnreadable(environment);

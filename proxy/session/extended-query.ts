@@ -223,14 +223,14 @@ export class ExtendedQuery {
    * first of a pipeline that it is in no transaction block, and yet has it hold in the rest.
    */
   async #joinPipeline(plan: CommandPlan, signal: AbortSignal): Promise<void> {
-    const { runner, responder } = this.#parts;
+    const { runner, commands } = this.#parts;
     if (runner.transaction.current !== undefined) return;
     const warned = blockCommand(plan);
     const isOfTransaction = plan.kind === "transaction" && warned === undefined;
     if (isOfTransaction || (plan.kind === "session" && plan.action.kind === "discardAll")) return;
     await runner.begin(NO_MODES, false, signal);
     if (warned !== undefined)
-      responder.warning("25P01", `${warned} can only be used in transaction blocks`);
+      await commands.warn("25P01", `${warned} can only be used in transaction blocks`, signal);
   }
 
   async #runRows(

@@ -17,15 +17,18 @@ const SHARDED = `
     instant timestamptz, hour time, span interval, one uuid, document jsonb, list integer[], words text[]);`;
 const REFERENCE = "CREATE TABLE countries (code text PRIMARY KEY, name text NOT NULL);";
 const UNLISTED = "CREATE TABLE notes (id integer PRIMARY KEY, body text);";
-/** In every database, since a statement may call it anywhere. */
 /** Another table of the same name, for who asks for its schema. */
 const SIDE = `CREATE SCHEMA side; CREATE TABLE side.accounts (id bigint, own text);
   INSERT INTO side.accounts VALUES (1, 'of side');`;
+/** In every database, since a statement may call it anywhere. */
 const FUNCTIONS = `
   CREATE FUNCTION public.say(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS
     $$ BEGIN RAISE NOTICE 'it said: %', $1 USING HINT = 'no hint', DETAIL = 'none'; RETURN $1; END $$;
   CREATE FUNCTION public.late_sleep(double precision) RETURNS boolean LANGUAGE sql IMMUTABLE AS
     $$ SELECT pg_catalog.pg_sleep($1) IS NOT NULL $$;`;
+
+/** What a database has that holds everything. */
+export const WHOLE_SCHEMA = `${SHARDED} ${REFERENCE} ${UNLISTED} ${FUNCTIONS}`;
 
 const TABLES = ["entries", "accounts", "late", "things"];
 
@@ -48,8 +51,8 @@ export async function startServers(options: TestProxyOptions = {}): Promise<Serv
     const settings = { max_prepared_transactions: "50" };
     const first = stack.use(await startPostgres({ databases: ["plain", "main"], settings }));
     const second = stack.use(await startPostgres({ databases: ["east", "west"], settings }));
-    await first.query("plain", `${SHARDED} ${REFERENCE} ${UNLISTED} ${FUNCTIONS}`);
-    await first.query("main", `${SHARDED} ${REFERENCE} ${UNLISTED} ${FUNCTIONS} ${SIDE}`);
+    await first.query("plain", WHOLE_SCHEMA);
+    await first.query("main", `${WHOLE_SCHEMA} ${SIDE}`);
     await second.query("east", `${SHARDED} ${REFERENCE} ${FUNCTIONS}`);
     await second.query(
       "west",
@@ -81,11 +84,14 @@ export async function startServers(options: TestProxyOptions = {}): Promise<Serv
   }
 }
 
+/** All tables of such a database empty, but for the same rows. */
+export const WHOLE_RESET = `TRUNCATE ${TABLES.join(", ")}, countries, notes; ${ROWS}`;
+
 async function reset(first: TestPostgres, second: TestPostgres): Promise<void> {
   const tables = TABLES.join(", ");
   const far = TABLES.map((name) => `far.${name}`).join(", ");
   await Promise.all([
-    first.query("plain", `TRUNCATE ${tables}, countries, notes; ${ROWS}`),
+    first.query("plain", WHOLE_RESET),
     first.query("main", `TRUNCATE ${tables}, countries, notes`),
     second.query(
       "east",

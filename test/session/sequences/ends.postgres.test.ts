@@ -129,6 +129,14 @@ test("a transaction that has written to several databases cannot become read-onl
     );
     expect(again.messages.some(({ body }) => body.includes("read_only_after_writes"))).toBe(true);
     expect(again.status).toBe("E");
+    const level = await client.exchange(
+      query(
+        "ROLLBACK; BEGIN; SAVEPOINT a; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+      ).bytes,
+    );
+    expect(level.messages.some(({ body }) => body.includes("isolation_after_savepoint"))).toBe(
+      true,
+    );
   } finally {
     client.destroy();
   }

@@ -1,0 +1,46 @@
+CREATE SEQUENCE numbers START 10 INCREMENT 5;
+SELECT currval('numbers');
+SELECT nextval('numbers');
+SELECT nextval('numbers'), nextval('numbers');
+SELECT currval('numbers'), lastval();
+SELECT setval('numbers', 100);
+SELECT nextval('numbers');
+SELECT setval('numbers', 200, false);
+SELECT nextval('numbers');
+-- No transaction gives a number back.
+BEGIN;
+SELECT nextval('numbers');
+ROLLBACK;
+SELECT nextval('numbers');
+SELECT currval('numbers');
+SELECT last_value, is_called FROM numbers;
+ALTER SEQUENCE numbers RESTART WITH 7;
+SELECT nextval('numbers');
+ALTER SEQUENCE numbers INCREMENT BY -1 MINVALUE 1 MAXVALUE 10;
+SELECT nextval('numbers');
+CREATE SEQUENCE short MAXVALUE 2;
+SELECT nextval('short'), nextval('short');
+SELECT nextval('short');
+ALTER SEQUENCE short CYCLE;
+SELECT nextval('short');
+SELECT nextval('no_such_sequence');
+SELECT setval('short', 50);
+CREATE TABLE numbered (id int GENERATED ALWAYS AS IDENTITY, s serial, note text);
+INSERT INTO numbered (note) VALUES ('a'), ('b') RETURNING id, s;
+INSERT INTO numbered (id, note) VALUES (9, 'c');
+INSERT INTO numbered (id, note) OVERRIDING SYSTEM VALUE VALUES (9, 'c') RETURNING id, s;
+SELECT lastval();
+SELECT currval('numbered_s_seq'), currval(pg_get_serial_sequence('numbered', 'id'));
+\session other
+SELECT currval('numbered_s_seq');
+SELECT lastval();
+INSERT INTO numbered (note) VALUES ('d') RETURNING id, s;
+\session main
+SELECT lastval();
+DISCARD SEQUENCES;
+SELECT lastval();
+TRUNCATE numbered RESTART IDENTITY;
+INSERT INTO numbered (note) VALUES ('e') RETURNING id, s;
+DROP TABLE numbered;
+DROP SEQUENCE numbers, short;
+DROP SEQUENCE numbers;
