@@ -26,8 +26,10 @@ export interface SetConfigCall {
 
 export interface SequenceCall {
   readonly function: "nextval" | "currval" | "lastval";
-  /** As the client wrote it; empty for lastval. */
+  /** As the client wrote it; empty for lastval, and where a parameter tells it. */
   readonly sequence: string;
+  /** Of currval($1), as DBD::Pg and PDO ask for the id that they have just inserted. */
+  readonly parameter: number | undefined;
   readonly location: number | undefined;
   /** What the client calls the column. */
   readonly column: string;
@@ -90,12 +92,13 @@ function isNextval(call: SequenceCall): boolean {
 
 /** A name that means no sequence, the server refuses; a temporary one is on the session's own backend, which knows. */
 function isGlobal(call: SequenceCall, context: PlanContext): boolean {
-  return call.function === "lastval" || sequenceKey(call.sequence, context) !== undefined;
+  if (call.function === "lastval" || call.parameter !== undefined) return true;
+  return sequenceKey(call.sequence, context) !== undefined;
 }
 
 /** A backend that others use may know a sequence that the catalog does not know yet, and would tell what they drew. */
 function refuseMissing(call: SequenceCall, context: PlanContext): void {
-  if (call.function !== "currval") return;
+  if (call.function !== "currval" || call.parameter !== undefined) return;
   const [relname = "", schemaname] = splitName(call.sequence).toReversed();
   const name = schemaname === undefined ? { relname } : { relname, schemaname };
   if (findRelation(name, context) !== undefined) return;
@@ -237,12 +240,15 @@ function sequenceCall(target: ResTarget): SequenceCall | undefined {
   const { name, args } = call;
   const column = target.name ?? name;
   if (name === "lastval" && args.length === 0)
-    return { function: name, sequence: "", location: undefined, column };
+    return { function: name, sequence: "", parameter: undefined, location: undefined, column };
   if ((name !== "nextval" && name !== "currval") || args.length !== 1) return undefined;
   const [argument] = args;
   const term = argument === undefined ? undefined : termOf(argument);
+  const location = locationOf(argument);
+  if (term?.kind === "parameter" && name === "currval")
+    return { function: name, sequence: "", parameter: term.number, location, column };
   if (term?.kind !== "constant" || term.text === null) return undefined;
-  return { function: name, sequence: term.text, location: locationOf(argument), column };
+  return { function: name, sequence: term.text, parameter: undefined, location, column };
 }
 
 function locationOf(node: Node | undefined): number | undefined {

@@ -57,7 +57,13 @@ export class SequenceValues {
       const value = this.#valueOf(call, context);
       if (value instanceof SqlError) return { kind: "failed", error: value };
       // A negative number is no operand of "::" without quotes.
-      columns.push(`'${value}'::pg_catalog.int8 AS ${quoteIdentifier(call.column)}`);
+      const known = `'${value}'::pg_catalog.int8`;
+      // The parameter stays: its Bind follows.
+      const asked =
+        call.parameter === undefined
+          ? known
+          : `CASE WHEN $${call.parameter}::pg_catalog.regclass IS NOT NULL THEN ${known} END`;
+      columns.push(`${asked} AS ${quoteIdentifier(call.column)}`);
     }
     return { kind: "known", sql: `SELECT ${columns.join(", ")}` };
   }

@@ -1,5 +1,6 @@
 /** Runs what planner/session-values.ts plans: calls that change or tell what a session keeps. */
 import { invariant } from "../../base/invariant.ts";
+import { SqlError } from "../../base/sql-error.ts";
 import type { QueryPlan } from "../../planner/logical-plan.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import { sequenceKey, sessionCallsOf } from "../../planner/session-values.ts";
@@ -126,7 +127,9 @@ async function* currentValues(
   { sequenceValues, planContext, run }: ValuedSession,
   signal: AbortSignal,
 ): ResultStream {
-  const known = sequenceValues.select(calls, await planContext());
+  const context = await planContext();
+  const named = calls.map((call) => withName(call, protocol, context));
+  const known = sequenceValues.select(named, context);
   if (known.kind === "failed") {
     // PostgreSQL describes the rows before it looks for the first of them.
     const columns = describe ? await output(signal) : undefined;
@@ -136,4 +139,20 @@ async function* currentValues(
   const once = protocol.kind === "simple" ? protocol : { ...protocol, keepPrepared: false };
   const template = { ...plan.template, sql: known.sql, edits: [] };
   yield* run({ plan: { ...plan, template }, protocol: once });
+}
+
+/** With the name that its parameter gives. A value in binary format is an OID, which is another in each database. */
+function withName(
+  call: SequenceCall,
+  protocol: FragmentProtocol,
+  context: PlanContext,
+): SequenceCall {
+  if (call.parameter === undefined || protocol.kind === "simple") return call;
+  const { format, value } = protocol.parameters[call.parameter - 1] ?? {};
+  const sequence = format === "text" ? (value?.toString("utf8") ?? "") : "";
+  if (sequenceKey(sequence, context) !== undefined) return { ...call, sequence };
+  throw new SqlError(
+    "sequence_value_unknown",
+    `currval is not known: parameter $${call.parameter} is not the name of a sequence`,
+  );
 }

@@ -90,6 +90,16 @@ const SCRIPTS: readonly (readonly [ErrorId, string, Script])[] = [
       query("INSERT INTO made VALUES (1)"),
     ],
   ],
+  [
+    "sequence_value_unknown",
+    "currval of a parameter that is an OID, and no name",
+    [
+      parse("", "SELECT currval($1)"),
+      bind("", "", [Buffer.from([0, 0, 64, 0])]),
+      execute(),
+      sync(),
+    ],
+  ],
 ];
 
 test.each(SCRIPTS)("%s: %s", async (id, _when, script) => {
