@@ -234,7 +234,7 @@ function refuseOption(option: string, { relation }: CopyStmt): never {
 }
 
 /** Read by the proxy, or checked to be what holds anyway. */
-const HANDLED: ReadonlySet<string> = new Set(["header", "freeze", "on_error"]);
+const HANDLED: ReadonlySet<string> = new Set(["header", "on_error"]);
 
 /** Without a list, all columns but generated ones (CopyGetAttnums). */
 function givenColumns(copy: CopyStmt, relation: CatalogRelation): readonly CatalogColumn[] {

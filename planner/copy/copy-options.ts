@@ -17,6 +17,9 @@ export interface CopyOptions {
 /** Names, or every column. */
 export type ColumnChoice = readonly string[] | "all";
 
+/** What is left to the server that gets the rows: each checks that its table is as new as FREEZE asks. */
+const OF_ROWS_IN: ReadonlySet<string> = new Set(["freeze"]);
+
 const KNOWN: ReadonlySet<string> = new Set([
   "format",
   "delimiter",
@@ -35,12 +38,13 @@ const KNOWN: ReadonlySet<string> = new Set([
 const UTF8_NAMES: ReadonlySet<string> = new Set(["utf8", "utf-8", "unicode"]);
 
 /** Throws PlanRefused for options under which the proxy could not tell rows and keys as the server does. */
-export function copyOptions({ options = [] }: CopyStmt): CopyOptions {
+export function copyOptions({ options = [], is_from }: CopyStmt): CopyOptions {
   const given = new Map<string, DefElem>();
   for (const option of options) {
     if (!("DefElem" in option)) continue;
     const name = option.DefElem.defname ?? "";
-    if (!KNOWN.has(name) && !isOff(name, option.DefElem)) refuseOption(name, option.DefElem);
+    const isKnown = KNOWN.has(name) || (is_from === true && OF_ROWS_IN.has(name));
+    if (!isKnown && !isOff(name, option.DefElem)) refuseOption(name, option.DefElem);
     given.set(name, option.DefElem);
   }
   const encoding = given.get("encoding");

@@ -47,6 +47,27 @@ export const COPY: Readonly<Record<string, Case>> = {
       THINGS,
     ],
   },
+  "frozen rows of a table that was emptied before": {
+    script: [
+      query("BEGIN"),
+      query("TRUNCATE accounts CASCADE"),
+      copy("COPY accounts FROM STDIN WITH (FREEZE)", "3\teve\t1\n150\tf\t2\n250\tg\t3\n"),
+      ALL,
+      query("ROLLBACK"),
+    ],
+  },
+  "frozen rows of a table that was not": {
+    script: [
+      copy("COPY accounts FROM STDIN WITH (FREEZE)", "3\teve\t1\n"),
+      query("BEGIN"),
+      copy("COPY accounts FROM STDIN WITH (FREEZE)", ""),
+      query("ROLLBACK"),
+    ],
+    differs: {
+      because: "the proxy has a server begin the COPY before it asks the client for data",
+      instead: [["G ", undefined]],
+    },
+  },
   "another delimiter and NULL text": {
     script: [
       copy("COPY accounts FROM STDIN WITH (DELIMITER '|', NULL 'none')", "3|none|1\n150|a\\|b|2\n"),
