@@ -595,6 +595,11 @@ export const ERRORS = {
     when: "A version of the shard map is asked for that was never published.",
     hint: "colonnade map history lists the versions.",
   },
+  schema_reserved: {
+    sqlstate: "42501",
+    when: "A statement names the schema `colonnade`, in which the proxy keeps records of its own.",
+    hint: "Connect to the database itself, or leave the schema out: pg_dump --exclude-schema=colonnade.",
+  },
   map_leaves_rows: {
     sqlstate: "F0000",
     when: "A shard map is to be loaded under which rows that exist would be looked for elsewhere.",

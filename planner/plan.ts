@@ -8,6 +8,7 @@ import { resolveTable } from "./names.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse, withRefusals } from "./refusal.ts";
+import { refuseReservedSchema } from "./reserved-schema.ts";
 import { planCopy } from "./route-copy.ts";
 import { planDdl } from "./route-ddl.ts";
 import { intoTarget } from "./ddl/temporary.ts";
@@ -48,6 +49,7 @@ function planExpanded(statement: ParsedStatement, context: PlanContext): Logical
 
 function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan {
   const { node } = statement;
+  refuseReservedSchema(node, context);
   checkWriteEffects(node, context);
   const current = writeToCurrent(node);
   if (current !== undefined) {
