@@ -24,7 +24,7 @@ ACCOUNTS = 1000
 # A check that hangs is one that failed; those after it still have their time.
 CHECK_SECONDS = 40
 
-# Rows that a check writes itself begin here, each check in a range of its own: none finds another's.
+# Rows that a check writes begin here, each check in a range of its own: none finds another's.
 PREPARED_FIRST = 10_000
 PIPELINE_FIRST = 20_000
 COPY_FIRST = 30_000

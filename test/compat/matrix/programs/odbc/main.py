@@ -1,4 +1,4 @@
-"""psqlODBC through pyodbc: the common checks under the driver's settings that change what it sends."""
+"""psqlODBC through pyodbc: the common checks, and settings that change what the driver sends."""
 
 import datetime
 import decimal
@@ -44,7 +44,7 @@ def rows(connection, sql, *values):
 
 
 def fails(sqlstate, action):
-    """ODBC's driver manager tells the server's SQLSTATE, but for those that ODBC has its own for."""
+    """The driver tells the server's SQLSTATE, but where ODBC has one of its own."""
     return expect_error(pyodbc.Error, lambda error: error.args[0], sqlstate, action)
 
 

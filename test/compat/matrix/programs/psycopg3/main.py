@@ -126,10 +126,10 @@ def round_trip(connection, values, placeholder, is_binary, first):
         for key in range(first, first + 16):
             cursor.execute(f"SELECT {columns} FROM every_type WHERE id = %s", (key,))
             row = cursor.fetchone()
-            for column, got, want in zip(values, row, expected):
+            for column, got, want in zip(values, row, expected, strict=True):
                 expect(got, want if (key - first) % 2 == 0 else None, f"{column} of {key}")
         cursor.execute(f"SELECT {texts} FROM every_type WHERE id = %s", (first,))
-        for column, got in zip(values, cursor.fetchone()):
+        for column, got in zip(values, cursor.fetchone(), strict=True):
             expect(got, TEXTS[column], f"{column} as the server writes it")
         cursor.execute(
             f"SELECT {columns} FROM every_type WHERE id BETWEEN %s AND %s ORDER BY id",
@@ -246,7 +246,10 @@ def check_pipeline():
 def check_copy():
     rows = copied_rows()
     target = "accounts (id, owner, balance, note)"
-    selected = f"SELECT id, owner, balance, note FROM accounts WHERE id >= {COPY_FIRST} AND id < {COPY_FIRST + COPY_ROWS}"
+    selected = (
+        "SELECT id, owner, balance, note FROM accounts"
+        f" WHERE id >= {COPY_FIRST} AND id < {COPY_FIRST + COPY_ROWS}"
+    )
     types = ["int8", "text", "numeric", "text"]
     for options in ("", "(FORMAT binary)"):
         with connect() as connection, connection.cursor() as cursor:
@@ -509,7 +512,8 @@ def check_large():
                 count, total = count + 1, total + n
             expect((count, total), (100_000, 5_000_050_000), "100,000 rows, streamed")
             cursor.execute(
-                f"SELECT a.id, n FROM accounts a, generate_series(1, 100) n WHERE a.id <= {ACCOUNTS} ORDER BY a.id, n"
+                "SELECT a.id, n FROM accounts a, generate_series(1, 100) n"
+                f" WHERE a.id <= {ACCOUNTS} ORDER BY a.id, n"
             )
             rows = cursor.fetchall()
             expect(
@@ -609,12 +613,13 @@ def check_executemany():
 
 @check("client-cursor")
 def check_client_cursor():
-    """Values merged into the text by the client, over the simple protocol; several statements at once."""
+    """Values merged into the text by the client; several statements at once."""
     with connect(cursor_factory=psycopg.ClientCursor, autocommit=True) as connection:
         cursor = connection.execute("SELECT owner FROM accounts WHERE id = %s", (11,))
         expect(cursor.fetchone(), ("owner 11",), "a value in the text")
         cursor = connection.execute(
-            "SELECT owner FROM accounts WHERE id = %s; SELECT count(*) FROM accounts WHERE id <= %s",
+            "SELECT owner FROM accounts WHERE id = %s;"
+            " SELECT count(*) FROM accounts WHERE id <= %s",
             (12, ACCOUNTS),
         )
         expect(cursor.fetchall(), [("owner 12",)], "the first result")
