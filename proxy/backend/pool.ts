@@ -131,11 +131,12 @@ export class Pool {
     const member = this.#members.get(connection);
     if (member === undefined) return; // lost while it was used, and already forgotten
     invariant(member.use === "used", "a connection is released once");
-    this.#lentMs += performance.now() - member.lentSince;
+    const now = performance.now();
+    this.#lentMs += now - member.lentSince;
     if (connection.isBroken) this.#forgetLost(member);
     else if (!connection.isClean) this.#abandon(member);
     else if (this.#isOver(member)) this.#close(member);
-    else this.#putIdle(member);
+    else this.#putIdle(member, now);
     this.#serve();
   }
 
@@ -241,21 +242,21 @@ export class Pool {
       }
       if (now - member.idleSince > this.#options.checkAfterIdleMs) return undefined;
       this.#idle.pop();
-      return this.#lend(member);
+      return this.#lend(member, now);
     }
   }
 
-  #lend(member: Member): BackendConnection {
+  #lend(member: Member, now: number): BackendConnection {
     member.use = "used";
-    member.lentSince = performance.now();
+    member.lentSince = now;
     member.connection.unpark();
     this.#acquired += 1;
     return member.connection;
   }
 
-  #putIdle(member: Member): void {
+  #putIdle(member: Member, now: number = performance.now()): void {
     member.use = "idle";
-    member.idleSince = performance.now();
+    member.idleSince = now;
     member.connection.park();
     if (member.connection.isBroken) this.#forgetLost(member);
     else this.#idle.push(member);

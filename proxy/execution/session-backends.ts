@@ -23,6 +23,8 @@ const QUERY_CANCELED = "57014";
 
 /** The pools, as far as a session needs them. */
 export interface PinnableBackends extends InDoubtBackends {
+  /** One that is idle, without waiting; undefined where there is none, or others wait for one. */
+  tryAcquire(database: DatabaseName): BackendConnection | undefined;
   /** False where as many as may be are pinned. */
   pin(connection: BackendConnection): boolean;
   unpin(connection: BackendConnection): void;
@@ -150,16 +152,23 @@ export class SessionBackends implements LockHolder {
     signal: AbortSignal,
     set?: SetUp,
   ): Promise<BackendConnection> {
+    const idle = this.#backends.tryAcquire(database);
+    const connection = idle ?? (await this.#waitForConnection(database, signal));
+    this.#lend(connection);
+    return await this.#asSessions(connection, undefined, set);
+  }
+
+  async #waitForConnection(
+    database: DatabaseName,
+    signal: AbortSignal,
+  ): Promise<BackendConnection> {
     this.#awaited.push(database);
     this.#awaitedSinceMs = performance.now();
-    let connection: BackendConnection;
     try {
-      connection = await this.#backends.acquire(database, signal);
+      return await this.#backends.acquire(database, signal);
     } finally {
       this.#awaited.splice(this.#awaited.indexOf(database), 1);
     }
-    this.#lend(connection);
-    return await this.#asSessions(connection, undefined, set);
   }
 
   /** Waits for RESUME where the database is paused and this transaction is new to it. */

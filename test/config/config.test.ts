@@ -47,6 +47,16 @@ test.each([
     "listen: { port: 65536 }",
     /c\.yaml:1:17: listen\.port: 65536 is too large. The most is 65535/,
   ],
+  [
+    "a console user in both lists",
+    "console: { admin_users: [ops], stats_users: [ops] }",
+    /c\.yaml:1:45: console\.stats_users: user "ops" is in admin_users as well/,
+  ],
+  [
+    "passwords for a console that nobody may use",
+    "console: { users_file: u }",
+    /there are passwords for the console, and nobody may use it/,
+  ],
   ["a list", "- a", /expected a block of fields, found a list/],
   ["a scalar", "hello", /expected a block of fields, found text/],
 ])("%s is refused", (_, text, expected) => {
@@ -83,6 +93,10 @@ test("clients and operators cannot have one port of one address", () => {
   expect(problemsOf("listen: { port: 9632 }\n")).toEqual([
     "c.yaml:1:1: admin.port: listen.port and admin.port are both 9632. Give one of them another port.",
   ]);
+});
+
+test("nobody may use the console unless the configuration says so", () => {
+  expect(DEFAULT_CONFIG.console).toEqual({ admin_users: [], stats_users: [] });
 });
 
 test("a file that is not YAML is one problem, on the line where it begins", () => {

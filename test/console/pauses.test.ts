@@ -14,7 +14,7 @@ function pausesOf(waitMs = 5_000, waitersMax = 10): Pauses {
 async function outcome(passing: Promise<void>): Promise<string> {
   const ended = passing.then(
     () => "passed",
-    (error: { readonly id?: string }) => error.id ?? String(error),
+    (error: Error & { readonly id?: string }) => error.id ?? error.message,
   );
   return await Promise.race([ended, sleep(20).then(() => "waits")]);
 }

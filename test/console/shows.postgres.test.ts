@@ -204,7 +204,7 @@ test("CLIENTS, SERVERS and POOLS tell of a transaction, of a statement that runs
     { database: "east", state: "active", application_name: "holding" },
   ]);
   expect(linked[0]?.["id"]).toBe(clients.get("holding")?.["link"]);
-  const [east] = (await rows("POOLS")).filter(({ database }) => database === "east");
+  const east = (await rows("POOLS")).find(({ database }) => database === "east");
   expect(east).toMatchObject({ cl_active: 2, cl_waiting: 1, sv_active: 2, sv_idle: 0 });
 
   await holder.query("COMMIT");
@@ -215,7 +215,7 @@ test("CLIENTS, SERVERS and POOLS tell of a transaction, of a statement that runs
 test("CLIENTS names why a client keeps a connection, and /clients says the same", async () => {
   const client = await servers.proxy.connect({ application_name: "locking" });
   await client.query("SELECT pg_advisory_lock(1)");
-  const [row] = (await rows("CLIENTS")).filter((each) => each["id"] === client.processId);
+  const row = (await rows("CLIENTS")).find((each) => each["id"] === client.processId);
   expect(row).toMatchObject({ state: "idle", pinned: "advisory lock" });
   const json = await fetch(`http://127.0.0.1:${servers.proxy.adminPort}/clients`);
   const reports = (await json.json()) as readonly Row[];
@@ -233,7 +233,7 @@ test("PLANS counts what was found, and STATS what was asked", async () => {
   const before = new Map((await rows("STATS")).map((row) => [row["database"], row]));
   for (let times = 0; times < 5; times += 1)
     await client.query("SELECT balance FROM accounts WHERE id = 2");
-  const [plan] = (await rows("PLANS")).filter(({ text }) => String(text).includes("balance"));
+  const plan = (await rows("PLANS")).find(({ text }) => String(text).includes("balance"));
   expect(plan).toMatchObject({ kind: "query", rule: "pinByShardKey", hits: "4" });
   const after = new Map((await rows("STATS")).map((row) => [row["database"], row]));
   const grown = (column: string, database: string): number =>
