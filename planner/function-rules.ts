@@ -80,6 +80,7 @@ function sessionStateHint(name: string): string | undefined {
   if (name === "currval" || name === "lastval") {
     return "Ask for it in a SELECT of its own, or read it with RETURNING in the INSERT that draws it.";
   }
+  if (name === "pg_backend_pid") return "Ask for it in a SELECT of its own.";
   if (name === "set_config")
     return "Use SET or SET LOCAL, or a SELECT of set_config() with constants or parameters alone.";
   if (name === "setseed") return "Draw the random values in the application.";

@@ -119,7 +119,7 @@ export type HomeReason =
   | "session"
   /** Takes or frees session-level advisory locks: the backend stays with the session while it holds one. */
   | "advisory lock"
-  /** set_config(), nextval(), currval(), lastval() alone: what they do to the session is the proxy's to keep. */
+  /** set_config(), nextval(), currval(), lastval(), pg_backend_pid() alone: what they do to the session is the proxy's to keep. */
   | "session value";
 export type ScatterReason =
   | "no shard key in predicate"

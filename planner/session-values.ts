@@ -25,8 +25,8 @@ export interface SetConfigCall {
 }
 
 export interface SequenceCall {
-  readonly function: "nextval" | "currval" | "lastval";
-  /** As the client wrote it; empty for lastval, and where a parameter tells it. */
+  readonly function: "nextval" | "currval" | "lastval" | "pg_backend_pid";
+  /** As the client wrote it; empty for what has none, and where a parameter tells it. */
   readonly sequence: string;
   /** Of currval($1), as DBD::Pg and PDO ask for the id that they have just inserted. */
   readonly parameter: number | undefined;
@@ -92,8 +92,8 @@ function isNextval(call: SequenceCall): boolean {
 
 /** A name that means no sequence, the server refuses; a temporary one is on the session's own backend, which knows. */
 function isGlobal(call: SequenceCall, context: PlanContext): boolean {
-  if (call.function === "lastval" || call.parameter !== undefined) return true;
-  return sequenceKey(call.sequence, context) !== undefined;
+  if (call.function === "lastval" || call.function === "pg_backend_pid") return true;
+  return call.parameter !== undefined || sequenceKey(call.sequence, context) !== undefined;
 }
 
 /** A backend that others use may know a sequence that the catalog does not know yet, and would tell what they drew. */
@@ -239,7 +239,7 @@ function sequenceCall(target: ResTarget): SequenceCall | undefined {
   if (call === undefined) return undefined;
   const { name, args } = call;
   const column = target.name ?? name;
-  if (name === "lastval" && args.length === 0)
+  if ((name === "lastval" || name === "pg_backend_pid") && args.length === 0)
     return { function: name, sequence: "", parameter: undefined, location: undefined, column };
   if ((name !== "nextval" && name !== "currval") || args.length !== 1) return undefined;
   const [argument] = args;

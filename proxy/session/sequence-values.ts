@@ -1,5 +1,5 @@
 /**
- * What currval() and lastval() give to this session. Values of global sequences are drawn by
+ * What currval() and lastval() give to this session, and pg_backend_pid(). Values of global sequences are drawn by
  * the proxy, so it knows them; what a server has drawn by itself for a statement it does not.
  */
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
@@ -16,6 +16,12 @@ export class SequenceValues {
   #last: string | undefined;
   /** A server may have drawn from any sequence since. */
   #isUnknown = false;
+  /** Of BackendKeyData: the process that the client believes to talk with. */
+  readonly #processId: number;
+
+  constructor(processId: number) {
+    this.#processId = processId;
+  }
 
   drawn(name: SequenceName, value: string): void {
     const key = qualified(name);
@@ -57,7 +63,8 @@ export class SequenceValues {
       const value = this.#valueOf(call, context);
       if (value instanceof SqlError) return { kind: "failed", error: value };
       // A negative number is no operand of "::" without quotes.
-      const known = `'${value}'::pg_catalog.int8`;
+      const type = call.function === "pg_backend_pid" ? "int4" : "int8";
+      const known = `'${value}'::pg_catalog.${type}`;
       // The parameter stays: its Bind follows.
       const asked =
         call.parameter === undefined
@@ -69,6 +76,7 @@ export class SequenceValues {
   }
 
   #valueOf({ function: name, sequence }: SequenceCall, context: PlanContext): string | SqlError {
+    if (name === "pg_backend_pid") return String(this.#processId);
     const found = name === "lastval" ? undefined : sequenceKey(sequence, context);
     const key =
       name === "lastval" ? this.#last : found === undefined ? undefined : qualified(found);

@@ -61,7 +61,7 @@ export class Session {
       responder: this.#responder,
       sendAway: (error) => this.#sendAway(error),
     });
-    this.#runner = new StatementRunner(services, settings, this.#listening);
+    this.#runner = new StatementRunner(services, settings, this.#listening, client.processId);
     this.#runner.backends.onPinnedLost = (error) => {
       this.#lost = error;
       if (this.#statement === undefined) this.#sendAway(error);

@@ -122,7 +122,7 @@ export async function prepareExecution(
 
 /** The client reads rows by what it was told of the portal. */
 function refuseOthers(columns: PortalColumns, told: PortalColumns): void {
-  const types = (of: PortalColumns) => of?.map(({ name, typeOid }) => [name, typeOid]);
+  const types = (of: PortalColumns) => of?.map((column) => [column.name, column.typeOid]);
   if (isDeepStrictEqual(types(columns), types(told))) return;
   throw new SqlError("cached_plan_changed", "cached plan must not change result type");
 }

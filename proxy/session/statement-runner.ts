@@ -62,13 +62,20 @@ export class StatementRunner {
   readonly view: SessionView;
   readonly descriptions: StatementDescriptions;
   readonly pins: SessionPins;
-  readonly sequenceValues = new SequenceValues();
+  readonly sequenceValues: SequenceValues;
   readonly #services: SessionServices;
   readonly #settings: SessionSettings;
   readonly #backends: SessionBackends;
   #portalCount = 0;
 
-  constructor(services: SessionServices, settings: SessionSettings, listening: Listening) {
+  /** `processId`: the client's, of BackendKeyData. */
+  constructor(
+    services: SessionServices,
+    settings: SessionSettings,
+    listening: Listening,
+    processId: number,
+  ) {
+    this.sequenceValues = new SequenceValues(processId);
     this.#services = services;
     this.#settings = settings;
     this.#backends = new SessionBackends(
