@@ -1,5 +1,5 @@
 /** Every SHOW, read by psql and by node-postgres in both protocols and formats, against what really is. */
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SHOWS } from "../../proxy/console/console-help.ts";
 import type { ConsoleType } from "../../proxy/console/console-value.ts";
