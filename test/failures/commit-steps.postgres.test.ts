@@ -8,6 +8,7 @@ import type { Stop } from "../support/gate.ts";
 import { startTestProxy } from "../support/proxy.ts";
 import type { TestProxy } from "../support/proxy.ts";
 import type { RawClient } from "../support/raw-client.ts";
+import { COMMIT_STEPS } from "./commit-steps.ts";
 import { KEYS, startThreeDatabases } from "./three-databases.ts";
 import type { ThreeDatabases } from "./three-databases.ts";
 
@@ -55,44 +56,10 @@ async function openTransaction(proxy: TestProxy): Promise<RawClient> {
 const DONE = ["new", "new", "new"];
 const UNDONE = ["old", "old", "old"];
 
-interface Step {
-  readonly step: string;
-  readonly stop: () => Stop;
-  readonly expected: readonly string[];
-}
-
 const request = (name: "first" | "second", ...words: readonly string[]): Stop =>
   databases.gates[name].stop("request", ...words);
 const answer = (name: "first" | "second", ...words: readonly string[]): Stop =>
   databases.gates[name].stop("answer", ...words);
-
-const STEPS: readonly Step[] = [
-  {
-    step: "between the first PREPARE and the second",
-    stop: () => request("second", "PREPARE TRANSACTION", ":c'"),
-    expected: UNDONE,
-  },
-  {
-    step: "after the PREPAREs, before the record",
-    stop: () => request("first", "INSERT INTO colonnade.commit_record"),
-    expected: UNDONE,
-  },
-  {
-    step: "after the record has committed, before it hears of that",
-    stop: () => answer("first", "INSERT INTO colonnade.commit_record"),
-    expected: DONE,
-  },
-  {
-    step: "before the second COMMIT PREPARED",
-    stop: () => request("second", "COMMIT PREPARED", ":c'"),
-    expected: DONE,
-  },
-  {
-    step: "after the last COMMIT PREPARED, before it hears of that",
-    stop: () => answer("second", "COMMIT PREPARED", ":c'"),
-    expected: DONE,
-  },
-];
 
 async function expectDecided(expected: readonly string[]): Promise<void> {
   await expect
@@ -106,15 +73,15 @@ async function expectDecided(expected: readonly string[]): Promise<void> {
 }
 
 describe("a proxy killed", () => {
-  test.each(STEPS)("$step", async ({ stop, expected }) => {
+  test.each(COMMIT_STEPS)("$when", async ({ stop, outcome }) => {
     const victim = await startProxy();
     const client = await openTransaction(victim);
-    const held = stop();
+    const held = stop(databases);
     const committing = client.query("COMMIT").catch(() => "lost");
     await held.reached;
     kill(victim);
     expect(await committing).toBe("lost");
-    await expectDecided(expected);
+    await expectDecided(outcome === "committed" ? DONE : UNDONE);
   });
 
   test("between two COMMITs of one database has committed the first alone", async () => {
