@@ -15,29 +15,30 @@ export const PASSWORD = "console secret";
 /** `ops` may do all, `watcher` may look, `stranger` has a password and nothing else. */
 const USERS = ["ops", "watcher", "stranger"].map((user) => `"${user}" "${PASSWORD}"\n`).join("");
 
-export interface ConsoleServers extends Servers {
-  /** Further settings of the configuration, as they were given. */
-  readonly usersFile: string;
-}
+export type ConsoleServers = Servers;
 
+/** `config` is merged over a quiet log, free ports and the console's users. */
 export async function startConsoleServers(
   config: Readonly<Record<string, unknown>> = {},
 ): Promise<ConsoleServers> {
   const directory = await mkdtemp(join(tmpdir(), "colonnade-console-"));
   const usersFile = join(directory, "users.txt");
   await writeFile(usersFile, USERS);
+  const removed = (): Promise<void> => rm(directory, { recursive: true, force: true });
   const servers = await startServers({
     config: {
       console: { admin_users: ["ops"], stats_users: ["watcher"], users_file: usersFile },
       ...config,
     },
+  }).catch(async (cause: unknown) => {
+    await removed();
+    throw cause;
   });
   return {
     ...servers,
-    usersFile,
     [Symbol.asyncDispose]: async () => {
       await servers[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true, force: true });
+      await removed();
     },
   };
 }
