@@ -52,7 +52,10 @@ async function setUpEnvironment(
   const requirements = await readFile(join(folder, "requirements.txt"), "utf8");
   const marker = join(cacheFolder, INSTALLED);
   const installed = await readFile(marker, "utf8").catch(() => undefined);
-  if (installed === requirements) return {};
+  if (installed === requirements) {
+    await shareModules(cacheFolder);
+    return {};
+  }
   if (!(await hasPython(signal))) return { missing: `Python ${VERSION_MIN} or later (python3)` };
   try {
     await run("python3", ["-m", "venv", "--clear", cacheFolder], { signal });
@@ -81,7 +84,7 @@ async function hasPython(signal: AbortSignal): Promise<boolean> {
   }
 }
 
-/** A .pth file's lines are folders that Python looks for modules in. */
+/** A .pth file's lines are folders that Python looks for modules in; the repository may have moved. */
 async function shareModules(cacheFolder: string): Promise<void> {
   const libraries = join(cacheFolder, "lib");
   for (const version of await readdir(libraries)) {

@@ -5,11 +5,7 @@ import { installedProgram } from "../../installed-program.ts";
 export const program: CompatProgram = installedProgram({
   name: "PDO pgsql",
   language: "PHP",
-  probe: [
-    "php",
-    "-r",
-    'exit(extension_loaded("pdo_pgsql") ? print(phpversion("pdo_pgsql")) && 0 : 1);',
-  ],
+  probe: ["php", "-r", 'extension_loaded("pdo_pgsql") || exit(1); echo phpversion("pdo_pgsql");'],
   missing: "PHP's pdo_pgsql (Debian: php-cli php-pgsql)",
   command: ["php", "main.php"],
   extraChecks: {
