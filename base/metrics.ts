@@ -54,6 +54,11 @@ export const METRICS = {
     help: "Queries and writes run, by kind (read, write or insert) and route (single, scatter or database gather).",
     labels: ["kind", "route"],
   },
+  colonnade_relayed_statements_total: {
+    type: "counter",
+    help: "Those of them that took the short way: a known plan, one placement, no transaction.",
+    labels: [],
+  },
   colonnade_statement_seconds: {
     type: "histogram",
     help: "Time from a planned statement's start to the last of its answer, which the client takes at its own pace, by route.",

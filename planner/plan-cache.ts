@@ -66,12 +66,16 @@ export class PlanCache {
   }
 
   get(text: string, context: PlanContext): LogicalPlan | undefined {
+    const plan = this.peek(text, context);
+    if (plan === undefined) this.#misses++;
+    return plan;
+  }
+
+  /** As `get`, but what is not found is no miss: it is asked for again. */
+  peek(text: string, context: PlanContext): LogicalPlan | undefined {
     const variants = this.#variants.get(text);
     const found = variants?.find((variant) => isSameContext(variant.context, context));
-    if (variants === undefined || found === undefined) {
-      this.#misses++;
-      return undefined;
-    }
+    if (variants === undefined || found === undefined) return undefined;
     this.#hits++;
     found.hits++;
     this.#touch(text, variants);

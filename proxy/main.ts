@@ -197,6 +197,7 @@ async function makeParts(
     environments,
     randomUuid: randomUUID,
     databaseGatherBytesMax: config.gather.database_bytes,
+    isDirectPathOn: config.fast_path.relay,
     log,
     metrics,
   });

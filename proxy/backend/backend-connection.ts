@@ -27,8 +27,10 @@ import type { ConnectionCounts } from "./connection-counts.ts";
 import { ControlAnswerReader } from "./control-answer.ts";
 import type { ControlAnswer } from "./control-answer.ts";
 import { StreamEnded } from "./run-stream.ts";
+import type { ByteTaker } from "./run-stream.ts";
 
 export { BackendError } from "./backend-error.ts";
+export type { ByteTaker } from "./run-stream.ts";
 
 export interface OpenOptions {
   /** The name in the shard map. */
@@ -166,6 +168,53 @@ export class BackendConnection {
     return this.#connected.stream.drained();
   }
 
+  /** As `send`, but at once: for what is all that this turn has to say. */
+  sendNow(bytes: Buffer): void {
+    this.#connected.stream.sendNow(bytes);
+  }
+
+  /**
+   * Gives bytes to `taker` as they arrive, until it is undefined; nobody receives meanwhile.
+   * The taker tells of the messages that concern the connection by `note` and `noteReady`.
+   */
+  divert(taker: ByteTaker | undefined): void {
+    this.#connected.stream.divert(taker);
+  }
+
+  /** See RunStream.giveBack. */
+  giveBack(bytes: Buffer, start: number, end: number): void {
+    this.#connected.stream.giveBack(bytes, start, end);
+  }
+
+  /** For a taker that cannot go on just now. */
+  pauseReading(): void {
+    this.#connected.stream.pause();
+  }
+
+  resumeReading(): void {
+    this.#connected.stream.resume();
+  }
+
+  /** Keeps account of a message a taker has read; of others than ParameterStatus and ErrorResponse there is none. */
+  note(run: BackendRun): void {
+    this.#account(run);
+  }
+
+  /** Keeps account of a ReadyForQuery a taker has read. */
+  noteReady(status: TransactionStatus): void {
+    invariant(this.#pendingReadyForQuery > 0, "each ReadyForQuery was announced");
+    this.#transactionStatus = status;
+    this.#pendingReadyForQuery -= 1;
+    this.#answeredCount += 1;
+    if (status === "idle") this.#transactionCount += 1;
+    if (this.#pendingReadyForQuery === 0) this.#busyMs += performance.now() - this.#busySinceMs;
+  }
+
+  /** What became of a connection that a taker could not read to the end: what `receive` would reject with. */
+  lostBy(error: unknown): unknown {
+    return this.#failed(error);
+  }
+
   /** The next run if it has arrived; see `receive`. */
   tryReceive(): BackendRun | undefined {
     try {
@@ -271,12 +320,7 @@ export class BackendConnection {
   #account(run: BackendRun): BackendRun {
     switch (run.type) {
       case BACKEND_TYPE.readyForQuery:
-        invariant(this.#pendingReadyForQuery > 0, "each ReadyForQuery was announced");
-        this.#transactionStatus = decodeReadyForQuery(runBody(run)).status;
-        this.#pendingReadyForQuery -= 1;
-        this.#answeredCount += 1;
-        if (this.#transactionStatus === "idle") this.#transactionCount += 1;
-        if (this.#pendingReadyForQuery === 0) this.#busyMs += performance.now() - this.#busySinceMs;
+        this.noteReady(decodeReadyForQuery(runBody(run)).status);
         break;
       case BACKEND_TYPE.parameterStatus: {
         const { name, value } = decodeParameterStatus(runBody(run));

@@ -2,8 +2,8 @@
  * A byte stream to a server: TCP or a unix socket, with TLS agreed on as PostgreSQL does,
  * by an SSLRequest before anything else. It knows nothing of messages after that.
  *
- * Plain sockets read into one buffer that all of them share, since each read is copied out
- * before the next; that costs less than a fresh 64 kB buffer for every read.
+ * Plain sockets read into one buffer that all of them share: whoever listens copies what it
+ * keeps before the next read. That costs less than a fresh 64 kB buffer for every read.
  */
 import { readFile } from "node:fs/promises";
 import net from "node:net";
@@ -27,8 +27,8 @@ const LETTER_N = "N".charCodeAt(0);
 const LETTER_E = "E".charCodeAt(0);
 
 export interface SocketListener {
-  /** The chunk is the listener's own. */
-  onChunk(chunk: Buffer): void;
+  /** What was read are the first `length` bytes. Where they are shared, they are gone after the call. */
+  onBytes(bytes: Buffer, length: number, isShared: boolean): void;
   /** Once, after the last chunk. The error where there was one; an ordinary close has none. */
   onEnd(error: Error | undefined): void;
   /** Unsent bytes have gone out. */
@@ -80,7 +80,7 @@ export class BackendSocket {
       onread: {
         buffer: SHARED_READ_BUFFER,
         callback: (bytes, buffer) => {
-          this.#listener.onChunk(Buffer.from(buffer.subarray(0, bytes)));
+          this.#listener.onBytes(buffer as Buffer, bytes, true);
           return true;
         },
       },
@@ -194,9 +194,8 @@ export class BackendSocket {
       this.listen({
         ...SILENT,
         onEnd: (error) => reject(error ?? closedEarly()),
-        onChunk: (chunk) => {
-          const [answer] = chunk;
-          if (chunk.length > 1 && answer !== LETTER_E) {
+        onBytes: ([answer], length) => {
+          if (length > 1 && answer !== LETTER_E) {
             reject(new TlsFailure("received unencrypted data after the answer to SSLRequest"));
           } else if (answer === LETTER_S) resolve("agreed");
           else if (answer === LETTER_N || answer === LETTER_E) resolve("refused");
@@ -218,13 +217,13 @@ export class BackendSocket {
         ...SILENT,
         onEnd: (error) => reject(new TlsFailure(error?.message ?? "connection closed", error)),
       });
-      secured.on("data", (chunk: Buffer) => this.#listener.onChunk(chunk));
+      secured.on("data", (chunk: Buffer) => this.#listener.onBytes(chunk, chunk.length, false));
     });
   }
 }
 
 const SILENT: SocketListener = {
-  onChunk: () => undefined,
+  onBytes: () => undefined,
   onEnd: () => undefined,
   onDrain: () => undefined,
 };

@@ -3,6 +3,7 @@
  * nobody asking, a bounded number of bytes is read ahead and then the socket is paused, so
  * that TCP slows the server. It knows nothing of what a run means.
  */
+import { invariant } from "../../base/invariant.ts";
 import { BACKEND_READ_AHEAD_BYTES, BACKEND_UNSENT_BYTES } from "../../base/limits.ts";
 import { BackendRunReader } from "../protocol/backend-run-reader.ts";
 import type { BackendRun } from "../protocol/backend-run-reader.ts";
@@ -12,6 +13,14 @@ import { countRead } from "./read-garbage.ts";
 interface Receiver {
   resolve(run: BackendRun): void;
   reject(error: unknown): void;
+}
+
+/** Who takes bytes as they arrive, in the place of runs that are asked for. */
+export interface ByteTaker {
+  /** `bytes[start, end)`, which are gone after the call. */
+  take(bytes: Buffer, start: number, end: number): void;
+  /** Nothing more comes; `receive` tells why. */
+  ended(): void;
 }
 
 /** The server's side is over: nothing more can be received. */
@@ -28,6 +37,7 @@ export class RunStream {
   #violation: unknown;
   #receiver: Receiver | undefined;
   #watcher: ((run: BackendRun) => void) | undefined;
+  #taker: ByteTaker | undefined;
   #isPaused = false;
   #outbox: Buffer[] = [];
   #outboxBytes = 0;
@@ -37,7 +47,7 @@ export class RunStream {
     this.#socket = socket;
     this.ended = new Promise((resolve) => {
       socket.listen({
-        onChunk: (chunk) => this.#arrived(chunk),
+        onBytes: (bytes, length, isShared) => this.#arrived(bytes, length, isShared),
         onDrain: () => this.#drained(),
         onEnd: (error) => {
           this.#ended(error);
@@ -125,6 +135,38 @@ export class RunStream {
     if (watcher !== undefined) this.#feedWatcher(watcher);
   }
 
+  /** Gives all that arrives from now on to `taker`; undefined ends it. Everything before has been received. */
+  divert(taker: ByteTaker | undefined): void {
+    invariant(
+      taker === undefined || this.#reader.bufferedBytes === 0,
+      "what is diverted begins with an answer",
+    );
+    this.#taker = taker;
+  }
+
+  /** What has arrived and is not the taker's: it is received, as if it had never been taken. */
+  giveBack(bytes: Buffer, start: number, end: number): void {
+    this.#reader.append(Buffer.from(bytes.subarray(start, end)));
+  }
+
+  /** For a taker that cannot go on just now. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#isPaused) this.#resume();
+  }
+
+  /** As `send`, but at once: for what is all that this turn has to say. */
+  sendNow(bytes: Buffer): void {
+    if (this.#outbox.length > 0) {
+      this.send(bytes);
+      this.flush();
+    } else if (!this.isOver) this.#socket.write(bytes);
+  }
+
   /**
    * Queues bytes, which must not change afterwards. All of one event-loop turn leave as one
    * write in its check phase, after every socket that was readable has had its say.
@@ -169,9 +211,13 @@ export class RunStream {
     this.#socket.destroy();
   }
 
-  #arrived(chunk: Buffer): void {
-    countRead(chunk.length);
-    this.#reader.append(chunk);
+  #arrived(bytes: Buffer, length: number, isShared: boolean): void {
+    countRead(length);
+    if (this.#taker !== undefined) {
+      this.#taker.take(bytes, 0, length);
+      return;
+    }
+    this.#reader.append(isShared ? Buffer.from(bytes.subarray(0, length)) : bytes);
     if (this.#watcher !== undefined) this.#feedWatcher(this.#watcher);
     const receiver = this.#receiver;
     if (receiver !== undefined) {
@@ -210,6 +256,7 @@ export class RunStream {
     this.#outbox = [];
     this.#outboxBytes = 0;
     this.#receiver?.reject(this.#end);
+    this.#taker?.ended();
     this.#drained();
   }
 

@@ -136,6 +136,15 @@ const gather = fields({
     ),
 });
 
+const fastPath = fields({
+  relay: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Statements that one database answers and whose plan is known are put to it, and its answer is relayed, by a short way. Off, they go the long way as all others; the answers are the same.",
+    ),
+});
+
 const timeouts = fields({
   authentication_ms: durationMs
     .default(AUTHENTICATION_TIMEOUT_MS)
@@ -167,6 +176,9 @@ export const configSchema = fields({
   gather: gather
     .prefault({})
     .describe("Statements whose rows are gathered in the catalog database."),
+  fast_path: fastPath
+    .prefault({})
+    .describe("What makes usual statements fast; each can be turned off."),
   timeouts: timeouts.prefault({}).describe("Bounds on waits."),
   log: log.prefault({}).describe("JSON lines on standard output."),
   drain_ms: durationMs

@@ -102,7 +102,7 @@ async function* runToEnd(connection: BackendConnection, request: FragmentRequest
 }
 
 /** The statement's result has changed since it was prepared, or something on the server has dropped it. */
-function isUnusable({ C: sqlstate }: ErrorFields): boolean {
+export function isUnusable({ C: sqlstate }: ErrorFields): boolean {
   return sqlstate === FEATURE_NOT_SUPPORTED || sqlstate === INVALID_SQL_STATEMENT_NAME;
 }
 

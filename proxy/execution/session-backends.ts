@@ -141,6 +141,20 @@ export class SessionBackends implements LockHolder {
     return await this.#asSessions(connection, pinned);
   }
 
+  /** One that is idle, and ready for the session as it is; undefined leaves what is to be done to `acquire`. */
+  acquireReady(database: DatabaseName): BackendConnection | undefined {
+    const mustWait = this.#pauses.isAny || this.#inDoubt.hasUnfinished(database);
+    if (mustWait || this.#pinned !== undefined) return undefined;
+    const connection = this.#backends.tryAcquire(database);
+    if (connection === undefined) return undefined;
+    if (connection.sessionTag !== this.#settings().tag) {
+      this.#backends.release(connection);
+      return undefined;
+    }
+    this.#lend(connection);
+    return connection;
+  }
+
   /** One of the pool, where what is done must not meet the session's own temporary tables. */
   async acquireUnpinned(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
     if (this.#pauses.isAny) await this.#pass(database, signal);
@@ -228,7 +242,9 @@ export class SessionBackends implements LockHolder {
 
   /** Who uses nothing waits for nothing; who holds one backend is its server's own affair. */
   #countHeld(): void {
-    if (this.#lent.size > 0 && [...this.held].length > 1) this.#holders.add(this);
+    const holdsOneAtMost = this.#lent.size <= 1 && this.#pinned === undefined;
+    if (!holdsOneAtMost && this.#lent.size > 0 && [...this.held].length > 1)
+      this.#holders.add(this);
     else this.#holders.delete(this);
   }
 

@@ -17,7 +17,12 @@ import {
 import { ProtocolViolation } from "../../base/sql-error.ts";
 import { FRAME_HEADER_BYTES, FrameReader } from "../protocol/frame-reader.ts";
 import type { Frame } from "../protocol/frame-reader.ts";
-import type { Client, ClientConnectionFacts, ClientTraffic } from "../session/client.ts";
+import type {
+  Client,
+  ClientConnectionFacts,
+  ClientTraffic,
+  DirectReceiver,
+} from "../session/client.ts";
 
 export type ClientIdentity = Pick<
   Client,
@@ -44,6 +49,7 @@ export class ClientConnection implements Client {
   /** The peer sends no more. */
   #isEnded = false;
   #wakeReceiver: (() => void) | undefined;
+  direct: DirectReceiver | undefined;
 
   #outgoing: Buffer[] = [];
   #outgoingBytes = 0;
@@ -88,15 +94,17 @@ export class ClientConnection implements Client {
   async receive(): Promise<Frame | undefined> {
     for (;;) {
       if (this.#isClosing) return undefined;
-      const frame = this.peek(0);
+      if (this.#frames.length === 0) this.#offerRead();
+      const isBusy = this.direct?.isBusy === true;
+      const frame = isBusy ? undefined : this.peek(0);
       if (frame !== undefined) {
         this.#frames.shift();
         this.#frameBytes -= FRAME_HEADER_BYTES + frame.body.length;
         this.#regulate();
         return frame;
       }
-      if (this.#violation !== undefined) throw this.#violation;
-      if (this.#isEnded) return undefined;
+      if (!isBusy && this.#violation !== undefined) throw this.#violation;
+      if (!isBusy && this.#isEnded) return undefined;
       invariant(this.#wakeReceiver === undefined, "one receive waits at a time");
       await new Promise<void>((resolve) => {
         this.#wakeReceiver = resolve;
@@ -112,6 +120,18 @@ export class ClientConnection implements Client {
       this.#frameBytes += FRAME_HEADER_BYTES + frame.body.length;
     }
     return this.#frames[n];
+  }
+
+  writeNow(bytes: Buffer): void {
+    if (this.#isClosing || this.#socket.destroyed) return;
+    if (this.#outgoing.length > 0) {
+      this.write(bytes);
+      this.#send();
+    } else this.#socket.write(bytes);
+  }
+
+  get isFull(): boolean {
+    return !this.#isDrained();
   }
 
   write(bytes: Buffer): void {
@@ -157,10 +177,50 @@ export class ClientConnection implements Client {
     // Nothing is read behind a violation: where the next frame would begin is not known.
     if (this.#isClosing || this.#violation !== undefined) return;
     this.#receivedAtMs = Date.now();
-    this.#reader.append(chunk);
-    this.peek(0);
+    const isFirst = this.#reader.bufferedBytes === 0;
+    const taken = isFirst && this.#mayOffer ? this.#offer(chunk, 0, chunk.length) : 0;
+    if (taken === chunk.length) return;
+    this.#reader.append(taken === 0 ? chunk : chunk.subarray(taken));
+    if (!isFirst && this.#mayOffer) this.#offerRead();
+    this.#receiveRest();
+  }
+
+  resume(): void {
+    if (this.#mayOffer) this.#offerRead();
+    this.#receiveRest();
+  }
+
+  /** What `direct` has not taken. */
+  #receiveRest(): void {
+    if (this.direct?.isBusy !== true) this.peek(0);
     this.#regulate();
     this.#wake();
+  }
+
+  /** Frames that were cut for `receive` are not offered: they come before what is. */
+  get #mayOffer(): boolean {
+    return (
+      this.#wakeReceiver !== undefined &&
+      this.#frames.length === 0 &&
+      this.direct?.isBusy === false &&
+      !this.#isClosing
+    );
+  }
+
+  #offerRead(): void {
+    const { bytes, start, end } = this.#reader.arrived;
+    this.#reader.skip(this.#offer(bytes, start, end));
+  }
+
+  /** How many bytes were taken; one offer after the other while each is answered at once. */
+  #offer(bytes: Buffer, start: number, end: number): number {
+    let at = start;
+    while (at < end && this.direct?.isBusy === false) {
+      const taken = this.direct.take(bytes, at, end);
+      if (taken === 0) break;
+      at += taken;
+    }
+    return at - start;
   }
 
   #regulate(): void {
@@ -190,6 +250,7 @@ export class ClientConnection implements Client {
   }
 
   #wake(): void {
+    if (this.direct?.isBusy === true && !this.#isClosing) return;
     this.#wakeReceiver?.();
     this.#wakeReceiver = undefined;
   }

@@ -13,9 +13,11 @@
 /** Room for some short messages, so that a stream of single bytes does not allocate for each. */
 const CAPACITY_BYTES_MIN = 256;
 
+const NOTHING = Buffer.alloc(0);
+
 export class ArrivedBytes {
   /** Unread bytes are `bytes[start, end)`; what lies behind `end` is spare room. */
-  bytes: Buffer = Buffer.alloc(0);
+  bytes: Buffer = NOTHING;
   start = 0;
   end = 0;
   /** False while `bytes` is a caller's chunk, whose tail is not ours to write. */
@@ -44,6 +46,14 @@ export class ArrivedBytes {
 
   consume(count: number): void {
     this.start += count;
+  }
+
+  /** Forgets what is unread, and lets go of the memory. */
+  clear(): void {
+    this.bytes = NOTHING;
+    this.start = 0;
+    this.end = 0;
+    this.#isOwned = false;
   }
 
   #grow(unread: number, more: number): void {

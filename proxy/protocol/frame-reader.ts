@@ -35,6 +35,16 @@ export class FrameReader {
     return this.#arrived.length;
   }
 
+  /** What has arrived and was not handed out, for whoever reads frames by himself and then skips them. */
+  get arrived(): { readonly bytes: Buffer; readonly start: number; readonly end: number } {
+    return this.#arrived;
+  }
+
+  /** Whole frames that were read in `arrived`. */
+  skip(bytes: number): void {
+    this.#arrived.consume(bytes);
+  }
+
   /** Holds from the next frame on. */
   setBodyBytesMax(bodyBytesMax: number): void {
     this.#bodyBytesMax = bodyBytesMax;

@@ -5,6 +5,14 @@
  */
 import type { Frame } from "../protocol/frame-reader.ts";
 
+/** Who is offered what arrives before `receive` gives it, frame by frame. */
+export interface DirectReceiver {
+  /** Something taken is not answered yet: nothing more is offered before `Client.resume`. */
+  readonly isBusy: boolean;
+  /** `bytes[start, end)`, gone after the call. How many bytes, whole messages, were taken off the front; 0 leaves them to `receive`. */
+  take(bytes: Buffer, start: number, end: number): number;
+}
+
 /** An authenticated client. The frontend has sent AuthenticationOk and nothing after it. */
 export interface Client {
   readonly user: string;
@@ -27,6 +35,14 @@ export interface Client {
   receive(): Promise<Frame | undefined>;
   /** The n-th whole frame that has arrived and was not received yet (0 is what `receive` gives next), without waiting. */
   peek(n: number): Frame | undefined;
+  /** Offered whatever arrives while a `receive` waits. */
+  direct: DirectReceiver | undefined;
+  /** `direct` is no longer busy: what has arrived meanwhile is offered to it, or received. */
+  resume(): void;
+  /** As `write`, but sent at once: for what is all that this turn has to say. */
+  writeNow(bytes: Buffer): void;
+  /** FRONTEND_UNSENT_BYTES or more are unsent: see `drained`. */
+  readonly isFull: boolean;
   /** Queues bytes; they are sent by the end of this event-loop turn, many calls as one write. */
   write(bytes: Buffer): void;
   /** Resolves once fewer than FRONTEND_UNSENT_BYTES are unsent, or the client is gone. */

@@ -130,6 +130,11 @@ export class Listening implements Subscriber {
     } else if (this.#state === "resting") void this.#writeWhileResting();
   }
 
+  /** It listens to nothing, and nothing waits. */
+  get isQuiet(): boolean {
+    return this.#channels.size === 0 && this.#waiting.length === 0;
+  }
+
   /** The client has sent something: until the next `rest`, nothing is written. */
   wake(): void {
     if (this.#state === "resting") this.#state = "busy";

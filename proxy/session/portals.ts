@@ -107,6 +107,10 @@ export class Portals {
     return portal;
   }
 
+  get isEmpty(): boolean {
+    return this.#byName.size === 0;
+  }
+
   get names(): readonly string[] {
     return [...this.#byName.keys()];
   }

@@ -13,8 +13,8 @@ export interface PreparedStatement {
   readonly description: Description;
   /** Of a FETCH and an EXECUTE: what has its columns, whatever that is by then. */
   readonly answersAs: NamedRows | undefined;
-  /** Of the catalog that the description is from. */
-  readonly catalogEpoch: number;
+  /** Of the catalog that the description is from, or was last found to hold in. */
+  catalogEpoch: number;
 }
 
 export interface NamedRows {
@@ -62,6 +62,11 @@ export class PreparedStatements {
 
   find(name: string): PreparedStatement | undefined {
     return this.#byName.get(name);
+  }
+
+  /** One more may be made. */
+  get hasRoom(): boolean {
+    return this.#byName.size < PREPARED_STATEMENTS_PER_CLIENT_MAX;
   }
 
   /** Close: an absent name is no error. */

@@ -60,6 +60,11 @@ export class SessionPins {
     return this.reasons.has("temporary object");
   }
 
+  /** No reason holds, and none is to be asked after. */
+  get areNone(): boolean {
+    return !this.#mayBeOver && this.reasons.size === 0;
+  }
+
   get #catalogDatabase(): DatabaseName {
     return this.#session.services.topology().map.catalog;
   }

@@ -49,6 +49,8 @@ export interface SessionServices {
   readonly randomUuid: () => string;
   /** Row bytes one statement may gather in temporary tables of the catalog database. */
   readonly databaseGatherBytesMax: number;
+  /** What direct-path.ts does is done by it; off, everything goes the long way. */
+  readonly isDirectPathOn: boolean;
   readonly log: Log;
   readonly metrics: Metrics;
 }

@@ -7,6 +7,7 @@ import { invariant } from "../../base/invariant.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
+import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
 import type { DrawingBackends } from "./generated-values.ts";
@@ -129,21 +130,40 @@ export class SessionView {
     return isHidden ? open.environment : this.environment(signal);
   }
 
+  /** `planContext` outside a transaction, where all of it is known; undefined else. */
+  contextNow(parameterTypes: readonly number[]): PlanContext | undefined {
+    const { services, settings } = this.#session;
+    const environment = services.environments.get(settings.script.tag);
+    if (environment === undefined) return undefined;
+    const { map, catalog } = services.topology();
+    return this.#context(map, catalog, environment, parameterTypes);
+  }
+
+  /** One shape for all: plans are kept by it. */
+  #context(
+    map: ShardMap,
+    catalog: Catalog,
+    { searchPath, user }: Environment,
+    parameterTypes: readonly number[],
+  ): PlanContext {
+    const { listening } = this.#session.transaction;
+    const { isOtherRole } = this;
+    return { map, catalog, searchPath, user, isOtherRole, parameterTypes, listening };
+  }
+
   async planContext(parameterTypes: readonly number[], signal: AbortSignal): Promise<PlanContext> {
     const { services, transaction, withTemporary } = this.#session;
     const { map, catalog } = services.topology();
     const open = transaction.current;
     // All that a failed transaction still plans is its end, which names nothing.
     if (open?.isFailed === true) return { map, catalog, searchPath: [], user: "", parameterTypes };
-    const { searchPath, user } = await this.environment(signal);
+    const environment = await this.environment(signal);
     if (open?.changesCatalog === true) {
       open.catalog ??= await this.withCatalog(signal, (connection) =>
         services.loadCatalog(connection),
       );
     }
     const own = await withTemporary(open?.catalog ?? catalog, signal);
-    const { listening } = transaction;
-    const { isOtherRole } = this;
-    return { map, catalog: own, searchPath, user, isOtherRole, parameterTypes, listening };
+    return this.#context(map, own, environment, parameterTypes);
   }
 }

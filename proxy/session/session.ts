@@ -16,6 +16,8 @@ import { FRONTEND_TYPE } from "../protocol/message-type.ts";
 import type { Client } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { Cursors } from "./cursors.ts";
+import { decoded } from "./decoded-message.ts";
+import { DirectPath } from "./direct-path.ts";
 import { errorFields } from "./error-fields.ts";
 import { Listening } from "./listening.ts";
 import { ExtendedQuery } from "./extended-query.ts";
@@ -38,6 +40,7 @@ export class Session {
   readonly #runner: StatementRunner;
   readonly #extended: ExtendedQuery;
   readonly #parts: QueryParts;
+  readonly #direct: DirectPath;
   /** After an error in the extended protocol, messages are skipped up to the next Sync. */
   #isSkipping = false;
   /** Aborts what the running statement waits for; undefined while none runs. */
@@ -90,17 +93,35 @@ export class Session {
       responder: this.#responder,
     };
     this.#extended = new ExtendedQuery(this.#parts, prepared);
+    this.#direct = new DirectPath({
+      client,
+      services,
+      runner: this.#runner,
+      backends: this.#runner.backends,
+      listening: this.#listening,
+      prepared,
+      portals,
+      isReady: () => this.#statement === undefined && !this.#isSkipping && !this.#isClosing,
+      started: () => (this.#statementCount += 1),
+      fail: (error) => this.#failDirect(error),
+      rested: () => this.#leaveWhereAsked(),
+    });
+    if (services.isDirectPathOn) client.direct = this.#direct;
   }
 
   /** Between transactions: may be sent away when the proxy drains. */
   get isIdle(): boolean {
-    return this.#statement === undefined && this.#runner.transaction.current === undefined;
+    return (
+      this.#statement === undefined &&
+      !this.#direct.isBusy &&
+      this.#runner.transaction.current === undefined
+    );
   }
 
   /** What pg_stat_activity would show of it, and why it has a backend of its own. */
   get status(): SessionStatus {
     return sessionStatus({
-      isActive: this.#statement !== undefined,
+      isActive: this.#statement !== undefined || this.#direct.isBusy,
       transaction: this.#runner.transaction.status,
       use: this.#runner.backends.use,
       pinned: this.pinReasons,
@@ -130,6 +151,7 @@ export class Session {
     } finally {
       this.#client.gone.removeEventListener("abort", onGone);
       this.#listening.end();
+      await this.#direct.rest();
       await this.#runner.transaction.rollback().catch((error: unknown) => {
         this.#services.log.error(
           { err: error },
@@ -143,6 +165,7 @@ export class Session {
 
   /** A CancelRequest, or a client that is gone: stops what runs, and whatever it waits for. */
   cancel(): void {
+    this.#direct.cancel();
     if (this.#statement === undefined) return;
     this.#statement.abort(
       new SqlError("query_canceled", "canceling statement due to user request"),
@@ -200,12 +223,30 @@ export class Session {
         await this.#answer(frame, signal);
       } catch (error) {
         if (error instanceof ProtocolViolation) throw error;
-        await this.#fail(frame, error, signal);
+        await this.#fail(frame.type, error, signal);
       } finally {
         this.#statement = undefined;
       }
-      if (this.#lost !== undefined) return this.#sendAway(this.#lost);
-      if (this.#isClosing && this.isIdle) return this.#sendAway(shutdown());
+      if (this.#leaveWhereAsked()) return;
+    }
+  }
+
+  /** After a statement: what could not be done during it. */
+  #leaveWhereAsked(): boolean {
+    const error = this.#lost ?? (this.#isClosing && this.isIdle ? shutdown() : undefined);
+    if (error !== undefined) this.#sendAway(error);
+    return error !== undefined;
+  }
+
+  async #failDirect(error: unknown): Promise<void> {
+    const { signal } = (this.#statement = new AbortController());
+    try {
+      await this.#fail(FRONTEND_TYPE.sync, error, signal);
+    } catch (failure) {
+      this.#report(failure, "FATAL");
+      this.#client.end();
+    } finally {
+      this.#statement = undefined;
     }
   }
 
@@ -311,7 +352,7 @@ export class Session {
   }
 
   /** In the extended protocol, an error skips to Sync. */
-  async #fail({ type }: Frame, error: unknown, signal: AbortSignal): Promise<void> {
+  async #fail(type: number, error: unknown, signal: AbortSignal): Promise<void> {
     await this.#undo(error);
     if (
       type === FRONTEND_TYPE.query ||
@@ -351,20 +392,9 @@ const SKIPPED_TYPES: ReadonlySet<number> = new Set(
   Object.values(FRONTEND_TYPE).filter((type) => type !== FRONTEND_TYPE.password),
 );
 
-function unknownType({ type }: Pick<Frame, "type">): ProtocolViolation {
-  return new ProtocolViolation(`invalid frontend message type ${type}`);
-}
+const unknownType = ({ type }: Pick<Frame, "type">): ProtocolViolation =>
+  new ProtocolViolation(`invalid frontend message type ${type}`);
 
 function shutdown(): SqlError {
   return new SqlError("proxy_shutdown", "terminating connection due to administrator command");
-}
-
-/** Frames are cut rightly, so one whose inside is broken is an error as any other, as in PostgreSQL. */
-function decoded<T>(decode: (body: Buffer) => T, body: Buffer): T {
-  try {
-    return decode(body);
-  } catch (error) {
-    if (!(error instanceof ProtocolViolation)) throw error;
-    throw new SqlError("message_malformed", error.message, { cause: error });
-  }
 }

@@ -80,20 +80,23 @@ export async function prepareStatement(
 /** Planned again where map, catalog or settings have changed since Parse; else it is known. */
 export async function planPrepared(
   parts: PreparingParts,
-  { sql, description, answersAs, catalogEpoch }: PreparedStatement,
+  statement: PreparedStatement,
   signal: AbortSignal,
 ): Promise<LogicalPlan> {
   const { runner, planner, responder } = parts;
+  const { sql, description, answersAs } = statement;
   const context = await runner.view.planContext(description.parameterTypes, signal);
-  if (context.catalog.epoch !== catalogEpoch && answersAs === undefined)
+  if (context.catalog.epoch !== statement.catalogEpoch && answersAs === undefined) {
     await refuseChanged(parts, sql, description, signal);
+    statement.catalogEpoch = context.catalog.epoch;
+  }
   const known = planner.known(sql, context);
   if (known !== undefined) return known;
   const outcome = planner.parse(sql);
-  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
-  if (statement === undefined)
+  const parsed = outcome.kind === "statements" ? outcome.statements[0] : undefined;
+  if (parsed === undefined)
     return runner.rejected(sql, (notice) => responder.notice(notice), signal);
-  return planner.plan(statement, context, sql);
+  return planner.plan(parsed, context, sql);
 }
 
 /** What the client was told of the statement must still hold, as PostgreSQL's plan cache demands. */

@@ -1,0 +1,198 @@
+/**
+ * Gives one placement's answer to a client as it comes: frames are walked by their headers,
+ * and what stands between two that somebody has to look at is written in one piece. Only
+ * whole frames are given on, so that an error can follow wherever a server is lost.
+ *
+ * It knows no statements: what becomes of a message that is no row, its owner says. Nothing
+ * here waits: bytes, the end of the connection and a client that reads again all come as calls.
+ */
+import { invariant } from "../../base/invariant.ts";
+import { BACKEND_FRAME_BYTES_MAX } from "../../base/limits.ts";
+import { ProtocolViolation } from "../../base/sql-error.ts";
+import type { BackendConnection, ByteTaker } from "../backend/backend-connection.ts";
+import { ArrivedBytes } from "../protocol/arrived-bytes.ts";
+import { decodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
+import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
+import { keptCopy } from "../protocol/bump-arena.ts";
+import { FRAME_HEADER_BYTES, frameBodyBytes } from "../protocol/frame-reader.ts";
+import { BACKEND_TYPE } from "../protocol/message-type.ts";
+
+/**
+ * What becomes of a message: true gives it to the client as it is, false keeps it from it, bytes
+ * replace it, and `mute` keeps it and all that follow.
+ */
+export type Verdict = boolean | "mute" | Buffer;
+
+/** Whose answer it is. */
+export interface AnswerOwner {
+  /** A message that is neither a row nor ReadyForQuery: `bytes[start, end)`, gone after the call. */
+  judge(type: number, bytes: Buffer, start: number, end: number): Verdict;
+  /** The last ReadyForQuery. */
+  judgeReady(status: TransactionStatus): Verdict;
+  /** Whole frames for the client, which nobody changes afterwards. */
+  give(bytes: Buffer): void;
+  /** The client has not taken what it was given. */
+  readonly isFull: boolean;
+  /** Calls back once, when it has. */
+  whenRoom(callback: () => void): void;
+  /** The whole answer was read, and the connection is the owner's again. */
+  answered(): void;
+  /** It cannot be read to its end: the connection is broken. */
+  lost(error: unknown): void;
+}
+
+/** Relays that are not in use: there are never more than there are connections. */
+const FREE: AnswerRelay[] = [];
+
+export class AnswerRelay implements ByteTaker {
+  #connection: BackendConnection | undefined;
+  #owner: AnswerOwner | undefined;
+  /** The beginning of a frame whose rest has not come. */
+  readonly #partial = new ArrivedBytes();
+  #isAnswered = false;
+  #isMuted = false;
+  #isPaused = false;
+
+  /** Gives the answers that were announced to the connection to `owner`, up to the last ReadyForQuery. */
+  static start(connection: BackendConnection, owner: AnswerOwner): void {
+    const relay = FREE.pop() ?? new AnswerRelay();
+    relay.#connection = connection;
+    relay.#owner = owner;
+    connection.divert(relay);
+  }
+
+  /** For the connection alone. */
+  take(bytes: Buffer, start: number, end: number): void {
+    const partial = this.#partial;
+    try {
+      if (partial.length === 0) {
+        const at = this.#walk(bytes, start, end);
+        if (this.#isAnswered) this.#finish(bytes, at, end);
+        else if (at < end) partial.append(Buffer.from(bytes.subarray(at, end)));
+      } else {
+        partial.append(Buffer.from(bytes.subarray(start, end)));
+        const { bytes: joined, start: from, end: to } = partial;
+        const at = this.#walk(joined, from, to);
+        partial.consume(at - from);
+        if (this.#isAnswered) this.#finish(joined, at, to);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      const connection = this.#connection;
+      this.#end()?.lost(connection?.lostBy(error));
+    }
+  }
+
+  /** For the connection alone: `receive` says why it ended. */
+  ended(): void {
+    const connection = this.#connection;
+    const owner = this.#end();
+    if (connection === undefined || owner === undefined) return;
+    void connection.receive().then(
+      () => owner.lost(connection.lostBy(new ProtocolViolation("a message came after the end"))),
+      (error: unknown) => owner.lost(error),
+    );
+  }
+
+  /** Gives where the first frame begins that is not whole, or not part of the answer. */
+  #walk(bytes: Buffer, start: number, end: number): number {
+    let given = start;
+    let at = start;
+    while (end - at >= FRAME_HEADER_BYTES) {
+      const frameEnd = at + FRAME_HEADER_BYTES + frameBodyBytes(bytes, at, BACKEND_FRAME_BYTES_MAX);
+      if (frameEnd > end) break;
+      const type = bytes[at];
+      if (type === BACKEND_TYPE.dataRow) {
+        at = frameEnd;
+        continue;
+      }
+      const verdict =
+        type === BACKEND_TYPE.readyForQuery
+          ? this.#ready(bytes, at, frameEnd)
+          : this.#message(type ?? 0, bytes, at, frameEnd);
+      if (verdict !== true) {
+        this.#give(bytes, given, at);
+        if (verdict === "mute") this.#isMuted = true;
+        else if (verdict !== false && !this.#isMuted) this.#owner?.give(verdict);
+        given = frameEnd;
+      }
+      at = frameEnd;
+      if (this.#isAnswered) break;
+    }
+    this.#give(bytes, given, at);
+    return at;
+  }
+
+  #give(bytes: Buffer, start: number, end: number): void {
+    if (start === end || this.#isMuted) return;
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    owner.give(keptCopy(bytes, start, end));
+    if (this.#isPaused || !owner.isFull) return;
+    this.#isPaused = true;
+    const connection = this.#connection;
+    connection?.pauseReading();
+    owner.whenRoom(() => {
+      this.#isPaused = false;
+      connection?.resumeReading();
+    });
+  }
+
+  /** Those about the connection itself are no part of a client's answer. */
+  #message(type: number, bytes: Buffer, start: number, end: number): Verdict {
+    switch (type) {
+      case BACKEND_TYPE.parameterStatus:
+        this.#note(type, bytes, start, end);
+        return false;
+      case BACKEND_TYPE.notificationResponse:
+        return false;
+      case BACKEND_TYPE.noticeResponse:
+        return true;
+      case BACKEND_TYPE.errorResponse:
+        this.#note(type, bytes, start, end);
+        return this.#owner?.judge(type, bytes, start, end) ?? false;
+      default:
+        return this.#owner?.judge(type, bytes, start, end) ?? false;
+    }
+  }
+
+  #note(type: number, bytes: Buffer, start: number, end: number): void {
+    this.#connection?.note({ type, bytes: bytes.subarray(start, end), count: 1 });
+  }
+
+  /** One that another follows is of what was put before the client's own statement. */
+  #ready(bytes: Buffer, start: number, end: number): Verdict {
+    const connection = this.#connection;
+    invariant(connection !== undefined, "a relay that reads has a connection");
+    const { status } = decodeReadyForQuery(bytes.subarray(start + FRAME_HEADER_BYTES, end));
+    connection.noteReady(status);
+    if (connection.pendingReadyForQuery > 0) return false;
+    this.#isAnswered = true;
+    return this.#owner?.judgeReady(status) ?? false;
+  }
+
+  /** The connection is the pool's before its owner knows: what it does next may begin with it. */
+  #finish(bytes: Buffer, at: number, end: number): void {
+    const connection = this.#connection;
+    if (at < end) {
+      connection?.divert(undefined);
+      connection?.giveBack(bytes, at, end);
+    }
+    if (this.#isPaused) connection?.resumeReading();
+    this.#end()?.answered();
+  }
+
+  #end(): AnswerOwner | undefined {
+    const owner = this.#owner;
+    if (owner === undefined) return undefined;
+    this.#connection?.divert(undefined);
+    this.#connection = undefined;
+    this.#owner = undefined;
+    this.#isAnswered = false;
+    this.#isMuted = false;
+    this.#isPaused = false;
+    this.#partial.clear();
+    FREE.push(this);
+    return owner;
+  }
+}

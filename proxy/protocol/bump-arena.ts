@@ -1,0 +1,35 @@
+/**
+ * Copies of what is about to be written: a read buffer is read into again, and a write may
+ * finish later. Memory is taken from an arena that is only ever written forward, so a copy
+ * stays as it is for as long as a socket keeps it, and a short one costs no allocation.
+ */
+
+const ARENA_BYTES = 64 * 1024;
+
+/** A larger copy has memory of its own: it would leave too much of an arena unused. */
+const SHARE_BYTES_MAX = ARENA_BYTES / 4;
+
+/** Below it a loop is faster than the call that copies. */
+const LOOP_BYTES_MAX = 48;
+
+let arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+let used = 0;
+
+/** `bytes[start, end)`, which nobody writes into again. */
+export function keptCopy(bytes: Buffer, start: number, end: number): Buffer {
+  const length = end - start;
+  if (length > SHARE_BYTES_MAX) {
+    const own = Buffer.allocUnsafeSlow(length);
+    bytes.copy(own, 0, start, end);
+    return own;
+  }
+  if (used + length > ARENA_BYTES) {
+    arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+    used = 0;
+  }
+  const at = used;
+  used += length;
+  if (length > LOOP_BYTES_MAX) bytes.copy(arena, at, start, end);
+  else for (let index = 0; index < length; index++) arena[at + index] = bytes[start + index] ?? 0;
+  return arena.subarray(at, used);
+}

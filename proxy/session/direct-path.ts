@@ -1,0 +1,391 @@
+/**
+ * The short way of a statement: one placement, a plan that is known, nothing else open. What
+ * the client sent is put to a backend as soon as it has arrived, and the answer is relayed as
+ * it comes, without a promise between the two. It decides nothing that the long way decides
+ * otherwise: whatever is not known here is left to it (extended-query.ts, simple-query.ts), and
+ * all that a client reads is the same.
+ */
+import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import type { InsertPlan, LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import { bindPlan } from "../../planner/physical-plan.ts";
+import type { BoundParameter, Fragment } from "../../planner/physical-plan.ts";
+import { BackendError } from "../backend/backend-connection.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { AnswerRelay } from "../execution/answer-relay.ts";
+import type { AnswerOwner, Verdict } from "../execution/answer-relay.ts";
+import { inClientText } from "../execution/backend-answer.ts";
+import { forgetPrepared, isPrepared, writeFragment } from "../execution/fragment-request.ts";
+import type { FragmentRequest } from "../execution/fragment-request.ts";
+import { isUnusable } from "../execution/run-fragment.ts";
+import type { SessionBackends } from "../execution/session-backends.ts";
+import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
+import { encodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
+import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
+import { FRAME_HEADER_BYTES } from "../protocol/frame-reader.ts";
+import { encodeToBuffer, FrameWriter } from "../protocol/frame-writer.ts";
+import { formatAt } from "../protocol/frontend/bind.ts";
+import { BACKEND_TYPE, FRONTEND_TYPE } from "../protocol/message-type.ts";
+import type { Client, DirectReceiver } from "./client.ts";
+import { readBatch, readQuery } from "./direct-batch.ts";
+import type { DirectBatch } from "./direct-batch.ts";
+import { DirectColumns, mayRelayBinary } from "./direct-columns.ts";
+import type { Listening } from "./listening.ts";
+import { isSessionValue, mayDraw, pinReasonOf, readsViews, setsSequence } from "./plan-traits.ts";
+import type { Portals } from "./portals.ts";
+import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
+import type { SessionServices } from "./session-services.ts";
+import type { StatementRunner } from "./statement-runner.ts";
+
+export interface DirectSession {
+  readonly client: Client;
+  readonly services: SessionServices;
+  readonly runner: StatementRunner;
+  readonly backends: SessionBackends;
+  readonly listening: Listening;
+  readonly prepared: PreparedStatements;
+  readonly portals: Portals;
+  /** Nothing runs, and nothing of a pipeline is skipped. */
+  readonly isReady: () => boolean;
+  /** A statement is taken. */
+  readonly started: () => void;
+  /** Tells the client what failed, and that it may go on. Never rejects. */
+  readonly fail: (error: unknown) => Promise<void>;
+  /** Something taken has been answered. */
+  readonly rested: () => void;
+}
+
+/** What runs. */
+interface Running {
+  readonly plan: QueryPlan | InsertPlan;
+  readonly fragment: Fragment;
+  readonly request: FragmentRequest;
+  readonly columns: DirectColumns;
+  /** Undefined in the simple protocol. */
+  readonly batch: DirectBatch | undefined;
+  readonly startedMs: number;
+  isParsed: boolean;
+}
+
+/** Filled and taken within one call, so one serves all. */
+const WRITER = new FrameWriter();
+
+const READY = encodeToBuffer(encodeReadyForQuery, { kind: "readyForQuery", status: "idle" });
+
+const NO_TYPES: readonly number[] = [];
+
+export class DirectPath implements DirectReceiver, AnswerOwner {
+  readonly #session: DirectSession;
+  #running: Running | undefined;
+  #connection: BackendConnection | undefined;
+  #waiting: AbortController | undefined;
+  #error: unknown;
+  #whenRested: (() => void) | undefined;
+
+  constructor(session: DirectSession) {
+    this.#session = session;
+  }
+
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Resolves once nothing runs. */
+  rest(): Promise<void> {
+    if (!this.isBusy) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#whenRested = resolve;
+    });
+  }
+
+  /** Stops what runs, or waits for a backend. */
+  cancel(): void {
+    if (!this.isBusy) return;
+    this.#waiting?.abort(new SqlError("query_canceled", "canceling statement due to user request"));
+    this.#session.backends.cancel();
+  }
+
+  take(bytes: Buffer, start: number, end: number): number {
+    const { isReady, runner, listening, portals } = this.#session;
+    if (this.isBusy || !isReady() || !isPlain(runner) || !listening.isQuiet || !portals.isEmpty)
+      return 0;
+    const type = bytes[start];
+    if (type === FRONTEND_TYPE.query) return this.#takeQuery(bytes, start, end);
+    if (type !== FRONTEND_TYPE.bind && type !== FRONTEND_TYPE.parse) return 0;
+    return this.#takeBatch(bytes, start, end);
+  }
+
+  #takeQuery(bytes: Buffer, start: number, end: number): number {
+    const query = readQuery(bytes, start, end);
+    if (query === undefined) return 0;
+    const { services, runner, prepared } = this.#session;
+    const context = runner.view.contextNow(NO_TYPES);
+    const plan = context && directPlan(services.planner.peek(query.sql, context));
+    // The client is told a view's columns by its own text.
+    if (plan === undefined || readsViews(plan)) return 0;
+    const running = this.#bind(plan, undefined, undefined);
+    if (running === undefined) return 0;
+    prepared.close("");
+    this.#start(running);
+    return query.end - start;
+  }
+
+  #takeBatch(bytes: Buffer, start: number, end: number): number {
+    const batch = readBatch(bytes, start, end);
+    if (batch === undefined) return 0;
+    const { services, runner, prepared } = this.#session;
+    const statement =
+      batch.parse === undefined ? prepared.find(batch.bind.statement) : this.#parse(batch);
+    if (statement === undefined || !isBindable(statement, batch)) return 0;
+    const { description, sql, catalogEpoch } = statement;
+    const context = runner.view.contextNow(description.parameterTypes);
+    if (context === undefined || context.catalog.epoch !== catalogEpoch) return 0;
+    const plan = directPlan(services.planner.peek(sql, context));
+    const running = plan && this.#bind(plan, statement, batch);
+    if (running === undefined) return 0;
+    if (batch.parse !== undefined) prepared.add(statement);
+    this.#start(running);
+    return batch.end - start;
+  }
+
+  /** What Parse makes, where all of it is known. */
+  #parse({ parse }: DirectBatch): PreparedStatement | undefined {
+    const { runner, prepared } = this.#session;
+    if (parse === undefined || !prepared.hasRoom) return undefined;
+    const { sql, parameterTypeOids } = parse;
+    const description = runner.descriptions.known(sql, parameterTypeOids);
+    if (description === undefined) return undefined;
+    const context = runner.view.contextNow(description.parameterTypes);
+    if (context === undefined) return undefined;
+    const plain = { isEmpty: false, endsTransaction: false, answersAs: undefined };
+    return { name: "", sql, ...plain, description, catalogEpoch: context.catalog.epoch };
+  }
+
+  /** Undefined where not one placement answers it alone, or something is to be refused. */
+  #bind(
+    plan: QueryPlan | InsertPlan,
+    statement: PreparedStatement | undefined,
+    batch: DirectBatch | undefined,
+  ): Running | undefined {
+    const { services } = this.#session;
+    const parameters = boundParameters(statement, batch);
+    try {
+      const physical = bindPlan(plan, parameters, services.topology().map, []);
+      const [fragment, second] = physical.fragments;
+      const isSingle =
+        physical.gather.kind === "passThrough" &&
+        physical.pulls.length === 0 &&
+        physical.overflow === undefined;
+      if (!isSingle || fragment === undefined || second !== undefined) return undefined;
+      const { translations, catalog } = services.topology();
+      const translation = translations.of(fragment.database);
+      const request: FragmentRequest = {
+        rendered: fragment.rendered,
+        protocol:
+          batch === undefined
+            ? { kind: "simple" }
+            : {
+                kind: "extended",
+                parameters,
+                resultFormats: batch.bind.resultFormats,
+                keepPrepared: statement?.name !== "",
+                onBound: () => undefined,
+              },
+        catalogEpoch: catalog.epoch,
+        translation,
+        parameterTypes: translation.parameterTypes(statement?.description.parameterTypes ?? []),
+        describe: physical.returnsRows || batch?.isDescribed === true,
+      };
+      const columns = new DirectColumns(translation, statement?.description, batch);
+      const startedMs = performance.now();
+      return { plan, fragment, request, columns, batch, startedMs, isParsed: false };
+    } catch (error) {
+      // The long way comes to the same error, and tells it in its place.
+      if (error instanceof SqlError) return undefined;
+      throw error;
+    }
+  }
+
+  #start(running: Running): void {
+    this.#session.started();
+    this.#running = running;
+    this.#error = undefined;
+    const { database } = running.fragment;
+    const connection = this.#session.backends.acquireReady(database);
+    if (connection === undefined) void this.#wait(running);
+    else this.#send(connection, running);
+  }
+
+  async #wait(running: Running): Promise<void> {
+    const { signal } = (this.#waiting = new AbortController());
+    try {
+      const connection = await this.#session.backends.acquire(running.fragment.database, signal);
+      this.#waiting = undefined;
+      // Cancelled before there was anything that a server could be asked to stop.
+      if (signal.aborted) this.#session.backends.release(connection);
+      signal.throwIfAborted();
+      this.#send(connection, running);
+    } catch (error) {
+      this.#waiting = undefined;
+      this.#error = error;
+      this.#end();
+    }
+  }
+
+  #send(connection: BackendConnection, running: Running): void {
+    this.#connection = connection;
+    running.isParsed = isPrepared(connection, running.request);
+    writeFragment(connection, running.request, WRITER);
+    AnswerRelay.start(connection, this);
+  }
+
+  judge(type: number, bytes: Buffer, start: number, end: number): Verdict {
+    const running = this.#running;
+    if (running === undefined) return false;
+    const { batch } = running;
+    switch (type) {
+      case BACKEND_TYPE.commandComplete:
+      case BACKEND_TYPE.emptyQueryResponse:
+        return true;
+      case BACKEND_TYPE.rowDescription:
+        return this.#judgeColumns(running, bytes, start, end);
+      case BACKEND_TYPE.parseComplete:
+        running.isParsed = true;
+        return batch?.parse !== undefined;
+      case BACKEND_TYPE.bindComplete:
+        return true;
+      case BACKEND_TYPE.noData:
+        return batch?.isDescribed === true;
+      case BACKEND_TYPE.closeComplete:
+        return false;
+      case BACKEND_TYPE.errorResponse:
+        this.#error = this.#backendError(running, bytes.subarray(start, end));
+        return "mute";
+      default:
+        throw new ProtocolViolation(`unexpected message type ${type} in the answer`);
+    }
+  }
+
+  #judgeColumns(running: Running, bytes: Buffer, start: number, end: number): Verdict {
+    try {
+      return running.columns.judge(bytes, start, end);
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error;
+      this.#error =
+        error.id === "cached_plan_changed" && running.plan.access === "write"
+          ? new SqlError(
+              "transaction_in_doubt",
+              "the statement may have taken effect, but its columns have changed since it was prepared",
+            )
+          : error;
+      return "mute";
+    }
+  }
+
+  #backendError({ request, isParsed }: Running, frame: Buffer): BackendError {
+    const { fields } = decodeErrorResponse(frame.subarray(FRAME_HEADER_BYTES));
+    if (this.#connection !== undefined && (!isParsed || isUnusable(fields)))
+      forgetPrepared(this.#connection, request);
+    return new BackendError(inClientText(fields, request.rendered));
+  }
+
+  /** Outside a transaction, whatever the server is in: a connection that is in one is not used again. */
+  judgeReady(status: TransactionStatus): Verdict {
+    if (this.#error !== undefined) return false;
+    return status === "idle" ? true : READY;
+  }
+
+  give(bytes: Buffer): void {
+    this.#session.client.writeNow(bytes);
+  }
+
+  get isFull(): boolean {
+    return this.#session.client.isFull;
+  }
+
+  whenRoom(callback: () => void): void {
+    void this.#session.client.drained().finally(callback);
+  }
+
+  answered(): void {
+    this.#end();
+  }
+
+  lost(error: unknown): void {
+    this.#error = error;
+    this.#end();
+  }
+
+  #end(): void {
+    const { backends } = this.#session;
+    const connection = this.#connection;
+    const running = this.#running;
+    this.#connection = undefined;
+    if (running !== undefined) this.#count(running);
+    if (connection !== undefined) backends.release(connection);
+    const error = this.#error;
+    if (error === undefined) this.#rested();
+    else void this.#session.fail(error).then(() => this.#rested());
+  }
+
+  #rested(): void {
+    const { client, rested } = this.#session;
+    this.#error = undefined;
+    this.#running = undefined;
+    this.#whenRested?.();
+    rested();
+    client.resume();
+  }
+
+  #count({ plan, startedMs }: Running): void {
+    const { metrics } = this.#session.services;
+    const kind = plan.kind === "insert" ? "insert" : plan.access;
+    metrics.increment("colonnade_statements_total", { kind, route: "single" });
+    metrics.increment("colonnade_relayed_statements_total", {});
+    const seconds = (performance.now() - startedMs) / 1000;
+    metrics.observe("colonnade_statement_seconds", { route: "single" }, seconds);
+  }
+}
+
+/** Outside a transaction, with nothing that is to be settled before or after a statement. */
+function isPlain({ transaction, pins }: StatementRunner): boolean {
+  return transaction.current === undefined && !transaction.mayHaveChangedSettings && pins.areNone;
+}
+
+/** A plan that depends on the session in no way but its names, and has nothing to be drawn or to be forgotten after it. */
+function directPlan(plan: LogicalPlan | undefined): QueryPlan | InsertPlan | undefined {
+  if (plan?.kind === "insert")
+    return plan.generated.length === 0 && !mayDraw(plan) ? plan : undefined;
+  if (plan?.kind !== "query") return undefined;
+  if (isSessionValue(plan) || pinReasonOf(plan) !== undefined) return undefined;
+  return setsSequence(plan) || mayDraw(plan) ? undefined : plan;
+}
+
+function isBindable(
+  { description, isEmpty, endsTransaction, answersAs }: PreparedStatement,
+  { bind }: DirectBatch,
+): boolean {
+  const formats = bind.resultFormats;
+  const columnCount = description.columns?.length ?? 0;
+  return (
+    !isEmpty &&
+    !endsTransaction &&
+    answersAs === undefined &&
+    bind.parameters.length === description.parameterTypes.length &&
+    (formats.length <= 1 || formats.length === columnCount) &&
+    mayRelayBinary(description, formats)
+  );
+}
+
+function boundParameters(
+  statement: PreparedStatement | undefined,
+  batch: DirectBatch | undefined,
+): readonly BoundParameter[] {
+  if (statement === undefined || batch === undefined) return [];
+  const { parameterTypes } = statement.description;
+  const { parameters, parameterFormats } = batch.bind;
+  return parameters.map((value, index) => ({
+    typeOid: parameterTypes[index] ?? 0,
+    format: formatAt(parameterFormats, index),
+    value,
+  }));
+}
