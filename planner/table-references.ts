@@ -33,8 +33,9 @@ export function tableReferences(node: Node): TableReferences {
         if (((child as ColumnRef).fields?.length ?? 0) > 2) schemaQualifiedColumns.push(child);
       } else {
         // The target of a writing statement is a table even where a WITH query has its name.
-        if (WRITING_STATEMENTS.has(key))
-          tables.push((child as { readonly relation: RangeVar }).relation);
+        const { relation } = child as { readonly relation?: RangeVar };
+        // COPY of a query has none.
+        if (relation !== undefined && WRITING_STATEMENTS.has(key)) tables.push(relation);
         pending.push({ value: child, scope: inner });
       }
     }
@@ -42,7 +43,13 @@ export function tableReferences(node: Node): TableReferences {
   return { tables, schemaQualifiedColumns };
 }
 
-const WRITING_STATEMENTS = new Set(["InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"]);
+const WRITING_STATEMENTS = new Set([
+  "InsertStmt",
+  "UpdateStmt",
+  "DeleteStmt",
+  "MergeStmt",
+  "CopyStmt",
+]);
 
 /** A node, the body of one, or a list: `Object.entries` reads all three. */
 type Tree = { readonly [key: string]: unknown };

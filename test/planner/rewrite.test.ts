@@ -32,6 +32,16 @@ function rewrite(
 describe("table names", () => {
   test.each([
     ["SELECT orders.id FROM orders", 'SELECT orders.id FROM "shard_3"."orders"'],
+    ["COPY orders (id) FROM STDIN", 'COPY "shard_3"."orders" (id) FROM STDIN'],
+    ["COPY orders TO STDOUT", 'COPY "shard_3"."orders" TO STDOUT'],
+    [
+      "COPY (SELECT id FROM orders) TO STDOUT",
+      'COPY (SELECT id FROM "shard_3"."orders") TO STDOUT',
+    ],
+    [
+      "COPY public.orders FROM STDIN WHERE id > 1",
+      'COPY "shard_3"."orders" FROM STDIN WHERE id > 1',
+    ],
     [
       "SELECT o.id FROM public.orders AS o, Users u",
       'SELECT o.id FROM "shard_3"."orders" AS o, "shard_3"."users" u',

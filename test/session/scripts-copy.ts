@@ -16,7 +16,14 @@ const BINARY = Buffer.concat([
 
 export const COPY: Readonly<Record<string, Case>> = {
   "text goes to the placements of its rows": {
-    script: [copy("COPY accounts FROM STDIN", "3\teve\t1\n150\t\\N\t2\n250\tz\\ty\t3\n"), ALL],
+    script: [
+      copy("COPY accounts FROM STDIN", "3\teve\t1\n150\t\\N\t2\n250\tz\\ty\t3\n"),
+      ALL,
+      // Where their keys are looked for, which a scatter does not ask.
+      query("SELECT name FROM accounts WHERE id = 3"),
+      query("SELECT name FROM accounts WHERE id = 150"),
+      query("SELECT name FROM accounts WHERE id = 250"),
+    ],
   },
   "a column list in another order, and a condition": {
     script: [
