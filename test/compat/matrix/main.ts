@@ -2,15 +2,14 @@
  * `npm run test:compat -- [--only NAME,...] [--write] [--serve]`: every program of programs/ against one
  * plain PostgreSQL, which proves the program, and against the proxy, which it is for.
  * Prints each check that did not pass and why; exit code 1 where one failed. `--serve` runs nothing:
- * it starts the servers and prints the environments of the programs, until it is interrupted.
+ * it starts the servers and prints the environments of the programs, until it is interrupted. `--write` writes docs/compatibility.md, of all programs as they last ran.
  */
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { ROOT } from "../../tidy/sources.ts";
 import { compareAnswers } from "./compare-answers.ts";
 import { findPrograms } from "./find-programs.ts";
-import { compatibilityPage, type ProgramOutcome } from "./report.ts";
+import { type Outcome, PAGE, readOutcomes, writeOutcomes } from "./outcomes.ts";
+import { compatibilityPage } from "./report.ts";
 import {
   cacheFolderOf,
   environmentOf,
@@ -50,7 +49,7 @@ async function runBoth(servers: Servers, found: FoundProgram): Promise<Judged> {
   const missing = await setUp(found, cacheFolder);
   if (missing !== undefined) {
     say(`SKIP ${folder}: ${missing}`);
-    return { outcome: { folder, program, outcome: { kind: "skipped", missing } }, isGood: true };
+    return { found, outcome: { kind: "skipped", missing }, isGood: true };
   }
   const [plain, proxied] = [
     await runOn(servers.targets[0], servers, found, cacheFolder),
@@ -68,13 +67,19 @@ async function runBoth(servers: Servers, found: FoundProgram): Promise<Judged> {
   const more = [...faults, ...unlike.map(({ check }) => `${check} is absent on one of the two`)];
   for (const fault of more) say(`FAIL ${folder}: ${fault}`);
   const version = await program.version(cacheFolder);
-  const ran = { kind: "ran", version, checks: proxied.results, differing } as const;
+  const checks = Object.fromEntries(
+    [...proxied.results].map(([check, { outcome, detail }]) => [
+      check,
+      { outcome, ...(outcome !== "passed" && { detail }) },
+    ]),
+  );
   const isGood = isGoodRun(plain) && isGoodRun(proxied) && more.length === 0;
-  return { outcome: { folder, program, outcome: ran }, isGood };
+  return { found, outcome: { kind: "ran", version, checks, differing: [...differing] }, isGood };
 }
 
 interface Judged {
-  readonly outcome: ProgramOutcome;
+  readonly found: FoundProgram;
+  readonly outcome: Outcome;
   readonly isGood: boolean;
 }
 
@@ -111,8 +116,19 @@ function tell(found: FoundProgram, target: string, run: ProgramRun): void {
   if (!isGood) say(run.standardError.replaceAll(/^/gm, "  | "));
 }
 
-if (values.write && values.only !== undefined)
-  throw new Error("the page is of all programs: --write goes without --only");
+/** The page is of every program that is there, by its last outcome. */
+async function write(judged: readonly Judged[]): Promise<void> {
+  const written = await readOutcomes();
+  const all = await findPrograms();
+  const now = new Map(judged.map(({ found, outcome }) => [found.folder, outcome]));
+  const kept = all.flatMap(({ folder, program }) => {
+    const outcome = now.get(folder) ?? written[folder];
+    return outcome === undefined ? [] : [{ folder, program, outcome }];
+  });
+  await writeOutcomes(Object.fromEntries(kept.map(({ folder, outcome }) => [folder, outcome])));
+  await writeFile(PAGE, compatibilityPage(kept));
+}
+
 const chosen = await findPrograms(values.only?.split(","));
 await using servers = await startServers();
 if (values.serve) {
@@ -120,10 +136,10 @@ if (values.serve) {
 } else {
   const judged: Judged[] = [];
   for (const found of chosen) judged.push(await runBoth(servers, found));
-  const page = compatibilityPage(judged.map(({ outcome }) => outcome));
-  if (values.write) await writeFile(join(ROOT, "docs", "compatibility.md"), page);
-  else say(`\n${page}`);
-  const failed = judged.filter(({ isGood }) => !isGood).map(({ outcome }) => outcome.folder);
+  if (values.write) await write(judged);
+  const rows = judged.map(({ found: { program }, outcome }) => ({ program, outcome }));
+  if (!values.write) say(`\n${compatibilityPage(rows)}`);
+  const failed = judged.filter(({ isGood }) => !isGood).map(({ found }) => found.folder);
   say(failed.length === 0 ? `PASS: ${judged.length} programs` : `FAIL: ${failed.join(", ")}`);
   process.exitCode = failed.length === 0 ? 0 : 1;
 }

@@ -1,25 +1,10 @@
 /** What the matrix found, as the page docs/compatibility.md. It knows no servers and runs nothing. */
-import {
-  type CheckResult,
-  COMMON_CHECKS,
-  type CommonCheck,
-  type CompatProgram,
-} from "./compat-program.ts";
+import { COMMON_CHECKS, type CommonCheck, type CompatProgram } from "./compat-program.ts";
+import type { Outcome } from "./outcomes.ts";
 
-/** One program's outcome on the proxy; what failed on PostgreSQL itself is no outcome and is not written. */
 export interface ProgramOutcome {
-  readonly folder: string;
   readonly program: CompatProgram;
-  readonly outcome:
-    | { readonly kind: "skipped"; readonly missing: string }
-    | {
-        readonly kind: "ran";
-        readonly version: string;
-        /** By check. */
-        readonly checks: ReadonlyMap<string, CheckResult>;
-        /** What was asked and answered otherwise, as reviewed. */
-        readonly differing: readonly string[];
-      };
+  readonly outcome: Outcome;
 }
 
 const MARKS = { passed: "✓", failed: "✗", absent: "–" } as const;
@@ -81,7 +66,7 @@ function tableRow({ program, outcome }: ProgramOutcome, notes: Notes): string {
   const cells = checks.map((check) => {
     const own: readonly CommonCheck[] | undefined = program.checks;
     if (own !== undefined && !own.some((each) => each === check)) return MARKS.absent;
-    const found = outcome.checks.get(check);
+    const found = outcome.checks[check];
     if (found === undefined || found.outcome === "passed") return MARKS.passed;
     return MARKS[found.outcome] + notes.mark(`${program.name}: ${cell(found.detail ?? "")}.`);
   });
@@ -91,7 +76,7 @@ function tableRow({ program, outcome }: ProgramOutcome, notes: Notes): string {
 function extraChecks(outcomes: readonly ProgramOutcome[]): readonly string[] {
   const rows = outcomes.flatMap(({ program, outcome }) =>
     Object.entries(program.extraChecks ?? {}).map(([check, text]) => {
-      const found = outcome.kind === "ran" ? outcome.checks.get(check) : undefined;
+      const found = outcome.kind === "ran" ? outcome.checks[check] : undefined;
       const mark = found === undefined ? "skipped" : MARKS[found.outcome];
       const detail =
         found === undefined || found.outcome === "passed" ? "" : `: ${cell(found.detail ?? "")}`;

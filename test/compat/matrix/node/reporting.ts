@@ -106,3 +106,15 @@ export async function failureOf(work: PromiseLike<unknown>): Promise<ServerError
 export function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
+
+/**
+ * Has the server end its connection: a transaction that was idle for longer than this. What a driver
+ * says of it is its own; the next statement fails, and the next connection works.
+ */
+export const LOSE_CONNECTION = [
+  "SET idle_in_transaction_session_timeout = 100",
+  "BEGIN",
+  "SELECT owner FROM accounts WHERE id = 3",
+];
+/** Until it has, on a machine that does other things as well. */
+export const LOST_AFTER_MS = 1500;

@@ -24,137 +24,138 @@ INSERT INTO unlisted VALUES (1, 'one', true), (2, 'two', false);
 `;
 
 /** They only print, so that one psql runs all of them. */
-export const DESCRIBING: readonly string[] = [
-  ...["\\d", "\\d+", "\\dS pg_class"],
-  ...[
-    "accounts",
-    "entries",
-    "kinds",
-    "every_type",
-    "unlisted",
-    "parted",
-    "rich",
-    "summed",
-    "counted",
-  ].flatMap((name) => [`\\d ${name}`, `\\d+ ${name}`]),
-  ...[
-    "\\d accounts_pkey",
-    "\\d unlisted_name",
-    "\\d pg_catalog.pg_tables",
-    "\\d no_such",
-    "\\d *counts*",
-  ],
-  ...[
-    "\\da",
-    "\\da+ product",
-    "\\daS sum",
-    "\\dA",
-    "\\dA+",
-    "\\dAc btree",
-    "\\dAc+ hash int*",
-    "\\dAf btree int*",
-    "\\dAf+ hash text",
-    "\\dAo btree integer_ops",
-    "\\dAo+ hash text_ops",
-    "\\dAp btree integer_ops",
-    "\\dAp+ hash text_ops",
-  ],
-  ...[
-    "\\db",
-    "\\db+",
-    "\\dc",
-    "\\dcS *utf8*",
-    "\\dconfig work_mem",
-    "\\dconfig+ *_cost",
-    "\\dC",
-    "\\dC+ integer",
-    "\\dd",
-    "\\ddS sum",
-    "\\dD",
-    "\\dD+",
-    "\\ddp",
-    "\\dE",
-    "\\dES",
-    "\\det",
-    "\\des",
-    "\\deu",
-    "\\dew",
-  ],
-  ...[
-    "\\df",
-    "\\df+ twice",
-    "\\dfn",
-    "\\dft",
-    "\\dfa",
-    "\\dfS lower",
-    "\\dF",
-    "\\dF+ english",
-    "\\dFd",
-    "\\dFd+ simple",
-    "\\dFp",
-    "\\dFp+",
-    "\\dFt",
-    "\\dFt+",
-    "\\dg app",
-    "\\dg+ app",
-    "\\du app",
-    "\\du+ app",
-  ],
-  ...[
-    "\\di",
-    "\\di+",
-    "\\diS pg_class*",
-    "\\dl",
-    "\\dL",
-    "\\dL+",
-    "\\dLS",
-    "\\dm",
-    "\\dm+",
-    "\\dn",
-    "\\dn+",
-    "\\dnS",
-    "\\do",
-    "\\doS || text",
-    "\\dO",
-    "\\dOS C",
-    "\\dp",
-    "\\dp accounts",
-    "\\dpS pg_authid",
-    "\\z",
-    "\\dP",
-    "\\dP+",
-    "\\dPt",
-    "\\drds",
-    "\\dRp",
-    "\\dRp+",
-    "\\dRs",
-    "\\ds",
-    "\\ds+",
-    "\\dt",
-    "\\dt+",
-    "\\dt accounts",
-    "\\dtS pg_a*",
-    "\\dt public.*",
-    "\\dtv",
-    "\\dT",
-    "\\dT+",
-    "\\dTS int4",
-    "\\dv",
-    "\\dv+",
-    "\\dvS pg_tables",
-    "\\dx",
-    "\\dx+",
-    "\\dX",
-    "\\dy",
-    "\\l main",
-    "\\sf twice",
-    "\\sf+ twice",
-    "\\sv rich",
-    "\\sv+ labels",
-    "\\drg",
-    "\\lo_list",
-  ],
-];
+export const DESCRIBING: readonly string[] = String.raw`
+\d
+\d+
+\dS pg_class
+\d accounts
+\d+ accounts
+\d entries
+\d+ entries
+\d kinds
+\d+ kinds
+\d every_type
+\d+ every_type
+\d unlisted
+\d+ unlisted
+\d parted
+\d+ parted
+\d rich
+\d+ rich
+\d summed
+\d+ summed
+\d counted
+\d+ counted
+\d accounts_pkey
+\d unlisted_name
+\d pg_catalog.pg_tables
+\d no_such
+\d *counts*
+\da
+\da+ product
+\daS sum
+\dA
+\dA+
+\dAc btree
+\dAc+ hash int*
+\dAf btree int*
+\dAf+ hash text
+\dAo btree integer_ops
+\dAo+ hash text_ops
+\dAp btree integer_ops
+\dAp+ hash text_ops
+\db
+\db+
+\dc
+\dcS *utf8*
+\dconfig work_mem
+\dconfig+ *_cost
+\dC
+\dC+ integer
+\dd
+\ddS sum
+\dD
+\dD+
+\ddp
+\dE
+\dES
+\det
+\des
+\deu
+\dew
+\df
+\df+ twice
+\dfn
+\dft
+\dfa
+\dfS lower
+\dF
+\dF+ english
+\dFd
+\dFd+ simple
+\dFp
+\dFp+
+\dFt
+\dFt+
+\dg app
+\dg+ app
+\du app
+\du+ app
+\di
+\di+
+\diS pg_class*
+\dl
+\dL
+\dL+
+\dLS
+\dm
+\dm+
+\dn
+\dn+
+\dnS
+\do
+\doS || text
+\dO
+\dOS C
+\dp
+\dp accounts
+\dpS pg_authid
+\z
+\dP
+\dP+
+\dPt
+\drds
+\dRp
+\dRp+
+\dRs
+\ds
+\ds+
+\dt
+\dt+
+\dt accounts
+\dtS pg_a*
+\dt public.*
+\dtv
+\dT
+\dT+
+\dTS int4
+\dv
+\dv+
+\dvS pg_tables
+\dx
+\dx+
+\dX
+\dy
+\l main
+\sf twice
+\sf+ twice
+\sv rich
+\sv+ labels
+\drg
+\lo_list
+`
+  .trim()
+  .split("\n");
 
 /** Each is a script of its own: what it leaves in the buffer or in a setting, the next does not see. */
 export const RUNNING: readonly string[] = [

@@ -9,7 +9,14 @@ import type { TLSSocket } from "node:tls";
 import pg from "pg";
 import { from as copyFrom, to as copyTo } from "pg-copy-streams";
 import Cursor from "pg-cursor";
-import { connectionSettings, failureOf, range, runChecks } from "../../node/reporting.ts";
+import {
+  connectionSettings,
+  failureOf,
+  range,
+  runChecks,
+  LOSE_CONNECTION,
+  LOST_AFTER_MS,
+} from "../../node/reporting.ts";
 import {
   INSERT_TYPES,
   SELECT_TYPES,
@@ -305,8 +312,12 @@ async function checkReconnect(): Promise<void> {
   const pool = new pg.Pool({ ...settings, max: 1 });
   pool.on("error", () => undefined);
   try {
-    const lost = await failureOf(pool.query("SELECT pg_terminate_backend(pg_backend_pid())"));
-    assert.equal(lost.code, "57P01");
+    const client = await pool.connect();
+    client.on("error", () => undefined);
+    for (const sql of LOSE_CONNECTION) await client.query(sql);
+    await sleep(LOST_AFTER_MS);
+    await failureOf(client.query("SELECT owner FROM accounts WHERE id = 3"));
+    client.release(true);
     const { rows } = await pool.query("SELECT owner FROM accounts WHERE id = 3");
     assert.deepEqual(rows, [{ owner: "owner 3" }]);
   } finally {

@@ -4,7 +4,15 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import pgPromise from "pg-promise";
-import { absent, connectionSettings, failureOf, range, runChecks } from "../../node/reporting.ts";
+import {
+  absent,
+  connectionSettings,
+  failureOf,
+  range,
+  runChecks,
+  LOSE_CONNECTION,
+  LOST_AFTER_MS,
+} from "../../node/reporting.ts";
 import {
   castTypeRows,
   INSERT_TYPES,
@@ -242,8 +250,11 @@ async function checkErrors(): Promise<void> {
 }
 
 async function checkReconnect(): Promise<void> {
-  const lost = await failureOf(database.any("SELECT pg_terminate_backend(pg_backend_pid())"));
-  assert.equal(lost.code, "57P01");
+  const connection = await database.connect();
+  for (const sql of LOSE_CONNECTION) await connection.any(sql);
+  await sleep(LOST_AFTER_MS);
+  await failureOf(connection.any("SELECT owner FROM accounts WHERE id = 3"));
+  await connection.done(true);
   assert.deepEqual(await database.one("SELECT owner FROM accounts WHERE id = 3"), {
     owner: "owner 3",
   });
