@@ -39,7 +39,7 @@ test("--version and --help", async () => {
   expect(await runCommand("--version")).toEqual({ code: 0, stdout: "0.1.0\n", stderr: "" });
   const { code, stdout } = await runCommand("--help");
   expect(code).toBe(0);
-  for (const word of ["dev", "serve", "check", "explain", "Exit codes"])
+  for (const word of ["dev", "serve", "check", "explain", "control", "map", "guard", "Exit codes"])
     expect(stdout).toContain(word);
 });
 
@@ -48,7 +48,10 @@ test.each([
   [["deb"], "error: unknown command 'deb'\n(Did you mean dev?)"],
   [["dev", "--port", "70000"], "a port is a number from 1 to 65535"],
   [["dev", "--port", "http"], "a port is a number from 1 to 65535"],
-  [["serve"], "error: required option '--map <file>' not specified"],
+  [["serve"], "name a shard map: --map FILE or --control URL"],
+  [["map", "publish", "a"], "error: required option '--control <url>' not specified"],
+  [["map", "show", "0", "--control", "a"], "from 1 on"],
+  [["guard", "paint"], "error: unknown command 'paint'"],
   [["check"], "error: missing required argument 'map'"],
   [["check", "a", "b"], "too many arguments"],
 ])("%j is refused", async (words, expected) => {

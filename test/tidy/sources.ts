@@ -13,7 +13,7 @@ export interface SourceFile {
 }
 
 /** The areas of ARCHITECTURE.md, in its order. */
-export const AREAS = ["base", "shardmap", "planner", "proxy", "cli", "test", "bench"];
+export const AREAS = ["base", "shardmap", "planner", "proxy", "control", "cli", "test", "bench"];
 
 /** Everything git knows or would add, so that a file that is new is checked too. */
 export function repositoryFiles(): readonly string[] {
