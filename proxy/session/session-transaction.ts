@@ -30,6 +30,8 @@ interface OpenTransaction {
   changesCatalog: boolean;
   /** The catalog as this transaction sees it; undefined while that is everyone's. */
   catalog: Catalog | undefined;
+  /** What it stands on until its first SET. To end it, no database needs to be asked. */
+  readonly outerEnvironment: Environment;
   /** Undefined until asked for, and after each SET. */
   environment: Environment | undefined;
   readonly pendingSettings: SettingPlan[];
@@ -125,7 +127,11 @@ export class SessionTransaction {
     );
   }
 
-  begin(modes: TransactionModes, isExplicit: boolean): Transaction {
+  begin(
+    modes: TransactionModes,
+    isExplicit: boolean,
+    outerEnvironment: Environment,
+  ): Transaction {
     const transaction = this.#open(modes);
     this.#current = {
       transaction,
@@ -133,6 +139,7 @@ export class SessionTransaction {
       isFailed: false,
       changesCatalog: false,
       catalog: undefined,
+      outerEnvironment,
       environment: undefined,
       pendingSettings: [],
       listenActions: [],

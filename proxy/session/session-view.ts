@@ -111,6 +111,7 @@ export class SessionView {
       );
       return open.environment;
     }
+    if (open !== undefined) return open.outerEnvironment;
     const { tag } = settings.script;
     const known = services.environments.get(tag);
     if (known !== undefined) return known;

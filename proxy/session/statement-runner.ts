@@ -121,7 +121,8 @@ export class StatementRunner {
     isExplicit: boolean,
     signal: AbortSignal,
   ): Promise<Transaction> {
-    const { defaultIsolation, isReadOnlyByDefault } = await this.view.environment(signal);
+    const environment = await this.view.environment(signal);
+    const { defaultIsolation, isReadOnlyByDefault } = environment;
     return this.transaction.begin(
       {
         ...modes,
@@ -129,6 +130,7 @@ export class StatementRunner {
         readOnly: modes.readOnly ?? (isReadOnlyByDefault ? true : undefined),
       },
       isExplicit,
+      environment,
     );
   }
 

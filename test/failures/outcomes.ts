@@ -82,12 +82,13 @@ const cutAt =
     return await answer;
   };
 
-/** 3,000 rows of COPY for all databases. */
+/** 3,000 rows of COPY for all databases: more than the proxy keeps before it sends them on. */
 const COPY_DATA = frame(
   "d",
   Buffer.from(
-    Array.from({ length: 3_000 }, (_, row) => `${row === KEYS.a ? 0 : row}\tcopied\n`)
-      .filter((line) => ![KEYS.b, KEYS.c].some((key) => line.startsWith(`${key}\t`)))
+    Array.from({ length: 3_000 }, (_, key) => key)
+      .filter((key) => !Object.values<number>(KEYS).includes(key))
+      .map((key) => `${key}\t${"copied ".repeat(1_000)}\n`)
       .join(""),
   ),
 );
@@ -174,7 +175,6 @@ const BACKEND_LOST: LossGroup = {
       play: async (play) => {
         await startCopy(play);
         await terminate(play, "c");
-        play.client.write(COPY_DATA);
         return await told(play.client, frame("c"));
       },
     },
@@ -359,6 +359,40 @@ const CATALOG_LOST: LossGroup = {
       outcome: "committed: it does not need the catalog database",
       notes: ONLY_B,
       play: (play) => withoutCatalog(play, () => tell(play.client, UPDATE_B)),
+    },
+    {
+      when: "before COMMIT of a transaction that has nothing in it",
+      told: "COMMIT",
+      outcome: "committed, also where the schema has changed meanwhile",
+      notes: ONLY_B,
+      play: async (play) => {
+        for (const sql of WRITTEN_TO_B) await play.client.query(sql);
+        // The proxy forgets what it knows of sessions, and would have to ask again.
+        const other = await play.proxy.connect();
+        await other.query("CREATE TABLE changed (); DROP TABLE changed");
+        await other.close();
+        await play.databases.first.kill9();
+        const answer = await tell(play.client, "COMMIT");
+        await play.databases.first.restart();
+        return answer;
+      },
+    },
+    {
+      when: "before ROLLBACK of a failed transaction",
+      told: "ROLLBACK",
+      outcome: "rolled back",
+      notes: OLD,
+      play: async (play) => {
+        for (const sql of WRITTEN_TO_B) await play.client.query(sql);
+        await play.client.query("SELECT 1 / 0").catch(() => undefined);
+        const other = await play.proxy.connect();
+        await other.query("CREATE TABLE changed (); DROP TABLE changed");
+        await other.close();
+        await play.databases.first.kill9();
+        const answer = await tell(play.client, "ROLLBACK");
+        await play.databases.first.restart();
+        return answer;
+      },
     },
     {
       when: "when a statement has rows in it",
