@@ -106,6 +106,13 @@ export const BACKEND_IDLE_MS = 600_000;
 /** How long opening and authenticating one backend may take. */
 export const BACKEND_CONNECT_TIMEOUT_MS = 10_000;
 
+/** Statements that are known but for the literal of their key; an application has some hundred. */
+export const LITERAL_TEMPLATES_MAX = 1_000;
+
+/** Characters of a text that such a statement is looked for by, and the numbers in it: each is tried in turn. */
+export const LITERAL_TEMPLATE_LENGTH_MAX = 4_000;
+export const LITERAL_TEMPLATE_NUMBERS_MAX = 16;
+
 /** Plans kept per process; about 4 kB each. */
 export const PLAN_CACHE_ENTRIES_MAX = 5_000;
 

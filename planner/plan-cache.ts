@@ -89,7 +89,10 @@ export class PlanCache {
     const others = (this.#variants.get(text) ?? []).filter(
       (variant) => !isSameContext(variant.context, context),
     );
-    this.#touch(text, [{ context, plan, hits: 0 }, ...others.slice(0, PLAN_CACHE_VARIANTS_MAX - 1)]);
+    this.#touch(text, [
+      { context, plan, hits: 0 },
+      ...others.slice(0, PLAN_CACHE_VARIANTS_MAX - 1),
+    ]);
     if (this.#variants.size <= this.#textsMax) return;
     const [oldest] = this.#variants.keys();
     if (oldest !== undefined && this.#variants.delete(oldest)) this.#evictions++;

@@ -12,6 +12,7 @@ import { DRAIN_POLL_MS, PAUSED_WAITERS_MAX, SECRET_QUERY_TIMEOUT_MS } from "../b
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import { loadParser, parserInstancesMade } from "../planner/parse.ts";
+import { LiteralTemplates } from "../planner/literal-templates.ts";
 import { PlanCache } from "../planner/plan-cache.ts";
 import { rowsLeftBehind } from "../shardmap/diff.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
@@ -180,6 +181,7 @@ async function makeParts(
   const deadlocks = new DeadlockDetector({ holders, backends, log, metrics });
   const notifications = openNotifications({ log, metrics }, backends, topology);
   const plans = new PlanCache();
+  const templates = config.fast_path.templates ? new LiteralTemplates() : undefined;
   const sessions = new Sessions({
     topology: () => topology.current,
     refreshCatalog: () => topology.refresh(),
@@ -192,7 +194,7 @@ async function makeParts(
     pauses,
     sequences: new GlobalSequences(),
     notifications,
-    planner: new StatementPlanner(plans),
+    planner: new StatementPlanner(plans, templates),
     descriptions: new DescriptionCache(),
     environments,
     randomUuid: randomUUID,
@@ -204,7 +206,7 @@ async function makeParts(
   const process = { version: options.version, id: processId };
   const inDoubtNow = () => reportInDoubt(inDoubt, databases());
   const made = { process, topology, recovery, holders, pauses, deadlocks, notifications, plans };
-  return { ...made, sessions, inDoubtNow };
+  return { ...made, templates, sessions, inDoubtNow };
 }
 
 type Parts = Awaited<ReturnType<typeof makeParts>>;
@@ -212,12 +214,13 @@ type Parts = Awaited<ReturnType<typeof makeParts>>;
 async function openParts(options: ProxyOptions, backends: Backends, draining: Draining) {
   const { map, config, log, metrics, adminPort } = options;
   const parts = await makeParts(options, backends);
-  const { topology, sessions, recovery, deadlocks, notifications, plans, inDoubtNow } = parts;
+  const { topology, sessions, recovery, deadlocks, notifications, plans, templates, inDoubtNow } =
+    parts;
   const gauges = new SampledMetrics(
     {
       pools: () => backends.stats(),
       pinned: () => sessions.pinned(),
-      plans: () => plans.counts,
+      plans: () => ({ ...plans.counts, hits: plans.counts.hits + (templates?.hits ?? 0) }),
       parserInstances: parserInstancesMade,
     },
     metrics,

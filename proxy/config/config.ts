@@ -137,6 +137,12 @@ const gather = fields({
 });
 
 const fastPath = fields({
+  templates: z
+    .boolean()
+    .default(true)
+    .describe(
+      "A statement that differs from one met before in the number of its shard key alone is not parsed again. Off, it is.",
+    ),
   relay: z
     .boolean()
     .default(true)

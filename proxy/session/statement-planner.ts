@@ -1,6 +1,7 @@
 /** From text to plans, with the plans met before kept: the session's one door to the planner. */
 import { OWN_PLANS_MAX } from "../../base/limits.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import type { LiteralTemplates } from "../../planner/literal-templates.ts";
 import { parseSql } from "../../planner/parse.ts";
 import type { ParsedStatement, ParseOutcome } from "../../planner/parse.ts";
 import { PlanCache } from "../../planner/plan-cache.ts";
@@ -11,11 +12,14 @@ import type { Catalog } from "../../shardmap/catalog.ts";
 
 export class StatementPlanner {
   readonly #cache: PlanCache;
+  readonly #templates: LiteralTemplates | undefined;
   /** Of sessions with temporary relations, each by its own catalog, and gone with it. */
   readonly #own = new WeakMap<Catalog, PlanCache>();
 
-  constructor(cache: PlanCache) {
+  /** Without templates, each text that is met for the first time is parsed. */
+  constructor(cache: PlanCache, templates: LiteralTemplates | undefined) {
     this.#cache = cache;
+    this.#templates = templates;
   }
 
   #cacheFor({ catalog }: PlanContext): PlanCache {
@@ -27,12 +31,16 @@ export class StatementPlanner {
 
   /** The plan of a text that is known to be one statement and was planned in the same context before. */
   known(text: string, context: PlanContext): LogicalPlan | undefined {
-    return this.#cacheFor(context).get(text, context);
+    const plan = this.peek(text, context);
+    return plan ?? this.#cacheFor(context).get(text, context);
   }
 
   /** As `known`, for who leaves it to others to plan what is not: it counts as no miss. */
   peek(text: string, context: PlanContext): LogicalPlan | undefined {
-    return this.#cacheFor(context).peek(text, context);
+    const cache = this.#cacheFor(context);
+    const plan = cache.peek(text, context);
+    if (plan !== undefined || cache !== this.#cache) return plan;
+    return this.#templates?.find(text, context);
   }
 
   parse(text: string): ParseOutcome {
@@ -42,7 +50,10 @@ export class StatementPlanner {
   /** `text`: the query string, where this statement is all of it; then its plan is kept under it. */
   plan(statement: ParsedStatement, context: PlanContext, text: string | undefined): LogicalPlan {
     const plan = planStatement(statement, context);
-    if (text !== undefined) this.#cacheFor(context).set(text, context, plan);
+    if (text === undefined) return plan;
+    const cache = this.#cacheFor(context);
+    cache.set(text, context, plan);
+    if (cache === this.#cache) this.#templates?.learn(text, context, plan);
     return plan;
   }
 }

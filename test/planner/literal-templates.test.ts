@@ -1,0 +1,147 @@
+/** A plan that is derived from another number's text is the plan that the text would have had. */
+import { describe, expect, test } from "vitest";
+import { catalogFromSql } from "../../planner/catalog-from-sql.ts";
+import { LiteralTemplates } from "../../planner/literal-templates.ts";
+import type { LogicalPlan } from "../../planner/logical-plan.ts";
+import { loadParser, parseSql } from "../../planner/parse.ts";
+import { bindPlan } from "../../planner/physical-plan.ts";
+import type { PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { PlanContext } from "../../planner/plan-context.ts";
+import { planStatement } from "../../planner/plan.ts";
+import { parseShardMap } from "../../shardmap/schema.ts";
+
+await loadParser();
+
+const SCHEMA = `
+  CREATE TABLE users (id bigint PRIMARY KEY, name text, age integer);
+  CREATE TABLE orders (user_id bigint, id bigint, total numeric, PRIMARY KEY (user_id, id));
+  CREATE TABLE tiny (id smallint PRIMARY KEY, name text);
+  CREATE TABLE words (word text PRIMARY KEY, n integer);
+  CREATE VIEW named AS SELECT id, name FROM users;`;
+
+const parsed = parseShardMap(
+  `
+version: 1
+catalog: a
+databases: { a: { primary: postgres://127.0.0.1/a }, b: { primary: postgres://127.0.0.1/b } }
+colocations:
+  users:
+    shard_key: bigint
+    function: hash
+    logical_shards: 8
+    tables: { users: id, orders: user_id }
+    placements: [{ shards: 0-3, database: a }, { shards: 4-5, database: b }, { shards: 6-7, database: b, schema: far }]
+  tiny: { shard_key: smallint, function: hash, logical_shards: 2, tables: { tiny: id }, placements: [{ shards: 0, database: a }, { shards: 1, database: b }] }
+  words: { shard_key: text, function: hash, logical_shards: 2, tables: { words: word }, placements: [{ shards: 0, database: a }, { shards: 1, database: b }] }
+`,
+  "map",
+);
+if (!("map" in parsed)) throw new Error("the map is valid");
+const { map } = parsed;
+
+const CONTEXT: PlanContext = {
+  map,
+  catalog: catalogFromSql(SCHEMA, { schema: "public" }),
+  searchPath: ["public"],
+  parameterTypes: [],
+  user: "app",
+};
+
+function planned(text: string): LogicalPlan {
+  const outcome = parseSql(text);
+  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
+  if (statement === undefined) throw new Error(`not one statement: ${text}`);
+  return planStatement(statement, CONTEXT);
+}
+
+function bound(plan: LogicalPlan | undefined): PhysicalPlan | undefined {
+  return plan?.kind === "query" ? bindPlan(plan, [], map, []) : undefined;
+}
+
+/** What was learned of the text with this number in the place of `#`. */
+function taught(text: string, number = "17"): LiteralTemplates {
+  const templates = new LiteralTemplates();
+  const first = text.replace("#", number);
+  templates.learn(first, CONTEXT, planned(first));
+  return templates;
+}
+
+const NUMBERS = [
+  "0",
+  "1",
+  "5",
+  "42",
+  "777",
+  "123456",
+  "999999999",
+  ...Array.from({ length: 40 }, (_, n) => String(n * 131)),
+];
+
+describe("one number for another", () => {
+  test.each([
+    "SELECT name FROM users WHERE id = #",
+    "select name from users where # = id;",
+    "SELECT u.name, o.total FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = # ORDER BY o.id",
+    "UPDATE users SET age = age + 1 WHERE id=#",
+    "DELETE FROM orders WHERE user_id = # AND total > 3.5 RETURNING total",
+    "SELECT count(*), max(total) FROM orders WHERE user_id = # HAVING count(*) > 2 LIMIT 3",
+    "SELECT name FROM tiny WHERE id = #",
+    "SELECT name /* a comment */ FROM users WHERE id = # AND name = 'it''s' -- and another",
+  ])("%s", (text) => {
+    const templates = taught(text);
+    const found = NUMBERS.filter((number) => {
+      const derived = templates.find(text.replace("#", number), CONTEXT);
+      if (derived === undefined) return false;
+      expect(bound(derived)).toEqual(bound(planned(text.replace("#", number))));
+      return true;
+    });
+    expect(found.length).toBeGreaterThan(NUMBERS.length / 2);
+  });
+});
+
+test.each([
+  ["a number that stands twice", "SELECT name FROM users WHERE id = # AND age = 17"],
+  ["two keys", "SELECT name FROM users WHERE id IN (#, 18)"],
+  ["a range", "SELECT name FROM users WHERE id > #"],
+  ["no key", "SELECT name FROM users WHERE age = #"],
+  ["a sign", "SELECT name FROM users WHERE id = -#"],
+  ["a fraction", "SELECT name FROM users WHERE id = #.0"],
+  ["a leading zero", "SELECT name FROM users WHERE id = 0#"],
+  ["a key of another type", "SELECT n FROM words WHERE word = '#'"],
+  ["a view", "SELECT name FROM named WHERE id = #"],
+  ["a condition that does not pin", "SELECT name FROM users WHERE id = # OR age = 3"],
+  ["rows", "INSERT INTO users VALUES (#, 'x', 1)"],
+])("nothing is learned of %s", (_, text) => {
+  expect(taught(text).find(text.replace("#", "23"), CONTEXT)).toBeUndefined();
+});
+
+test.each([
+  ["ten digits", "SELECT name FROM users WHERE id = 1234567890"],
+  ["a leading zero", "SELECT name FROM users WHERE id = 042"],
+  ["hexadecimal digits", "SELECT name FROM users WHERE id = 0x2a"],
+  ["underscores", "SELECT name FROM users WHERE id = 4_2"],
+  ["an exponent", "SELECT name FROM users WHERE id = 4e2"],
+  ["more behind it", "SELECT name FROM users WHERE id = 42 OR true"],
+  ["another blank", "SELECT name FROM users WHERE id =  42"],
+  ["another table", "SELECT name FROM orders WHERE id = 42"],
+  ["nothing", "SELECT name FROM users WHERE id = "],
+  ["an expression", "SELECT name FROM users WHERE id = 4 + 2"],
+])("a text with %s is not found", (_, text) => {
+  expect(taught("SELECT name FROM users WHERE id = #").find(text, CONTEXT)).toBeUndefined();
+});
+
+test("a number that another of the text may be tied to is not taken", () => {
+  const templates = taught("SELECT name FROM users WHERE id = # AND age = 42");
+  expect(templates.find("SELECT name FROM users WHERE id = 7 AND age = 42", CONTEXT)).toBeDefined();
+  expect(
+    templates.find("SELECT name FROM users WHERE id = 42 AND age = 42", CONTEXT),
+  ).toBeUndefined();
+});
+
+test("what was learned holds for the same names and the same map alone", () => {
+  const templates = taught("SELECT name FROM users WHERE id = #");
+  const text = "SELECT name FROM users WHERE id = 42";
+  expect(templates.find(text, { ...CONTEXT, searchPath: ["other", "public"] })).toBeUndefined();
+  expect(templates.find(text, { ...CONTEXT, map: { ...map } })).toBeUndefined();
+  expect(templates.find(text, CONTEXT)).toBeDefined();
+});
