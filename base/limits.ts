@@ -338,6 +338,9 @@ export const DEADLOCK_LOOK_TIMEOUT_MS = 2_000;
 /** Waiting processes read of one database: in a queue for one row each names all before it, so their number counts squared. */
 export const DEADLOCK_WAITERS_MAX = 500;
 
+/** How long it counts what a proxy has told others of its waiting transactions; it tells it again every DEADLOCK_CHECK_AFTER_MS. */
+export const SHARED_HOLDERS_FRESH_MS = 5_000;
+
 /** Deadlocks broken in one look; the next look, a second later, sees the others. */
 export const DEADLOCKS_BROKEN_AT_ONCE = 32;
 

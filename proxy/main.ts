@@ -178,7 +178,14 @@ async function makeParts(
     waitMs: config.pool.pause_wait_ms,
     waitersMax: PAUSED_WAITERS_MAX,
   });
-  const deadlocks = new DeadlockDetector({ holders, backends, log, metrics });
+  const deadlocks = new DeadlockDetector({
+    holders,
+    backends,
+    proxy: processId,
+    catalog: () => topology.current.map.catalog,
+    log,
+    metrics,
+  });
   const notifications = openNotifications({ log, metrics }, backends, topology);
   const plans = new PlanCache();
   const templates = config.fast_path.templates ? new LiteralTemplates() : undefined;

@@ -11,7 +11,9 @@
  * by the same statement of the same transaction: then all of them lasted from the first look
  * to the second, and none can end by itself.
  *
- * It does not see through another proxy's transactions, nor through prepared ones.
+ * Transactions of other proxies are known by what those tell of the ones that wait
+ * (shared-holders.ts); each proxy breaks its own alone, and all agree on the one. It does not see
+ * through prepared transactions: they end by themselves, or by recovery.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -30,8 +32,10 @@ import { BackendConnection } from "../backend/backend-connection.ts";
 import { resetSettings } from "../backend/reset-settings.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
 import { readLockWaits, serverProcess } from "./lock-waits.ts";
+import { exchangeWaiting, stillWaiting, waitingOf } from "./shared-holders.ts";
+import type { WaitingParty } from "./shared-holders.ts";
 import { describeDeadlock, findDeadlocks, inBoth, joinWaits } from "./wait-graph.ts";
-import type { Deadlock, LockWait, Party } from "./wait-graph.ts";
+import type { Deadlock, LockWait, Party, Wait } from "./wait-graph.ts";
 
 export interface DetectorBackends {
   /** An idle backend, where the pool has one. */
@@ -43,12 +47,17 @@ export interface DetectorBackends {
 export interface DeadlockDetectorParts {
   readonly holders: LockHolders;
   readonly backends: DetectorBackends;
+  /** Names this process among all proxies. */
+  readonly proxy: string;
+  /** Where proxies tell each other who waits. */
+  readonly catalog: () => DatabaseName;
   readonly log: Log;
   readonly metrics: Metrics;
 }
 
 interface HolderParty extends Party {
-  readonly holder: LockHolder;
+  /** Undefined for one of another proxy, which breaks it. */
+  readonly holder: LockHolder | undefined;
 }
 
 /** A statement that has not been answered yet, since the tick that saw it first. */
@@ -65,6 +74,7 @@ export class DeadlockDetector {
   #pending = new Map<BackendConnection, Pending>();
   #timer: NodeJS.Timeout | undefined;
   #look: Promise<void> | undefined;
+  #isHeard = true;
 
   constructor(parts: DeadlockDetectorParts) {
     this.#parts = parts;
@@ -119,19 +129,52 @@ export class DeadlockDetector {
     this.#pending = pending;
   }
 
-  /** Every wait of a circle that is ours to break is in one of these databases, or follows such a wait in the same one. */
+  /**
+   * Every wait of a circle that is ours to break is in one of these databases, follows such a wait
+   * in the same one, or is one that another proxy has told of.
+   */
   async #lookAt(databases: readonly DatabaseName[]): Promise<void> {
     const parties = this.#parties();
-    const earlier = joinWaits(await this.#readAll(databases), parties);
+    const here = await this.#readAll(databases);
+    const told = await this.#tell(waitingOf(parties, here));
+    const all = [...new Set([...databases, ...this.#databasesOf(told)])];
+    const there = await this.#readAll(all.filter((database) => !databases.includes(database)));
+    const earlier = joined([...here, ...there], parties, told);
     if (findDeadlocks(earlier, 1).length === 0) return;
     await sleep(DEADLOCK_CONFIRM_AFTER_MS);
-    const lockWaits = await this.#readAll(databases);
-    const later = joinWaits(lockWaits, this.#parties());
+    const later = joined(await this.#readAll(all), this.#parties(), told);
     for (const deadlock of findDeadlocks(inBoth(earlier, later), DEADLOCKS_BROKEN_AT_ONCE))
       this.#break(deadlock);
   }
 
+  /** What other proxies say of theirs. Where they cannot be heard, circles within this proxy are found nevertheless. */
+  async #tell(waiting: readonly WaitingParty[]): Promise<readonly WaitingParty[]> {
+    if (waiting.length === 0) return [];
+    const { catalog, proxy, log } = this.#parts;
+    const signal = this.#lookSignal();
+    try {
+      const told = await this.#withBackend(catalog(), signal, (connection) =>
+        exchangeWaiting(connection, proxy, waiting, signal),
+      );
+      this.#isHeard = true;
+      return told;
+    } catch (error) {
+      if (this.#isHeard && !this.#stopping.signal.aborted)
+        log.warn({ err: error }, "other proxies cannot be told of lock waits");
+      this.#isHeard = false;
+      return [];
+    }
+  }
+
+  #databasesOf(told: readonly WaitingParty[]): readonly DatabaseName[] {
+    const { backends } = this.#parts;
+    return told
+      .flatMap(({ waiting }) => waiting.map(({ process }) => process.database))
+      .filter((database) => backends.address(database) !== undefined);
+  }
+
   #break({ waits, victim }: Deadlock<HolderParty>): void {
+    if (victim.holder === undefined) return;
     const detail = describeDeadlock(waits);
     this.#parts.log.warn({ detail }, "deadlock over several databases");
     this.#parts.metrics.increment("colonnade_deadlocks_total", {});
@@ -141,11 +184,17 @@ export class DeadlockDetector {
   #parties(): readonly HolderParty[] {
     return [...this.#parts.holders.values].map((holder) => ({
       holder,
+      proxy: this.#parts.proxy,
       number: holder.holdNumber,
       processes: [...holder.held].map((connection) =>
         serverProcess(connection, connection.processId),
       ),
     }));
+  }
+
+  #lookSignal(): AbortSignal {
+    const timeout = AbortSignal.timeout(DEADLOCK_LOOK_TIMEOUT_MS);
+    return AbortSignal.any([timeout, this.#stopping.signal]);
   }
 
   async #readAll(databases: readonly DatabaseName[]): Promise<readonly LockWait[]> {
@@ -156,8 +205,7 @@ export class DeadlockDetector {
   /** A database that cannot be read shows no waits: a circle over the others is found nevertheless. */
   async #read(database: DatabaseName): Promise<readonly LockWait[]> {
     const { log } = this.#parts;
-    const timeout = AbortSignal.timeout(DEADLOCK_LOOK_TIMEOUT_MS);
-    const signal = AbortSignal.any([timeout, this.#stopping.signal]);
+    const signal = this.#lookSignal();
     try {
       const waits = await this.#withBackend(database, signal, (connection) =>
         readLockWaits(connection, signal),
@@ -195,4 +243,13 @@ export class DeadlockDetector {
     });
     return use(own).finally(() => own.close());
   }
+}
+
+function joined(
+  waits: readonly LockWait[],
+  own: readonly HolderParty[],
+  told: readonly WaitingParty[],
+): readonly Wait<HolderParty>[] {
+  const others = stillWaiting(told, waits).map((party) => ({ ...party, holder: undefined }));
+  return joinWaits(waits, [...own, ...others]);
 }

@@ -7,7 +7,10 @@ import type { SqlError } from "../../base/sql-error.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 
 export interface LockHolder {
-  /** Of the time from its first backend until it holds none: never the same twice, larger for younger ones. */
+  /**
+   * Of the time from its first backend until it holds none: never the same twice, larger for younger
+   * ones. Those of several proxies compare as well as their clocks do: it is about the microsecond.
+   */
   readonly holdNumber: number;
   readonly held: Iterable<BackendConnection>;
   /** Stops what runs, and has it fail with this error. */
@@ -23,7 +26,7 @@ export class LockHolders {
   }
 
   nextHoldNumber(): number {
-    this.#lastNumber += 1;
+    this.#lastNumber = Math.max(this.#lastNumber + 1, Date.now() * 1_000);
     return this.#lastNumber;
   }
 

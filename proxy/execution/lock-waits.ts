@@ -10,7 +10,8 @@ import type { LockWait, ServerProcess } from "./wait-graph.ts";
  * it stops the lock manager for a moment. A parallel worker speaks for its leader.
  */
 const LOCK_WAITS = `
-  SELECT coalesce(activity.leader_pid, activity.pid), activity.query_start,
+  SELECT coalesce(activity.leader_pid, activity.pid),
+         (1000000 * EXTRACT(epoch FROM activity.query_start))::pg_catalog.int8,
          pg_catalog.array_to_string(blocking.pids, ',')
   FROM pg_catalog.pg_stat_activity AS activity
     CROSS JOIN LATERAL pg_catalog.pg_blocking_pids(activity.pid) AS blocking (pids)

@@ -5,8 +5,9 @@
  *     database a    process 11 ◄── 12          11 and 21 work for one transaction, 12 and 22
  *     database b    process 21 ──► 22          for another: each waits for the other
  *
- * A node is a transaction with all its server processes, or a process that nobody here knows
- * (of another client, or of a transaction in one database). A transaction is *entered* at the
+ * A node is a transaction with all its server processes, of this proxy or one that another proxy
+ * has told of, or a process that nobody knows (of another client, or of a transaction in one
+ * database). A transaction is *entered* at the
  * process that others wait for, and *left* at the one that waits. Where all members of a
  * circle are left at the process at which they are entered, one server sees all of it and
  * breaks it by itself (DeadLockCheck in PostgreSQL's deadlock.c); the others are ours.
@@ -24,14 +25,16 @@ export interface ServerProcess {
 /** A process that waits for a lock, as one server tells it. */
 export interface LockWait {
   readonly waiter: ServerProcess;
-  /** When its statement began, as the server writes it: tells the statement from its next one. */
+  /** When its statement began, in microseconds of the server's clock: tells the statement from its next one. */
   readonly statementStart: string;
   /** All that must give way first: holders of the lock, and who stands before it in the queue. */
   readonly blockers: readonly ServerProcess[];
 }
 
-/** A transaction of this proxy that has several server processes. */
+/** A transaction of a proxy that has several server processes. */
 export interface Party {
+  /** Whose it is: numbers are a proxy's own. */
+  readonly proxy: string;
   /** Never the same twice; the larger one is the younger. */
   readonly number: number;
   readonly processes: readonly ServerProcess[];
@@ -64,7 +67,7 @@ export function joinWaits<P extends Party>(
 ): readonly Wait<P>[] {
   const members = new Map<string, Member<P>>();
   for (const party of parties) {
-    const member = { key: `transaction ${party.number}`, party };
+    const member = { key: `transaction ${party.number} of ${party.proxy}`, party };
     for (const process of party.processes) members.set(processKey(process), member);
   }
   const memberOf = (process: ServerProcess): Member<P> => {
@@ -213,6 +216,11 @@ function pathTo<P extends Party>(
 function youngest<P extends Party>(waits: readonly Wait<P>[], one: P): P {
   let found = one;
   for (const { from } of waits)
-    if (from.party !== undefined && from.party.number > found.number) found = from.party;
+    if (from.party !== undefined && isYounger(from.party, found)) found = from.party;
   return found;
+}
+
+/** Every proxy that looks at a circle names the same one. */
+function isYounger(left: Party, right: Party): boolean {
+  return left.number > right.number || (left.number === right.number && left.proxy > right.proxy);
 }

@@ -9,6 +9,7 @@ import {
   inBoth,
   joinWaits,
 } from "../../proxy/execution/wait-graph.ts";
+import { stillWaiting, waitingOf } from "../../proxy/execution/shared-holders.ts";
 import type { LockWait, Party, ServerProcess } from "../../proxy/execution/wait-graph.ts";
 
 /** `a12` is process 12 of database a, on a server of its own. */
@@ -30,7 +31,7 @@ function waits(...texts: readonly string[]): readonly LockWait[] {
 }
 
 function party(number: number, ...names: readonly string[]): Party {
-  return { number, processes: names.map(process) };
+  return { proxy: "here", number, processes: names.map(process) };
 }
 
 function victims(lockWaits: readonly LockWait[], parties: readonly Party[]): readonly number[] {
@@ -76,7 +77,9 @@ describe("a deadlock", () => {
   test("over databases of one server, by a lock that they share", () => {
     const at = (name: string) => ({ ...process(name), server: "one:5432" });
     const shared = { waiter: at("b21"), statementStart: "", blockers: [at("a11")] };
-    expect(victims([shared], [{ number: 1, processes: [at("a11"), at("b21")] }])).toEqual([1]);
+    expect(
+      victims([shared], [{ proxy: "here", number: 1, processes: [at("a11"), at("b21")] }]),
+    ).toEqual([1]);
   });
 });
 
@@ -220,4 +223,29 @@ test("whatever waits, a deadlock is found exactly where there is one, and its me
     }),
     { numRuns: 2000 },
   );
+});
+
+describe("transactions of other proxies", () => {
+  const at = (statementStart: string, ...texts: readonly string[]): readonly LockWait[] =>
+    waits(...texts).map((wait) => ({ ...wait, statementStart }));
+
+  test("are told of while they wait, with what they wait in", () => {
+    const told = waitingOf([T1, T2], at("7", "b21 b22"));
+    expect(told).toEqual([{ ...T1, waiting: [{ process: process("b21"), statementStart: "7" }] }]);
+  });
+
+  test("are believed while they wait by the same statement, and no longer", () => {
+    const told = waitingOf([T1], at("7", "b21 b22"));
+    expect(stillWaiting(told, at("7", "b21 b99", "a12 a11"))).toEqual(told);
+    expect(stillWaiting(told, at("8", "b21 b22"))).toEqual([]);
+    expect(stillWaiting(told, at("7", "b22 b21"))).toEqual([]);
+  });
+
+  test("that are as young as one here are told apart by their proxies' names", () => {
+    const there = { ...T2, proxy: "there", number: T1.number };
+    const found = findDeadlocks(joinWaits(waits("a12 a11", "b21 b22"), [T1, there]), 100);
+    expect(found.map(({ victim }) => victim.proxy)).toEqual(["there"]);
+    const turned = findDeadlocks(joinWaits(waits("a12 a11", "b21 b22"), [there, T1]), 100);
+    expect(turned.map(({ victim }) => victim.proxy)).toEqual(["there"]);
+  });
 });

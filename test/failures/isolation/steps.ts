@@ -263,11 +263,11 @@ const fail: Step = async (visitor) => {
   await readState(visitor);
 };
 
-const SLEEP_MS = 4_000;
+const SLEEP_MS = 10_000;
 const SLEEPS = [
-  "SELECT public.late_sleep(4 + id * 0) FROM public.accounts WHERE id = 101",
-  "SELECT id FROM public.accounts WHERE public.late_sleep(4 + id * 0) ORDER BY id",
-  "SELECT pg_sleep(4)",
+  "SELECT public.late_sleep(10 + id * 0) FROM public.accounts WHERE id = 101",
+  "SELECT id FROM public.accounts WHERE public.late_sleep(10 + id * 0) ORDER BY id",
+  "SELECT pg_sleep(10)",
 ];
 /** A request sent so long after a statement comes after it, also to a proxy with much to do. */
 const SURELY_LATER_MS = 500;
