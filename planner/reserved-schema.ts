@@ -41,7 +41,7 @@ function isReserved(table: RangeVar, context: PlanContext): boolean {
 /** Of DDL: ALTER TABLE, CREATE INDEX, CREATE TRIGGER, renames. */
 function changedTable(node: Node): readonly RangeVar[] {
   const relation = unwrap(node)?.body["relation"];
-  return typeof relation === "object" && relation !== null ? [relation as RangeVar] : [];
+  return typeof relation === "object" && relation !== null ? [relation] : [];
 }
 
 /** Names that DDL gives in parts, or of schemas: `DROP TABLE colonnade.map`, `DROP SCHEMA colonnade`. */

@@ -58,7 +58,10 @@ function madeTable(node: Node): MadeTable | undefined {
 }
 
 /** The first arm of a set operation has it. */
-function withoutInto({ intoClause: _, larg, ...rest }: SelectStmt): SelectStmt {
+function withoutInto(select: SelectStmt): SelectStmt {
+  const { larg } = select;
+  const rest: SelectStmt = { ...select };
+  delete rest.intoClause;
   return larg === undefined ? rest : { ...rest, larg: withoutInto(larg) };
 }
 

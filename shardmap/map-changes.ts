@@ -5,7 +5,6 @@
  * diff.ts judges what would leave rows behind; here is what a person reads before publishing.
  */
 import { isDeepStrictEqual } from "node:util";
-import type { DatabaseName } from "../base/ids.ts";
 import { printShards } from "./map-file/shard-numbers.ts";
 import type { Colocation, MapTable, Placement, ShardMap } from "./shard-map.ts";
 
@@ -150,16 +149,6 @@ function settingChanges(before: ShardMap, next: ShardMap): readonly MapChange[] 
   if (!isDeepStrictEqual(before.sequenceBlocks, next.sequenceBlocks))
     changes.push({ object: "sequences", change: "have other block sizes", needs: "nothing" });
   return changes;
-}
-
-/** Databases whose URL differs: whether they are the same database, only their servers know. */
-export function databasesWithOtherUrl(before: ShardMap, next: ShardMap): readonly DatabaseName[] {
-  return [...next.databases.values()]
-    .filter(({ name, server }) => {
-      const old = before.databases.get(name);
-      return old !== undefined && !isDeepStrictEqual(old.server, server);
-    })
-    .map(({ name }) => name);
 }
 
 /** `database users2 is added`. */

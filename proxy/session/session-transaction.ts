@@ -127,11 +127,7 @@ export class SessionTransaction {
     );
   }
 
-  begin(
-    modes: TransactionModes,
-    isExplicit: boolean,
-    outerEnvironment: Environment,
-  ): Transaction {
+  begin(modes: TransactionModes, isExplicit: boolean, outerEnvironment: Environment): Transaction {
     const transaction = this.#open(modes);
     this.#current = {
       transaction,

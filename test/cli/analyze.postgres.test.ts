@@ -134,7 +134,12 @@ describe.each([
       expect(report.suggestion).toBeNull();
       const { suggestion } = await analyzeUnder(
         files.write("empty.yaml", EMPTY_MAP),
-        ...["--schema", schema, "--log", log, ...prefix, "--suggest"],
+        "--schema",
+        schema,
+        "--log",
+        log,
+        ...prefix,
+        "--suggest",
       );
       expect(suggestion?.colocations[0]?.tables).toEqual(
         expect.arrayContaining([
