@@ -2,40 +2,54 @@
  * `npm run bench`: the bounds the project holds, measured and printed with their limits.
  * Method and machine are in README.md beside this file.
  *
- * `--only planner,idle,select,scatter` runs a part; `--seconds N` sets the time of each load.
+ * `--only planner,idle,select,scatter,copy` runs a part; `--seconds N` sets the time of each load,
+ * `--gigabytes N` the data of a COPY.
  * `npm run bench -- compare` measures the proxy beside others (compare/compare.ts).
  * Exit code 1 where a bound is not held, 2 where nothing was measured.
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { compare, readWish as readComparison } from "./compare/compare.ts";
+import { measureCopy } from "./copy.ts";
 import { measureIdleClients } from "./idle-clients.ts";
 import { measurePlanner } from "./planner.ts";
 import { measurePointSelects } from "./point-select.ts";
 import { measureScatter } from "./scatter.ts";
 import type { Measurement } from "./measurement.ts";
 
-const PARTS: Readonly<Record<string, (seconds: number) => Promise<readonly Measurement[]>>> = {
+type Part = (size: Size) => Promise<readonly Measurement[]>;
+
+interface Size {
+  readonly seconds: number;
+  readonly gigabytes: number;
+}
+
+const PARTS: Readonly<Record<string, Part>> = {
   planner: measurePlanner,
   idle: measureIdleClients,
-  select: measurePointSelects,
-  scatter: measureScatter,
+  select: ({ seconds }) => measurePointSelects(seconds),
+  scatter: ({ seconds }) => measureScatter(seconds),
+  copy: ({ gigabytes }) => measureCopy(gigabytes),
 };
 
 /** pgbench's own bound on `-T` is higher; a longer load than an hour is a mistyped one. */
 const SECONDS_MAX = 3_600;
 
+/** It takes twice as much of the disk. */
+const GIGABYTES_MAX = 1_000;
+
 /** What was asked for, or why it cannot be. */
-type Wish = { readonly parts: readonly string[]; readonly seconds: number } | string;
+type Wish = (Size & { readonly parts: readonly string[] }) | string;
 
 function readWish(words: readonly string[]): Wish {
-  let given: { readonly only: string; readonly seconds: string };
+  let given: { readonly only: string; readonly seconds: string; readonly gigabytes: string };
   try {
     given = parseArgs({
       args: [...words],
       options: {
         only: { type: "string", default: Object.keys(PARTS).join(",") },
         seconds: { type: "string", default: "5" },
+        gigabytes: { type: "string", default: "0.25" },
       },
     }).values;
   } catch (error) {
@@ -50,7 +64,11 @@ function readWish(words: readonly string[]): Wish {
   if (!/^\d+$/.test(given.seconds) || seconds < 1 || seconds > SECONDS_MAX) {
     return `--seconds: a whole number from 1 to ${SECONDS_MAX} is needed, not "${given.seconds}"`;
   }
-  return { parts, seconds };
+  const gigabytes = Number(given.gigabytes);
+  if (!(gigabytes > 0 && gigabytes <= GIGABYTES_MAX)) {
+    return `--gigabytes: a number up to ${GIGABYTES_MAX} is needed, not "${given.gigabytes}"`;
+  }
+  return { parts, seconds, gigabytes };
 }
 
 async function runComparison(words: readonly string[]): Promise<number> {
@@ -77,7 +95,7 @@ async function main(): Promise<number> {
   );
   const broken: string[] = [];
   for (const name of wish.parts) {
-    for (const measurement of (await PARTS[name]?.(wish.seconds)) ?? []) {
+    for (const measurement of (await PARTS[name]?.(wish)) ?? []) {
       process.stdout.write(`${line(measurement)}\n`);
       if (!isHeld(measurement)) broken.push(measurement.name);
     }

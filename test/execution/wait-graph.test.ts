@@ -211,7 +211,7 @@ test("whatever waits, a deadlock is found exactly where there is one, and its me
           expect(to.key).toBe(circle[(index + 1) % circle.length]?.from.key);
       }
       const stopped = new Set(found.map(({ victim }) => victim));
-      const stillWaiting = lockWaits.filter(
+      const left = lockWaits.filter(
         ({ waiter }) =>
           ![...stopped].some(({ processes }) =>
             processes.some(
@@ -219,7 +219,7 @@ test("whatever waits, a deadlock is found exactly where there is one, and its me
             ),
           ),
       );
-      expect(hasUnseenCircle(stillWaiting, parties)).toBe(false);
+      expect(hasUnseenCircle(left, parties)).toBe(false);
     }),
     { numRuns: 2000 },
   );
