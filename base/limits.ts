@@ -299,6 +299,9 @@ export const DRAIN_POLL_MS = 20;
 /** How long the catalog database may take to give a user's secret, well below AUTHENTICATION_TIMEOUT_MS. */
 export const SECRET_QUERY_TIMEOUT_MS = 10_000;
 
+/** Times that a statement is planned again because tables have changed under it: each needs DDL to commit just then. */
+export const STALE_PLAN_RETRIES_MAX = 5;
+
 /** Rows that one Execute asks of a suspended portal: enough that its round trip costs little. */
 export const PORTAL_ROWS_AT_ONCE = 500;
 

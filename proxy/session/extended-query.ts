@@ -6,17 +6,17 @@
 import { SqlError } from "../../base/sql-error.ts";
 import type { CursorPlan } from "../../planner/cursor-plan.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
-import type { BoundParameter } from "../../planner/physical-plan.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import { checkBind } from "../execution/describe.ts";
 import type { ResultEvent } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
-import { formatAt } from "../protocol/frontend/bind.ts";
 import type { Bind } from "../protocol/frontend/bind.ts";
 import type { Close } from "../protocol/frontend/close.ts";
 import type { Describe } from "../protocol/frontend/describe.ts";
 import type { Execute } from "../protocol/frontend/execute.ts";
 import type { Parse } from "../protocol/frontend/parse.ts";
+import { boundPortal, refuseParameterCount } from "./bound-portal.ts";
+import type { PortalColumns } from "./bound-portal.ts";
 import type { CommandPlan } from "./commands.ts";
 import { copy } from "./copy.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
@@ -26,22 +26,24 @@ import { blockCommand } from "./plan-traits.ts";
 import { inClientPortal } from "./portal-errors.ts";
 import { prepareExecution } from "./sql-prepared.ts";
 import type { Execute as ExecuteNamed } from "./sql-prepared.ts";
+import { renewed, runFresh } from "./stale-plans.ts";
 import { columnsOfNamed, planPrepared, prepareStatement } from "./statement-preparation.ts";
-import { countedTag, RowQueue } from "./row-queue.ts";
+import { collected, countedTag } from "./row-queue.ts";
 import type { RowSource } from "./row-queue.ts";
 import { RowStream } from "./row-stream.ts";
 import { NO_MODES } from "./session-transaction.ts";
 import type { QueryParts } from "./simple-query.ts";
 import type { RowsPlan } from "./statement-runner.ts";
 
-/** Undefined without rows. */
-type PortalColumns = readonly ColumnDescription[] | undefined;
-
 export class ExtendedQuery {
   readonly #parts: QueryParts;
   readonly #prepared: PreparedStatements;
   readonly #portals: Portals;
   readonly #delayed = new DelayedAnswers();
+  /** The client knows the columns of its unnamed statement. */
+  #isUnnamedTold = false;
+  /** A backend has taken the running portal's values. */
+  #isBound = false;
 
   constructor(parts: QueryParts, prepared: PreparedStatements) {
     this.#parts = parts;
@@ -54,7 +56,10 @@ export class ExtendedQuery {
     signal: AbortSignal,
   ): Promise<void> {
     await this.settle(signal);
-    if (name === "") this.#prepared.close("");
+    if (name === "") {
+      this.#prepared.close("");
+      this.#isUnnamedTold = false;
+    }
     const statement = await prepareStatement(this.#parts, name, sql, parameterTypeOids, signal);
     // Last, as in PostgreSQL: what is wrong with the text is told first.
     this.#prepared.refuseTaken(name);
@@ -65,43 +70,13 @@ export class ExtendedQuery {
   async bind(message: Bind, signal: AbortSignal): Promise<void> {
     await this.settle(signal);
     const statement = this.#prepared.get(message.statement);
-    const { parameterTypes } = statement.description;
-    if (message.parameters.length !== parameterTypes.length) {
-      throw new SqlError(
-        "bind_mismatch",
-        `bind message supplies ${message.parameters.length} parameters, but prepared statement "${statement.name}" requires ${parameterTypes.length}`,
-      );
-    }
-    if (!statement.endsTransaction) this.#parts.runner.transaction.refuseWhenFailed();
+    refuseParameterCount(message, statement);
+    const { transaction } = this.#parts.runner;
+    if (!statement.endsTransaction) transaction.refuseWhenFailed();
     const columns = await this.#columnsOf(statement);
-    const formats = message.resultFormats;
-    // PostgreSQL does not look at the formats of what has no rows.
-    if (columns !== undefined && formats.length > 1 && formats.length !== columns.length) {
-      throw new SqlError(
-        "bind_mismatch",
-        `bind message has ${formats.length} result formats but query has ${columns.length} columns`,
-      );
-    }
+    const portal = boundPortal(message, statement, columns, transaction.scope);
     if (message.portal === "") await this.#end("", signal);
-    this.#portals.add({
-      kind: "bound",
-      name: message.portal,
-      statement,
-      parameters: message.parameters.map((value, index): BoundParameter => {
-        return {
-          typeOid: parameterTypes[index] ?? 0,
-          format: formatAt(message.parameterFormats, index),
-          value,
-        };
-      }),
-      resultFormats: formats,
-      columns: columns?.map((column, index): ColumnDescription => ({
-        ...column,
-        format: formatAt(formats, index),
-      })),
-      scope: this.#parts.runner.transaction.scope,
-      progress: { kind: "new" },
-    });
+    this.#portals.add(portal);
     this.#delayed.add(message.portal, () => this.#parts.responder.bindComplete());
   }
 
@@ -111,14 +86,15 @@ export class ExtendedQuery {
 
   async describe({ target, name }: Describe, signal: AbortSignal): Promise<void> {
     if (target === "portal" && this.#delayed.isLast(name)) {
-      const columns = await this.#portalColumns(name);
-      this.#refuseColumnsWhenFailed(columns);
-      this.#delayed.add(name, () => this.#columns(columns));
+      this.#refuseColumnsWhenFailed(await this.#portalColumns(name));
+      // Told later: by then the portal may have been bound anew.
+      this.#delayed.add(name, () => this.#boundColumns(name));
       return;
     }
     await this.settle(signal);
     if (target === "statement") {
       const { description } = this.#prepared.get(name);
+      this.#isUnnamedTold ||= name === "";
       this.#refuseColumnsWhenFailed(description.columns);
       this.#parts.responder.parameterTypes(description.parameterTypes);
       this.#columns(description.columns);
@@ -129,9 +105,19 @@ export class ExtendedQuery {
     }
   }
 
+  #boundColumns(name: string): void {
+    const portal = this.#portals.find(name);
+    if (portal?.kind !== "bound") return;
+    this.#isUnnamedTold ||= portal.statement.name === "";
+    this.#columns(portal.columns);
+  }
+
   async #portalColumns(name: string): Promise<PortalColumns> {
     const portal = this.#portals.get(name);
-    if (portal.kind === "bound") return portal.columns;
+    if (portal.kind === "bound") {
+      this.#isUnnamedTold ||= portal.statement.name === "" && !this.#delayed.isFor(name);
+      return portal.columns;
+    }
     this.#parts.runner.transaction.refuseWhenFailed();
     return portal.columns();
   }
@@ -173,13 +159,37 @@ export class ExtendedQuery {
       case "new":
         break;
     }
-    portal.progress = { kind: "done", tag: "SELECT 0" };
+    this.#isBound = false;
+    let fresh = portal;
     try {
-      const plan = await planPrepared(this.#parts, portal.statement, signal);
-      await this.#run(portal, plan, rowLimit, isAlone, signal);
+      await runFresh({
+        runner,
+        responder,
+        sql: portal.statement.sql,
+        plan: async () => {
+          fresh = await this.#fresh(fresh, signal);
+          fresh.progress = { kind: "done", tag: "SELECT 0" };
+          return planPrepared(this.#parts, fresh.statement, signal);
+        },
+        run: (plan) => this.#run(fresh, plan, rowLimit, isAlone, signal),
+        giveUp: () => {
+          if (this.#isBound) this.say();
+        },
+      });
     } catch (error) {
       throw inClientPortal(error, name);
     }
+  }
+
+  /** Where an earlier run of it has failed by a plan that is too old: as it would be bound now. */
+  async #fresh(portal: Portal, signal: AbortSignal): Promise<Portal> {
+    const { name, statement } = portal;
+    const isTold = statement.name !== "" || this.#isUnnamedTold || !this.#delayed.isFor(name);
+    const fresh = await renewed(portal, isTold, this.#parts, signal);
+    if (fresh === portal) return portal;
+    if (this.#prepared.find("") === statement) this.#prepared.add(fresh.statement);
+    this.#portals.replace(fresh);
+    return fresh;
   }
 
   async #run(
@@ -249,7 +259,10 @@ export class ExtendedQuery {
       resultFormats: portal.resultFormats,
       keepPrepared: portal.statement.name !== "",
       fetch: isHeldOpen ? runner.newFetch(rowLimit) : undefined,
-      onBound: () => this.say(),
+      // Told with what follows: until then, a plan that is too old may be replaced.
+      onBound: () => {
+        this.#isBound = true;
+      },
     };
     const output = portal.columns;
     const stream =
@@ -268,33 +281,22 @@ export class ExtendedQuery {
       for await (const event of stream) {
         // A gather that wants no row (LIMIT 0) completes before any backend has answered Bind.
         // A notice may come before that answer: planning at Bind runs functions, too.
-        if (event.kind !== "notice") this.say();
+        if (event.kind !== "notice" || this.#isBound) this.say();
         if (event.kind === "complete") portal.progress = { kind: "done", tag: event.tag };
         await responder.event(event);
       }
       return;
     }
+    const onEvent = async (event: ResultEvent): Promise<void> => {
+      if (this.#isBound) this.say();
+      await responder.event(event);
+    };
     const rows = isHeldOpen
-      ? new RowStream(
-          stream,
-          (event) => responder.event(event),
-          () => runner.portalsRest(),
-        )
-      : await this.#collect(stream);
+      ? new RowStream(stream, onEvent, () => runner.portalsRest())
+      : await collected(stream, onEvent);
     if (rows instanceof RowStream) await rows.open();
     this.say();
     await this.#resume(portal, rows, rowLimit);
-  }
-
-  /** A limited Execute: the statement runs to its end, and what the client did not ask for waits. */
-  async #collect(stream: AsyncIterable<ResultEvent>): Promise<RowQueue> {
-    const rows = new RowQueue();
-    for await (const event of stream) {
-      if (event.kind === "rows") rows.add(event.rows);
-      else if (event.kind === "complete") rows.tag = event.tag;
-      else await this.#parts.responder.event(event);
-    }
-    return rows;
   }
 
   /** PostgreSQL finds out that a portal is at its end only by asking for one row more than there is. */

@@ -90,8 +90,8 @@ export class Portals {
       throw new SqlError("portal_exists", `cursor "${name}" already exists`);
   }
 
-  replace(cursor: Cursor): void {
-    this.#byName.set(cursor.name, cursor);
+  replace(portal: AnyPortal): void {
+    this.#byName.set(portal.name, portal);
   }
 
   /** A portal goes with the transaction, or the savepoint, that it was made in. */

@@ -31,11 +31,17 @@ const WRITER = new FrameWriter();
 
 export class Responder {
   readonly #client: Client;
+  #sentCount = 0;
   /** What the client was last told; the map is its environment's, shared with all clients alike. */
   #parameters: ReadonlyMap<string, string> = NO_PARAMETERS;
 
   constructor(client: Client) {
     this.#client = client;
+  }
+
+  /** Grows with all that the client is sent. */
+  get sentCount(): number {
+    return this.#sentCount;
   }
 
   /** A setting, as the client was last told of it. */
@@ -47,7 +53,7 @@ export class Responder {
   async event(event: ResultEvent): Promise<void> {
     switch (event.kind) {
       case "rows":
-        this.#client.write(event.rows.bytes);
+        this.#write(event.rows.bytes);
         return this.#client.drained();
       case "columns":
         return this.columns(event.columns);
@@ -58,7 +64,7 @@ export class Responder {
       case "copyOut":
         return this.copyOut(event.format);
       case "copyData":
-        this.#client.write(event.bytes);
+        this.#write(event.bytes);
         return this.#client.drained();
       case "suspended":
         return this.#send((writer) => encodePortalSuspended({ kind: "portalSuspended" }, writer));
@@ -71,7 +77,7 @@ export class Responder {
 
   /** A whole NoticeResponse frame of a backend's. */
   notice(bytes: Buffer): void {
-    this.#client.write(bytes);
+    this.#write(bytes);
   }
 
   columns(columns: readonly ColumnDescription[]): void {
@@ -89,7 +95,7 @@ export class Responder {
 
   /** Whole CopyData frames. */
   async copyData(frames: Buffer): Promise<void> {
-    this.#client.write(frames);
+    this.#write(frames);
     return this.#client.drained();
   }
 
@@ -154,8 +160,13 @@ export class Responder {
     this.#parameters = parameters;
   }
 
+  #write(bytes: Buffer): void {
+    this.#sentCount += 1;
+    this.#client.write(bytes);
+  }
+
   #send(encode: (writer: FrameWriter) => void): void {
     encode(WRITER);
-    this.#client.write(WRITER.take());
+    this.#write(WRITER.take());
   }
 }

@@ -2,6 +2,7 @@
  * Rows that a portal has and its client has not asked for yet. Bounded: a client that asks
  * for few rows of many at a time reads them from here.
  */
+import type { ResultEvent } from "../execution/result-event.ts";
 import { GATHER_BYTES_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { DataRowRun } from "../execution/shard-rows.ts";
@@ -72,4 +73,18 @@ export function bytesOf(run: DataRowRun, count: number): number {
   for (let row = 0; row < count; row += 1)
     offset += FRAME_TYPE_BYTES + run.bytes.readUInt32BE(offset + FRAME_TYPE_BYTES);
   return offset;
+}
+
+/** A limited Execute: the statement runs to its end, and what the client did not ask for waits. `onEvent` gets what is not rows. */
+export async function collected(
+  stream: AsyncIterable<ResultEvent>,
+  onEvent: (event: ResultEvent) => Promise<void>,
+): Promise<RowQueue> {
+  const rows = new RowQueue();
+  for await (const event of stream) {
+    if (event.kind === "rows") rows.add(event.rows);
+    else if (event.kind === "complete") rows.tag = event.tag;
+    else await onEvent(event);
+  }
+  return rows;
 }

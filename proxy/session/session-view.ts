@@ -18,7 +18,10 @@ import type { SessionTransaction } from "./session-transaction.ts";
 import type { SessionSettings } from "./settings.ts";
 
 export interface SeeingSession {
-  readonly services: Pick<SessionServices, "environments" | "loadCatalog" | "topology">;
+  readonly services: Pick<
+    SessionServices,
+    "environments" | "loadCatalog" | "refreshCatalog" | "topology"
+  >;
   readonly settings: SessionSettings;
   readonly backends: SessionBackends;
   readonly transaction: SessionTransaction;
@@ -45,6 +48,16 @@ export class SessionView {
   get isOtherRole(): boolean {
     const { settings, transaction } = this.#session;
     return transaction.current?.transaction.isOtherRole ?? settings.script.isOtherRole;
+  }
+
+  /** Of everyone's catalog. */
+  get catalogEpoch(): number {
+    return this.#session.services.topology().catalog.epoch;
+  }
+
+  /** The catalog as it is now, unless it is another already than the one of this epoch. */
+  async lookAgain(epoch: number): Promise<void> {
+    if (this.catalogEpoch === epoch) await this.#session.services.refreshCatalog();
   }
 
   get #catalogDatabase(): DatabaseName {

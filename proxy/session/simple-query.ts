@@ -2,7 +2,8 @@
  * The simple protocol: a query string of one statement or several, which are one implicit
  * transaction, as in PostgreSQL (manual: "Multiple Statements in a Simple Query").
  */
-import type { ParsedStatement } from "../../planner/parse.ts";
+import { invariant } from "../../base/invariant.ts";
+import type { ParsedStatement, ParseOutcome } from "../../planner/parse.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
 import type { Commands } from "./commands.ts";
@@ -12,7 +13,8 @@ import type { Cursors } from "./cursors.ts";
 import type { Portals } from "./portals.ts";
 import { prepareExecution } from "./sql-prepared.ts";
 import type { Execute, SqlPreparedParts } from "./sql-prepared.ts";
-import type { ResultStream } from "../execution/result-event.ts";
+import type { ResultEvent, ResultStream } from "../execution/result-event.ts";
+import { runFresh } from "./stale-plans.ts";
 import type { RowsPlan, StatementRunner } from "./statement-runner.ts";
 import { NO_MODES } from "./session-transaction.ts";
 
@@ -139,18 +141,57 @@ async function runRows(
   { isAlone, isLast }: Position,
   signal: AbortSignal,
 ): Promise<void> {
-  const { runner } = parts;
+  const { runner, responder, planner } = parts;
   const { descriptions } = runner;
   // Planned columns take the parameters' values, which EXPLAIN (GENERIC_PLAN) of a statement with some has not.
   const output =
     plan.kind === "explain"
       ? async () => (await descriptions.statement(sql, [], signal)).columns
       : () => descriptions.plannedColumns(sql, signal);
-  const stream = runner.run(
-    { plan, protocol: { kind: "simple" }, output, describe: true, isAlone },
-    signal,
-  );
-  await relayRows(stream, parts, isLast, signal);
+  let untold: ResultEvent | undefined;
+  const giveUp = (): void => {
+    if (untold?.kind === "columns") responder.columns(untold.columns);
+    untold = undefined;
+  };
+  const run = async (now: LogicalPlan): Promise<void> => {
+    untold = undefined;
+    if (!isRowsPlan(now)) return runOne(now, sql, parts, { isAlone, isLast }, signal);
+    const request = { plan: now, protocol: { kind: "simple" }, output, describe: true } as const;
+    let tag: string | undefined;
+    for await (const event of runner.run({ ...request, isAlone }, signal)) {
+      if (event.kind === "columns" && isAlone) {
+        untold = event;
+        continue;
+      }
+      if (event.kind !== "notice") giveUp();
+      if (event.kind === "complete") tag = event.tag;
+      else await responder.event(event);
+    }
+    await endRows(tag, parts, isLast, signal);
+  };
+  if (!isAlone || plan.kind === "ddl") return run(plan);
+  const planAgain = async (): Promise<LogicalPlan> => {
+    const [statement] = parsedStatements(planner.parse(sql));
+    invariant(statement !== undefined, "what was planned once can be parsed again");
+    return planner.plan(statement, await runner.view.planContext([], signal), undefined);
+  };
+  await runFresh({ runner, responder, sql, plan: planAgain, run, giveUp }, plan);
+}
+
+function parsedStatements(outcome: ParseOutcome): readonly ParsedStatement[] {
+  return outcome.kind === "statements" ? outcome.statements : [];
+}
+
+const ROWS_KINDS: ReadonlySet<LogicalPlan["kind"]> = new Set<RowsPlan["kind"]>([
+  "query",
+  "insert",
+  "insertQuery",
+  "explain",
+  "ddl",
+]);
+
+function isRowsPlan(plan: LogicalPlan): plan is RowsPlan {
+  return ROWS_KINDS.has(plan.kind);
 }
 
 async function relayRows(
@@ -164,6 +205,15 @@ async function relayRows(
     if (event.kind === "complete") tag = event.tag;
     else await responder.event(event);
   }
+  await endRows(tag, { runner, responder }, isLast, signal);
+}
+
+async function endRows(
+  tag: string | undefined,
+  { runner, responder }: Pick<QueryParts, "runner" | "responder">,
+  isLast: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   if (isLast) await endImplicit(runner, signal);
   if (tag !== undefined) responder.complete(tag);
 }

@@ -33,6 +33,8 @@ export class LiveTopology {
   readonly #backends: CatalogBackends;
   readonly #options: LiveTopologyOptions;
   readonly #source: CatalogSource;
+  #refreshing: Promise<void> | undefined;
+  #nextRefresh: Promise<void> | undefined;
   #current: TopologyView;
   #fingerprint = "";
   #isReachable = true;
@@ -71,8 +73,30 @@ export class LiveTopology {
     return this.#isReachable;
   }
 
-  /** Everything that was committed before the call is in the view after it. */
-  async refresh(): Promise<void> {
+  /**
+   * Everything that was committed before the call is in the view after it. Who asks while the
+   * catalog is being read shares the next reading with all others who do.
+   */
+  refresh(): Promise<void> {
+    if (this.#refreshing === undefined) return this.#startRefresh();
+    this.#nextRefresh ??= this.#refreshing
+      .catch(() => undefined)
+      .then(() => {
+        this.#nextRefresh = undefined;
+        return this.#startRefresh();
+      });
+    return this.#nextRefresh;
+  }
+
+  #startRefresh(): Promise<void> {
+    const refreshing = this.#load().finally(() => {
+      this.#refreshing = undefined;
+    });
+    this.#refreshing = refreshing;
+    return refreshing;
+  }
+
+  async #load(): Promise<void> {
     const { map } = this.#current;
     const view = await loadView(map, this.#source, this.#backends);
     // A map that was replaced meanwhile has loaded its own view.

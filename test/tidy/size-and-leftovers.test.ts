@@ -10,6 +10,8 @@ const FUNCTION_LINES_MAX = 70;
 
 /** `path` or `path function`, and why splitting it would make it worse. */
 const LONGER_FOR_A_REASON: Readonly<Record<string, string>> = {
+  "test/session/sequences/messages.ts textsFor": "statements, as data",
+  "test/session/sequences/steps.ts stepsFor": "statements, as data",
   "base/limits.ts": "the catalogue of limits is one table",
   "base/sql-error.ts": "the catalogue of errors is one table",
   "proxy/protocol/saslprep-tables.ts": "the tables of RFC 3454",

@@ -1,0 +1,137 @@
+/**
+ * Statements whose plan is older than the tables: DDL of somebody else, through this proxy or
+ * past it, has committed between the two. One PostgreSQL locks a statement's tables while it
+ * plans, so its clients never notice; here the statement is planned and run again.
+ *
+ * Only where nobody can tell: nothing has been answered, and nothing of it has stayed.
+ */
+import { STALE_PLAN_RETRIES_MAX } from "../../base/limits.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type { ErrorId } from "../../base/sql-error.ts";
+import { BackendError } from "../backend/backend-connection.ts";
+import { inFormats } from "./bound-portal.ts";
+import type { Portal } from "./portals.ts";
+import type { Responder } from "./responder.ts";
+import { isUndone } from "./session-transaction.ts";
+import { prepareStatement } from "./statement-preparation.ts";
+import type { PreparingParts } from "./statement-preparation.ts";
+import type { RowsPlan, StatementRunner } from "./statement-runner.ts";
+
+export interface Running<Plan> {
+  readonly runner: StatementRunner;
+  readonly responder: Responder;
+  /** The client's text. */
+  readonly sql: string;
+  /** With the catalog as it is when called. */
+  readonly plan: () => Promise<Plan>;
+  readonly run: (plan: Plan) => Promise<void>;
+  /** What `run` has kept back is to be told after all, before its error. */
+  readonly giveUp: () => void;
+}
+
+/** Plans and runs; again, where what failed was planned for other tables than there are. */
+export async function runFresh<Plan extends { readonly kind: string }>(
+  { runner, responder, sql, plan, run, giveUp }: Running<Plan>,
+  first?: Plan,
+): Promise<void> {
+  const { transaction } = runner;
+  if (transaction.current !== undefined) {
+    try {
+      return await run(first ?? (await plan()));
+    } catch (error) {
+      giveUp();
+      throw error;
+    }
+  }
+  const { sentCount } = responder;
+  let next = first;
+  for (let left = STALE_PLAN_RETRIES_MAX; ; left--) {
+    const epoch = runner.view.catalogEpoch;
+    let planned: Plan | undefined;
+    try {
+      planned = next ?? (await plan());
+      return await run(planned);
+    } catch (error) {
+      // A server's error has undone what it had done; the proxy's own may come after a write.
+      const isOpen = transaction.current !== undefined;
+      const hasLeftNothing = error instanceof BackendError || isOpen || isRead(planned);
+      const isUntold = responder.sentCount === sentCount;
+      if (left === 0 || !hasLeftNothing || !isUntold || !isOfStalePlan(error, sql)) {
+        giveUp();
+        throw error;
+      }
+      await transaction.rollback();
+      await runner.view.lookAgain(epoch);
+      next = undefined;
+    }
+  }
+}
+
+/**
+ * A portal of no transaction, as Parse and Bind would make it now; itself where that is the same.
+ * `isTold`: the client knows the statement's columns, which then have to stay what they are.
+ */
+export async function renewed(
+  portal: Portal,
+  isTold: boolean,
+  parts: PreparingParts,
+  signal: AbortSignal,
+): Promise<Portal> {
+  const { transaction, view } = parts.runner;
+  if (transaction.current !== undefined) return portal;
+  // The transaction of a run that failed has taken its portals with it.
+  const here = isUndone(portal.scope) ? { ...portal, scope: transaction.scope } : portal;
+  const { sql, description, catalogEpoch: preparedEpoch } = portal.statement;
+  if (isTold || description.columns === undefined || preparedEpoch === view.catalogEpoch)
+    return here;
+  const types = description.parameterTypes;
+  const statement = await prepareStatement(parts, "", sql, types, signal);
+  const columns = inFormats(statement.description.columns, portal.resultFormats);
+  return { ...here, statement, columns };
+}
+
+/** Where there is no plan, nothing has run. */
+function isRead(plan: { readonly kind: string } | undefined): boolean {
+  if (plan === undefined) return true;
+  const { kind, access } = plan as Partial<Extract<RowsPlan, { kind: "query" }>>;
+  return kind === "query" && access === "read";
+}
+
+/** An error about names or types that stands nowhere in the client's text, so not of the client's making. */
+export function isOfStalePlan(error: unknown, sql: string): boolean {
+  if (error instanceof SqlError) return STALE_IDS.has(error.id);
+  if (!(error instanceof BackendError)) return false;
+  const { C: sqlstate = "", M: message = "", P: position, W: context } = error.fields;
+  if (!STALE_SQLSTATES.has(sqlstate) || context !== undefined) return false;
+  return position === undefined || !standsAt(sql, Number(position), message);
+}
+
+/** Whether the text, from the position in characters on, has what the message quotes. */
+function standsAt(sql: string, position: number, message: string): boolean {
+  const quoted = /"([^"]*)"/.exec(message)?.[1];
+  if (quoted === undefined) return true;
+  const rest = Array.from(sql)
+    .slice(position - 1)
+    .join("");
+  const name = quoted.replaceAll(/[^\w]/gu, (each) => `\\${each}`);
+  return new RegExp(`(?<![\\w$])${name}(?![\\w$])`, "i").test(rest);
+}
+
+const STALE_IDS: ReadonlySet<ErrorId> = new Set([
+  "placement_columns_differ",
+  "gather_result_differs",
+] satisfies ErrorId[]);
+
+const STALE_SQLSTATES: ReadonlySet<string> = new Set([
+  // "cached plan must not change result type", of a statement that a backend had kept.
+  "0A000",
+  // Columns, tables and functions that are not there, and what does not fit together.
+  "42703",
+  "42P01",
+  "42883",
+  "42601",
+  "42804",
+  "42P10",
+  // A prepared statement that something on the server has dropped.
+  "26000",
+]);
