@@ -113,6 +113,9 @@ export const LITERAL_TEMPLATES_MAX = 1_000;
 export const LITERAL_TEMPLATE_LENGTH_MAX = 4_000;
 export const LITERAL_TEMPLATE_NUMBERS_MAX = 16;
 
+/** Descriptions of columns that relayed answers began with, by database: some hundred bytes each. */
+export const RELAYED_COLUMNS_MAX = 1_000;
+
 /** Plans kept per process; about 4 kB each. */
 export const PLAN_CACHE_ENTRIES_MAX = 5_000;
 

@@ -3,6 +3,7 @@
  * server's own description in the catalog database's OIDs, in the extended one what the
  * statement was described with, which the server's must agree with.
  */
+import { RELAYED_COLUMNS_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { Description } from "../execution/describe.ts";
 import type { OidTranslation } from "../execution/fragment-request.ts";
@@ -12,6 +13,7 @@ import { FRAME_HEADER_BYTES } from "../protocol/frame-reader.ts";
 import { encodeToBuffer } from "../protocol/frame-writer.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
+import { BoundedCache } from "./bounded-cache.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 
 /** Types above are made by users, and their OIDs differ between databases. */
@@ -31,10 +33,27 @@ export function mayRelayBinary({ columns }: Description, formats: readonly Forma
 
 /** A server's description, and what a client is told for it. */
 interface Told {
-  readonly translation: OidTranslation;
   readonly server: Buffer;
   /** Undefined where it is the same. */
   readonly client: Buffer | undefined;
+}
+
+/** What was told before; a new translation, of other types and tables, begins anew. */
+class ToldBefore {
+  /** In the simple protocol the server's bytes decide alone. */
+  readonly simple = new BoundedCache<string, Told>(RELAYED_COLUMNS_MAX);
+  /** In the extended one the description as well, which goes with its statement; the last of each is kept. */
+  readonly extended = new WeakMap<Description, Told>();
+}
+
+const BEFORE = new WeakMap<OidTranslation, ToldBefore>();
+
+function toldBefore(translation: OidTranslation): ToldBefore {
+  const known = BEFORE.get(translation);
+  if (known !== undefined) return known;
+  const none = new ToldBefore();
+  BEFORE.set(translation, none);
+  return none;
 }
 
 export class DirectColumns {
@@ -60,13 +79,28 @@ export class DirectColumns {
   }
 
   #told(bytes: Buffer, start: number, end: number): Told {
+    const before = toldBefore(this.#translation);
+    const description = this.#description;
+    if (description === undefined) {
+      const key = bytes.toString("latin1", start, end);
+      const known = before.simple.get(key) ?? this.#tell(bytes, start, end);
+      before.simple.set(key, known);
+      return known;
+    }
+    const known = before.extended.get(description);
+    if (known !== undefined && isSame(known.server, bytes, start, end)) return known;
+    const told = this.#tell(bytes, start, end);
+    before.extended.set(description, told);
+    return told;
+  }
+
+  #tell(bytes: Buffer, start: number, end: number): Told {
     const server = Buffer.from(bytes.subarray(start, end));
     const { columns } = decodeRowDescription(server.subarray(FRAME_HEADER_BYTES));
     const translated = this.#translation.columns(columns);
     const told = this.#batch === undefined ? translated : this.#described(translated);
     const client = encodeToBuffer(encodeRowDescription, { kind: "rowDescription", columns: told });
-    const translation = this.#translation;
-    return { translation, server, client: client.equals(server) ? undefined : client };
+    return { server, client: client.equals(server) ? undefined : client };
   }
 
   /** Rows of other columns must never reach the client under the names it was told. */
@@ -83,4 +117,8 @@ export class DirectColumns {
     const formats = this.#batch?.bind.resultFormats ?? [];
     return columns.map((column, index) => ({ ...column, format: formatAt(formats, index) }));
   }
+}
+
+function isSame(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  return known.length === end - start && known.compare(bytes, start, end) === 0;
 }

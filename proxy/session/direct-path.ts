@@ -233,7 +233,9 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
 
   #send(connection: BackendConnection, running: Running): void {
     this.#connection = connection;
-    running.isParsed = isPrepared(connection, running.request);
+    const { protocol } = running.request;
+    const isKept = protocol.kind === "extended" && protocol.keepPrepared;
+    running.isParsed = isKept && isPrepared(connection, running.request);
     writeFragment(connection, running.request, WRITER);
     AnswerRelay.start(connection, this);
   }
