@@ -335,8 +335,7 @@ export class StatementRunner {
       open.changesCatalog = true;
       open.catalog = undefined;
     }
-    const { catalog } = this.#services.topology().map;
-    for await (const event of runDdl(plan, transaction, catalog, signal))
+    for await (const event of runDdl(plan, transaction, this.map.catalog, signal))
       if (request.describe || event.kind !== "columns") yield event;
   }
 
