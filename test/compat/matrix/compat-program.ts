@@ -24,7 +24,8 @@ export const COMMON_CHECKS = {
   transactions: "commit, rollback and savepoints over several placements; 25P02 after an error",
   listen: "a notification of another connection arrives",
   errors: "23505 with its fields, a syntax error with its position, 22P02; the connection goes on",
-  reconnect: "after the server closed the connection, the next one works",
+  reconnect:
+    "after the server ended the connection of a transaction that was idle, the next one works",
   large: "a value of 1 MB, and a result of 100,000 rows",
 } as const satisfies Readonly<Record<string, string>>;
 

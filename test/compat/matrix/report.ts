@@ -25,7 +25,7 @@ export function compatibilityPage(outcomes: readonly ProgramOutcome[]): string {
     `| --- | --- | ${checks.map(() => "---").join(" | ")} |`,
     ...table,
     "",
-    "✓ passed, ✗ failed, – the client has no such feature, or is not for it.",
+    "✓ passed, ✗ failed, – the client has no such feature; empty: it was not asked, but for what is listed below.",
     "",
     ...notes.lines(),
     "## The checks",
@@ -65,10 +65,11 @@ function tableRow({ program, outcome }: ProgramOutcome, notes: Notes): string {
   }
   const cells = checks.map((check) => {
     const own: readonly CommonCheck[] | undefined = program.checks;
-    if (own !== undefined && !own.some((each) => each === check)) return MARKS.absent;
+    if (own !== undefined && !own.some((each) => each === check)) return " ";
     const found = outcome.checks[check];
     if (found === undefined || found.outcome === "passed") return MARKS.passed;
-    return MARKS[found.outcome] + notes.mark(`${program.name}: ${cell(found.detail ?? "")}.`);
+    const whose = found.outcome === "failed" ? `${program.name}: ` : "";
+    return MARKS[found.outcome] + notes.mark(`${whose}${cell(found.detail ?? "")}.`);
   });
   return `| ${name} | ${cell(outcome.version)} | ${cells.join(" | ")} |`;
 }
