@@ -163,7 +163,7 @@ async function runRows(
         untold = event;
         continue;
       }
-      if (event.kind !== "notice") giveUp();
+      giveUp();
       if (event.kind === "complete") tag = event.tag;
       else await responder.event(event);
     }
