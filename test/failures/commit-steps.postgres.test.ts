@@ -1,13 +1,15 @@
 /**
  * A proxy is killed (SIGKILL) at exactly each step of a commit over three databases, and whoever
  * recovers it at each step of the recovery: the transaction is there wholly or not at all, and
- * decided within five seconds, whoever is left to do it.
+ * decided within five seconds, whoever is left to do it. COLONNADE_FULL=1 kills at all steps of the
+ * recovery, too.
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Stop } from "../support/gate.ts";
 import { startTestProxy } from "../support/proxy.ts";
 import type { TestProxy } from "../support/proxy.ts";
 import type { RawClient } from "../support/raw-client.ts";
+import { inFullRun } from "../support/run-mode.ts";
 import { COMMIT_STEPS } from "./commit-steps.ts";
 import { KEYS, startThreeDatabases } from "./three-databases.ts";
 import type { ThreeDatabases } from "./three-databases.ts";
@@ -119,53 +121,63 @@ async function startRecovering(count: number): Promise<readonly TestProxy[]> {
   return recovering;
 }
 
+const RECOVERY_STEPS = [
+  {
+    step: "after it has decided, before a part is rolled back",
+    decided: false,
+    stop: () => request("second", "ROLLBACK PREPARED"),
+    expected: UNDONE,
+  },
+  {
+    step: "before it has decided",
+    decided: false,
+    stop: () => request("first", "false) ON CONFLICT"),
+    expected: UNDONE,
+  },
+  {
+    step: "after a part is committed, before it hears of that",
+    decided: true,
+    stop: () => answer("second", "COMMIT PREPARED"),
+    expected: DONE,
+  },
+];
+
 describe("a proxy killed while it recovers", () => {
-  test.each([
-    {
-      step: "before it has decided",
-      decided: false,
-      stop: () => request("first", "false) ON CONFLICT"),
-      expected: UNDONE,
+  test.each(RECOVERY_STEPS.slice(0, inFullRun(3, 1)))(
+    "$step, leaves the rest to another",
+    async ({ decided, stop, expected }) => {
+      const [recovering] = await startRecovering(1);
+      if (recovering === undefined) throw new Error("nobody recovers");
+      await leaveInDoubt(decided);
+      const held = stop();
+      await held.reached;
+      kill(recovering);
+      process.kill(survivor.pid, "SIGCONT");
+      await expectDecided(expected);
     },
-    {
-      step: "after it has decided, before a part is rolled back",
-      decided: false,
-      stop: () => request("second", "ROLLBACK PREPARED"),
-      expected: UNDONE,
-    },
-    {
-      step: "after a part is committed, before it hears of that",
-      decided: true,
-      stop: () => answer("second", "COMMIT PREPARED"),
-      expected: DONE,
-    },
-  ])("$step, leaves the rest to another", async ({ decided, stop, expected }) => {
-    const [recovering] = await startRecovering(1);
-    if (recovering === undefined) throw new Error("nobody recovers");
-    await leaveInDoubt(decided);
-    const held = stop();
-    await held.reached;
-    kill(recovering);
-    process.kill(survivor.pid, "SIGCONT");
-    await expectDecided(expected);
-  });
+  );
 });
 
+const DECISIONS = [
+  { what: "is decided", decided: true, expected: DONE },
+  { what: "is not decided", decided: false, expected: UNDONE },
+];
+
 describe("two proxies that recover at once", () => {
-  test.each([
-    { what: "is decided", decided: true, expected: DONE },
-    { what: "is not decided", decided: false, expected: UNDONE },
-  ])("what $what do it once", async ({ decided, expected }) => {
-    await startRecovering(2);
-    await leaveInDoubt(decided);
-    // Both have the decision, and stand before the same part.
-    const stops = [request("second", "PREPARED '"), request("second", "PREPARED '")];
-    await Promise.all(stops.map(({ reached }) => reached));
-    for (const stop of stops) stop.release();
-    await expect
-      .poll(() => databases.prepared(), { timeout: DECIDED_WITHIN_MS + SLOW_MACHINE_MS })
-      .toEqual([]);
-    process.kill(survivor.pid, "SIGCONT");
-    await expectDecided(expected);
-  });
+  test.each(DECISIONS.slice(0, inFullRun(2, 1)))(
+    "what $what do it once",
+    async ({ decided, expected }) => {
+      await startRecovering(2);
+      await leaveInDoubt(decided);
+      // Both have the decision, and stand before the same part.
+      const stops = [request("second", "PREPARED '"), request("second", "PREPARED '")];
+      await Promise.all(stops.map(({ reached }) => reached));
+      for (const stop of stops) stop.release();
+      await expect
+        .poll(() => databases.prepared(), { timeout: DECIDED_WITHIN_MS + SLOW_MACHINE_MS })
+        .toEqual([]);
+      process.kill(survivor.pid, "SIGCONT");
+      await expectDecided(expected);
+    },
+  );
 });

@@ -294,6 +294,21 @@ const cancel: Step = async (visitor) => {
   await readState(visitor);
 };
 
+/** At about the statement's end, so that the request and the backend's next client are on their way together. */
+const cancelLate: Step = async (visitor) => {
+  visitor.count("late cancels");
+  const { random } = visitor;
+  const statement = "SELECT public.late_sleep(0.01 + id * 0) FROM public.accounts WHERE id = 101";
+  const ended: Promise<unknown> = visitor.client.query(statement).catch((error: unknown) => error);
+  await sleep(below(random, 25));
+  await visitor.cancel();
+  const outcome = await ended;
+  if (outcome instanceof DatabaseError && outcome.code === "57014") visitor.count("cancelled late");
+  else if (outcome instanceof Error)
+    visitor.leak(`a statement cancelled late ended with ${String(outcome)}`);
+  await readState(visitor);
+};
+
 const disconnect: Step = async (visitor) => {
   visitor.count("disconnects");
   const { random } = visitor;
@@ -329,5 +344,7 @@ export const STEPS: readonly Step[] = [
   writeOverDatabases,
   fail,
   cancel,
+  cancelLate,
+  cancelLate,
   disconnect,
 ];
