@@ -5,7 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { ROOT } from "../../tidy/sources.ts";
 import {
@@ -158,6 +158,8 @@ export function environmentOf(servers: Servers, target: Target): NodeJS.ProcessE
     COMPAT_EMPTY_PORT: String(servers.targets[0].port),
     COMPAT_EMPTY_DATABASE: EMPTY_DATABASE,
     TZ: "UTC",
+    // Goes with the servers, whatever a program that had to be killed has left there.
+    TMPDIR: dirname(servers.caFile),
   };
 }
 
