@@ -593,7 +593,7 @@ export const ERRORS = {
   map_version_unknown: {
     sqlstate: "42704",
     when: "A version of the shard map is asked for that was never published.",
-    hint: "colonnade map history lists the versions.",
+    hint: "The command colonnade map history lists the versions.",
   },
   schema_reserved: {
     sqlstate: "42501",
@@ -935,6 +935,7 @@ export const ERRORS = {
   console_not_supported: {
     sqlstate: "0A000",
     when: "The admin console is asked for what only a database has: parameters, COPY, function calls, other encodings.",
+    hint: "Give the console its commands alone, which SHOW HELP lists; tables are reached by any other database name.",
   },
   console_object_unknown: {
     sqlstate: "42704",
