@@ -5,7 +5,7 @@
 import { CONTROL_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
 import { databaseName } from "../base/ids.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
-import { BackendConnection, BackendError } from "../proxy/backend/backend-connection.ts";
+import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 
 export type Row = readonly (string | null)[];
 
@@ -62,9 +62,4 @@ export class ControlDatabase implements Disposable {
   [Symbol.dispose](): void {
     this.connection.close();
   }
-}
-
-/** The SQLSTATE of what a server answered; undefined for whatever else went wrong. */
-export function sqlstateOf(error: unknown): string | undefined {
-  return error instanceof BackendError ? error.fields.C : undefined;
 }
