@@ -959,7 +959,7 @@ export const ERRORS = {
   reload_refused: {
     sqlstate: "F0000",
     when: "RELOAD: the shard map cannot be read or has mistakes; the old one stays.",
-    hint: "`colonnade check` tells every mistake of the file.",
+    hint: "The command colonnade check tells every mistake of the file.",
   },
   client_killed: {
     sqlstate: "57P01",
