@@ -219,7 +219,7 @@ SELECT DISTINCT ON (country) name FROM users ORDER BY age
 
 -- Of LIMIT 0 nothing is evaluated, so nothing can fail.
 -- expect: equal
-SELECT name, sum(9223372036854775807 + id) FROM users GROUP BY name ORDER BY name LIMIT 0
+SELECT age, sum(9223372036854775807 + abs(id)) FROM users GROUP BY age ORDER BY age DESC LIMIT 0
 
 -- expect: equal
 SELECT age, count(*), sum(9223372036854775807 + abs(id)) FROM users GROUP BY age LIMIT 0
