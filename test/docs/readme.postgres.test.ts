@@ -53,7 +53,6 @@ const REFUSED = [
   "CREATE MATERIALIZED VIEW v AS SELECT * FROM users",
   "SELECT currval('orders_id_seq'), 1",
   "SELECT set_config('a.b', 'c', false), 1",
-  "SET ROLE postgres",
   "ALTER TABLE orders RENAME TO purchases",
   "CREATE UNIQUE INDEX i ON users (name)",
   "ALTER TABLE documents ADD CONSTRAINT d FOREIGN KEY (number) REFERENCES users (id)",
@@ -123,6 +122,14 @@ test("works: a cursor over several placements, a temporary table, an advisory lo
   await client.query("SELECT pg_advisory_lock(1)");
   expect((await client.query("SELECT pg_advisory_unlock(1) AS had")).rows).toEqual([{ had: "t" }]);
   await client.query("DROP TABLE kept");
+});
+
+test("works: SET ROLE", async () => {
+  const { client } = sample;
+  await client.query("SET ROLE pg_monitor");
+  const { rows } = await client.query("SELECT current_user AS name");
+  expect(rows).toEqual([{ name: "pg_monitor" }]);
+  await client.query("RESET ROLE");
 });
 
 test("works: a view, PREPARE and EXECUTE", async () => {
