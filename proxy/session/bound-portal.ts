@@ -28,7 +28,7 @@ export function boundPortal(
   message: Bind,
   statement: PreparedStatement,
   columns: PortalColumns,
-  scope: Scope,
+  { scope, isFailed }: { readonly scope: Scope; readonly isFailed: boolean },
 ): Portal {
   const { parameterTypes } = statement.description;
   return {
@@ -45,6 +45,7 @@ export function boundPortal(
     resultFormats: message.resultFormats,
     columns: inFormats(columns, message.resultFormats),
     scope,
+    mayEndFailed: isFailed && statement.endsTransaction,
     progress: { kind: "new" },
   };
 }

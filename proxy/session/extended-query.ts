@@ -74,7 +74,7 @@ export class ExtendedQuery {
     const { transaction } = this.#parts.runner;
     if (!statement.endsTransaction) transaction.refuseWhenFailed();
     const columns = await this.#columnsOf(statement);
-    const portal = boundPortal(message, statement, columns, transaction.scope);
+    const portal = boundPortal(message, statement, columns, transaction);
     if (message.portal === "") await this.#end("", signal);
     this.#portals.add(portal);
     this.#delayed.add(message.portal, () => this.#parts.responder.bindComplete());
@@ -150,7 +150,7 @@ export class ExtendedQuery {
       this.say();
       return responder.event({ kind: "empty" });
     }
-    if (!portal.statement.endsTransaction) runner.transaction.refuseWhenFailed();
+    if (!portal.mayEndFailed) runner.transaction.refuseWhenFailed();
     switch (portal.progress.kind) {
       case "suspended":
         return this.#resume(portal, portal.progress.rows, rowLimit);

@@ -23,6 +23,8 @@ export interface Portal {
   /** The statement's columns in the portal's formats; undefined without rows. */
   readonly columns: readonly ColumnDescription[] | undefined;
   readonly scope: Scope;
+  /** A COMMIT or ROLLBACK, bound once the transaction had failed: what was bound before, PostgreSQL gives up (AtAbort_Portals). */
+  readonly mayEndFailed: boolean;
   progress: PortalProgress;
 }
 
