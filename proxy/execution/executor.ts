@@ -248,7 +248,7 @@ export class Executor {
 }
 
 /** As a COMMIT of its own whose answer is lost: it may be told from one that failed, and must not be retried blindly. */
-function unknownWhereLost(error: unknown, database: DatabaseName): unknown {
+export function unknownWhereLost(error: unknown, database: DatabaseName): unknown {
   if (!(error instanceof SqlError) || error.id !== "backend_lost") return error;
   return new SqlError(
     "transaction_in_doubt",

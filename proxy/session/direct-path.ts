@@ -14,6 +14,7 @@ import type { BackendConnection } from "../backend/backend-connection.ts";
 import { AnswerRelay } from "../execution/answer-relay.ts";
 import type { AnswerOwner, Verdict } from "../execution/answer-relay.ts";
 import { inClientText } from "../execution/backend-answer.ts";
+import { unknownWhereLost } from "../execution/executor.ts";
 import { forgetPrepared, isPrepared, writeFragment } from "../execution/fragment-request.ts";
 import type { FragmentRequest } from "../execution/fragment-request.ts";
 import { isUnusable } from "../execution/run-fragment.ts";
@@ -313,7 +314,9 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
   }
 
   lost(error: unknown): void {
-    this.#error = error;
+    const [connection, plan] = [this.#connection, this.#running?.plan];
+    const isWrite = plan?.access === "write" && connection !== undefined;
+    this.#error = isWrite ? unknownWhereLost(error, connection.database) : error;
     this.#end();
   }
 
