@@ -7,7 +7,8 @@ import type { LiveFinding } from "../proxy/topology/live-check.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { CommandFailure } from "./failure.ts";
 import { readMap } from "./input-files.ts";
-import { findLiveProblems } from "./live-databases.ts";
+import { findLiveProblems, printFinding } from "./live-databases.ts";
+import { printJson, printLines } from "./output.ts";
 
 export interface CheckFlags {
   readonly live?: true;
@@ -47,11 +48,14 @@ function isAway({ object }: LiveFinding): boolean {
 
 function end(flags: CheckFlags, report: Report, ifValid: string): void {
   const { problems, findings = [], isValid, file } = report;
-  if (flags.json === true) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  if (flags.json === true) printJson(report);
   else {
-    const lines = [...problems.map(printProblem), ...findings.map(printFinding)];
+    const lines = [
+      ...problems.map(printProblem),
+      ...findings.map((each) => `${each.severity}: ${printFinding(each)}`),
+    ];
     if (isValid) lines.push(`${file}: ${ifValid}`);
-    process.stdout.write(`${lines.join("\n")}\n`);
+    printLines(lines);
   }
   if (isValid) return;
   const errors = findings.filter(({ severity }) => severity === "error");
@@ -62,11 +66,6 @@ function end(flags: CheckFlags, report: Report, ifValid: string): void {
     );
   }
   throw new CommandFailure(`${file} has ${count(problems.length + errors.length, "problem")}`, 1);
-}
-
-/** `error: users0: public.orders.user_id: has type integer, the catalog's bigint. Alter the column's type.` */
-function printFinding({ severity, database, object, message, remedy }: LiveFinding): string {
-  return `${severity}: ${database}: ${object}: ${message}. ${remedy}`;
 }
 
 function named(findings: readonly LiveFinding[]): string {

@@ -43,11 +43,3 @@ function controlReason(error: unknown): string {
   const parts = [`control schema: ${message}.`, detail, hint];
   return parts.filter((part) => part !== undefined).join(" ");
 }
-
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
-}
-
-export function printLines(lines: readonly string[]): void {
-  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
-}

@@ -4,9 +4,10 @@ import { CONTROL_SCHEMA_VERSION } from "../control/control-schema.ts";
 import { listProxies, readFleetState } from "../control/fleet-state.ts";
 import type { ProxyRow } from "../control/fleet-state.ts";
 import { controlSchemaVersion, upgradeControlSchema } from "../control/schema-versions.ts";
-import { printJson, printLines, withControl } from "./control-access.ts";
+import { withControl } from "./control-access.ts";
 import type { ControlFlags } from "./control-access.ts";
 import { CommandFailure } from "./failure.ts";
+import { printJson, printLines } from "./output.ts";
 import { tableLines } from "./table-lines.ts";
 
 export interface ControlInitFlags extends ControlFlags {

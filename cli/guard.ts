@@ -1,12 +1,12 @@
 /** `colonnade guard install|verify|remove`: the CHECKs of a map's placements, in all of its databases. */
-import { BACKEND_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
-import { BackendConnection, BackendError } from "../proxy/backend/backend-connection.ts";
-import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
+import { BackendError } from "../proxy/backend/backend-connection.ts";
+import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { guardsOf, guardState, installGuard, removeGuard } from "../proxy/topology/guards.ts";
 import type { Guard, GuardState } from "../proxy/topology/guards.ts";
-import { printJson, printLines } from "./control-access.ts";
-import { CommandFailure, reasonAndRemedy } from "./failure.ts";
+import { CommandFailure } from "./failure.ts";
 import { requireMap } from "./input-files.ts";
+import { inDatabases } from "./live-databases.ts";
+import { printJson, printLines } from "./output.ts";
 
 export interface GuardFlags {
   readonly map: string;
@@ -34,28 +34,12 @@ const PROBLEMS: Readonly<Record<Exclude<GuardState, "right">, string>> = {
 /** Exit code 1 where a guard is not as asked; the others are. */
 export async function guard(action: Action, { map: path, json }: GuardFlags): Promise<void> {
   const map = requireMap(path);
-  const addresses = backendAddresses(map);
-  const reports: GuardReport[] = [];
-  for (const [database, guards] of Map.groupBy(guardsOf(map), (each) => each.database)) {
-    const address = addresses.get(database);
-    if (address === undefined)
-      throw new CommandFailure(
-        `database "${database}" is embedded: where its server listens, colonnade dev alone knows`,
-      );
-    try {
-      const connection = await BackendConnection.open(address, {
-        database,
-        connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
-      });
-      try {
-        for (const each of guards) reports.push(await ACTIONS[action](connection, each));
-      } finally {
-        connection.close();
-      }
-    } catch (cause) {
-      throw new CommandFailure(reasonAndRemedy(cause), 2, { cause });
-    }
-  }
+  const reports = await inDatabases(
+    map,
+    guardsOf(map),
+    ({ database }) => database,
+    ACTIONS[action],
+  );
   if (json === true) printJson(reports);
   else printLines(reports.map(printReport));
   const failed = reports.filter(({ problem }) => problem !== undefined);

@@ -1,4 +1,8 @@
 /** What the commands `check --live` and `explain` ask of a map's databases: connections of their own, closed at the end. */
+import { BACKEND_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
+import type { DatabaseName } from "../base/ids.ts";
+import { invariant } from "../base/invariant.ts";
+import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { Backends } from "../proxy/backend/backends.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
 import { CatalogSource } from "../proxy/topology/catalog-source.ts";
@@ -28,6 +32,42 @@ export async function readLiveCatalog(map: ShardMap): Promise<Catalog> {
       await backends.close();
     }
   });
+}
+
+/**
+ * Does `work` for each item over a connection to its database: one connection a database, one
+ * item after the other.
+ */
+export async function inDatabases<T, R>(
+  map: ShardMap,
+  items: readonly T[],
+  databaseOf: (item: T) => DatabaseName,
+  work: (connection: BackendConnection, item: T) => Promise<R>,
+): Promise<readonly R[]> {
+  requireUrls(map.databases, "Give it a URL in the map.");
+  const results: R[] = [];
+  await reached(async () => {
+    const addresses = backendAddresses(map);
+    for (const [database, own] of Map.groupBy(items, databaseOf)) {
+      const address = addresses.get(database);
+      invariant(address !== undefined, "the map's own databases have addresses");
+      const connection = await BackendConnection.open(address, {
+        database,
+        connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
+      });
+      try {
+        for (const item of own) results.push(await work(connection, item));
+      } finally {
+        connection.close();
+      }
+    }
+  });
+  return results;
+}
+
+/** `users0: public.orders.user_id: has type integer, the catalog's bigint. Alter the column's type.` */
+export function printFinding({ database, object, message, remedy }: LiveFinding): string {
+  return `${database}: ${object}: ${message}. ${remedy}`;
 }
 
 /** An embedded server listens where `dev` has put it, which no other command knows. */

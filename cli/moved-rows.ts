@@ -1,11 +1,9 @@
 /** How much a change of the map would move: the servers' own estimates, which ANALYZE keeps. */
-import { BACKEND_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
 import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
-import { BackendConnection } from "../proxy/backend/backend-connection.ts";
-import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
+import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { MapChange, ShardMove } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { CommandFailure, reasonAndRemedy } from "./failure.ts";
+import { inDatabases } from "./live-databases.ts";
 
 export interface MovedRows {
   readonly table: string;
@@ -21,27 +19,8 @@ export async function movedRows(
   changes: readonly MapChange[],
 ): Promise<readonly MovedRows[]> {
   const moves = changes.flatMap(({ move }) => (move === undefined ? [] : [move]));
-  const addresses = backendAddresses(before);
-  const found: MovedRows[] = [];
-  for (const [database, own] of Map.groupBy(moves, ({ from }) => from.database)) {
-    const address = addresses.get(database);
-    if (address === undefined)
-      throw new CommandFailure(`database "${database}" is embedded: it cannot be asked`);
-    try {
-      const connection = await BackendConnection.open(address, {
-        database,
-        connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
-      });
-      try {
-        for (const move of own) found.push(...(await rowsOf(connection, move)));
-      } finally {
-        connection.close();
-      }
-    } catch (cause) {
-      throw new CommandFailure(reasonAndRemedy(cause), 2, { cause });
-    }
-  }
-  return found;
+  const found = await inDatabases(before, moves, ({ from }) => from.database, rowsOf);
+  return found.flat();
 }
 
 async function rowsOf(

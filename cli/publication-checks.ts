@@ -2,15 +2,13 @@
  * Whether a map may take another's place at once: what the two say of each other, and what
  * the next map's databases say of it. It changes nothing.
  */
-import type { DatabaseName } from "../base/ids.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
-import type { LiveFinding } from "../proxy/topology/live-check.ts";
 import { readIdentity } from "../proxy/topology/database-identity.ts";
 import { rowsLeftBehind } from "../shardmap/diff.ts";
 import { mapChanges, printChange } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { reasonAndRemedy } from "./failure.ts";
-import { findLiveProblems, readLiveCatalog } from "./live-databases.ts";
+import { findLiveProblems, printFinding, readLiveCatalog } from "./live-databases.ts";
 
 export interface Publication {
   /** Sentences; empty where it may be published. */
@@ -52,10 +50,6 @@ export async function checkPublication(
     ...(before === undefined ? [] : leftBehind(before, next, exists)),
   ];
   return { problems: [...new Set(problems)], identities };
-}
-
-function printFinding({ database, object, message, remedy }: LiveFinding): string {
-  return `${database}: ${object}: ${message}. ${remedy}`;
 }
 
 function leftBehind(
@@ -107,6 +101,6 @@ function otherDatabases(known: Identities, now: Identities): readonly string[] {
     .filter((name) => now[name] !== undefined && now[name] !== known[name])
     .map(
       (name) =>
-        `database ${name as DatabaseName} is another one than before: its rows would be looked for where they are not. Give a new database a new name`,
+        `database ${name} is another one than before: its rows would be looked for where they are not. Give a new database a new name`,
     );
 }

@@ -17,7 +17,7 @@ export const CONTROL_CHANNEL = "colonnade_control";
 /** Makes whoever changes the schema wait for each other, and readers for nobody. */
 export const LOCK_CONTROL_SCHEMA = "SELECT pg_catalog.pg_advisory_xact_lock(7523913460157215328)";
 
-/** The version that is there; NULL where there is no control schema. */
+/** Whether there is a control schema, of whatever version. */
 export const CONTROL_TABLE_EXISTS =
   "SELECT pg_catalog.to_regclass('colonnade.control') IS NOT NULL";
 

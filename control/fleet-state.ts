@@ -30,9 +30,7 @@ export interface ProxyReport {
   readonly problem: string | undefined;
 }
 
-export interface ProxyRow extends Omit<ProxyReport, "processId" | "programVersion"> {
-  readonly processId: number;
-  readonly programVersion: string;
+export interface ProxyRow extends ProxyReport {
   /** Milliseconds since its last renewal, by the server's clock. */
   readonly silentMs: number;
   readonly uptimeMs: number;
