@@ -20,7 +20,7 @@ import { encodeQuery } from "../protocol/frontend/query.ts";
 import { encodeTerminate } from "../protocol/frontend/terminate.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import type { BackendAddress } from "./backend-address.ts";
-import { BackendError, backendLost } from "./backend-error.ts";
+import { BackendError, backendLost, isLast } from "./backend-error.ts";
 import { connectBackend, sendCancelRequest } from "./connect.ts";
 import type { Connected } from "./connect.ts";
 import type { ConnectionCounts } from "./connection-counts.ts";
@@ -329,7 +329,7 @@ export class BackendConnection {
       }
       case BACKEND_TYPE.errorResponse: {
         const { fields } = decodeErrorResponse(runBody(run));
-        if (fields.V === "FATAL" || fields.V === "PANIC") this.#fatal = new BackendError(fields);
+        if (isLast(fields)) this.#fatal = new BackendError(fields);
         break;
       }
       default:

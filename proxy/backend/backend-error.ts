@@ -23,3 +23,16 @@ export function backendLost(database: DatabaseName, cause: unknown): SqlError {
     { detail: `The reason was: ${reason}.`, cause },
   );
 }
+
+/** What an ErrorResponse says to who has asked. The server closes the connection after a FATAL or a PANIC. */
+export function backendFailure(
+  database: DatabaseName,
+  fields: ErrorFields,
+): BackendError | SqlError {
+  const error = new BackendError(fields);
+  return isLast(fields) ? backendLost(database, error) : error;
+}
+
+export function isLast({ V: severity }: ErrorFields): boolean {
+  return severity === "FATAL" || severity === "PANIC";
+}

@@ -241,6 +241,17 @@ test("two statements at once do not see each other's tables", async () => {
   expect(answers.map(rowTexts)).toEqual([[["100003", "100000"]], [["3", "203"]]]);
 });
 
+test("a connection that an administrator terminates during the copy is lost, as one of a dead server", async () => {
+  const many = "SELECT generate_series(1, 3000000)::bigint, repeat('x', 100)";
+  const plan = gatherPlan([users({ main: USERS, east: many, west: many })], "SELECT 1");
+  const running = gathering.run(plan, { as: "SELECT 1" });
+  const failure = running.catch((error: unknown) => error);
+  const pid = await copyingProcess(servers);
+  await servers.first.query("main", `SELECT pg_terminate_backend(${pid})`);
+  expect(await failure).toMatchObject({ id: "backend_lost" });
+  await expectNothingLost(servers);
+});
+
 describe("a server that is killed", () => {
   test.each(["second", "first"] as const)("(the %s) during the copy is an error", async (name) => {
     await using killed = await startGatherServers();

@@ -5,8 +5,9 @@
 import { invariant } from "../../../base/invariant.ts";
 import { SqlError } from "../../../base/sql-error.ts";
 import type { CopyPlace } from "../../../planner/bind-copy.ts";
-import { BackendError } from "../../backend/backend-connection.ts";
 import type { BackendConnection } from "../../backend/backend-connection.ts";
+import { backendFailure } from "../../backend/backend-error.ts";
+import type { BackendError } from "../../backend/backend-error.ts";
 import { decodeCommandComplete } from "../../protocol/backend/command-complete.ts";
 import { decodeCopyInResponse } from "../../protocol/backend/copy-in-response.ts";
 import { decodeErrorResponse } from "../../protocol/backend/error-response.ts";
@@ -124,14 +125,14 @@ export class CopyRelay {
       if (run.type !== BACKEND_TYPE.errorResponse) continue;
       const { fields } = decodeErrorResponse(runBody(run));
       await drainToReady(connection);
-      throw new BackendError(inClientText(fields, stream.place.rendered));
+      throw backendFailure(connection.database, inClientText(fields, stream.place.rendered));
     }
   }
 
   /** From CopyInResponse to ReadyForQuery: the tag. A server may fail at any row, and is not waited for. */
   async #read({ connection, place }: Stream): Promise<string> {
     let tag = "";
-    let failure: BackendError | undefined;
+    let failure: BackendError | SqlError | undefined;
     for (;;) {
       const run = connection.tryReceive() ?? (await connection.receive());
       switch (run.type) {
@@ -143,7 +144,7 @@ export class CopyRelay {
           break;
         case BACKEND_TYPE.errorResponse: {
           const { fields } = decodeErrorResponse(runBody(run));
-          failure ??= new BackendError(inClientText(fields, place.rendered));
+          failure ??= backendFailure(connection.database, inClientText(fields, place.rendered));
           this.#failure ??= failure;
           break;
         }

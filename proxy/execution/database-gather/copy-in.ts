@@ -7,8 +7,11 @@
  *
  * It knows bytes and back-pressure, and neither tables nor where rows come from.
  */
-import { BackendError } from "../../backend/backend-connection.ts";
+import type { SqlError } from "../../../base/sql-error.ts";
+
 import type { BackendConnection } from "../../backend/backend-connection.ts";
+import { backendFailure } from "../../backend/backend-error.ts";
+import type { BackendError } from "../../backend/backend-error.ts";
 import type { BackendRun } from "../../protocol/backend-run-reader.ts";
 import { runBody } from "../../protocol/backend-run-reader.ts";
 import { decodeErrorResponse } from "../../protocol/backend/error-response.ts";
@@ -40,7 +43,7 @@ export class CopyIn {
   readonly #connection: BackendConnection;
   #isOpen = true;
   /** The server has ended it by itself. */
-  #failure: BackendError | undefined;
+  #failure: BackendError | SqlError | undefined;
 
   /**
    * `sql` is the COPY. Its rows may follow at once: where it is refused, the server drops them,
@@ -91,7 +94,7 @@ export class CopyIn {
       case BACKEND_TYPE.errorResponse: {
         // Of the proxy's own text, so its position means nothing to the client.
         const { P: _, ...fields } = decodeErrorResponse(runBody(run)).fields;
-        this.#failure = new BackendError(fields);
+        this.#failure = backendFailure(this.#connection.database, fields);
         this.#isOpen = false;
         // The server drops by itself what is still sent of this copy.
         await drainToReady(this.#connection);
