@@ -965,6 +965,55 @@ export const ERRORS = {
     sqlstate: "57P01",
     when: "The admin console has killed the client.",
   },
+  migration_row_unroutable: {
+    sqlstate: "55000",
+    when: "A row that a migration moves has a shard key that no logical shard of the next map holds, or none at all.",
+    hint: "Give the row a shard key, or give the key a shard in the map; then resume the migration.",
+  },
+  migration_row_mismatch: {
+    sqlstate: "XX001",
+    when: "A change of the source found not exactly one row in the target: somebody else wrote there, or rows are damaged. Nothing is skipped.",
+    hint: "Find who writes to the target's tables. Then cancel the migration and start it anew, or repair the row and resume.",
+  },
+  migration_value_missing: {
+    sqlstate: "55000",
+    when: "An update moved a row to where its large values, which it did not change and the stream does not repeat, are not yet.",
+    hint: "ALTER TABLE ... REPLICA IDENTITY FULL on the source's table, cancel the migration, and start it anew.",
+  },
+  migration_old_row_missing: {
+    sqlstate: "55000",
+    when: "The stream names a changed row without its identity or its shard key.",
+    hint: "Give the table a primary key with the shard key in it, or ALTER TABLE ... REPLICA IDENTITY FULL; then start the migration anew.",
+  },
+  migration_truncate_refused: {
+    sqlstate: "0A000",
+    when: "A table was truncated of which only some rows move, or whose target holds rows of other tables too.",
+    hint: "Cancel the migration, and start it anew.",
+  },
+  migration_schema_changed: {
+    sqlstate: "55000",
+    when: "A table that a migration moves is no longer as it was when the migration was set up.",
+    hint: "Undo the change and resume, or cancel the migration and start it anew.",
+  },
+  migration_table_unsupported: {
+    sqlstate: "0A000",
+    when: "A table that is to be moved is missing, unlogged, without a primary key, or otherwise cannot be streamed.",
+  },
+  migration_epoch_lost: {
+    sqlstate: "55000",
+    when: "Another orchestrator has taken the migration over; this one may not write any more.",
+    hint: "Look at the other one: SELECT * FROM colonnade.move_progress in the target tells its epoch.",
+  },
+  migration_slot_lost: {
+    sqlstate: "55000",
+    when: "The replication slot of a migration is gone or invalid, so changes of the source may be lost to it.",
+    hint: "Cancel the migration and start it anew; raise max_slot_wal_keep_size where the slot was invalidated.",
+  },
+  migration_slot_blocked: {
+    sqlstate: "55P03",
+    when: "Transactions that write on the source do not end, so that no replication slot can be made.",
+    hint: "End them, or wait until they have ended, and try again.",
+  },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
 export type ErrorId = keyof typeof ERRORS;

@@ -14,6 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "proxy/notifications": ["base", "proxy/protocol", "proxy/backend"],
   "proxy/topology": ["base", "shardmap", "proxy/backend"],
   control: ["base", "proxy/backend"],
+  migration: ["base", "shardmap", "control", "proxy/protocol", "proxy/backend"],
   "proxy/fleet": ["base", "control", "proxy/backend", "proxy/notifications"],
   "proxy/session": [
     "base",
