@@ -27,6 +27,7 @@ export default defineConfig({
         test: {
           name: "postgres",
           include: ["test/**/*.postgres.test.ts"],
+          globalSetup: "test/support/postgres-template.ts",
           testTimeout: 180_000,
           hookTimeout: 120_000,
           maxWorkers: 2,

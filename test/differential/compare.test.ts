@@ -1,7 +1,7 @@
 /** The comparison must be able to fail: each kind of difference, once. */
 import { describe, expect, test } from "vitest";
 import type { Item } from "./answer.ts";
-import { differenceOf, refusalOf } from "./compare.ts";
+import { differenceOf, failsBySomePlans, refusalOf } from "./compare.ts";
 import type { Statement } from "./statement.ts";
 
 const statement = (more: Partial<Statement> = {}): Statement => ({
@@ -98,5 +98,21 @@ describe("refusalOf", () => {
     expect(refusalOf([error({ C: "0A000", M: 'join of "a" and 5' })])).toBe('join of "…" and N');
     expect(refusalOf([error({ C: "0A000", M: "cursor", F: "portal.c" })])).toBeUndefined();
     expect(refusalOf([error({ C: "22012", M: "division by zero" })])).toBeUndefined();
+  });
+});
+
+describe("failsBySomePlans", () => {
+  const division = error({ C: "22012", M: "division by zero", R: "float_zero_divide_error" });
+  const nothing = message("C", "UPDATE 0");
+
+  test("a division in a statement of several tables, on either side", () => {
+    expect(failsBySomePlans([division], [nothing], true)).toBe(true);
+    expect(failsBySomePlans([nothing], [division], true)).toBe(true);
+  });
+
+  test("not in one of one table, nor beside changed rows, nor another error", () => {
+    expect(failsBySomePlans([division], [nothing], false)).toBe(false);
+    expect(failsBySomePlans([division], [message("C", "UPDATE 3")], true)).toBe(false);
+    expect(failsBySomePlans([error({ C: "23505", M: "a" })], [nothing], true)).toBe(false);
   });
 });

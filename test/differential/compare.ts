@@ -44,10 +44,31 @@ const RAISED_BY_SOME_PLANS: ReadonlySet<string> = new Set([
   "int8um",
 ]);
 
-/** One PostgreSQL fails for the plan it happened to choose; over fewer rows another may be chosen. */
-export function failsBySomePlans(expected: readonly Item[]): boolean {
-  return expected.some(
-    (item) => item.kind === "error" && RAISED_BY_SOME_PLANS.has(item.fields["R"] ?? ""),
+const DIVISION_BY_ZERO = "22012";
+
+/**
+ * One side fails for the plan it happened to choose; over fewer rows another may be chosen. A
+ * division is tried on every row of the only table, but of two on those that the plan takes to it:
+ * a hash join whose other side has no row reads none. Where rows were changed nothing is excused.
+ */
+export function failsBySomePlans(
+  expected: readonly Item[],
+  actual: readonly Item[],
+  hasSeveralTables: boolean,
+): boolean {
+  const isBySomePlans = (item: Item): boolean =>
+    item.kind === "error" &&
+    (RAISED_BY_SOME_PLANS.has(item.fields["R"] ?? "") ||
+      (hasSeveralTables && item.fields["C"] === DIVISION_BY_ZERO));
+  if ([...expected, ...actual].some(hasChangedRows)) return false;
+  return expected.some(isBySomePlans) || actual.some(isBySomePlans);
+}
+
+function hasChangedRows(item: Item): boolean {
+  return (
+    item.kind === "message" &&
+    item.type === "C" &&
+    /^(INSERT 0|UPDATE|DELETE|MERGE) [1-9]/.test(item.text)
   );
 }
 

@@ -66,6 +66,20 @@ export function traitsOf({ sql, parameters }: Statement): Traits {
   return { features, homes, isQuery };
 }
 
+/** Tables, views and WITH queries, each place where it is named once more. */
+export function readsSeveralTables({ sql }: Statement): boolean {
+  const parsed = parseSql(sql);
+  if (parsed.kind !== "statements") return false;
+  return parsed.statements.some(({ node }) => {
+    let relations = 0;
+    walkNodes([node], ({ kind, body }) => {
+      if (kind === "RangeVar" || body["relation"] !== undefined) relations += 1;
+      return true;
+    });
+    return relations > 1;
+  });
+}
+
 function featuresOf({ kind, body }: Unwrapped): string[] {
   switch (kind) {
     case "SelectStmt":

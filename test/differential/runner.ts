@@ -18,7 +18,7 @@ import { printItem, readAnswer } from "./answer.ts";
 import type { Item, TypeNames } from "./answer.ts";
 import { differenceOf, failsBySomePlans, refusalOf } from "./compare.ts";
 import { DistributionTally } from "./distribution.ts";
-import { traitsOf } from "./features.ts";
+import { readsSeveralTables, traitsOf } from "./features.ts";
 import type { Call, Statement, Step } from "./statement.ts";
 
 export interface Side {
@@ -117,7 +117,8 @@ export class Runner {
       return actual.some(isOwnFailure) ? "refused" : "answered";
     }
     // Both sides are rolled back, as after a refusal.
-    if (failsBySomePlans(expected)) return "refused";
+    const hasSeveralTables = step.statements.some((statement) => readsSeveralTables(statement));
+    if (failsBySomePlans(expected, actual, hasSeveralTables)) return "refused";
     if (this.#ignored?.test(why) === true) {
       const reason = alike(why);
       this.ignored.set(reason, (this.ignored.get(reason) ?? 0) + 1);

@@ -2,22 +2,18 @@
  * Real PostgreSQL servers for tests: `await using server = await startPostgres(...)`.
  *
  * Each has its own data directory under the system's temporary directory, removed by
- * `stop`. Several may run at once, in several processes. initdb runs once per process,
- * and its result is copied; the copy's origin goes with the last server.
+ * `stop`. Several may run at once, in several processes. initdb runs once per test run, or, in
+ * a program that no test run started, once per process, and its result is copied.
  */
-import { randomBytes } from "node:crypto";
-import { readdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { rm } from "node:fs/promises";
 import pg from "pg";
 import {
   EMBEDDED_SUPERUSER,
   type EmbeddedServer,
   type EmbeddedServerOptions,
-  initializeDataDirectory,
   startEmbeddedServer,
 } from "../../cli/dev/embedded-server.ts";
-import { findServerAccount, reachableDirectory } from "../../cli/dev/server-account.ts";
+import { acquireTemplate, releaseTemplate, temporaryDirectory } from "./postgres-template.ts";
 
 export interface TestPostgresOptions {
   /** Created beside `postgres`. */
@@ -60,7 +56,7 @@ const HOST = "127.0.0.1";
 
 export async function startPostgres(options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const dataDirectory = temporaryDirectory();
-  const origin = await template.acquire();
+  const origin = await acquireTemplate();
   let postgres: StartedPostgres | undefined;
   try {
     const { hba, databases = [], ...rest } = options;
@@ -145,65 +141,5 @@ class StartedPostgres implements TestPostgres {
 
 async function removeData(dataDirectory: string): Promise<void> {
   await rm(dataDirectory, { recursive: true, force: true });
-  await template.release();
-}
-
-function temporaryDirectory(): string {
-  const name = `colonnade-test-${process.pid}-${randomBytes(6).toString("hex")}`;
-  return reachableDirectory(join(tmpdir(), name), findServerAccount());
-}
-
-/** The initialised data directory that every server of this process starts from. */
-class Template {
-  #users = 0;
-  #directory: Promise<string> | undefined;
-
-  async acquire(): Promise<string> {
-    this.#users += 1;
-    this.#directory ??= this.#make();
-    try {
-      return await this.#directory;
-    } catch (cause) {
-      this.#users -= 1;
-      this.#directory = undefined;
-      throw cause;
-    }
-  }
-
-  async release(): Promise<void> {
-    this.#users -= 1;
-    if (this.#users > 0 || this.#directory === undefined) return;
-    const directory = await this.#directory;
-    if (this.#users > 0) return;
-    this.#directory = undefined;
-    await rm(directory, { recursive: true, force: true });
-  }
-
-  async #make(): Promise<string> {
-    await removeLeftovers();
-    const directory = temporaryDirectory();
-    await initializeDataDirectory(directory);
-    return directory;
-  }
-}
-
-const template = new Template();
-
-/** Of test processes that were killed: their servers have stopped by themselves, their data has not gone. */
-async function removeLeftovers(): Promise<void> {
-  const parent = dirname(temporaryDirectory());
-  for (const name of await readdir(parent).catch(() => [])) {
-    const pid = /^colonnade-test-(\d+)-[0-9a-f]{12}(-[0-9a-f]{12})?$/.exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "EPERM";
-  }
+  await releaseTemplate();
 }
