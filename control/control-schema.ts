@@ -9,7 +9,7 @@
 import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
 
 /** What this program reads and writes; `upgrade` brings an older one here. */
-export const CONTROL_SCHEMA_VERSION = 1;
+export const CONTROL_SCHEMA_VERSION = 2;
 
 /** Heard by every proxy of the fleet; the payload is the revision. */
 export const CONTROL_CHANNEL = "colonnade_control";
@@ -65,6 +65,48 @@ CREATE TRIGGER map_is_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON colonnade
   FOR EACH STATEMENT EXECUTE FUNCTION colonnade.refuse_change();
 INSERT INTO colonnade.control (schema_version) VALUES (0);
 `,
+  `
+ALTER TABLE colonnade.proxy
+  ADD COLUMN renewal pg_catalog.int8 NOT NULL DEFAULT 0,
+  ADD COLUMN holds pg_catalog.jsonb NOT NULL DEFAULT '[]';
+COMMENT ON COLUMN colonnade.proxy.renewal IS 'counts renewals of its lease: the same number seen twice, lease_ms apart, is a lease that has run out';
+COMMENT ON COLUMN colonnade.proxy.holds IS 'the holds it obeys: of each, how many transactions are still open on its placements';
+CREATE TABLE colonnade.leased (
+  placement pg_catalog.text NOT NULL,
+  owner pg_catalog.text NOT NULL,
+  since pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  PRIMARY KEY (placement, owner)
+);
+COMMENT ON TABLE colonnade.leased IS 'placements that a proxy serves only while its lease lasts, and what for';
+CREATE TABLE colonnade.hold (
+  name pg_catalog.text NOT NULL,
+  attempt pg_catalog.int4 NOT NULL CHECK (attempt > 0),
+  placements pg_catalog.text[] NOT NULL CHECK (pg_catalog.cardinality(placements) > 0),
+  requested_by pg_catalog.text NOT NULL,
+  requested_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  started_at pg_catalog.timestamptz,
+  deadline pg_catalog.timestamptz NOT NULL,
+  ended_at pg_catalog.timestamptz,
+  ended_by pg_catalog.text,
+  PRIMARY KEY (name, attempt)
+);
+COMMENT ON TABLE colonnade.hold IS 'placements whose new statements proxies hold back: announced, started, ended by who asked or, after its deadline, by anybody';
+CREATE UNIQUE INDEX hold_is_one ON colonnade.hold (name) WHERE ended_at IS NULL;
+DO $$
+DECLARE proxies pg_catalog.text;
+BEGIN
+  FOR proxies IN
+    SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+    FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) g, pg_catalog.pg_roles r
+    WHERE c.oid = 'colonnade.proxy'::pg_catalog.regclass AND g.grantee = r.oid
+      AND g.privilege_type = 'INSERT' AND g.grantee <> c.relowner
+  LOOP
+    EXECUTE 'GRANT SELECT ON colonnade.leased, colonnade.hold TO ' || proxies
+      || '; GRANT UPDATE (ended_at, ended_by) ON colonnade.hold TO ' || proxies;
+  END LOOP;
+END
+$$;
+`,
 ];
 
 export function setSchemaVersion(version: number): string {
@@ -72,15 +114,17 @@ export function setSchemaVersion(version: number): string {
 }
 
 /**
- * What a role needs to run proxies: to read maps, and to keep a row of its own. A map
+ * What a role needs to run proxies: to read maps and holds, and to keep a row of its own. A map
  * holds its databases' URLs, passwords among them, so nobody else is given anything.
  */
 export function grantToProxies(role: string): string {
   const to = quoteIdentifier(role);
   return [
     `GRANT USAGE ON SCHEMA colonnade TO ${to}`,
-    `GRANT SELECT ON colonnade.control, colonnade.map TO ${to}`,
+    `GRANT SELECT ON colonnade.control, colonnade.map, colonnade.leased, colonnade.hold TO ${to}`,
     `GRANT SELECT, INSERT, UPDATE, DELETE ON colonnade.proxy TO ${to}`,
+    // A hold that nobody ends in time is ended by whoever notices.
+    `GRANT UPDATE (ended_at, ended_by) ON colonnade.hold TO ${to}`,
   ].join("; ");
 }
 
