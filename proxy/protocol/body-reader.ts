@@ -44,6 +44,10 @@ export class BodyReader {
     return this.#body.readUInt32BE(this.#advance(4));
   }
 
+  uint64(): bigint {
+    return this.#body.readBigUInt64BE(this.#advance(8));
+  }
+
   /** A zero-terminated UTF-8 string. Throws SqlError where it is none: replacing bytes would change what was said. */
   cstring(): string {
     const bytes = this.cstringBytes();
