@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { ClosingLine } from "./test/support/closing-line.ts";
 import { LongestFirst } from "./test/support/longest-first.ts";
@@ -9,6 +10,10 @@ import { LongestFirst } from "./test/support/longest-first.ts";
  */
 export default defineConfig({
   test: {
+    // Tests start hundreds of processes of the command line: compiled once, each starts in half the time.
+    env: {
+      NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules", ".cache", "node-compile"),
+    },
     reporters: ["default", new ClosingLine()],
     sequence: { sequencer: LongestFirst },
     projects: [
