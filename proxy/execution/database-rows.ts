@@ -7,6 +7,7 @@
  */
 import { ABANDONED_GRACE_MS, GATHER_BYTES_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
+import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { FragmentRequest } from "./fragment-request.ts";
@@ -145,20 +146,26 @@ export class DatabaseRows {
    * to its end. It is given a moment first, since where a LIMIT is satisfied the servers, which
    * know it too, have mostly said all they had to say: a cancel request is a connection of its
    * own. A server that takes none may never answer either.
+   * Gives the server's error where it failed nevertheless: the block it stands in has failed, too.
    */
-  async abandon(mayCancel: boolean): Promise<void> {
+  async abandon(mayCancel: boolean): Promise<BackendError | undefined> {
     for (const result of this.results) result.stop();
     this.#isAbandoned = true;
     const ended = this.#readToEnd();
     if (mayCancel && !(await isSoon(ended)) && !this.connection.isBroken)
       await this.connection.cancel().catch(() => this.connection.destroy());
-    await ended;
+    return await ended;
   }
 
   /** Never rejects. */
-  async #readToEnd(): Promise<void> {
-    await this.#reading?.catch(() => undefined);
-    await this.#stream?.return().catch(() => undefined);
+  async #readToEnd(): Promise<BackendError | undefined> {
+    try {
+      await this.#reading;
+      while (this.#stream !== undefined && (await this.#stream.next()).done !== true);
+    } catch (error) {
+      this.#failure ??= error;
+    }
+    return this.#failure instanceof BackendError ? this.#failure : undefined;
   }
 
   /** One event of the running fragment; concurrent callers share it. */
@@ -229,7 +236,7 @@ export class DatabaseRows {
 }
 
 /** Whether it settles within the moment that an abandoned statement is given. */
-async function isSoon(ended: Promise<void>): Promise<boolean> {
+async function isSoon(ended: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(resolve, ABANDONED_GRACE_MS, false);

@@ -152,6 +152,7 @@ export class Executor {
         yield { kind: "rows", rows };
       }
       const tag = await this.#tag(plan, scatter.databases, count);
+      await scatter.close("done");
       yield* notices.take();
       yield { kind: "complete", tag };
       end = "done";

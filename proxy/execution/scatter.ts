@@ -97,22 +97,29 @@ export class Scatter {
     for (const each of begun) if (each.status === "rejected") throw each.reason;
   }
 
-  /** Gives back every backend, idle or broken. Never rejects for what a server does. */
+  /**
+   * Gives back every backend, idle or broken. A second call does nothing. Rejects with a server's error alone,
+   * where the client's transaction should have stayed usable and a fragment failed
+   * after nothing more was wanted of it: that database has given the transaction up.
+   */
   async close(end: ScatterEnd): Promise<void> {
     const { backends, transaction, access } = this.#options;
     if (end === "done" && access === "write")
       for (const { participant, rows } of this.#opened)
         for (const { tag } of rows.results) markWritten(participant, tag);
     const mayCancel = transaction === undefined || end === "failed";
-    await Promise.all(
+    const failures = await Promise.all(
       this.#opened.splice(0).map(async ({ connection, participant, rows }) => {
-        await rows.abandon(mayCancel);
-        if (participant !== undefined) return;
+        const failure = await rows.abandon(mayCancel);
+        if (participant !== undefined) return failure;
         // A block of ours has only read: how it ends makes no difference.
         if (connection.pendingReadyForQuery === 0) await rollback(connection);
         backends.release(connection);
+        return undefined;
       }),
     );
+    const failure = failures.find((each) => each !== undefined);
+    if (failure !== undefined && end !== "failed") throw failure;
   }
 }
 
