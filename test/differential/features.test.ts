@@ -2,7 +2,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { loadParser } from "../../planner/parse.ts";
 import { DistributionTally, answeredShare, shortfalls, together } from "./distribution.ts";
-import { traitsOf } from "./features.ts";
+import { leavesEvaluationOpen, traitsOf } from "./features.ts";
 import type { Statement } from "./statement.ts";
 
 beforeAll(loadParser);
@@ -100,4 +100,15 @@ test("shares are of one home's statements, and what is missing is named", () => 
   expect(answeredShare(all)).toBe(0.5);
   expect(all.oneHomeRefusals).toEqual(new Map([["some_reason", 1]]));
   expect(shortfalls(all).join("\n")).toMatch(/^MERGE: 0\.00 %/m);
+});
+
+test.for<[boolean, string]>([
+  [false, "SELECT 100 / score FROM users"],
+  [false, "UPDATE users SET age = age + 1 WHERE 100 / score > 3"],
+  [true, "SELECT 1 FROM users WHERE age > 1 AND 100 / score > 3"],
+  [true, "SELECT sum(age + 1) FROM users GROUP BY country ORDER BY country LIMIT 3"],
+  [true, "UPDATE users SET age = 1 WHERE EXISTS (SELECT 1 FROM orders WHERE 100 / score > 3)"],
+  [true, "SELECT 1 FROM users u JOIN users v ON 100 / u.score > v.score"],
+])("on which rows expressions are tried is open: %s for %s", ([isOpen, sql]) => {
+  expect(leavesEvaluationOpen(statement(sql))).toBe(isOpen);
 });

@@ -66,17 +66,23 @@ export function traitsOf({ sql, parameters }: Statement): Traits {
   return { features, homes, isQuery };
 }
 
-/** Tables, views and WITH queries, each place where it is named once more. */
-export function readsSeveralTables({ sql }: Statement): boolean {
+/**
+ * Whether it is the plan's choice on which rows an expression is tried: of several tables (or one in
+ * several places) those that the join has not left out yet, of several conditions those that the first has let
+ * pass, of a LIMIT those that were needed.
+ */
+export function leavesEvaluationOpen({ sql }: Statement): boolean {
   const parsed = parseSql(sql);
   if (parsed.kind !== "statements") return false;
   return parsed.statements.some(({ node }) => {
     let relations = 0;
+    let hasChoice = false;
     walkNodes([node], ({ kind, body }) => {
       if (kind === "RangeVar" || body["relation"] !== undefined) relations += 1;
+      if (kind === "BoolExpr" || body["limitCount"] !== undefined) hasChoice = true;
       return true;
     });
-    return relations > 1;
+    return hasChoice || relations > 1;
   });
 }
 

@@ -38,6 +38,8 @@ export interface Report {
   readonly differences: readonly Difference[];
   readonly ignored: ReadonlyMap<string, number>;
   readonly tablesCompared: number;
+  /** Steps of which one side alone failed, on a row that only its plan met; not among `differences`. */
+  readonly failedBySomePlans: number;
 }
 
 const STATEMENTS_PER_COMPARISON = 1_000;
@@ -110,6 +112,7 @@ export async function runDifferential(
     differences: runner.differences,
     ignored: runner.ignored,
     tablesCompared,
+    failedBySomePlans: runner.failedBySomePlans,
   };
 }
 
@@ -133,6 +136,7 @@ export function printReport(report: Report): string {
   const refused = [...refusals.values()].reduce((sum, count) => sum + count, 0);
   return [
     `seed ${seed}: ${statements} statements, ${answered} answered (${percent(answered)}), ${refused} refused (${percent(refused)}), ${differences.length} different answers; all tables compared ${tablesCompared} times`,
+    `${report.failedBySomePlans} failed on one side alone, on a row that only its plan met`,
     "refused, by reason:",
     ...[...refusals]
       .toSorted(([, a], [, b]) => b - a)
