@@ -3,6 +3,7 @@
  * cache, a wait or a retry that has no entry here is a bug: what has no limit in code
  * finds one in production.
  */
+import { invariant } from "./invariant.ts";
 
 /** PostgreSQL refuses larger startup packets (MAX_STARTUP_PACKET_LENGTH); so do we, before authentication. */
 export const STARTUP_PACKET_BYTES_MAX = 10_000;
@@ -431,8 +432,61 @@ export const FLEET_RENEW_INTERVAL_MS = 500;
 /** A renewal without an answer for so long ends the connection: the next one may reach a server that has taken over. */
 export const FLEET_RENEW_TIMEOUT_MS = 3_000;
 
-/** A proxy that has not renewed its row for so long is taken for dead, or cut off. */
-export const FLEET_LEASE_MS = 5_000;
+/** A proxy that has not renewed its row for so long is shown as dead, or cut off, and a publication does not wait for it. */
+export const FLEET_SILENT_MS = 5_000;
+
+/** How long a proxy may serve leased placements without the control schema: longer than a failover of it takes. */
+export const FLEET_LEASE_MS = 30_000;
+
+/** The same while a hold is asked for: who holds waits this long for a proxy that is gone. Several renewals, so that one late answer costs nothing. */
+export const FLEET_LEASE_SHORT_MS = 2_000;
+invariant(
+  FLEET_LEASE_SHORT_MS >= 3 * FLEET_RENEW_INTERVAL_MS,
+  "a lease lasts over a renewal that is late, and one that is lost",
+);
+
+/** A proxy counts its lease so much shorter, and others so much longer, than it is: more than two clocks ever drift apart. */
+export const FLEET_LEASE_DRIFT = 0.05;
+
+/** What others add to a lease that has run out: between its check and the write to a socket a proxy needs some moments. */
+export const FLEET_LEASE_MARGIN_MS = 100;
+
+/** How often who waits for proxies looks at their rows: a tenth of a usual pause. */
+export const FLEET_ACK_POLL_MS = 20;
+
+/** How long announcing a hold waits for leases to be short: a long one that nobody renews has run out by then. */
+export const HOLD_ANNOUNCE_TIMEOUT_MS = 40_000;
+invariant(
+  HOLD_ANNOUNCE_TIMEOUT_MS > FLEET_LEASE_MS * (1 + FLEET_LEASE_DRIFT) + FLEET_LEASE_MARGIN_MS,
+  "a proxy that is gone does not stop a hold",
+);
+
+/** How long proxies may take to say that a placement is leased: each hears of it at once, or at its next renewal. */
+export const LEASED_ACK_TIMEOUT_MS = 10_000;
+
+/** The longest hold, by how long after its start anybody may end it: clients wait for it. */
+export const HOLD_MS_MAX = 60_000;
+
+/** Holds that have ended are kept for a week, for whoever asks what happened. */
+export const HOLD_KEPT_DAYS = 7;
+
+/** Statements that may be held back at once, each of a session of its own: as many as there are clients. */
+export const HELD_STATEMENTS_MAX = CLIENTS_MAX_DEFAULT;
+
+/** Bytes of texts and parameters that statements held back may keep; the rest of each is a few hundred bytes. */
+export const HELD_BYTES_MAX = 64 * 1024 * 1024;
+
+/** How long one statement is held back at most: a driver's usual patience is longer, and a cutover takes 2 s. */
+export const HELD_MS_MAX = 10_000;
+
+/** Over how long statements that go on after a hold are spread at most, so that not all reach the servers at once. */
+export const HOLD_RESUME_SPREAD_MS_MAX = 100;
+
+/** The spread of a few of them is no longer than this for each: 5,000 a second, which is what one process sends anyway. */
+export const HOLD_RESUME_SPREAD_MS_PER_STATEMENT = 0.2;
+
+/** How often a proxy looks whether transactions on held placements have ended: they do so in milliseconds. */
+export const HOLD_OPEN_POLL_MS = 10;
 
 /** How long a proxy that stops tries to take its row away. */
 export const FLEET_LEAVE_TIMEOUT_MS = 1_000;
@@ -451,3 +505,72 @@ export const MAP_HISTORY_MAX = 100;
 
 /** How long adding or dropping a guard waits for a table's lock: whoever comes later waits behind it. */
 export const GUARD_LOCK_TIMEOUT_MS = 2_000;
+
+/** Letters of a move's name: slots and publications, which carry it, have 63. */
+export const MOVE_NAME_LENGTH_MAX = 40;
+
+/** Opening one of a migration's own connections. */
+export const MOVE_CONNECT_TIMEOUT_MS = 10_000;
+
+/** How long a migration's statement waits for a lock in a target, where nobody else should write. */
+export const MOVE_LOCK_TIMEOUT_MS = 30_000;
+
+/** How long making a replication slot waits for open writers at a time; then it is tried again. */
+export const MOVE_SLOT_LOCK_TIMEOUT_MS = 5_000;
+
+/** How often it is tried: writers that are open for longer than these tries are named instead. */
+export const MOVE_SLOT_TRIES = 12;
+
+/** How long a slot may still be held by the walsender of a process that was killed. */
+export const MOVE_SLOT_BUSY_MS = 15_000;
+
+/** How often the source is told what is durable, unless wal_sender_timeout asks for it sooner. */
+export const MOVE_FEEDBACK_MS = 1_000;
+
+/** How often what is durable in all targets is worked out for it. */
+export const MOVE_CONFIRM_MS = 200;
+
+/** How often a target without changes is told how far the stream is, so that its slot can follow. */
+export const MOVE_IDLE_PROGRESS_MS = 1_000;
+
+/** Bytes of changes that wait for one target before the stream is read on. */
+export const MOVE_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Bytes of changes kept for all chunks that are being copied; beyond it the stream waits for one of them. */
+export const MOVE_BUFFER_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Beside its values' bytes, what a change that waits is counted as. */
+export const MOVE_CHANGE_OVERHEAD_BYTES = 128;
+
+/** Changes in one transaction of a target: larger ones are hardly faster, and lost whole where it fails. */
+export const MOVE_BATCH_CHANGES_MAX = 2_000;
+
+/** Bytes of changes sent to a target before its answers are read. */
+export const MOVE_PIPELINE_BYTES_MAX = 1024 * 1024;
+
+/** Statements prepared on one connection to a target; one for each table and set of columns that updates give. */
+export const MOVE_PREPARED_MAX = 2_000;
+
+/** Rows of one chunk: half a minute's work of the slowest disks, and a few megabytes of changes meanwhile. */
+export const MOVE_CHUNK_ROWS = 50_000;
+
+/** Bytes of rows for one placement that are sent as one COPY, where a chunk goes to several of a database. */
+export const MOVE_COPY_BATCH_BYTES = 256 * 1024;
+
+/** Bytes of rows of one chunk that wait for placements; beyond it the fullest is sent. */
+export const MOVE_COPY_BUFFER_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Bytes of one row: PostgreSQL's own messages are no longer. */
+export const MOVE_ROW_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** Between two looks whether a snapshot sees, or the source has flushed, what it must. */
+export const MOVE_SNAPSHOT_POLL_MS = 5;
+
+/** How long such a look may go on before the chunk gives its lock on the source up and begins anew. */
+export const MOVE_SNAPSHOT_WAIT_MS = 2_000;
+
+/** Discarded transactions whose visibility is not known yet, before the source is asked for it. */
+export const MOVE_UNSEEN_MAX = 256;
+
+/** Transactions the stream may lag behind the source: farther, and 32-bit ids could be mistaken. */
+export const MOVE_TRANSACTION_DISTANCE_MAX = 1_000_000_000n;

@@ -130,6 +130,37 @@ export const METRICS = {
     help: "1 while the proxy follows the control schema, 0 while it cannot reach it and serves the map it has; absent without --control.",
     labels: [],
   },
+  colonnade_leased_placements: {
+    type: "gauge",
+    help: "Placements that the proxy serves only while its lease lasts; absent without --control.",
+    labels: [],
+  },
+  colonnade_leases_lost_total: {
+    type: "counter",
+    help: "Times that the lease ran out while there were such placements.",
+    labels: [],
+  },
+  colonnade_held_statements: {
+    type: "gauge",
+    help: "Statements that are held back now.",
+    labels: [],
+  },
+  colonnade_held_bytes: {
+    type: "gauge",
+    help: "Bytes of their texts and parameters.",
+    labels: [],
+  },
+  colonnade_held_seconds: {
+    type: "histogram",
+    help: "How long statements were held back, those that were refused in the end included.",
+    labels: [],
+    buckets: SECONDS,
+  },
+  colonnade_held_evictions_total: {
+    type: "counter",
+    help: "Statements refused that were held back, by reason: count, bytes, time, or lease (the proxy's has run out).",
+    labels: ["reason"],
+  },
   colonnade_map_version: {
     type: "gauge",
     help: "Version of the shard map in use.",

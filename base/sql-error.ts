@@ -951,6 +951,45 @@ export const ERRORS = {
     when: "A database was paused by the admin console, and a transaction has waited for it as long as it may, or too many wait.",
     hint: "Retry the transaction once RESUME was given.",
   },
+  statement_held_too_long: {
+    sqlstate: "57P03",
+    when: "A statement was held back while its placement was cut over, until as long as it may, or until too many or too large ones were held back after it.",
+    hint: "Retry the transaction: nothing of this statement has taken effect.",
+  },
+  placement_lease_lost: {
+    sqlstate: "57P03",
+    when: "A placement is being moved, and the proxy has not reached the control schema for as long as it may serve such a placement; or the transaction began before that.",
+    hint: "Retry the transaction, on another proxy if this goes on. Operators: colonnade control status tells which proxies reach the control schema.",
+  },
+  map_changed: {
+    sqlstate: "40001",
+    when: "The shard map changed after a statement was planned, and the statement could not be planned again in its place.",
+    hint: "Retry the transaction.",
+  },
+  snapshot_before_map_change: {
+    sqlstate: "40001",
+    when: "A transaction of isolation level repeatable read or serializable was held back while the shard map changed: what it has read so far is of the old places.",
+    hint: "Retry the transaction.",
+  },
+  hold_taken: {
+    sqlstate: "55006",
+    when: "A hold is asked for, and another one of its name, or of one of its placements, is not over.",
+    hint: "Wait until it is over: a hold ends by itself at its deadline.",
+  },
+  hold_over: {
+    sqlstate: "55000",
+    when: "A hold was ended, by who asked for it or at its deadline, before what it was for was done.",
+    hint: "Ask for it again: nothing was changed.",
+  },
+  hold_not_possible: {
+    sqlstate: "55006",
+    when: "A proxy of the fleet neither obeys a hold nor is known to refuse the placements by itself.",
+    hint: "Start or stop the proxy; the row of one that is gone for good: DELETE FROM colonnade.proxy WHERE id = '...' in the catalog database.",
+  },
+  hold_malformed: {
+    sqlstate: "22023",
+    when: "A hold is asked for without a placement, for a placement that the shard map does not have, or for a time that is too long.",
+  },
   pause_timeout: {
     sqlstate: "55000",
     when: "PAUSE has waited for running transactions as long as it may; nothing is paused.",

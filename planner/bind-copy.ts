@@ -13,6 +13,8 @@ import type { RenderedSql } from "./sql-template.ts";
 /** A placement, or a database as a whole. */
 export interface CopyPlace {
   readonly database: DatabaseName;
+  /** As in Fragment.placementIds. */
+  readonly placementId: string;
   readonly rendered: RenderedSql;
 }
 
@@ -45,6 +47,7 @@ export function bindCopy(plan: CopyInPlan, map: ShardMap): BoundCopy {
   const { canonicalSchema } = map;
   const at = (database: DatabaseName, placement: Placement | undefined): CopyPlace => ({
     database,
+    placementId: placement?.id ?? `${database}.${canonicalSchema}`,
     rendered: renderTemplate(template, { placement, canonicalSchema, limit: undefined }),
   });
   switch (target.kind) {

@@ -8,8 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseName } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
-import { DRAIN_POLL_MS, PAUSED_WAITERS_MAX, SECRET_QUERY_TIMEOUT_MS } from "../base/limits.ts";
-import { quoteLiteral } from "../base/sql-quoting.ts";
+import { DRAIN_POLL_MS, PAUSED_WAITERS_MAX } from "../base/limits.ts";
 import { SqlError } from "../base/sql-error.ts";
 import { loadParser, parserInstancesMade } from "../planner/parse.ts";
 import { LiteralTemplates } from "../planner/literal-templates.ts";
@@ -29,8 +28,10 @@ import { GlobalSequences } from "./execution/global-sequences.ts";
 import { InDoubt } from "./execution/in-doubt.ts";
 import { reportInDoubt } from "./execution/in-doubt-report.ts";
 import { Notifications } from "./notifications/notifications.ts";
+import { Holds } from "./execution/holds.ts";
 import { LockHolders } from "./execution/lock-holders.ts";
 import { Pauses } from "./execution/pauses.ts";
+import { namesOfPlacement } from "./execution/placement-use.ts";
 import { Recovery } from "./execution/recovery.ts";
 import { TwoPhaseCommit } from "./execution/two-phase-commit.ts";
 import type { AuthenticationPolicy } from "./frontend/authentication.ts";
@@ -46,6 +47,7 @@ import { StatementPlanner } from "./session/statement-planner.ts";
 import { LiveTopology } from "./topology/live-topology.ts";
 import type { TopologyView } from "./topology/live-topology.ts";
 import { backendAddresses } from "./topology/backend-addresses.ts";
+import { secretQuery } from "./topology/secret-query.ts";
 
 export interface ProxyOptions {
   readonly map: ShardMap;
@@ -59,6 +61,8 @@ export interface ProxyOptions {
   readonly version: string;
   /** Reads the map's file again and calls `reload` with it: for RELOAD of the admin console. */
   readonly readMapAgain?: (() => Promise<void>) | undefined;
+  /** Serves nothing until it is told what its fleet demands: see RunningProxy.holds. */
+  readonly waitsForFleet?: boolean;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -95,6 +99,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     isDraining = true;
     sessions.end();
     parts.pauses.close();
+    parts.holds.close();
     parts.console.sessions.end();
     parts.console.statistics.stop();
     await Promise.all([listener.close(), admin.close(), recovery.stop(), topology.stop()]);
@@ -112,6 +117,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     adminPort: admin.port,
     ready: () => !isDraining,
     drainRequested: drainRequest.promise,
+    holds: parts.holds,
     reload: async (map) => {
       refuseLeavingRows(topology.current, map);
       const addresses = backendAddresses(map, embedded);
@@ -178,6 +184,15 @@ async function makeParts(
     waitMs: config.pool.pause_wait_ms,
     waitersMax: PAUSED_WAITERS_MAX,
   });
+  const holds = new Holds({
+    now: () => performance.now(),
+    random: Math.random,
+    namesOf: (placement) => namesOfPlacement(topology.current.map, placement),
+    metrics,
+    onLeaseLost: (placements) =>
+      log.error({ placements }, "the lease has run out: these placements are refused"),
+    waitsForDemands: options.waitsForFleet === true,
+  });
   const deadlocks = new DeadlockDetector({
     holders,
     backends,
@@ -199,6 +214,7 @@ async function makeParts(
     twoPhase,
     holders,
     pauses,
+    holds,
     sequences: new GlobalSequences(),
     notifications,
     planner: new StatementPlanner(plans, templates),
@@ -212,8 +228,8 @@ async function makeParts(
   });
   const process = { version: options.version, id: processId };
   const inDoubtNow = () => reportInDoubt(inDoubt, databases());
-  const made = { process, topology, recovery, holders, pauses, deadlocks, notifications, plans };
-  return { ...made, templates, sessions, inDoubtNow };
+  const made = { process, topology, recovery, holders, pauses, holds, deadlocks, notifications };
+  return { ...made, plans, templates, sessions, inDoubtNow };
 }
 
 type Parts = Awaited<ReturnType<typeof makeParts>>;
@@ -366,26 +382,4 @@ async function authenticationPolicy(
     };
   }
   return { method, users: await UsersFile.open({ path: path ?? "", now, log }) };
-}
-
-/** The config's statement, asked of the catalog database: one row of (name, secret). */
-function secretQuery(
-  query: string,
-  backends: Backends,
-  topology: LiveTopology,
-): (user: string) => Promise<string | null> {
-  return async (user) => {
-    const signal = AbortSignal.timeout(SECRET_QUERY_TIMEOUT_MS);
-    const connection = await backends.acquireOwn(topology.current.map.catalog, signal);
-    try {
-      // A function, since "$" has a meaning in a replacement string.
-      const { rows } = await connection.query(
-        query.replaceAll(/\$1(?!\d)/g, () => quoteLiteral(user)),
-        signal,
-      );
-      return rows[0]?.[1] ?? null;
-    } finally {
-      backends.release(connection);
-    }
-  };
 }

@@ -1,4 +1,5 @@
 /** A started proxy, as the commands that start one see it. */
+import type { Holds } from "./execution/holds.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 
 export interface RunningProxy {
@@ -9,6 +10,8 @@ export interface RunningProxy {
   reload(map: ShardMap): Promise<void>;
   /** Fulfilled once DRAIN was given on the admin console: whoever runs the proxy is to call `drain`. */
   readonly drainRequested: Promise<void>;
+  /** What a fleet demands of it. */
+  readonly holds: Holds;
   /** Takes no new clients and closes each client when its transaction ends, or all after `ms`. */
   drain(ms: number): Promise<void>;
   /** Closes every client and server connection at once. Twice is once. */

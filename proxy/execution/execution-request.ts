@@ -1,11 +1,11 @@
 /** What an execution is asked for, and what it is given to do it with. */
 import type { DatabaseName } from "../../base/ids.ts";
 import type { Metrics } from "../../base/metrics.ts";
-import type { PhysicalPlan } from "../../planner/physical-plan.ts";
-import type { RenderedSql } from "../../planner/sql-template.ts";
+import type { Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { FragmentProtocol, FragmentRequest, OidTranslation } from "./fragment-request.ts";
 import type { GatherTypes } from "./gather/gather.ts";
+import type { PlacementUse } from "./placement-use.ts";
 
 export interface ExecutionRequest {
   readonly plan: PhysicalPlan;
@@ -24,14 +24,15 @@ export interface ExecutorOptions {
   /** What one statement may copy into temporary tables. */
   readonly databaseGatherBytesMax: number;
   readonly metrics: Metrics;
+  readonly use: PlacementUse;
 }
 
 /** One text as a database is asked it: its parameters' types in that database's OIDs. */
 export function fragmentRequest(
-  text: { readonly database: DatabaseName; readonly rendered: RenderedSql },
+  text: Pick<Fragment, "database" | "rendered" | "placementIds">,
   protocol: FragmentProtocol,
   describe: boolean,
-  { translation: of, catalogEpoch }: ExecutorOptions,
+  { translation: of, catalogEpoch, use }: ExecutorOptions,
 ): FragmentRequest {
   const types =
     protocol.kind === "extended" ? protocol.parameters.map(({ typeOid }) => typeOid) : [];
@@ -43,5 +44,7 @@ export function fragmentRequest(
     translation,
     parameterTypes: translation.parameterTypes(types),
     describe,
+    places: text.placementIds,
+    use,
   };
 }

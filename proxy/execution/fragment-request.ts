@@ -16,6 +16,7 @@ import { encodeExecute } from "../protocol/frontend/execute.ts";
 import { encodeParse } from "../protocol/frontend/parse.ts";
 import { encodeQuery } from "../protocol/frontend/query.ts";
 import { encodeSync } from "../protocol/frontend/sync.ts";
+import type { PlacementUse } from "./placement-use.ts";
 import type { DataRowRun } from "./shard-rows.ts";
 
 /** OIDs of user-defined types and of tables differ between databases; clients see the catalog database's. */
@@ -32,6 +33,10 @@ const NO_TRANSLATION: OidTranslation = {
   rowPatch: () => undefined,
   parameterTypes: (types) => types,
 };
+
+type Sending = Pick<FragmentRequest, "places" | "use">;
+
+const OF_NO_PLACEMENT: Sending = { places: [], use: undefined };
 
 export type FragmentProtocol =
   | { readonly kind: "simple" }
@@ -72,15 +77,22 @@ export interface FragmentRequest {
   readonly parameterTypes: readonly number[];
   /** The backend's own columns are wanted (RowDescription in the stream). */
   readonly describe: boolean;
+  /** The placements that it reads or writes, and who is asked whether it still may. */
+  readonly places: readonly string[];
+  readonly use: PlacementUse | undefined;
 }
 
-/** Writes the request's messages, Sync or Query included: exactly one ReadyForQuery will follow. */
+/**
+ * Writes the request's messages, Sync or Query included: exactly one ReadyForQuery will follow.
+ * Throws `placement_lease_lost` before anything is written.
+ */
 export function writeFragment(
   connection: BackendConnection,
   request: FragmentRequest,
   writer: FrameWriter,
 ): void {
   const { protocol, rendered } = request;
+  request.use?.maySend(request.places);
   if (protocol.kind === "simple") {
     encodeQuery({ kind: "query", sql: rendered.sql }, writer);
   } else {
@@ -109,12 +121,14 @@ export function writeFragment(
   connection.send(writer.take());
 }
 
-/** Asks an open portal for its next rows. */
+/** Asks the request's open portal for its next rows. Throws as `writeFragment` does. */
 export function writeFetch(
   connection: BackendConnection,
+  { places, use }: FragmentRequest,
   { portal, rows }: PortalFetch,
   writer: FrameWriter,
 ): void {
+  use?.maySend(places);
   encodeExecute({ kind: "execute", portal, rowLimit: rows }, writer);
   encodeSync({ kind: "sync" }, writer);
   connection.expectReady();
@@ -196,9 +210,10 @@ function preparedKey({ catalogEpoch, parameterTypes, rendered }: FragmentRequest
   return `${catalogEpoch}\0${parameterTypes.join(",")}\0${rendered.sql}`;
 }
 
-/** A text of the proxy's own, without parameters, whose rows nobody describes. */
-export function plainRequest(sql: string): FragmentRequest {
+/** A text of the proxy's own, without parameters, whose rows nobody describes. `sending`: where it is about placements. */
+export function plainRequest(sql: string, sending: Sending = OF_NO_PLACEMENT): FragmentRequest {
   return {
+    ...sending,
     rendered: plainSql(sql),
     protocol: { kind: "simple" },
     catalogEpoch: 0,

@@ -36,7 +36,7 @@ export async function* runPortal(
       // Nobody may be led to believe that these were all the rows.
       if (!isInTransaction(connection))
         throw new SqlError("statement_stopped", "the portal's transaction has ended");
-      if (fetch.kind === "portal") writeFetch(connection, fetch, WRITER);
+      if (fetch.kind === "portal") writeFetch(connection, request, fetch, WRITER);
       else writeFragment(connection, request, WRITER);
     }
   } finally {

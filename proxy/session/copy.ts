@@ -4,7 +4,7 @@
  * apart execution's.
  */
 import { SqlError, ProtocolViolation } from "../../base/sql-error.ts";
-import { bindCopy } from "../../planner/bind-copy.ts";
+import type { BoundCopy } from "../../planner/bind-copy.ts";
 import type { CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
 import { CopyInto } from "../execution/copy/copy-into.ts";
 import { CopyRelay } from "../execution/copy/copy-relay.ts";
@@ -49,8 +49,10 @@ async function copyIn(
   { runner, responder, client }: CopyParts,
   signal: AbortSignal,
 ): Promise<string> {
+  runner.transaction.refuseWhenFailed();
+  const bound = await runner.binding.bindCopy(plan, signal);
   const transaction = await runner.openTransaction(signal);
-  const { sink, start } = sinkOf(plan, runner, transaction, responder, signal);
+  const { sink, start } = sinkOf(plan, bound, { runner, transaction, responder, signal });
   try {
     responder.copyIn(await start());
     return `COPY ${await receive(client, sink, signal)}`;
@@ -59,22 +61,28 @@ async function copyIn(
   }
 }
 
+interface SinkParts {
+  readonly runner: StatementRunner;
+  readonly transaction: Transaction;
+  readonly responder: Responder;
+  readonly signal: AbortSignal;
+}
+
 function sinkOf(
   plan: CopyInPlan,
-  runner: StatementRunner,
-  transaction: Transaction,
-  responder: Responder,
-  signal: AbortSignal,
+  bound: BoundCopy,
+  { runner, transaction, responder, signal }: SinkParts,
 ): { readonly sink: CopySink; readonly start: () => Promise<CopyFormat> } {
   const { rows, table } = plan;
-  const bound = bindCopy(plan, runner.map);
+  const { binding } = runner;
+  const { use } = binding;
   const onNotice = (bytes: Buffer) => responder.notice(bytes);
   if (rows === undefined) {
-    const relay = new CopyRelay(bound.places, transaction, signal, onNotice);
+    const relay = new CopyRelay({ ...bound, use }, transaction, signal, onNotice);
     return { sink: relay, start: () => relay.start() };
   }
-  const draw = (count: number) => runner.draw({ generated: rows.generated, count }, signal);
-  const into = new CopyInto({ ...bound, table, rows, draw }, transaction, signal, onNotice);
+  const draw = (count: number) => binding.draw({ generated: rows.generated, count }, signal);
+  const into = new CopyInto({ ...bound, table, rows, draw, use }, transaction, signal, onNotice);
   const format = rows.format.kind === "binary" ? "binary" : "text";
   const start = async (): Promise<CopyFormat> => {
     await into.start();

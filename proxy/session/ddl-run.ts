@@ -3,7 +3,10 @@ import type { DatabaseName } from "../../base/ids.ts";
 import type { DdlPlan } from "../../planner/logical-plan.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { plainRequest } from "../execution/fragment-request.ts";
+import type { FragmentRequest } from "../execution/fragment-request.ts";
 import { compareLockOrder } from "../execution/lock-order.ts";
+import { wholeDatabase } from "../execution/placement-use.ts";
+import type { PlacementUse } from "../execution/placement-use.ts";
 import type { ResultStream } from "../execution/result-event.ts";
 import { runFragment } from "../execution/run-fragment.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
@@ -30,7 +33,7 @@ export function checkBlock(
 export async function* runDdl(
   plan: DdlPlan,
   transaction: Transaction,
-  catalog: DatabaseName,
+  { catalog, use }: { readonly catalog: DatabaseName; readonly use: PlacementUse },
   signal: AbortSignal,
 ): ResultStream {
   const steps = plan.steps.toSorted((left, right) =>
@@ -40,7 +43,7 @@ export async function* runDdl(
     const participant = await transaction.join(step.database, signal);
     signal.throwIfAborted();
     participant.wrote = "yes";
-    for await (const event of runFragment(participant.connection, plainRequest(step.sql)))
+    for await (const event of runFragment(participant.connection, stepRequest(step, use)))
       if (index === 0) yield event;
   }
 }
@@ -48,17 +51,24 @@ export async function* runDdl(
 /** What PostgreSQL refuses in a transaction block commits by itself, database by database. */
 export async function* runMaintenance(
   { steps }: DdlPlan,
-  backends: SessionBackends,
+  { backends, use }: { readonly backends: SessionBackends; readonly use: PlacementUse },
   signal: AbortSignal,
 ): ResultStream {
   for (const [index, step] of steps.entries()) {
     const connection = await backends.acquire(step.database, signal);
     try {
       signal.throwIfAborted();
-      for await (const event of runFragment(connection, plainRequest(step.sql)))
+      for await (const event of runFragment(connection, stepRequest(step, use)))
         if (index === 0) yield event;
     } finally {
       backends.release(connection);
     }
   }
+}
+
+function stepRequest(
+  { database, sql }: DdlPlan["steps"][number],
+  use: PlacementUse,
+): FragmentRequest {
+  return plainRequest(sql, { places: [wholeDatabase(database)], use });
 }

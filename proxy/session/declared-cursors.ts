@@ -55,7 +55,7 @@ export async function declareCursor(
   }
   portals.refuseTaken(name);
   await runner.openTransaction(signal);
-  const physical = await runner.bind(query, protocol, signal);
+  const physical = await runner.binding.bind(query, protocol, signal);
   const bound = bindCursor(action, physical, runner.newCursor(), PORTAL_ROWS_AT_ONCE);
   if (bound.kind !== "native" && !isChecked) await analyze(request, parts, signal);
   const columns = describing(request, parts, signal);

@@ -3,8 +3,9 @@
  * `[Parse] Bind [Describe] Execute Sync` of the unnamed portal. Anything else it does not read.
  */
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
+import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { FRAME_HEADER_BYTES } from "../protocol/frame-reader.ts";
-import { decodeBind } from "../protocol/frontend/bind.ts";
+import { decodeBind, formatAt } from "../protocol/frontend/bind.ts";
 import type { Bind } from "../protocol/frontend/bind.ts";
 import { decodeDescribe } from "../protocol/frontend/describe.ts";
 import { decodeExecute } from "../protocol/frontend/execute.ts";
@@ -12,6 +13,7 @@ import { decodeParse } from "../protocol/frontend/parse.ts";
 import type { Parse } from "../protocol/frontend/parse.ts";
 import { decodeQuery } from "../protocol/frontend/query.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
+import type { PreparedStatement } from "./prepared-statements.ts";
 
 export interface DirectQuery {
   readonly sql: string;
@@ -82,4 +84,19 @@ function decoded<Message>(
     if (error instanceof ProtocolViolation || error instanceof SqlError) return undefined;
     throw error;
   }
+}
+
+/** None in the simple protocol. */
+export function boundParameters(
+  statement: PreparedStatement | undefined,
+  batch: DirectBatch | undefined,
+): readonly BoundParameter[] {
+  if (statement === undefined || batch === undefined) return [];
+  const { parameterTypes } = statement.description;
+  const { parameters, parameterFormats } = batch.bind;
+  return parameters.map((value, index) => ({
+    typeOid: parameterTypes[index] ?? 0,
+    format: formatAt(parameterFormats, index),
+    value,
+  }));
 }

@@ -8,7 +8,7 @@
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
 import type { InsertPlan, LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import { bindPlan } from "../../planner/physical-plan.ts";
-import type { BoundParameter, Fragment } from "../../planner/physical-plan.ts";
+import type { Fragment } from "../../planner/physical-plan.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { AnswerRelay } from "../execution/answer-relay.ts";
@@ -24,10 +24,9 @@ import { encodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import { FRAME_HEADER_BYTES } from "../protocol/frame-reader.ts";
 import { encodeToBuffer, FrameWriter } from "../protocol/frame-writer.ts";
-import { formatAt } from "../protocol/frontend/bind.ts";
 import { BACKEND_TYPE, FRONTEND_TYPE } from "../protocol/message-type.ts";
 import type { Client, DirectReceiver } from "./client.ts";
-import { readBatch, readQuery } from "./direct-batch.ts";
+import { boundParameters, readBatch, readQuery } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 import { DirectColumns, mayRelayBinary } from "./direct-columns.ts";
 import type { Listening } from "./listening.ts";
@@ -177,6 +176,9 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
         physical.pulls.length === 0 &&
         physical.overflow === undefined;
       if (!isSingle || fragment === undefined || second !== undefined) return undefined;
+      const { use } = this.#session.runner.binding;
+      const places = fragment.placementIds;
+      if (!use.enter(places, false)) return undefined;
       const { translations, catalog } = services.topology();
       const translation = translations.of(fragment.database);
       const request: FragmentRequest = {
@@ -195,6 +197,8 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
         translation,
         parameterTypes: translation.parameterTypes(statement?.description.parameterTypes ?? []),
         describe: physical.returnsRows || batch?.isDescribed === true,
+        places,
+        use,
       };
       const columns = new DirectColumns(translation, statement?.description, batch);
       const startedMs = performance.now();
@@ -237,7 +241,12 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     const { protocol } = running.request;
     const isKept = protocol.kind === "extended" && protocol.keepPrepared;
     running.isParsed = isKept && isPrepared(connection, running.request);
-    writeFragment(connection, running.request, WRITER);
+    try {
+      writeFragment(connection, running.request, WRITER);
+    } catch (error) {
+      this.#error = error;
+      return this.#end();
+    }
     AnswerRelay.start(connection, this);
   }
 
@@ -379,18 +388,4 @@ function isBindable(
     (formats.length <= 1 || formats.length === columnCount) &&
     mayRelayBinary(description, formats)
   );
-}
-
-function boundParameters(
-  statement: PreparedStatement | undefined,
-  batch: DirectBatch | undefined,
-): readonly BoundParameter[] {
-  if (statement === undefined || batch === undefined) return [];
-  const { parameterTypes } = statement.description;
-  const { parameters, parameterFormats } = batch.bind;
-  return parameters.map((value, index) => ({
-    typeOid: parameterTypes[index] ?? 0,
-    format: formatAt(parameterFormats, index),
-    value,
-  }));
 }

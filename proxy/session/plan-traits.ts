@@ -2,7 +2,7 @@
 import type { CommandPlan } from "./commands.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { InsertPlan, QueryPlan } from "../../planner/logical-plan.ts";
-import type { PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
 import type { PinReason } from "../execution/pinned-backend.ts";
 
 /** For metrics: what one placement answers alone, what the proxy gathers, and what the catalog database does. */
@@ -57,4 +57,24 @@ export function blockCommand(plan: CommandPlan): string | undefined {
   if (plan.kind !== "transaction") return undefined;
   if (plan.action.kind === "setModes") return "SET TRANSACTION";
   return plan.action.kind === "setConstraints" ? "SET CONSTRAINTS" : undefined;
+}
+
+/** Every placement that it may read or write; what runs in its stead, where it gives up, included. */
+export function placesOf({ fragments, pulls, overflow }: PhysicalPlan): readonly string[] {
+  const [only, second] = fragments;
+  const isOne = second === undefined && pulls.length === 0 && overflow === undefined;
+  if (only !== undefined && isOne) return only.placementIds;
+  const all = [...fragments, ...pulls.flatMap((pull) => pull.fragments)];
+  const places = all.flatMap(({ placementIds }) => placementIds);
+  return overflow === undefined ? places : [...places, ...placesOf(overflow)];
+}
+
+/** About what it keeps in memory while it waits. */
+export function bytesOf(
+  { fragments, pulls }: PhysicalPlan,
+  parameters: readonly BoundParameter[],
+): number {
+  const texts = [...fragments, ...pulls.flatMap((pull) => pull.fragments)];
+  const values = parameters.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+  return texts.reduce((sum, { rendered }) => sum + rendered.sql.length, values);
 }

@@ -8,6 +8,7 @@ import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { OidTranslation } from "../execution/fragment-request.ts";
+import type { Holds } from "../execution/holds.ts";
 import type { GlobalSequences } from "../execution/global-sequences.ts";
 import type { InDoubt } from "../execution/in-doubt.ts";
 import type { LockHolders } from "../execution/lock-holders.ts";
@@ -40,6 +41,7 @@ export interface SessionServices {
   /** Where sessions that hold several backends are found by the deadlock detector. */
   readonly holders: LockHolders;
   readonly pauses: Pauses;
+  readonly holds: Holds;
   readonly sequences: GlobalSequences;
   readonly notifications: Notifications;
   readonly planner: StatementPlanner;

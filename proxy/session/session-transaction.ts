@@ -78,6 +78,8 @@ export class SessionTransaction {
   mayHaveChangedSettings = false;
   /** What has to be read before a transaction that has not failed commits; what it throws, fails it. */
   beforeCommit: (signal: AbortSignal) => Promise<void> = async () => undefined;
+  /** Nothing of a transaction is open any more. */
+  afterEnd: () => void = () => undefined;
   /** The catalog database was written to: by NOTIFY perhaps, or a trigger that notifies. */
   mayHaveNotified = false;
 
@@ -229,6 +231,14 @@ export class SessionTransaction {
 
   /** Commits, or rolls back what has failed. Whatever it throws, the transaction is over. */
   async end(signal: AbortSignal): Promise<Ended> {
+    try {
+      return await this.#end(signal);
+    } finally {
+      this.afterEnd();
+    }
+  }
+
+  async #end(signal: AbortSignal): Promise<Ended> {
     const open = this.#current;
     if (open?.isFailed === false) await this.#prepareCommit(signal);
     this.#current = undefined;

@@ -33,6 +33,7 @@ type Use<T> = (connection: BackendConnection) => Promise<T>;
 
 export class SessionView {
   readonly #session: SeeingSession;
+  #plannedMap: ShardMap | undefined;
 
   constructor(session: SeeingSession) {
     this.#session = session;
@@ -58,6 +59,11 @@ export class SessionView {
   /** The catalog as it is now, unless it is another already than the one of this epoch. */
   async lookAgain(epoch: number): Promise<void> {
     if (this.catalogEpoch === epoch) await this.#session.services.refreshCatalog();
+  }
+
+  /** Of the last context: what was planned with it may run with no other. */
+  get plannedMap(): ShardMap | undefined {
+    return this.#plannedMap;
   }
 
   get #catalogDatabase(): DatabaseName {
@@ -168,6 +174,7 @@ export class SessionView {
   async planContext(parameterTypes: readonly number[], signal: AbortSignal): Promise<PlanContext> {
     const { services, transaction, withTemporary } = this.#session;
     const { map, catalog } = services.topology();
+    this.#plannedMap = map;
     const open = transaction.current;
     // All that a failed transaction still plans is its end, which names nothing.
     if (open?.isFailed === true) return { map, catalog, searchPath: [], user: "", parameterTypes };

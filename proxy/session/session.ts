@@ -13,6 +13,7 @@ import { decodeExecute } from "../protocol/frontend/execute.ts";
 import { decodeParse } from "../protocol/frontend/parse.ts";
 import { decodeQuery } from "../protocol/frontend/query.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
+import { SESSION_TYPES, unknownType } from "./session-messages.ts";
 import type { Client } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { Cursors } from "./cursors.ts";
@@ -107,6 +108,7 @@ export class Session {
       rested: () => this.#leaveWhereAsked(),
     });
     if (services.isDirectPathOn) client.direct = this.#direct;
+    this.#runner.binding.use.isActive = () => !this.isIdle;
   }
 
   /** Between transactions: may be sent away when the proxy drains. */
@@ -159,6 +161,7 @@ export class Session {
         );
       });
       await this.#runner.pins.end();
+      this.#runner.binding.use.end();
       this.#client.end();
     }
   }
@@ -215,7 +218,7 @@ export class Session {
       this.#listening.wake();
       if (frame === undefined || frame.type === FRONTEND_TYPE.terminate) return;
       if (this.#isSkipping && frame.type !== FRONTEND_TYPE.sync) {
-        if (!SKIPPED_TYPES.has(frame.type)) throw unknownType(frame);
+        if (!SESSION_TYPES.has(frame.type)) throw unknownType(frame);
         continue;
       }
       const { signal } = (this.#statement = new AbortController());
@@ -386,14 +389,6 @@ export class Session {
     this.#responder.error(fields);
   }
 }
-
-/** What a session reads; of no other message does PostgreSQL look for the end. */
-const SKIPPED_TYPES: ReadonlySet<number> = new Set(
-  Object.values(FRONTEND_TYPE).filter((type) => type !== FRONTEND_TYPE.password),
-);
-
-const unknownType = ({ type }: Pick<Frame, "type">): ProtocolViolation =>
-  new ProtocolViolation(`invalid frontend message type ${type}`);
 
 function shutdown(): SqlError {
   return new SqlError("proxy_shutdown", "terminating connection due to administrator command");

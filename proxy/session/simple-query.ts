@@ -14,7 +14,7 @@ import type { Portals } from "./portals.ts";
 import { prepareExecution } from "./sql-prepared.ts";
 import type { Execute, SqlPreparedParts } from "./sql-prepared.ts";
 import type { ResultEvent, ResultStream } from "../execution/result-event.ts";
-import { runFresh } from "./stale-plans.ts";
+import { onMapNow, runFresh } from "./stale-plans.ts";
 import type { RowsPlan, StatementRunner } from "./statement-runner.ts";
 import { NO_MODES } from "./session-transaction.ts";
 
@@ -94,6 +94,28 @@ async function runOne(
   plan: LogicalPlan,
   sql: string,
   parts: QueryParts,
+  position: Position,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runner } = parts;
+  const run = (now: LogicalPlan): Promise<void> => runPlanned(now, sql, parts, position, signal);
+  await onMapNow({ runner, plan: () => planAgain(sql, parts, signal), run }, plan);
+}
+
+async function planAgain(
+  sql: string,
+  { planner, runner }: QueryParts,
+  signal: AbortSignal,
+): Promise<LogicalPlan> {
+  const [statement] = parsedStatements(planner.parse(sql));
+  invariant(statement !== undefined, "what was planned once can be parsed again");
+  return planner.plan(statement, await runner.view.planContext([], signal), undefined);
+}
+
+async function runPlanned(
+  plan: LogicalPlan,
+  sql: string,
+  parts: QueryParts,
   { isAlone, isLast }: Position,
   signal: AbortSignal,
 ): Promise<void> {
@@ -141,7 +163,7 @@ async function runRows(
   { isAlone, isLast }: Position,
   signal: AbortSignal,
 ): Promise<void> {
-  const { runner, responder, planner } = parts;
+  const { runner, responder } = parts;
   const { descriptions } = runner;
   // Planned columns take the parameters' values, which EXPLAIN (GENERIC_PLAN) of a statement with some has not.
   const output =
@@ -155,7 +177,7 @@ async function runRows(
   };
   const run = async (now: LogicalPlan): Promise<void> => {
     untold = undefined;
-    if (!isRowsPlan(now)) return runOne(now, sql, parts, { isAlone, isLast }, signal);
+    if (!isRowsPlan(now)) return runPlanned(now, sql, parts, { isAlone, isLast }, signal);
     const request = { plan: now, protocol: { kind: "simple" }, output, describe: true } as const;
     let tag: string | undefined;
     for await (const event of runner.run({ ...request, isAlone }, signal)) {
@@ -170,12 +192,8 @@ async function runRows(
     await endRows(tag, parts, isLast, signal);
   };
   if (!isAlone || plan.kind === "ddl") return run(plan);
-  const planAgain = async (): Promise<LogicalPlan> => {
-    const [statement] = parsedStatements(planner.parse(sql));
-    invariant(statement !== undefined, "what was planned once can be parsed again");
-    return planner.plan(statement, await runner.view.planContext([], signal), undefined);
-  };
-  await runFresh({ runner, responder, sql, plan: planAgain, run, giveUp }, plan);
+  const again = (): Promise<LogicalPlan> => planAgain(sql, parts, signal);
+  await runFresh({ runner, responder, sql, plan: again, run, giveUp }, plan);
 }
 
 function parsedStatements(outcome: ParseOutcome): readonly ParsedStatement[] {

@@ -35,9 +35,10 @@ export async function runFresh<Plan extends { readonly kind: string }>(
   first?: Plan,
 ): Promise<void> {
   const { transaction } = runner;
+  const runOnMap = (planned: Plan): Promise<void> => onMapNow({ runner, plan, run }, planned);
   if (transaction.current !== undefined) {
     try {
-      return await run(first ?? (await plan()));
+      return await runOnMap(first ?? (await plan()));
     } catch (error) {
       giveUp();
       throw error;
@@ -50,7 +51,7 @@ export async function runFresh<Plan extends { readonly kind: string }>(
     let planned: Plan | undefined;
     try {
       planned = next ?? (await plan());
-      return await run(planned);
+      return await runOnMap(planned);
     } catch (error) {
       // A server's error has undone what it had done; the proxy's own may come after a write.
       const isOpen = transaction.current !== undefined;
@@ -63,6 +64,28 @@ export async function runFresh<Plan extends { readonly kind: string }>(
       await transaction.rollback();
       await runner.view.lookAgain(epoch);
       next = undefined;
+    }
+  }
+}
+
+/**
+ * Plans again, and runs, what was planned with a shard map that is no longer in force: perhaps
+ * because it was held back while it was replaced. Only where no part of it has begun.
+ */
+export async function onMapNow<Plan>(
+  { runner, plan, run }: Pick<Running<Plan>, "runner" | "plan" | "run">,
+  first: Plan,
+): Promise<void> {
+  let planned = first;
+  for (let left = STALE_PLAN_RETRIES_MAX; ; left--) {
+    const { enteredCount } = runner.binding;
+    try {
+      return await run(planned);
+    } catch (error) {
+      const isOfOldMap = error instanceof SqlError && error.id === "map_changed";
+      const hasBegun = runner.binding.enteredCount !== enteredCount;
+      if (left === 0 || !isOfOldMap || hasBegun) throw error;
+      planned = await plan();
     }
   }
 }

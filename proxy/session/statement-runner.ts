@@ -8,8 +8,6 @@ import { invariant, unreachable } from "../../base/invariant.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { DdlPlan, InsertPlan, LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import type { TransactionModes } from "../../planner/session-plan.ts";
-import { bindPlan } from "../../planner/physical-plan.ts";
-import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import { describe } from "../execution/describe.ts";
 import type { ExecutionRequest } from "../execution/execution-request.ts";
@@ -21,8 +19,6 @@ import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { checkBlock, runDdl, runMaintenance } from "./ddl-run.ts";
-import { drawValues } from "./generated-values.ts";
-import type { ValuesWanted } from "./generated-values.ts";
 import { runExplain } from "./explain-run.ts";
 import type { ExplainingSession } from "./explain-run.ts";
 import { runInsertQuery } from "./inserted-rows.ts";
@@ -37,6 +33,7 @@ import {
   setsSequence,
   writesIn,
 } from "./plan-traits.ts";
+import { StatementBinding } from "./statement-binding.ts";
 import { SequenceValues } from "./sequence-values.ts";
 import { SessionPins } from "./session-pins.ts";
 import { runSessionValue } from "./session-value-run.ts";
@@ -63,6 +60,7 @@ export class StatementRunner {
   readonly descriptions: StatementDescriptions;
   readonly pins: SessionPins;
   readonly sequenceValues: SequenceValues;
+  readonly binding: StatementBinding;
   readonly #services: SessionServices;
   readonly #settings: SessionSettings;
   readonly #backends: SessionBackends;
@@ -97,6 +95,12 @@ export class StatementRunner {
       backends: this.#backends,
       transaction: this.transaction,
       withTemporary: (catalog, signal) => this.pins.catalogOver(catalog, signal),
+    });
+    this.binding = new StatementBinding({
+      services,
+      transaction: this.transaction,
+      view: this.view,
+      sequenceValues: this.sequenceValues,
     });
     this.descriptions = new StatementDescriptions({
       services,
@@ -155,6 +159,7 @@ export class StatementRunner {
         break;
       case "ddl":
         checkBlock(plan, this.transaction.current, request.isAlone);
+        await this.binding.enterDdl(plan, signal);
         if (plan.isTemporary) await this.pins.pin("temporary object", signal);
         else if (plan.changesCatalog) this.pins.schemaChanged();
         yield* plan.block === "refused"
@@ -171,7 +176,7 @@ export class StatementRunner {
       statement: (sql, types, signal) => this.descriptions.statement(sql, types, signal),
       isReadOnly: () => this.transaction.current?.transaction.modes.readOnly === true,
       environment: (signal) => this.view.environment(signal),
-      planContext: (types, signal) => this.view.planContext(types, signal),
+      planContext: (types, signal) => this.binding.planContext(types, signal),
       run: (request, signal) => this.run(request, signal),
     };
   }
@@ -179,7 +184,7 @@ export class StatementRunner {
   #explainingSession(request: StatementRequest, signal: AbortSignal): ExplainingSession {
     return {
       map: this.#services.topology().map,
-      bind: (plan, protocol) => this.bind(plan, protocol, signal),
+      bind: (plan, protocol) => this.binding.bind(plan, protocol, signal),
       blockFor: (needsBlock) => this.#blockFor(request, needsBlock, signal),
       executor: () => this.#executor(signal),
     };
@@ -193,7 +198,7 @@ export class StatementRunner {
     const startedMs = performance.now();
     const pinReason = pinReasonOf(plan);
     if (pinReason !== undefined) await this.pins.pin(pinReason, signal);
-    const physical = await this.bind(plan, request.protocol, signal);
+    const physical = await this.binding.bind(plan, request.protocol, signal);
     const route = routeOf(physical);
     const isSpread = physical.fragments.length > 1 || physical.pulls.length > 0;
     const needsBlock = isSpread && physical.access === "write";
@@ -229,7 +234,7 @@ export class StatementRunner {
       transaction: this.transaction,
       open: () => this.openTransaction(signal),
       environment: () => this.view.environment(signal),
-      planContext: () => this.view.planContext([], signal),
+      planContext: () => this.binding.planContext([], signal),
       run: (as) => this.#runRows({ ...request, ...as }, as.plan, signal),
     });
   }
@@ -244,29 +249,8 @@ export class StatementRunner {
       catalog: map.catalog,
       databaseGatherBytesMax: this.#services.databaseGatherBytesMax,
       metrics: this.#services.metrics,
+      use: this.binding.use,
     });
-  }
-
-  async bind(
-    plan: QueryPlan | InsertPlan,
-    protocol: FragmentProtocol,
-    signal: AbortSignal,
-  ): Promise<PhysicalPlan> {
-    const parameters: readonly BoundParameter[] =
-      protocol.kind === "extended" ? protocol.parameters : [];
-    const draws =
-      plan.kind === "insert"
-        ? await this.draw({ generated: plan.generated, count: plan.rows.length }, signal)
-        : [];
-    return bindPlan(plan, parameters, this.#services.topology().map, draws);
-  }
-
-  /** For each row, the values of the columns that the proxy fills. */
-  async draw(wanted: ValuesWanted, signal: AbortSignal): Promise<readonly (readonly string[])[]> {
-    const seesOwn = this.transaction.current?.changesCatalog === true;
-    const drawn = await drawValues(wanted, this.#services, this.view.sequences(seesOwn, signal));
-    this.sequenceValues.drawnRows(wanted.generated, drawn);
-    return drawn;
   }
 
   /** The open transaction, or an implicit one. */
@@ -335,13 +319,18 @@ export class StatementRunner {
       open.changesCatalog = true;
       open.catalog = undefined;
     }
-    for await (const event of runDdl(plan, transaction, this.map.catalog, signal))
+    for await (const event of runDdl(
+      plan,
+      transaction,
+      { catalog: this.map.catalog, use: this.binding.use },
+      signal,
+    ))
       if (request.describe || event.kind !== "columns") yield event;
   }
 
   async *#runMaintenance(plan: DdlPlan, signal: AbortSignal): ResultStream {
     try {
-      yield* runMaintenance(plan, this.#backends, signal);
+      yield* runMaintenance(plan, { backends: this.#backends, use: this.binding.use }, signal);
     } finally {
       // Where a later step fails, the earlier ones have committed.
       if (plan.changesCatalog) await this.#refreshCatalog();

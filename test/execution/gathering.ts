@@ -16,6 +16,7 @@ import { Executor } from "../../proxy/execution/executor.ts";
 import type { FragmentProtocol } from "../../proxy/execution/fragment-request.ts";
 import { InDoubt } from "../../proxy/execution/in-doubt.ts";
 import { LockHolders } from "../../proxy/execution/lock-holders.ts";
+import { Holds } from "../../proxy/execution/holds.ts";
 import { Pauses } from "../../proxy/execution/pauses.ts";
 import type { ResultEvent } from "../../proxy/execution/result-event.ts";
 import { SessionBackends } from "../../proxy/execution/session-backends.ts";
@@ -29,6 +30,14 @@ import { USUAL_SEQUENCE_BLOCKS } from "../../shardmap/shard-map.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { TestPostgres } from "../support/postgres.ts";
 
+const NO_HOLDS = new Holds({
+  now: () => performance.now(),
+  random: Math.random,
+  namesOf: (placement) => [placement],
+  metrics: new Metrics(),
+  onLeaseLost: () => undefined,
+  waitsForDemands: false,
+});
 const NO_PAUSES = new Pauses({ waitMs: 1_000, waitersMax: 1 });
 
 export const MAIN = databaseName("main");
@@ -160,6 +169,7 @@ export class Gathering {
       catalog: MAIN,
       databaseGatherBytesMax: this.bytesMax,
       metrics: this.metrics,
+      use: NO_HOLDS.newUse(),
     });
     const output = await this.#describe(options, protocol);
     const describeRows = protocol.kind === "simple";

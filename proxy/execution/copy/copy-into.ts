@@ -15,6 +15,7 @@ import type { DatabaseName } from "../../../base/ids.ts";
 import { SqlError } from "../../../base/sql-error.ts";
 import type { CopyRows } from "../../../planner/copy/copy-plan.ts";
 import type { BoundCopy, CopyPlace } from "../../../planner/bind-copy.ts";
+import type { PlacementUse } from "../placement-use.ts";
 import type { Transaction } from "../transaction.ts";
 import { CopyBatch, sendBatch } from "./copy-batch.ts";
 import type { CopyField, CopyRow, CopyRowReader } from "./copy-format.ts";
@@ -27,6 +28,7 @@ export interface CopyTarget extends BoundCopy {
   readonly rows: CopyRows;
   /** Values for the generated columns of that many rows. */
   readonly draw: (count: number) => Promise<readonly (readonly string[])[]>;
+  readonly use: PlacementUse;
 }
 
 export class CopyInto {
@@ -186,8 +188,9 @@ export class CopyInto {
     this.#sending.set(place.database, sent);
   }
 
-  async #send({ database, rendered }: CopyPlace, batch: CopyBatch): Promise<void> {
+  async #send({ database, rendered, placementId }: CopyPlace, batch: CopyBatch): Promise<void> {
     const participant = await this.#transaction.join(database, this.#signal);
+    this.#target.use.maySend([placementId]);
     participant.wrote = "yes";
     const isBinary = this.#target.rows.format.kind === "binary";
     const kept = await sendBatch(

@@ -20,6 +20,7 @@ import { encodeCopyFail } from "../../protocol/frontend/copy-fail.ts";
 import { encodeQuery } from "../../protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../../protocol/message-type.ts";
 import { drainToReady, inClientText } from "../backend-answer.ts";
+import type { PlacementUse } from "../placement-use.ts";
 import type { Transaction } from "../transaction.ts";
 
 /** One database's COPY. */
@@ -35,6 +36,7 @@ interface OpenStream extends Stream {
 
 export class CopyRelay {
   readonly #places: readonly CopyPlace[];
+  readonly #use: PlacementUse;
   readonly #transaction: Transaction;
   readonly #signal: AbortSignal;
   readonly #onNotice: (bytes: Buffer) => void;
@@ -42,12 +44,13 @@ export class CopyRelay {
   #failure: unknown;
 
   constructor(
-    places: readonly CopyPlace[],
+    { places, use }: { readonly places: readonly CopyPlace[]; readonly use: PlacementUse },
     transaction: Transaction,
     signal: AbortSignal,
     onNotice: (bytes: Buffer) => void,
   ) {
     this.#places = places;
+    this.#use = use;
     this.#transaction = transaction;
     this.#signal = signal;
     this.#onNotice = onNotice;
@@ -58,6 +61,7 @@ export class CopyRelay {
     let format: CopyFormat | undefined;
     for (const place of this.#places) {
       const participant = await this.#transaction.join(place.database, this.#signal);
+      this.#use.maySend([place.placementId]);
       participant.wrote = "yes";
       const { connection } = participant;
       connection.expectReady();

@@ -184,6 +184,7 @@ async function* finish(
     "the client's columns are known before rows are gathered",
   );
   signal.throwIfAborted();
+  options.use.maySend(fragment.placementIds);
   // With the finish in one round trip; where one of them fails, so does the transaction.
   const ahead = plan.pulls.flatMap((pull, index) => finishTable(fillingName(index), pull));
   sendAhead(block.connection, ahead);
@@ -191,7 +192,8 @@ async function* finish(
   for (const { table } of plan.pulls) block.tables.add(table);
 
   if (plan.access === "write") markWritten(block.participant, undefined);
-  const text = fragmentRequest(fragment, oncePrepared(protocol), true, options);
+  const asked = { ...fragment, placementIds: [] };
+  const text = fragmentRequest(asked, oncePrepared(protocol), true, options);
   let aheadCount = ahead.length;
   for await (const event of runFragment(block.connection, text)) {
     if (event.kind === "columns" && output !== undefined) {

@@ -116,12 +116,12 @@ function isAllRows(gather: BoundPull["gather"]): boolean {
 }
 
 function textRequest(
-  { database, rendered }: Pick<Fragment, "database" | "rendered">,
+  fragment: Pick<Fragment, "database" | "rendered" | "placementIds">,
   describeRows: boolean,
   { pull, protocol, options }: Filling,
 ): FragmentRequest {
   const once = oncePrepared(pullProtocol(pull, protocol));
-  return fragmentRequest({ database, rendered }, once, describeRows, options);
+  return fragmentRequest(fragment, once, describeRows, options);
 }
 
 async function insertFragment(fragment: Fragment, filling: Filling): Promise<void> {

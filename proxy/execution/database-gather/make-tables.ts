@@ -46,7 +46,8 @@ export async function makeTables(
   const writer = new FrameWriter();
   for (const sql of prologue) writeStatement(writer, sql, [], []);
   const requests = tables.map(({ pull, name }) => {
-    const text = { database: options.catalog, rendered: createTable(name, pull) };
+    const rendered = createTable(name, pull);
+    const text = { database: options.catalog, rendered, placementIds: [] };
     return fragmentRequest(text, protocol, false, options);
   });
   const parameters = protocol.kind === "extended" ? protocol.parameters : [];
