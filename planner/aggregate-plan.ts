@@ -42,7 +42,15 @@ export function planAggregates(node: SelectStmt, level: Level, scattered: Scatte
   const parts = aggregates.flatMap(({ calls }) => calls);
   const hiddenOutputs = outputs.length - level.outputs.length;
   return {
-    gather: { kind: "aggregate", groupBy: columns.keys(), outputs, sort, hiddenOutputs, limit },
+    gather: {
+      kind: "aggregate",
+      groupBy: columns.keys(),
+      outputs,
+      sort,
+      hiddenOutputs,
+      limit,
+      isCutByPlacements: false,
+    },
     rewritten: selectNode(columns.select(node, parts)),
     overflow:
       unlessRefused(() => gatherBy("in the database")) ??

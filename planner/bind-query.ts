@@ -12,6 +12,7 @@ import {
 } from "./bind-keys.ts";
 import { bindFragments, fragmentAt, type Place } from "./bind-fragments.ts";
 import { boundLimit } from "./bind-limit.ts";
+import type { BoundLimit } from "./bind-limit.ts";
 import type { DatabaseGather, QueryPlan, Routing, StreamedGather } from "./logical-plan.ts";
 import type { BoundParameter, BoundPull, Fragment, PhysicalPlan } from "./physical-plan.ts";
 import { refusalError } from "./refusal.ts";
@@ -58,9 +59,9 @@ function bindStreamed(
     gather.kind === "passThrough"
       ? { count: undefined, offset: 0n }
       : boundLimit(gather, parameters);
-  const limit = bounds.count === undefined ? undefined : bounds.count + bounds.offset;
+  const limit = rowsWanted(bounds);
   const fragments = bindFragments(places, { access, template, gather, limit }, map);
-  const isUnread = gather.kind === "aggregate" && bounds.count === 0n;
+  const isUnread = gather.kind === "aggregate" && !gather.isCutByPlacements && bounds.count === 0n;
   return {
     mapVersion: map.version,
     access,
@@ -73,7 +74,13 @@ function bindStreamed(
   };
 }
 
-/** Of LIMIT 0 PostgreSQL evaluates nothing, so that no row of it can fail; partial groups have no LIMIT of their own. */
+/** Of each placement. LIMIT 0 wants none, whatever its OFFSET: PostgreSQL evaluates nothing, so that no row can fail. */
+function rowsWanted({ count, offset }: BoundLimit): bigint | undefined {
+  if (count === undefined || count === 0n) return count;
+  return count + offset;
+}
+
+/** As LIMIT 0 does it, for partial groups, which have no LIMIT of their own. */
 function withoutRows(fragment: Fragment): Fragment {
   const { rendered } = fragment;
   const end: Shift = { at: rendered.sql.length, by: undefined };

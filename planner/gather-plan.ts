@@ -151,5 +151,6 @@ function distinctGather(
     sort,
     hiddenOutputs: 0,
     limit: cut.limit,
+    isCutByPlacements: true,
   };
 }

@@ -183,6 +183,8 @@ export type StreamedGather =
       readonly sort: readonly OutputSortKey[];
       readonly hiddenOutputs: number;
       readonly limit: RowLimit | undefined;
+      /** Plain DISTINCT's rows are cut in each placement, too; a partial group never is. */
+      readonly isCutByPlacements: boolean;
     }
   /** UPDATE and DELETE: the row counts are added, RETURNING rows concatenated. */
   | { readonly kind: "counts" }

@@ -126,6 +126,7 @@ function pull(
       sort: [],
       hiddenOutputs: 0,
       limit: undefined,
+      isCutByPlacements: false,
     },
   };
 }

@@ -35,6 +35,7 @@ function grouped(outputs: readonly AggregateOutput[], groupBy = [0]): BoundPull[
     sort: [],
     hiddenOutputs: 0,
     limit: undefined,
+    isCutByPlacements: false,
   });
 }
 

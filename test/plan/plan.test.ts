@@ -66,7 +66,16 @@ function runBind(data: DataCase): string {
   const parameters = data.options.flatMap(([name, value]) =>
     name.startsWith("$") ? [parameter(value)] : [],
   );
-  return printPhysical(bindPlan(plan, parameters, map, []));
+  const bound = bindPlan(plan, parameters, map, []);
+  for (const { fragments } of [bound, ...bound.pulls])
+    for (const { rendered } of fragments) expectStatement(rendered.sql);
+  return printPhysical(bound);
+}
+
+/** What is spliced together is one statement still. */
+function expectStatement(sql: string): void {
+  const parsed = parseSql(sql);
+  expect(parsed.kind === "statements" ? parsed.statements.length : sql).toBe(1);
 }
 
 /** `42:bigint`; NULL has no type. */

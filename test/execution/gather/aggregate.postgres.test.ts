@@ -295,6 +295,7 @@ function groupedBy({ combine, partials }: Case) {
     hiddenOutputs: 0,
     sort: [{ output: 0, descending: false, nullsFirst: false, collation: "unknown" }],
     limit: undefined,
+    isCutByPlacements: false,
   } as const;
 }
 

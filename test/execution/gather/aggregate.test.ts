@@ -26,6 +26,7 @@ function aggregate(outputs: readonly AggregateOutput[], more: Partial<Aggregate>
     sort: [],
     hiddenOutputs: 0,
     limit: undefined,
+    isCutByPlacements: false,
     ...more,
   };
 }
