@@ -429,6 +429,9 @@ export const CONTROL_CONNECT_TIMEOUT_MS = 5_000;
 /** How often a proxy of a fleet renews its row: a published map is in force this soon even where a notification is lost. */
 export const FLEET_RENEW_INTERVAL_MS = 500;
 
+/** The same while statements are held back, so that who holds them sees how many. */
+export const FLEET_HOLDING_RENEW_INTERVAL_MS = 100;
+
 /** A renewal without an answer for so long ends the connection: the next one may reach a server that has taken over. */
 export const FLEET_RENEW_TIMEOUT_MS = 3_000;
 

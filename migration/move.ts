@@ -77,6 +77,8 @@ export interface MovedColumn {
   readonly type: string;
   /** Of the type on the source; built-in ones are the same everywhere. */
   readonly typeOid: number;
+  /** As pg_attribute has it; -1 for none. */
+  readonly typmod: number;
   readonly notNull: boolean;
   /** GENERATED ALWAYS AS IDENTITY: may be inserted with OVERRIDING SYSTEM VALUE, never set. */
   readonly isAlwaysIdentity: boolean;

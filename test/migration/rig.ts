@@ -1,0 +1,69 @@
+/**
+ * Two servers and a move between them, for tests: a source whose tables are written to, and
+ * targets in a second server.
+ */
+import { databaseName } from "../../base/ids.ts";
+import { openSource, openTarget, type MoveDatabase } from "../../migration/sessions.ts";
+import type { Move, PlannedMove, TargetPlacement } from "../../migration/move.ts";
+import { describeMove } from "../../migration/source-tables.ts";
+import { createPublication, createSlot } from "../../migration/stream-setup.ts";
+import { CREATE_TARGET_STATE } from "../../migration/target-state.ts";
+import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
+import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+/** What a server needs for its log to be streamed. */
+export const STREAMING: Readonly<Record<string, string>> = {
+  wal_level: "logical",
+  max_replication_slots: "10",
+  max_wal_senders: "10",
+};
+
+export interface Rig extends AsyncDisposable {
+  readonly source: TestPostgres;
+  readonly target: TestPostgres;
+  readonly sourceDatabase: MoveDatabase;
+  readonly targetDatabases: readonly MoveDatabase[];
+}
+
+/** The source has the database `app`, called `source`; `targets` are databases of the other server. */
+export async function startRig(targets: readonly string[]): Promise<Rig> {
+  const [source, target] = await Promise.all([
+    startPostgres({ databases: ["app"], settings: STREAMING }),
+    startPostgres({ databases: targets, settings: STREAMING }),
+  ]);
+  return {
+    source,
+    target,
+    sourceDatabase: moveDatabase("source", source.url("app")),
+    targetDatabases: targets.map((name) => moveDatabase(name, target.url(name))),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([source.stop(), target.stop()]);
+    },
+  };
+}
+
+export function moveDatabase(name: string, url: string): MoveDatabase {
+  return { name: databaseName(name), address: parseBackendAddress(url) };
+}
+
+export function placement(database: string, schema: string): TargetPlacement {
+  return { database: databaseName(database), schema };
+}
+
+/** Publication, slot, and tables for progress: what stands before a mover is started. */
+export async function prepareMove(rig: Rig, planned: PlannedMove): Promise<Move> {
+  const source = await openSource(rig.sourceDatabase);
+  try {
+    const move = await describeMove(source, planned);
+    await createPublication(source, move);
+    await createSlot(source, move);
+    for (const database of rig.targetDatabases) {
+      const target = await openTarget(database);
+      await target.query(CREATE_TARGET_STATE);
+      target.close();
+    }
+    return move;
+  } finally {
+    source.close();
+  }
+}
