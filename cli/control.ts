@@ -1,4 +1,5 @@
 /** `colonnade control init|upgrade|status`: the control schema, and the proxies that follow it. */
+import { FLEET_SILENT_MS } from "../base/limits.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
 import { CONTROL_SCHEMA_VERSION } from "../control/control-schema.ts";
 import { listProxies, readFleetState } from "../control/fleet-state.ts";
@@ -87,7 +88,7 @@ function proxyLines(proxies: readonly ProxyRow[], revision: number): readonly st
       proxy.programVersion,
       String(proxy.mapVersion),
       proxy.appliedRevision >= revision ? "yes" : "no",
-      `${(proxy.silentMs / 1000).toFixed(1)} s${proxy.silentMs > proxy.leaseMs ? " (dead?)" : ""}`,
+      `${(proxy.silentMs / 1000).toFixed(1)} s${proxy.silentMs > FLEET_SILENT_MS ? " (dead?)" : ""}`,
       proxy.problem ?? "",
     ]),
   );

@@ -39,6 +39,7 @@ function commandLine(): Command {
   addAnalyze(program);
   addControl(program);
   addMap(program);
+  addHold(program);
   addGuard(program);
   return program;
 }
@@ -192,6 +193,31 @@ function addMap(program: Command): void {
     .requiredOption("--control <url>", CONTROL_URL)
     .option("--json", "print one JSON document")
     .action(async (version, flags) => await (await import("./map.ts")).mapShow(version, flags));
+}
+
+function addHold(program: Command): void {
+  program
+    .command("hold")
+    .description(
+      "rehearse a cutover's pause: every proxy holds back what is new on some placements, and nothing else happens",
+    )
+    .requiredOption("--control <url>", CONTROL_URL)
+    .requiredOption("--placements <names>", "which: users0.public, or several with commas", names)
+    .option("--for <duration>", "for how long: 500ms, 2s", duration, 500)
+    .option("--json", "print one JSON document")
+    .action(async (flags) => await (await import("./hold.ts")).hold(flags));
+}
+
+function names(text: string): readonly string[] {
+  return text.split(",").map((name) => name.trim());
+}
+
+/** In milliseconds. */
+function duration(text: string): number {
+  const [, number, unit] = /^(\d{1,6}(?:\.\d{1,3})?)(ms|s)$/.exec(text) ?? [];
+  if (number === undefined)
+    throw new InvalidArgumentError("a duration is a number with a unit: 500ms, 2s");
+  return Number(number) * (unit === "s" ? 1_000 : 1);
 }
 
 function addGuard(program: Command): void {

@@ -9,7 +9,12 @@ import type { ControlDatabase } from "../control/control-database.ts";
 import { listProxies, readFleetState } from "../control/fleet-state.ts";
 import { currentMap, mapHistory, publishedMapOf, publishMap } from "../control/map-versions.ts";
 import type { PublishedMap } from "../control/map-versions.ts";
-import { MAP_HISTORY_MAX, PUBLISH_POLL_MS, PUBLISH_WAIT_MS } from "../base/limits.ts";
+import {
+  FLEET_SILENT_MS,
+  MAP_HISTORY_MAX,
+  PUBLISH_POLL_MS,
+  PUBLISH_WAIT_MS,
+} from "../base/limits.ts";
 import { printProblem } from "../base/document/problems.ts";
 import { withVersion } from "../shardmap/edit.ts";
 import { mapChanges, printChange } from "../shardmap/map-changes.ts";
@@ -182,7 +187,7 @@ async function untilFollowed(database: ControlDatabase): Promise<readonly Follow
   for (;;) {
     const { revision } = await readFleetState(database);
     const live = (await listProxies(database)).filter(
-      ({ silentMs, leaseMs }) => silentMs <= leaseMs,
+      ({ silentMs }) => silentMs <= FLEET_SILENT_MS,
     );
     const following = live.map(({ name, address, appliedRevision, problem }) => ({
       name,

@@ -20,18 +20,26 @@ import type { ShardMap } from "../shardmap/shard-map.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 import { requireMap } from "./input-files.ts";
 
+export interface FirstMap {
+  readonly map: ShardMap;
+  /** The control schema could be read, so that nothing need be served before it says what may be. */
+  readonly isFleetReached: boolean;
+}
+
 /** The published map; else the file's, with a word in the log why. */
 export async function mapToStartWith(
   control: BackendAddress,
   path: string | undefined,
   log: Log,
-): Promise<ShardMap> {
+): Promise<FirstMap> {
   let reason: string;
+  let isFleetReached = false;
   try {
     using database = await ControlDatabase.open(control);
     await requireControlSchema(database);
+    isFleetReached = true;
     const published = await currentMap(database);
-    if (published !== undefined) return publishedShardMap(published);
+    if (published !== undefined) return { map: publishedShardMap(published), isFleetReached };
     reason = "no shard map is published yet";
   } catch (error) {
     reason = reasonAndRemedy(error);
@@ -41,7 +49,7 @@ export async function mapToStartWith(
       `cannot start: ${reason}. Name a file to start with by --map, or publish one by colonnade map publish`,
     );
   log.warn({ reason, file: path }, "starting with the map of a file");
-  return requireMap(path);
+  return { map: requireMap(path), isFleetReached };
 }
 
 export interface JoiningProxy {
@@ -76,6 +84,7 @@ export function joinFleet(joining: JoiningProxy): FleetMember {
       await proxy.reload(next);
       version = next.version;
     },
+    obeyed: proxy.holds,
     log,
     metrics,
   });

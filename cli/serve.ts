@@ -76,7 +76,7 @@ async function serveInFleet(
   { config, log, metrics, signals }: Serving,
 ): Promise<void> {
   const control = controlAddress(url);
-  const map = await mapToStartWith(control, path, log);
+  const { map, isFleetReached: waitsForFleet } = await mapToStartWith(control, path, log);
   refuseEmbedded(map);
   let member: FleetMember | undefined;
   const look = (): void => member?.look();
@@ -84,7 +84,15 @@ async function serveInFleet(
   process.on("SIGHUP", look);
   try {
     const readMapAgain = async (): Promise<void> => look();
-    const proxy = await start({ map, config, log, metrics, version, readMapAgain });
+    const proxy = await start({
+      map,
+      waitsForFleet,
+      config,
+      log,
+      metrics,
+      version,
+      readMapAgain,
+    });
     member = joinFleet({
       control,
       host: config.listen.host,

@@ -128,9 +128,13 @@ export function grantToProxies(role: string): string {
   ].join("; ");
 }
 
-/** Begins a change that proxies have to follow: serialises with others, tells the new revision. */
+/**
+ * Begins a change that proxies have to follow: serialises with others, tells the new revision.
+ * No renewal is under way meanwhile: each proxy has its row before the change, and is waited
+ * for, or reads the change when it makes its row.
+ */
 export function raiseRevision(): string {
-  return "UPDATE colonnade.control SET revision = revision + 1 RETURNING revision";
+  return "LOCK TABLE colonnade.proxy IN SHARE MODE; UPDATE colonnade.control SET revision = revision + 1 RETURNING revision";
 }
 
 /** In the same transaction, so that nobody hears of what was rolled back. */

@@ -6,11 +6,36 @@
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import type { ControlDatabase, Row } from "./control-database.ts";
 
-/** What a proxy follows. */
+/** What a proxy follows, as of one instant. */
 export interface FleetState {
   readonly revision: number;
   /** Undefined before the first publication. */
   readonly mapVersion: number | undefined;
+  /** Those that are not over, the announced ones among them. */
+  readonly holds: readonly HoldState[];
+  /** Placements that only a proxy with a lease may serve. */
+  readonly leased: readonly string[];
+}
+
+/** Of a hold, what a proxy needs to know. */
+export interface HoldState {
+  readonly name: string;
+  readonly attempt: number;
+  readonly placements: readonly string[];
+  /** Before it, proxies only keep their leases short. */
+  readonly isStarted: boolean;
+  /** Until anybody may end it; negative afterwards. */
+  readonly remainingMs: number;
+}
+
+/** Of a hold that a proxy obeys. */
+export interface HoldAnswer {
+  readonly name: string;
+  readonly attempt: number;
+  /** Transactions that use its placements since before it. */
+  readonly open: number;
+  /** Statements held back. */
+  readonly waiting: number;
 }
 
 /** What a proxy says of itself with each renewal. */
@@ -26,7 +51,8 @@ export interface ProxyReport {
   readonly mapVersion: number;
   /** Everything up to it is in force in the proxy: its acknowledgement. */
   readonly appliedRevision: number;
-  /** Why it cannot follow, where it cannot. */
+  readonly holds: readonly HoldAnswer[];
+  /** Why it cannot follow, where it cannot. Then its lease is not renewed. */
   readonly problem: string | undefined;
 }
 
@@ -34,12 +60,23 @@ export interface ProxyRow extends ProxyReport {
   /** Milliseconds since its last renewal, by the server's clock. */
   readonly silentMs: number;
   readonly uptimeMs: number;
+  /** Counts renewals of its lease; see lease-watch.ts. */
+  readonly renewal: number;
 }
 
-const STATE = "SELECT revision, map_version FROM colonnade.control";
+/** One statement, so that all of it is of one snapshot. */
+const STATE = `SELECT revision, map_version,
+  (SELECT coalesce(json_agg(json_build_object('name', name, 'attempt', attempt, 'placements', placements,
+    'isStarted', started_at IS NOT NULL, 'remainingMs', extract(epoch FROM deadline - clock_timestamp()) * 1000)
+    ORDER BY name), '[]') FROM colonnade.hold WHERE ended_at IS NULL),
+  (SELECT coalesce(json_agg(DISTINCT placement), '[]') FROM colonnade.leased)
+FROM colonnade.control`;
 
-export async function readFleetState(database: ControlDatabase): Promise<FleetState> {
-  const [row] = await database.query(STATE);
+export async function readFleetState(
+  database: ControlDatabase,
+  signal?: AbortSignal,
+): Promise<FleetState> {
+  const [row] = await database.query(STATE, signal);
   return fleetState(row ?? []);
 }
 
@@ -58,13 +95,15 @@ export async function renewLease(
     lease_ms: String(report.leaseMs),
     map_version: String(report.mapVersion),
     applied_revision: String(report.appliedRevision),
+    holds: quoteLiteral(JSON.stringify(report.holds)),
     problem: report.problem === undefined ? "NULL" : quoteLiteral(report.problem),
   };
   const columns = Object.keys(values);
   const [row] = await database.query(
-    `INSERT INTO colonnade.proxy (id, ${columns.join(", ")})
+    `INSERT INTO colonnade.proxy AS present (id, ${columns.join(", ")})
 VALUES (${quoteLiteral(report.id)}, ${Object.values(values).join(", ")})
-ON CONFLICT (id) DO UPDATE SET ${columns.map((column) => `${column} = excluded.${column}`).join(", ")};
+ON CONFLICT (id) DO UPDATE SET ${columns.map((column) => `${column} = excluded.${column}`).join(", ")},
+  renewal = present.renewal + (excluded.problem IS NULL)::int;
 ${STATE}`,
     signal,
   );
@@ -81,7 +120,7 @@ export async function listProxies(database: ControlDatabase): Promise<readonly P
   const rows = await database.query(`
 SELECT id, name, address, process_id, program_version, lease_ms, map_version, applied_revision,
   problem, extract(epoch FROM clock_timestamp() - renewed_at) * 1000,
-  extract(epoch FROM clock_timestamp() - started_at) * 1000
+  extract(epoch FROM clock_timestamp() - started_at) * 1000, holds, renewal
 FROM colonnade.proxy ORDER BY started_at, id`);
   return rows.map(proxyRow);
 }
@@ -96,16 +135,18 @@ export async function forgetSilentProxies(
   );
 }
 
-function fleetState([revision, mapVersion]: Row): FleetState {
+function fleetState([revision, mapVersion, holds, leased]: Row): FleetState {
   return {
     revision: Number(revision),
     mapVersion: (mapVersion ?? null) === null ? undefined : Number(mapVersion),
+    holds: JSON.parse(holds ?? "[]") as readonly HoldState[],
+    leased: JSON.parse(leased ?? "[]") as readonly string[],
   };
 }
 
 function proxyRow(row: Row): ProxyRow {
   const [id, name, address, processId, programVersion, leaseMs, mapVersion, applied] = row;
-  const [problem, silentMs, uptimeMs] = row.slice(8);
+  const [problem, silentMs, uptimeMs, holds, renewal] = row.slice(8);
   return {
     id: id ?? "",
     name: name ?? "",
@@ -115,8 +156,10 @@ function proxyRow(row: Row): ProxyRow {
     leaseMs: Number(leaseMs),
     mapVersion: Number(mapVersion),
     appliedRevision: Number(applied),
+    holds: JSON.parse(holds ?? "[]") as readonly HoldAnswer[],
     problem: problem ?? undefined,
     silentMs: Number(silentMs),
     uptimeMs: Number(uptimeMs),
+    renewal: Number(renewal),
   };
 }

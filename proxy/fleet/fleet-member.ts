@@ -1,24 +1,29 @@
 /**
  * A proxy's part in a fleet: it keeps its row in the control schema, hears of each revision
- * at once, and puts the map in force that the schema names.
+ * at once, and puts in force what the schema names: the map, then the holds, then the lease.
  *
  *     NOTIFY or the interval ──▶ renew: what is applied, what is to be applied
- *                                  └─ another map version ──▶ fetch, apply, renew again
+ *                                  └─ something new ──▶ fetch, apply, renew again
  *
- * Where the control schema cannot be reached, the proxy goes on with the map it has, and says so.
- * It knows nothing of what applying a map means.
+ * The lease is prolonged only once all is in force that the answer to its renewal named: it is
+ * the leave to serve what that answer knew of. Where the control schema cannot be reached, the
+ * proxy goes on with the map it has, and says so, until the lease runs out for what is leased.
+ * It knows nothing of what applying a map, or a hold, means.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { CONTROL_CHANNEL } from "../../control/control-schema.ts";
 import { ControlDatabase } from "../../control/control-database.ts";
 import { endLease, forgetSilentProxies, renewLease } from "../../control/fleet-state.ts";
-import type { FleetState, ProxyReport } from "../../control/fleet-state.ts";
+import type { FleetState, HoldAnswer, ProxyReport } from "../../control/fleet-state.ts";
+import { endExpiredHolds } from "../../control/holds.ts";
 import { publishedMapOf } from "../../control/map-versions.ts";
 import type { PublishedMap } from "../../control/map-versions.ts";
 import { requireControlSchema } from "../../control/schema-versions.ts";
 import {
   FLEET_FORGET_SILENT_MS,
+  FLEET_HOLDING_RENEW_INTERVAL_MS,
   FLEET_LEASE_MS,
+  FLEET_LEASE_SHORT_MS,
   FLEET_LEAVE_TIMEOUT_MS,
   FLEET_RENEW_INTERVAL_MS,
   FLEET_RENEW_TIMEOUT_MS,
@@ -37,8 +42,27 @@ export interface FleetMemberOptions {
   readonly mapVersion: () => number;
   /** Puts a map in force, or throws why it cannot; the old one stays then. */
   readonly apply: (map: PublishedMap) => Promise<void>;
+  readonly obeyed: Obeyed;
   readonly log: Log;
   readonly metrics: Metrics;
+}
+
+/** What obeys holds, and refuses what is leased without a lease. */
+export interface Obeyed {
+  /** In force when it returns. The lease counts from `sentMs`, of performance.now(). */
+  follow(
+    demands: Pick<FleetState, "holds" | "leased">,
+    lease: { readonly sentMs: number; readonly leaseMs: number },
+  ): void;
+  shortenLease(leaseMs: number): void;
+  readonly reports: readonly HoldAnswer[];
+  onDrained: () => void;
+}
+
+interface Renewal {
+  readonly state: FleetState;
+  readonly sentMs: number;
+  readonly leaseMs: number;
 }
 
 interface Links {
@@ -51,6 +75,10 @@ export class FleetMember {
   #links: Links | undefined;
   #appliedRevision = 0;
   #problem: string | undefined;
+  /** What the proxy asks for: short while there are holds. */
+  #leaseMs = FLEET_LEASE_MS;
+  /** When a hold is to be ended, if nobody has by then; of performance.now(). */
+  #nextDeadlineMs = Number.POSITIVE_INFINITY;
   #isConnected: boolean | undefined;
   #wake: () => void = () => undefined;
   #isAwake = false;
@@ -59,6 +87,7 @@ export class FleetMember {
 
   constructor(options: FleetMemberOptions) {
     this.#options = options;
+    options.obeyed.onDrained = () => this.#wake();
   }
 
   /** Goes on until `stop`; what fails is tried again. */
@@ -92,6 +121,7 @@ export class FleetMember {
         this.#tell(true);
       } catch (error) {
         this.#disconnect();
+        this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
         if (!this.#stop.signal.aborted) this.#tell(false, error);
       }
       await this.#rest();
@@ -101,25 +131,50 @@ export class FleetMember {
   /** One renewal, and another at once where it brought something new. */
   async #round(): Promise<void> {
     const { database } = await this.#connect();
-    const state = await this.#renew(database);
-    if (state.revision === this.#appliedRevision && this.#problem === undefined) return;
-    await this.#follow(database, state);
-    await this.#renew(database);
+    const isNew = await this.#follow(database, await this.#renew(database));
+    if (isNew) await this.#follow(database, await this.#renew(database));
   }
 
-  #renew(database: ControlDatabase): Promise<FleetState> {
-    const { self, mapVersion } = this.#options;
+  async #renew(database: ControlDatabase): Promise<Renewal> {
+    const { self, mapVersion, obeyed } = this.#options;
+    const leaseMs = this.#leaseMs;
+    // From the moment it may be read that the lease is short, it is.
+    obeyed.shortenLease(leaseMs);
     const report: ProxyReport = {
       ...self,
-      leaseMs: FLEET_LEASE_MS,
+      leaseMs,
       mapVersion: mapVersion(),
       appliedRevision: this.#appliedRevision,
+      holds: obeyed.reports.map(({ name, attempt, open, waiting }) => {
+        return { name, attempt, open, waiting };
+      }),
       problem: this.#problem,
     };
-    return renewLease(database, report, AbortSignal.timeout(FLEET_RENEW_TIMEOUT_MS));
+    const sentMs = performance.now();
+    const signal = AbortSignal.timeout(FLEET_RENEW_TIMEOUT_MS);
+    return { state: await renewLease(database, report, signal), sentMs, leaseMs };
   }
 
-  async #follow(database: ControlDatabase, state: FleetState): Promise<void> {
+  /** Whether there is something to tell at once. */
+  async #follow(database: ControlDatabase, { state, sentMs, leaseMs }: Renewal): Promise<boolean> {
+    const before = this.#problem;
+    await this.#followMap(database, state);
+    if (this.#problem !== undefined) return this.#problem !== before;
+    const { revision, holds, leased } = state;
+    const started = holds.filter(({ isStarted }) => isStarted);
+    this.#options.obeyed.follow({ holds: started, leased }, { sentMs, leaseMs });
+    this.#leaseMs = holds.length > 0 ? FLEET_LEASE_SHORT_MS : FLEET_LEASE_MS;
+    const isNew =
+      revision !== this.#appliedRevision || leaseMs !== this.#leaseMs || before !== undefined;
+    this.#appliedRevision = revision;
+    const nextMs = Math.min(...holds.map(({ remainingMs }) => remainingMs));
+    this.#nextDeadlineMs = performance.now() + nextMs;
+    if (nextMs > 0) return isNew;
+    await endExpiredHolds(database);
+    return true;
+  }
+
+  async #followMap(database: ControlDatabase, state: FleetState): Promise<void> {
     const { mapVersion, apply, log } = this.#options;
     const { revision, mapVersion: wanted } = state;
     if (wanted !== undefined && wanted !== mapVersion()) {
@@ -136,7 +191,6 @@ export class FleetMember {
       }
     }
     this.#problem = undefined;
-    this.#appliedRevision = revision;
   }
 
   async #connect(): Promise<Links> {
@@ -188,7 +242,11 @@ export class FleetMember {
     if (this.#stop.signal.aborted) return;
     if (!this.#isAwake) {
       const woken = Promise.withResolvers<void>();
-      const timer = setTimeout(woken.resolve, FLEET_RENEW_INTERVAL_MS);
+      const untilDeadlineMs = Math.max(0, this.#nextDeadlineMs - performance.now()) + 1;
+      const isHolding = this.#options.obeyed.reports.length > 0;
+      const intervalMs = isHolding ? FLEET_HOLDING_RENEW_INTERVAL_MS : FLEET_RENEW_INTERVAL_MS;
+      const restMs = Math.min(intervalMs, untilDeadlineMs);
+      const timer = setTimeout(woken.resolve, restMs);
       this.#wake = woken.resolve;
       await woken.promise;
       clearTimeout(timer);
