@@ -1,0 +1,196 @@
+/**
+ * Everything that matters while one row moves from a source to a target: two servers, the
+ * control row, two orchestrators, two proxies, each with a client that writes once and reads
+ * once, and a client of the source that knows no proxy. Immutable; small numbers throughout.
+ *
+ * The row's value is the set of the writes it has seen, as bits: what is lost is a missing bit.
+ */
+import type { Server } from "./rows.ts";
+
+export interface World {
+  /** Of the control schema: numbers are those of Rows. */
+  readonly row: number;
+  /** Whether somebody has ended the hold of the present ticket, as anybody may after its deadline. */
+  readonly isHoldEnded: boolean;
+  readonly now: number;
+  readonly orchestrators: Pair<Orchestrator>;
+  readonly servers: Pair<ServerState>;
+  readonly proxies: Pair<Proxy>;
+  readonly clients: Pair<Client>;
+  readonly bypass: Bypass;
+  readonly faultsLeft: number;
+  readonly cutoversLeft: number;
+  readonly rollbacksLeft: number;
+}
+
+export type Pair<T> = readonly [T, T];
+
+export interface Orchestrator {
+  readonly isUp: boolean;
+  /** The row as it last saw it; it may be stale. -1: it has none, and does nothing. */
+  readonly seen: number;
+  /** A row that it has decided on and not stored yet; -1: none. */
+  readonly next: number;
+}
+
+export interface ServerState {
+  readonly bits: number;
+  readonly isFenced: boolean;
+  /** The highest ticket it has seen. */
+  readonly ticket: number;
+  /** Tickets, as bits, of transactions that are under way: they may still come, whoever sent them. */
+  readonly fencesSent: number;
+  readonly unfencesSent: number;
+  /** Since the world began: bits of clients' writes, and tickets as negative numbers for markers. */
+  readonly log: readonly number[];
+  /** How much of the other server's log is applied here. */
+  readonly applied: number;
+}
+
+export interface Proxy {
+  readonly isUp: boolean;
+  /** What it follows. */
+  readonly revision: number;
+  readonly owner: Server;
+  readonly isHolding: boolean;
+  /** What the control schema has been told. */
+  readonly told: number;
+  readonly toldOpen: number;
+  /** Without it, it refuses the row by itself, and it knows so before orchestrators do. */
+  readonly hasLease: boolean;
+}
+
+export interface Client {
+  readonly write: Statement;
+  readonly read: Statement;
+}
+
+/** A write is sent, has its table lock, and is committed; a transaction reads, is idle, and reads again. */
+export type Statement =
+  | { readonly phase: "todo" | "done" | "failed" }
+  | {
+      readonly phase: "sent" | "locked" | "idle" | "rereading";
+      readonly server: Server;
+      /** What was acknowledged when the reading statement was sent. */
+      readonly floor: number;
+    };
+
+export type Bypass = "todo" | "locked" | "done" | "failed";
+
+/** What bounds a search. */
+export interface Form {
+  readonly faults: number;
+  readonly cutovers: number;
+  readonly rollbacks: number;
+  /** How often time may pass all deadlines. */
+  readonly timeSteps: number;
+  /** Orchestrators decide and store in two steps, so that anything may happen in between. */
+  readonly storesLate: boolean;
+  readonly orchestrators: 1 | 2;
+  /** How many of the two clients write: the first one before the second. */
+  readonly writers: 0 | 1 | 2;
+  /** How many of them read: the second one before the first. */
+  readonly readers: 0 | 1 | 2;
+  readonly bypasses: boolean;
+}
+
+export const TODO: Statement = { phase: "todo" };
+export const DONE: Statement = { phase: "done" };
+export const FAILED: Statement = { phase: "failed" };
+
+export const BYPASS_BIT = 4;
+
+export function firstWorld(row: number, revision: number, form: Form): World {
+  const server = {
+    bits: 0,
+    isFenced: false,
+    ticket: 0,
+    fencesSent: 0,
+    unfencesSent: 0,
+    log: [],
+    applied: 0,
+  };
+  const proxy: Proxy = {
+    isUp: true,
+    revision,
+    owner: 0,
+    isHolding: false,
+    told: revision,
+    toldOpen: 0,
+    hasLease: true,
+  };
+  const client = (writers: number, readers: number): Client => ({
+    write: form.writers >= writers ? TODO : FAILED,
+    read: form.readers >= readers ? TODO : DONE,
+  });
+  return {
+    row,
+    isHoldEnded: false,
+    now: 0,
+    orchestrators: [
+      { isUp: true, seen: row, next: -1 },
+      { isUp: form.orchestrators === 2, seen: -1, next: -1 },
+    ],
+    // Who does not own the rows is fenced.
+    servers: [server, { ...server, isFenced: true }],
+    proxies: [proxy, proxy],
+    clients: [client(1, 2), client(2, 1)],
+    bypass: form.bypasses ? "todo" : "failed",
+    faultsLeft: form.faults,
+    cutoversLeft: form.cutovers,
+    rollbacksLeft: form.rollbacks,
+  };
+}
+
+export function withItem<T>(pair: Pair<T>, index: 0 | 1, item: T): Pair<T> {
+  return index === 0 ? [item, pair[1]] : [pair[0], item];
+}
+
+export function otherServer(server: Server): Server {
+  return server === 0 ? 1 : 0;
+}
+
+/** The highest ticket whose marker the server has applied. */
+export function markerApplied(world: World, taker: Server): number {
+  const log = world.servers[otherServer(taker)].log.slice(0, world.servers[taker].applied);
+  return Math.max(0, ...log.map((entry) => -entry));
+}
+
+/** Writes that a client was told to be committed. */
+export function acknowledged({ clients, bypass }: World): number {
+  return (
+    (clients[0].write.phase === "done" ? 1 : 0) |
+    (clients[1].write.phase === "done" ? 2 : 0) |
+    (bypass === "done" ? BYPASS_BIT : 0)
+  );
+}
+
+/** Writers that F has to wait for. */
+export function isLocked({ clients, bypass }: World, server: Server): boolean {
+  return (
+    clients.some(({ write }) => write.phase === "locked" && write.server === server) ||
+    (server === 0 && bypass === "locked")
+  );
+}
+
+/**
+ * Equal for worlds that go on alike. Revisions never come back, so all that are not the present
+ * one (`revision`) are alike, and so is what a proxy tells of them.
+ */
+export function keyOf(world: World, revision: number): string {
+  const { orchestrators, servers, proxies, clients } = world;
+  let key = `${world.row},${+world.isHoldEnded},${world.now},${world.faultsLeft},${world.cutoversLeft},${world.rollbacksLeft},${world.bypass[0]}`;
+  for (const { isUp, seen, next } of orchestrators) key += `|${+isUp},${seen},${next}`;
+  for (const server of servers)
+    key += `|${server.bits},${+server.isFenced},${server.ticket},${server.fencesSent},${server.unfencesSent},${server.log.join(".")},${server.applied}`;
+  for (const proxy of proxies)
+    key += `|${+proxy.isUp},${+(proxy.revision === revision)},${proxy.owner},${+proxy.isHolding},${proxy.told === revision ? proxy.toldOpen : "-"},${+proxy.hasLease}`;
+  for (const { write, read } of clients) key += `|${statementKey(write)},${statementKey(read)}`;
+  return key;
+}
+
+function statementKey(statement: Statement): string {
+  return "server" in statement
+    ? `${statement.phase[0]}${statement.server}${statement.floor}`
+    : statement.phase;
+}
