@@ -10,6 +10,7 @@ import { freePort } from "../../cli/dev/free-port.ts";
 import { STATEMENTS_TO_TRY } from "../../cli/dev/welcome.ts";
 import { runCommand, type RunningCommand, startCommand } from "../support/command.ts";
 import { startPostgres } from "../support/postgres.ts";
+import { inFullRun } from "../support/run-mode.ts";
 
 let directory: string;
 let data: string;
@@ -148,16 +149,19 @@ test("one at a time, and a lock whose process was killed is no obstacle", async 
   await interrupt(second);
 });
 
-test.each([50, 400, 1_500, 2_500])("Ctrl-C after %d ms, wherever it is then", async (ms) => {
-  const command = startCommand("dev", "--data", data, ...ports);
-  commands.push(command);
-  await sleep(ms);
-  command.child.kill("SIGINT");
-  await command.finished;
-  expect(serversRunning()).toBe(0);
-  const second = await startDev();
-  await interrupt(second);
-});
+test.each(inFullRun([50, 400, 1_500, 2_500], [400, 2_500]))(
+  "Ctrl-C after %d ms, wherever it is then",
+  async (ms) => {
+    const command = startCommand("dev", "--data", data, ...ports);
+    commands.push(command);
+    await sleep(ms);
+    command.child.kill("SIGINT");
+    await command.finished;
+    expect(serversRunning()).toBe(0);
+    const second = await startDev();
+    await interrupt(second);
+  },
+);
 
 test("a second Ctrl-C does not wait", async () => {
   const command = await startDev();

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { inFullRun } from "../support/run-mode.ts";
 import { printKills, runKills } from "./kills/run.ts";
 
-const KILLS = inFullRun(200, 5);
+const KILLS = inFullRun(200, 3);
 const TIMEOUT_MS = inFullRun(3_600_000, 170_000);
 
 test(`after ${KILLS} kills no money is lost or made`, { timeout: TIMEOUT_MS }, async () => {

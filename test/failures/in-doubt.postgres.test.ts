@@ -13,7 +13,7 @@ import type { RawClient } from "../support/raw-client.ts";
 import { inFullRun } from "../support/run-mode.ts";
 
 const DECIDED_WITHIN_MS = 5_000;
-const ROUNDS = inFullRun(25, 4);
+const ROUNDS = inFullRun(25, 2);
 const ACCOUNTS = 20;
 const TOTAL = String(ACCOUNTS * 2 * 100);
 

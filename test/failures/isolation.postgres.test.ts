@@ -7,7 +7,7 @@ import { inFullRun } from "../support/run-mode.ts";
 import { printIsolation, runIsolation } from "./isolation/run.ts";
 
 const CLIENTS = inFullRun(200, 30);
-const SECONDS = inFullRun(300, 15);
+const SECONDS = inFullRun(300, 10);
 
 test(
   `${CLIENTS} clients read nothing of each other`,

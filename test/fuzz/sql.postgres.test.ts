@@ -12,7 +12,7 @@ import { inFullRun } from "../support/run-mode.ts";
 import { beNeighbour, startFuzzTarget } from "./fuzz-proxy.ts";
 import { damageStatements, parseWith, stateOf } from "./damaged-sql.ts";
 
-const STATEMENTS = inFullRun(100_000, 3_000);
+const STATEMENTS = inFullRun(100_000, 2_000);
 const WARM_UP_STATEMENTS = inFullRun(40_000, 1_000);
 const GROWTH_BYTES_MAX = 50 * 1024 * 1024;
 /** How long one client's text may hold up another's statement, on two busy cores. */

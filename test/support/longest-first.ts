@@ -7,10 +7,13 @@ import type { TestSpecification } from "vitest/node";
 
 /** Longest first, by the ends of their paths. */
 const LONG_FILES = [
-  "test/cli/dev.postgres.test.ts",
   "test/differential/differential.postgres.test.ts",
+  "test/cli/dev.postgres.test.ts",
+  "test/fleet/fleet.postgres.test.ts",
   "test/fuzz/sql.postgres.test.ts",
+  "test/tpch/tpch.postgres.test.ts",
   "test/pgbench/tpcb.postgres.test.ts",
+  "test/cli/map.postgres.test.ts",
 ];
 
 export class LongestFirst extends BaseSequencer {
