@@ -2,6 +2,7 @@
 import { SHOW_CLIENTS, SHOW_SERVERS } from "./show-clients.ts";
 import { column, show } from "./show.ts";
 import type { Show } from "./show.ts";
+import { SHOW_HOLDS } from "./show-holds.ts";
 import { SHOW_MAP, SHOW_PLACEMENTS } from "./show-map.ts";
 import { SHOW_DATABASES, SHOW_POOLS, SHOW_STATS } from "./show-pools.ts";
 import {
@@ -65,6 +66,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_PLANS,
   SHOW_MAP,
   SHOW_PROXIES,
+  SHOW_HOLDS,
   SHOW_IN_DOUBT,
   SHOW_CONFIG,
   SHOW_VERSION,

@@ -8,6 +8,7 @@ import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendAddress } from "../backend/backend-address.ts";
 import type { PoolStats, ServerReport } from "../backend/pool-stats.ts";
 import type { Config } from "../config/config.ts";
+import type { Holds } from "../execution/holds.ts";
 import type { InDoubtReport } from "../execution/in-doubt-report.ts";
 import type { ClientReport } from "../session/client-report.ts";
 import type { Statistics } from "./statistics.ts";
@@ -24,6 +25,7 @@ export interface ConsoleSources {
   readonly plans: () => Iterable<CachedPlan>;
   /** Never rejects. */
   readonly inDoubt: () => Promise<InDoubtReport>;
+  readonly holds: Pick<Holds, "reports" | "leased" | "leaseMs">;
   readonly isPaused: (database: DatabaseName) => boolean;
   readonly state: () => ProxyState;
   readonly statistics: Statistics;

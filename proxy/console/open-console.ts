@@ -7,6 +7,7 @@ import type { PlanCache } from "../../planner/plan-cache.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { Backends } from "../backend/backends.ts";
 import type { Config } from "../config/config.ts";
+import type { Holds } from "../execution/holds.ts";
 import type { InDoubtReport } from "../execution/in-doubt-report.ts";
 import type { LockHolders } from "../execution/lock-holders.ts";
 import type { Pauses } from "../execution/pauses.ts";
@@ -23,6 +24,7 @@ export interface ConsoleParts {
   readonly sessions: Sessions;
   readonly plans: PlanCache;
   readonly pauses: Pauses;
+  readonly holds: Holds;
   readonly holders: LockHolders;
   readonly inDoubt: () => Promise<InDoubtReport>;
   readonly state: () => ProxyState;
@@ -58,6 +60,7 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
       clients: () => sessions.list(),
       plans: () => parts.plans.entries(),
       inDoubt: parts.inDoubt,
+      holds: parts.holds,
       isPaused: (database) => pauses.isPaused(database),
       state: parts.state,
       statistics,
