@@ -1043,6 +1043,21 @@ export const ERRORS = {
     when: "Another orchestrator has taken the migration over; this one may not write any more.",
     hint: "Look at the other one: SELECT * FROM colonnade.move_progress in the target tells its epoch.",
   },
+  migration_exists: {
+    sqlstate: "42710",
+    when: "A migration is to be stored under a name that another one has, be it over or not.",
+    hint: "Plan again: names of migrations that exist are left out.",
+  },
+  migration_unknown: {
+    sqlstate: "42704",
+    when: "A command names a migration that the control schema does not have.",
+    hint: "List them with colonnade migrate list.",
+  },
+  migration_objects_claimed: {
+    sqlstate: "55006",
+    when: "A migration is to begin that moves a table which another one is moving.",
+    hint: "Wait until the other one is completed or cancelled.",
+  },
   migration_slot_lost: {
     sqlstate: "55000",
     when: "The replication slot of a migration is gone or invalid, so changes of the source may be lost to it.",

@@ -9,7 +9,7 @@
 import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
 
 /** What this program reads and writes; `upgrade` brings an older one here. */
-export const CONTROL_SCHEMA_VERSION = 2;
+export const CONTROL_SCHEMA_VERSION = 3;
 
 /** Heard by every proxy of the fleet; the payload is the revision. */
 export const CONTROL_CHANNEL = "colonnade_control";
@@ -106,6 +106,49 @@ BEGIN
   END LOOP;
 END
 $$;
+`,
+  `
+CREATE TABLE colonnade.migration (
+  name pg_catalog.text PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]*$'),
+  state pg_catalog.text NOT NULL,
+  epoch pg_catalog.int8 NOT NULL,
+  ticket pg_catalog.int8 NOT NULL,
+  version pg_catalog.int8 NOT NULL DEFAULT 1,
+  revision pg_catalog.int8,
+  document pg_catalog.jsonb NOT NULL,
+  plan pg_catalog.jsonb NOT NULL,
+  created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  changed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  created_by pg_catalog.text NOT NULL
+);
+COMMENT ON TABLE colonnade.migration IS 'one row a migration, replaced by compare-and-set of version and epoch; document is what decides';
+COMMENT ON COLUMN colonnade.migration.revision IS 'what proxies have to follow, as of the last change that they follow';
+CREATE TABLE colonnade.migration_event (
+  number pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  migration pg_catalog.text NOT NULL REFERENCES colonnade.migration ON DELETE CASCADE,
+  at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  state pg_catalog.text NOT NULL,
+  epoch pg_catalog.int8 NOT NULL,
+  ticket pg_catalog.int8 NOT NULL,
+  what pg_catalog.text NOT NULL
+);
+CREATE INDEX migration_event_of ON colonnade.migration_event (migration, number);
+COMMENT ON TABLE colonnade.migration_event IS 'what led each migration from state to state; rows are only added';
+CREATE TABLE colonnade.migration_claim (
+  object pg_catalog.text PRIMARY KEY,
+  migration pg_catalog.text NOT NULL REFERENCES colonnade.migration ON DELETE CASCADE
+);
+COMMENT ON TABLE colonnade.migration_claim IS 'tables in their databases, each of one migration at most while it is under way';
+CREATE TABLE colonnade.migration_object (
+  migration pg_catalog.text NOT NULL REFERENCES colonnade.migration ON DELETE CASCADE,
+  database pg_catalog.text NOT NULL,
+  kind pg_catalog.text NOT NULL,
+  name pg_catalog.text NOT NULL,
+  remove pg_catalog.text NOT NULL CHECK (remove IN ('always', 'on cancel', 'on completion')),
+  intended_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  PRIMARY KEY (migration, database, kind, name)
+);
+COMMENT ON TABLE colonnade.migration_object IS 'what a migration is about to make in a database, written before it does, gone once it is removed';
 `,
 ];
 

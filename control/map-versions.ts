@@ -72,21 +72,31 @@ export async function publishMap(
   base: number | undefined,
 ): Promise<void> {
   await database.transaction(async () => {
-    const [raised] = await database.query(raiseRevision());
-    const [control] = await database.query("SELECT map_version FROM colonnade.control");
-    const inForce = control?.[0] ?? undefined;
-    if (inForce !== base?.toString()) {
-      throw new SqlError(
-        "map_version_taken",
-        `version ${inForce ?? "none"} of the shard map is in force now, and not ${base ?? "none"}`,
-      );
-    }
-    await database.query(
-      `INSERT INTO colonnade.map (version, yaml, author, changes, identities) VALUES (${map.version}, ${quoteLiteral(map.yaml)}, ${quoteLiteral(map.author)}, ${quoteLiteral(JSON.stringify(map.changes))}, ${quoteLiteral(JSON.stringify(map.identities))})`,
-    );
-    await database.query(`UPDATE colonnade.control SET map_version = ${map.version}`);
-    await database.query(announceRevision(raised?.[0] ?? ""));
+    await publishMapWithin(database, map, base);
   });
+}
+
+/** The same in a transaction of the caller's; gives the revision that proxies then follow. */
+export async function publishMapWithin(
+  database: ControlDatabase,
+  map: NewMap,
+  base: number | undefined,
+): Promise<number> {
+  const [raised] = await database.query(raiseRevision());
+  const [control] = await database.query("SELECT map_version FROM colonnade.control");
+  const inForce = control?.[0] ?? undefined;
+  if (inForce !== base?.toString()) {
+    throw new SqlError(
+      "map_version_taken",
+      `version ${inForce ?? "none"} of the shard map is in force now, and not ${base ?? "none"}`,
+    );
+  }
+  await database.query(
+    `INSERT INTO colonnade.map (version, yaml, author, changes, identities) VALUES (${map.version}, ${quoteLiteral(map.yaml)}, ${quoteLiteral(map.author)}, ${quoteLiteral(JSON.stringify(map.changes))}, ${quoteLiteral(JSON.stringify(map.identities))})`,
+  );
+  await database.query(`UPDATE colonnade.control SET map_version = ${map.version}`);
+  await database.query(announceRevision(raised?.[0] ?? ""));
+  return Number(raised?.[0]);
 }
 
 function publishedMap(row: Row): PublishedMap {
