@@ -26,8 +26,11 @@ export const AUTHENTICATION_TIMEOUT_MS = 60_000;
 /** Row bytes a gather may hold across all shards before it refuses to go on. */
 export const GATHER_BYTES_MAX = 64 * 1024 * 1024;
 
-/** Placements that one text asks of a database: each arm locks its tables, and PostgreSQL has room for max_locks_per_transaction (64) of them a connection. */
-export const UNION_ARMS_MAX = 64;
+/**
+ * Placements that one text asks of a database. Each arm locks its tables and their indexes in the server's shared
+ * lock table, which has room for 64 of them a connection (max_locks_per_transaction) unless told otherwise.
+ */
+export const UNION_ARMS_MAX = 128;
 
 /** Characters of such a text: a longer one is parsed and planned as slowly as several. */
 export const UNION_TEXT_LENGTH_MAX = 256 * 1024;
@@ -515,9 +518,6 @@ export const MOVE_NAME_LENGTH_MAX = 40;
 /** Opening one of a migration's own connections. */
 export const MOVE_CONNECT_TIMEOUT_MS = 10_000;
 
-/** How long a migration's statement waits for a lock in a target, where nobody else should write. */
-export const MOVE_LOCK_TIMEOUT_MS = 30_000;
-
 /** How long making a replication slot waits for open writers at a time; then it is tried again. */
 export const MOVE_SLOT_LOCK_TIMEOUT_MS = 5_000;
 
@@ -562,9 +562,6 @@ export const MOVE_COPY_BATCH_BYTES = 256 * 1024;
 
 /** Bytes of rows of one chunk that wait for placements; beyond it the fullest is sent. */
 export const MOVE_COPY_BUFFER_BYTES_MAX = 8 * 1024 * 1024;
-
-/** Bytes of one row: PostgreSQL's own messages are no longer. */
-export const MOVE_ROW_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** Between two looks whether a snapshot sees, or the source has flushed, what it must. */
 export const MOVE_SNAPSHOT_POLL_MS = 5;
