@@ -75,7 +75,7 @@ interface Times {
 function compared(what: string, { many, few }: Times, bound?: number): readonly Measurement[] {
   const ratios = many.map((time, turn) => time / (few[turn] ?? Number.NaN));
   return [
-    { ...measured(`${what}`, median(many), "ms"), spread: spread(many) },
+    { ...measured(what, median(many), "ms"), spread: spread(many) },
     { ...measured(`${what}, with 4 placements`, median(few), "ms"), spread: spread(few) },
     { ...measured(`${what}, by 4 placements`, median(ratios), "x", bound), spread: spread(ratios) },
   ];
