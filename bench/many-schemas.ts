@@ -23,7 +23,7 @@ const ROWS = 20_000;
 /** Statements timed as one, so that a time is of many and not of the clock. */
 const SELECTS_A_TURN = 200;
 const TURNS_MIN = 9;
-const WARM_UP_TURNS = 2;
+const WARM_UP_TURNS = 8;
 
 interface Layout {
   readonly schemaOf: (shard: number) => string;
