@@ -512,6 +512,12 @@ export const MAP_HISTORY_MAX = 100;
 /** How long adding or dropping a guard waits for a table's lock: whoever comes later waits behind it. */
 export const GUARD_LOCK_TIMEOUT_MS = 2_000;
 
+/** Letters of a migration's name: its moves, where there are several, are numbered after it. */
+export const MIGRATION_NAME_LENGTH_MAX = 36;
+
+/** Migrations of one wave that a database takes part in: each has a slot, a walsender and copy workers there. */
+export const WAVE_MIGRATIONS_PER_DATABASE_MAX = 4;
+
 /** Letters of a move's name: slots and publications, which carry it, have 63. */
 export const MOVE_NAME_LENGTH_MAX = 40;
 

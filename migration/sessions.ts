@@ -3,7 +3,7 @@
  * setting that words a value is the same on both sides, whatever the servers' own are.
  */
 import type { DatabaseName } from "../base/ids.ts";
-import { MOVE_CONNECT_TIMEOUT_MS, MOVE_LOCK_TIMEOUT_MS } from "../base/limits.ts";
+import { MOVE_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 
@@ -69,7 +69,8 @@ export function openTarget(
       ["session_replication_role", "replica"],
       // What is reported to the source as durable must be, or a crash here loses it.
       ["synchronous_commit", "on"],
-      ["lock_timeout", String(MOVE_LOCK_TIMEOUT_MS)],
+      // An index that is built holds its table for as long as that takes.
+      ["lock_timeout", "0"],
     ]),
     signal,
   });

@@ -8,6 +8,10 @@ import type { Move, PlannedMove, TargetPlacement } from "../../migration/move.ts
 import { describeMove } from "../../migration/source-tables.ts";
 import { createPublication, createSlot } from "../../migration/stream-setup.ts";
 import { CREATE_TARGET_STATE } from "../../migration/target-state.ts";
+import { Mover, type MoverOptions } from "../../migration/mover.ts";
+import { createTables, finishTables } from "../../migration/schema-copy.ts";
+import { LSN_ZERO, parseLsn } from "../../base/lsn.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
@@ -60,10 +64,43 @@ export async function prepareMove(rig: Rig, planned: PlannedMove): Promise<Move>
     for (const database of rig.targetDatabases) {
       const target = await openTarget(database);
       await target.query(CREATE_TARGET_STATE);
+      await createTables(source, target, move);
       target.close();
     }
     return move;
   } finally {
     source.close();
   }
+}
+
+/** A move's copy and stream, in this process. */
+export function startMover(rig: Rig, move: Move, more: Partial<MoverOptions> = {}): Promise<Mover> {
+  return Mover.start({
+    move,
+    source: rig.sourceDatabase,
+    targets: rig.targetDatabases,
+    epoch: 1n,
+    workerCount: 2,
+    ...more,
+  });
+}
+
+/** Resolves when all is copied and every target has what the source had committed when it was called. */
+export async function settled(rig: Rig, mover: Mover): Promise<void> {
+  await mover.copied;
+  const { rows } = await rig.source.query("app", "SELECT pg_current_wal_flush_lsn()::text AS at");
+  const position = parseLsn(String(rows[0]?.["at"])) ?? LSN_ZERO;
+  const isThere = (): boolean => [...mover.progress.durable.values()].every((at) => at >= position);
+  while (!isThere()) await Promise.race([sleep(10), mover.ended]);
+}
+
+/** Indexes, foreign keys and triggers, in every target. */
+export async function finish(rig: Rig, move: Move): Promise<void> {
+  const source = await openSource(rig.sourceDatabase);
+  for (const database of rig.targetDatabases) {
+    const target = await openTarget(database);
+    await finishTables(source, target, move);
+    target.close();
+  }
+  source.close();
 }

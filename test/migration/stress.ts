@@ -38,14 +38,8 @@ export interface StressOutcome {
   readonly output: string;
 }
 
-export async function makeTables(rig: Rig, { tables, keys }: StressOptions): Promise<void> {
+async function makeTables(rig: Rig, { tables, keys }: StressOptions): Promise<void> {
   await rig.source.query("app", createTables(tables) + fillTables(tables, keys));
-  for (const database of TARGETS)
-    for (const schema of ["a", "b"])
-      await rig.target.query(
-        database,
-        `CREATE SCHEMA ${schema}; SET search_path = ${schema}; ${createTables(tables)}`,
-      );
 }
 
 export async function runStress(rig: Rig, options: StressOptions): Promise<StressOutcome> {
