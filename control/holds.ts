@@ -221,8 +221,8 @@ export class FleetHold {
   }
 
   /**
-   * In a transaction of the caller's: it commits only while the hold lasts, which then does for
-   * `forMs` more. Throws `hold_over`.
+   * In a transaction of the caller's, after `raiseRevision`: it commits only while the hold lasts,
+   * which then does for `forMs` more. Throws `hold_over`.
    */
   async keep(forMs: number): Promise<void> {
     const [kept] = await this.#database.query(

@@ -118,8 +118,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     ready: () => !isDraining,
     drainRequested: drainRequest.promise,
     holds: parts.holds,
-    reload: async (map) => {
-      refuseLeavingRows(topology.current, map);
+    reload: async (map, { hasMovedRows } = { hasMovedRows: false }) => {
+      refuseOlder(topology.current, map);
+      if (!hasMovedRows) refuseLeavingRows(topology.current, map);
       const addresses = backendAddresses(map, embedded);
       await topology.replaceMap(map, () => backends.update(addresses));
       notifications.look();
@@ -138,14 +139,17 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   };
 }
 
-/** A map says where rows are; it does not move them. Versions only grow, so that nobody takes an old file for the new one. */
+/** Versions only grow, so that nobody takes an old file for the new one. */
+function refuseOlder({ map: before }: TopologyView, next: ShardMap): void {
+  if (next.version >= before.version) return;
+  throw new SqlError(
+    "map_version_lower",
+    `version ${next.version} of the shard map is lower than ${before.version}, which is in use`,
+  );
+}
+
+/** A map says where rows are; it does not move them. */
 function refuseLeavingRows({ map: before, catalog }: TopologyView, next: ShardMap): void {
-  if (next.version < before.version) {
-    throw new SqlError(
-      "map_version_lower",
-      `version ${next.version} of the shard map is lower than ${before.version}, which is in use`,
-    );
-  }
   const canonical = catalog.relations.get(next.canonicalSchema);
   const left = rowsLeftBehind(before, next, (table) => canonical?.has(table) === true);
   if (left.length === 0) return;

@@ -2,12 +2,17 @@
 import type { Holds } from "./execution/holds.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 
+export interface MapReload {
+  /** Whoever published the map answers for its rows being where it says: it may put them elsewhere. */
+  readonly hasMovedRows: boolean;
+}
+
 export interface RunningProxy {
   readonly port: number;
   /** Absent where the admin interface is off. */
   readonly adminPort?: number;
   /** Statements that begin after it use the new map; a map it cannot serve is refused by throwing, and the old one stays. */
-  reload(map: ShardMap): Promise<void>;
+  reload(map: ShardMap, reload?: MapReload): Promise<void>;
   /** Fulfilled once DRAIN was given on the admin console: whoever runs the proxy is to call `drain`. */
   readonly drainRequested: Promise<void>;
   /** What a fleet demands of it. */

@@ -1,0 +1,338 @@
+/**
+ * Holds, by proxies in processes of their own and under load: what is held waits and loses
+ * nothing, all else goes on, and whoever cannot be reached serves nothing from before.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { announceHold, endLeased, isQuiet, leasePlacements } from "../../control/holds.ts";
+import type { FleetHold, HoldAck } from "../../control/holds.ts";
+import { eventually } from "../session/eventually.ts";
+import { runCommand } from "../support/command.ts";
+import {
+  bindFrame,
+  cstring,
+  executeFrame,
+  frame,
+  parseFrame,
+  syncFrame,
+} from "../support/raw-frames.ts";
+import { inFullRun, IS_FULL_RUN } from "../support/run-mode.ts";
+import { startFleet } from "./fleet-servers.ts";
+import type { Fleet, FleetProxy } from "./fleet-servers.ts";
+import { startLoad } from "./load.ts";
+
+const EAST = "users0.public";
+const CLIENTS = 50;
+/** What a hold of HOLD_MS may make a client wait. */
+const WAIT_MS_MAX = 600;
+const HOLD_MS = 500;
+/** How long a proxy is stopped: in any case longer than its lease lasts. */
+const STOPPED_MS = inFullRun(30_000, 0);
+
+let fleet: Fleet;
+/** The third has one connection to each database. */
+let proxies: readonly [FleetProxy, FleetProxy, FleetProxy];
+let version = 1;
+const open: pg.Client[] = [];
+
+beforeAll(async () => {
+  fleet = await startFleet([{}, {}, { pool: { size: 1, wait_ms: 60_000 } }]);
+  const [first, second, third] = fleet.proxies;
+  if (first === undefined || second === undefined || third === undefined) throw new Error("three");
+  proxies = [first, second, third];
+});
+
+afterAll(async () => {
+  await fleet?.stop();
+});
+
+afterEach(async () => {
+  for (const client of open.splice(0)) await client.end().catch(() => undefined);
+});
+
+async function connect(proxy: FleetProxy): Promise<pg.Client> {
+  const client = await proxy.connect();
+  // A connection that a test ends abruptly is no failure of another.
+  client.on("error", () => undefined);
+  open.push(client);
+  return client;
+}
+
+async function leased<T>(work: (hold: FleetHold) => Promise<T>): Promise<T> {
+  await leasePlacements(fleet.database, "test", [EAST]);
+  try {
+    const request = { name: "test", placements: [EAST], requestedBy: "test" };
+    const hold = await announceHold(fleet.database, request);
+    try {
+      return await work(hold);
+    } finally {
+      await hold.resume();
+    }
+  } finally {
+    await endLeased(fleet.database, "test");
+  }
+}
+
+function ackOf(acks: readonly HoldAck[], { port }: FleetProxy): HoldAck | undefined {
+  return acks.find(({ address }) => address.endsWith(`:${port}`));
+}
+
+/** `waits`, or what came of it. */
+async function outcome(query: Promise<pg.QueryResult>, ms = 60): Promise<string> {
+  const ended = query.then(
+    ({ rows }) => JSON.stringify(rows),
+    (error: Error & { readonly code?: string }) => error.code ?? error.message,
+  );
+  return await Promise.race([ended, sleep(ms).then(() => "waits")]);
+}
+
+test("a hold makes clients of its placement wait as long as it lasts, and nobody else at all", async () => {
+  const used = IS_FULL_RUN ? proxies : proxies.slice(0, 1);
+  const load = await startLoad(fleet, used, CLIENTS);
+  await load.settle();
+  const before = load.restart();
+  const control = fleet.control.url("postgres");
+  const words = ["hold", "--control", control, "--placements", EAST, "--for", `${HOLD_MS}ms`];
+  const { code, stdout, stderr } = await runCommand(...words, "--json");
+  await load.settle();
+  const during = load.restart();
+  await load.stop();
+  expect({ code, stderr, errors: load.errors }).toEqual({ code: 0, stderr: "", errors: [] });
+  const { proxies: held } = JSON.parse(stdout) as { readonly proxies: readonly HoldAck[] };
+  expect(held).toHaveLength(proxies.length);
+  expect(during.east.worstMs).toBeGreaterThan(HOLD_MS / 2);
+  // Two busy cores are slow, with a hold and without.
+  const noiseMs = IS_FULL_RUN ? 0 : Math.max(before.east.worstMs, before.west.worstMs);
+  expect(during.east.worstMs).toBeLessThanOrEqual(WAIT_MS_MAX + noiseMs);
+  expect(during.west.worstMs).toBeLessThan(HOLD_MS / 2 + noiseMs);
+  expect(during.west.count).toBeGreaterThan(0);
+});
+
+test("transactions on it go on and are counted; new ones, scatters, DDL and COPY wait, in order", async () => {
+  const [proxy] = proxies;
+  const [east, west] = [fleet.east[0], fleet.west[0]];
+  const [inside, fresh, scatter, ddl] = [
+    await connect(proxy),
+    await connect(proxy),
+    await connect(proxy),
+    await connect(proxy),
+  ];
+  const [pipeline, copying] = [await proxy.raw(), await proxy.raw()];
+  await inside.query("BEGIN");
+  await inside.query(`DECLARE c CURSOR FOR SELECT id FROM users WHERE id = ${east}`);
+  copying.write(frame("Q", cstring("COPY users FROM STDIN")));
+  while ((await copying.receive()).type !== "G") continue;
+  await leased(async (hold) => {
+    await hold.start(20_000);
+    await eventually(async () => {
+      const acks = await hold.acks();
+      expect(acks.every(({ state }) => state === "obeys")).toBe(true);
+      expect(ackOf(acks, proxy)).toMatchObject({ open: 2 });
+    });
+    expect(await outcome(inside.query("FETCH ALL FROM c"), 2_000)).toBe(`[{"id":"${east}"}]`);
+    expect(await outcome(inside.query(`SELECT id FROM users WHERE id = ${east}`), 2_000)).toBe(
+      `[{"id":"${east}"}]`,
+    );
+    await fresh.query("BEGIN");
+    await fresh.query(`UPDATE users SET name = 'seen' WHERE id = ${west}`);
+    const waiting = [
+      fresh.query(`SELECT name FROM users WHERE id = ${east}`),
+      scatter.query("SELECT count(*)::int AS n FROM users"),
+      ddl.query("CREATE INDEX users_name ON users (name)"),
+    ];
+    pipeline.write(
+      Buffer.concat(
+        [west, east, west].flatMap((id) => [
+          parseFrame("", `SELECT ${id}::int AS n FROM users WHERE id = ${id}`, []),
+          bindFrame("", "", [], []),
+          executeFrame("", 0),
+          syncFrame(),
+        ]),
+      ),
+    );
+    const answers: string[] = [];
+    const answered = (async () => {
+      for (let index = 0; index < 3; index += 1) {
+        const { messages } = await pipeline.untilReady();
+        answers.push(messages.map(({ type }) => type).join(""));
+      }
+    })();
+    for (const each of waiting) expect(await outcome(each)).toBe("waits");
+    expect(answers).toEqual(["12DCZ"]);
+    expect(await proxy.metric("colonnade_held_statements")).toBe(4);
+    await inside.query("COMMIT");
+    copying.write(Buffer.concat([frame("d", Buffer.from("1000001\tcopied\n")), frame("c")]));
+    await copying.untilReady();
+    expect(isQuiet(await hold.untilQuiet(5_000))).toBe(true);
+    await hold.resume();
+    expect((await waiting[0])?.rows).toHaveLength(1);
+    await fresh.query("COMMIT");
+    expect((await waiting[1])?.rows).toEqual([{ n: 201 }]);
+    await waiting[2];
+    await answered;
+    expect(answers).toEqual(["12DCZ", "12DCZ", "12DCZ"]);
+  });
+  await scatter.query("DELETE FROM users WHERE id = 1000001; DROP INDEX users_name");
+  await pipeline.close();
+  await copying.close();
+});
+
+// map_changed and snapshot_before_map_change
+test("what waited while the map was replaced is planned with the new one; an older snapshot is refused", async () => {
+  const [proxy] = proxies;
+  const [east, west] = [fleet.east[1], fleet.west[1]];
+  const client = (): Promise<pg.Client> => connect(proxy);
+  const [simple, prepared, several] = [await client(), await client(), await client()];
+  const [cursor, named, snapshot] = [await client(), await client(), await client()];
+  const copied = await client();
+  const sql = `SELECT id FROM users WHERE id = ${east}`;
+  await named.query(`PREPARE named AS ${sql}`);
+  await cursor.query("BEGIN");
+  await snapshot.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  await snapshot.query(`SELECT id FROM users WHERE id = ${west}`);
+  const text = { name: "kept", text: "SELECT id FROM users WHERE id = $1", values: [east] };
+  await prepared.query(text);
+  await leased(async (hold) => {
+    await hold.start(20_000);
+    await eventually(async () => expect(isQuiet(await hold.acks())).toBe(true));
+    const waiting = [
+      simple.query(sql),
+      prepared.query(text),
+      several.query(`SET LOCAL work_mem = '1MB'; ${sql}`),
+      cursor.query(`DECLARE c CURSOR FOR ${sql}`),
+      named.query("EXECUTE named"),
+      copied.query(`COPY (${sql}) TO STDOUT`),
+    ];
+    const old = snapshot.query(sql).catch((error: Error & { code?: string }) => error.code);
+    await eventually(async () =>
+      expect(await proxy.metric("colonnade_held_statements")).toBe(waiting.length + 1),
+    );
+    await hold.keep(20_000);
+    version += 1;
+    await fleet.publish(version);
+    await eventually(async () => expect(await proxy.metric("colonnade_map_version")).toBe(version));
+    await hold.resume();
+    expect(await old).toBe("40001");
+    const rows = [{ id: String(east) }];
+    const [first, second, third, , fifth] = await Promise.all(waiting);
+    expect([first?.rows, second?.rows, fifth?.rows]).toEqual([rows, rows, rows]);
+    expect((third as unknown as pg.QueryResult[])[1]?.rows).toEqual(rows);
+    expect((await cursor.query("FETCH ALL FROM c"))?.rows).toEqual(rows);
+  });
+});
+
+test("a proxy that is stopped meanwhile is waited for, and serves nothing from before when it goes on", async () => {
+  const stopped = proxies[2];
+  const [east] = fleet.east;
+  const sql = `SELECT name FROM users WHERE id = ${east}`;
+  await fleet.data.query("users0", "UPDATE users SET name = 'old'");
+  const load = await startLoad(fleet, proxies.slice(0, 2), inFullRun(CLIENTS, 8));
+  const [snapshot, queued, later, elsewhere] = [
+    await connect(stopped),
+    await connect(stopped),
+    await connect(stopped),
+    await connect(stopped),
+  ];
+  for (const client of [queued, later, elsewhere]) await client.query(sql);
+  await leasePlacements(fleet.database, "test", [EAST]);
+  await snapshot.query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  expect((await snapshot.query(sql)).rows).toEqual([{ name: "old" }]);
+  // It has entered, and waits for the connection that the transaction has.
+  const waiting = outcome(queued.query(sql), 100_000);
+  await sleep(100);
+
+  const request = { name: "test", placements: [EAST], requestedBy: "test" };
+  const first = await announceHold(fleet.database, request);
+  stopped.command.child.kill("SIGSTOP");
+  await first.start(200);
+  const acks = await first.untilQuiet(150);
+  expect([isQuiet(acks), ackOf(acks, stopped)?.state]).toEqual([false, "unknown"]);
+  await first.resume();
+
+  const second = await announceHold(fleet.database, request);
+  await load.settle();
+  const before = load.restart();
+  await second.start(HOLD_MS);
+  const startedMs = performance.now();
+  const quiet = await second.untilQuiet(HOLD_MS - 50);
+  expect(quiet.map(({ state }) => state).toSorted()).toEqual(["obeys", "obeys", "refuses"]);
+  expect(isQuiet(quiet)).toBe(true);
+  // What a cutover does: from here on, the old rows are history.
+  await fleet.data.query("users0", `UPDATE users SET name = 'new' WHERE id = ${east}`);
+  await sleep(Math.max(0, startedMs + HOLD_MS - performance.now()));
+  await second.resume();
+  await load.settle();
+  const during = load.restart();
+  await sleep(STOPPED_MS);
+
+  const sent = [
+    outcome(snapshot.query(sql), 20_000),
+    outcome(later.query(sql), 20_000),
+    outcome(elsewhere.query(`SELECT id FROM users WHERE id = ${fleet.west[0]}`), 20_000),
+  ];
+  stopped.command.child.kill("SIGCONT");
+  const [old, fresh, other] = await Promise.all(sent);
+  expect(old).toBe("57P03");
+  await snapshot.query("ROLLBACK");
+  expect(await waiting).toBe("57P03");
+  expect(['[{"name":"new"}]', "57P03"]).toContain(fresh);
+  expect(other).toBe(`[{"id":"${fleet.west[0]}"}]`);
+  await eventually(async () => expect((await later.query(sql)).rows).toEqual([{ name: "new" }]));
+  expect(stopped.command.output()).toContain("the lease has run out");
+  expect(await stopped.metric("colonnade_leases_lost_total")).toBe(1);
+  await endLeased(fleet.database, "test");
+  await load.stop();
+  expect(load.errors).toEqual([]);
+  const noiseMs = IS_FULL_RUN ? 0 : Math.max(before.east.worstMs, before.west.worstMs);
+  expect(during.east.worstMs).toBeLessThanOrEqual(WAIT_MS_MAX + noiseMs);
+});
+
+test("a hold that nobody ends is over at its deadline", async () => {
+  const client = await connect(proxies[1]);
+  await leased(async (hold) => {
+    await hold.start(300);
+    await eventually(async () => expect(isQuiet(await hold.acks())).toBe(true));
+    const startedMs = performance.now();
+    await client.query(`SELECT id FROM users WHERE id = ${fleet.east[0]}`);
+    expect(performance.now() - startedMs).toBeLessThan(3_000);
+    await expect(hold.keep(1_000)).rejects.toMatchObject({ id: "hold_over" });
+    const { rows } = await fleet.control.query(
+      "postgres",
+      "SELECT ended_by FROM colonnade.hold ORDER BY requested_at DESC LIMIT 1",
+    );
+    expect(rows).toEqual([{ ended_by: "deadline" }]);
+  });
+});
+
+test("without the control schema what is held or leased is refused in the end, and all else is served", async () => {
+  const [proxy] = proxies;
+  const [held, other] = [await connect(proxy), await connect(proxy)];
+  const [east, west] = [fleet.east[0], fleet.west[0]];
+  await leasePlacements(fleet.database, "test", [EAST]);
+  const request = { name: "test", placements: [EAST], requestedBy: "test" };
+  const hold = await announceHold(fleet.database, request);
+  await hold.start(20_000);
+  await eventually(async () => expect(isQuiet(await hold.acks())).toBe(true));
+  const waiting = outcome(held.query(`SELECT id FROM users WHERE id = ${east}`), 20_000);
+  await fleet.control.kill9();
+  const lostMs = performance.now();
+  expect(await waiting).toBe("57P03");
+  expect(performance.now() - lostMs).toBeLessThan(8_000);
+  await expect(held.query(`SELECT id FROM users WHERE id = ${east}`)).rejects.toMatchObject({
+    code: "57P03",
+    message: `placement "${EAST}" is being moved, and this proxy's lease on it has run out`,
+  });
+  expect((await other.query(`SELECT id FROM users WHERE id = ${west}`)).rows).toHaveLength(1);
+  await fleet.control.restart();
+  // The row outlives the server: it holds until its deadline, or whoever ends it.
+  await fleet.control.query(
+    "postgres",
+    "UPDATE colonnade.hold SET ended_at = now(), ended_by = 'test' WHERE ended_at IS NULL",
+  );
+  await eventually(
+    async () =>
+      expect((await held.query(`SELECT id FROM users WHERE id = ${east}`)).rows).toHaveLength(1),
+    15_000,
+  );
+});
