@@ -70,8 +70,8 @@ export const ERRORS = {
   },
   shard_key_updated: {
     sqlstate: "0A000",
-    when: "An UPDATE assigns to a shard key column.",
-    hint: "Delete the row, then insert it under its new shard key.",
+    when: "An UPDATE, of a statement's own or in MERGE or ON CONFLICT, assigns to a shard key column what is not known to be its value.",
+    hint: "Leave the column out of SET. To move a row, delete it and insert it under its new shard key.",
   },
   backend_url_invalid: {
     sqlstate: "F0000",

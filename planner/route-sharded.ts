@@ -23,7 +23,7 @@ import { PlanRefused, placeRefusal, refusal, refuse, type RefusalDraft } from ".
 import { returnsRows, templateWith } from "./statement-text.ts";
 import { checkInsertWithin } from "./insert/within.ts";
 import { limitEdits } from "./row-limit.ts";
-import { checkKeyUnchanged, keptByUpdate } from "./shard-key-updates.ts";
+import { checkKeyUnchanged, hintOfUpdate, keptByUpdate } from "./shard-key-updates.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import { synthesize } from "./synthesize.ts";
 
@@ -246,7 +246,7 @@ export function checkWrites(analysis: Analysis, context: PlanContext): void {
     if (statement.kind === "insert") checkInsertWithin(statement.node, table);
     if (statement.kind === "update") {
       const isKept = keptByUpdate(level, context);
-      checkKeyUnchanged(statement.node.targetList ?? [], table.table, isKept);
+      checkKeyUnchanged(statement.node.targetList ?? [], table.table, isKept, hintOfUpdate);
     }
   }
 }

@@ -11,12 +11,13 @@ import { refuse } from "./refusal.ts";
 
 /**
  * `assignments`: the SET list of an UPDATE, or of an UPDATE within MERGE. `isKept`: whether a
- * value is known to be that of the column.
+ * value is known to be that of the column. `keepingHint`: how a statement says so of a column, where it can.
  */
 export function checkKeyUnchanged(
   assignments: readonly Node[],
   table: Extract<MapTable, { kind: "sharded" }>,
   isKept: (column: string, value: Node) => boolean,
+  keepingHint?: (column: string) => string,
 ): void {
   for (const item of assignments) {
     if (!("ResTarget" in item)) continue;
@@ -26,9 +27,14 @@ export function checkKeyUnchanged(
     refuse(
       "shard_key_updated",
       `shard key column "${name}" of table "${table.name}" cannot be updated`,
-      { location },
+      { location, hint: keepingHint?.(name) },
     );
   }
+}
+
+/** Frameworks assign every column of a changed row: most who meet the refusal want to move nothing. */
+export function hintOfUpdate(column: string): string {
+  return `Leave the column out of SET or, where it keeps its value, compare it with that value in WHERE (${column} = ...). To move a row, delete it and insert it under its new shard key.`;
 }
 
 /** By what every row that an UPDATE changes satisfies: `SET id = id`, and `SET id = $1 WHERE id = $1`. */
