@@ -3,7 +3,7 @@ import { FLEET_SILENT_MS } from "../base/limits.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
 import { CONTROL_SCHEMA_VERSION } from "../control/control-schema.ts";
 import { listProxies, readFleetState } from "../control/fleet-state.ts";
-import type { ProxyRow } from "../control/fleet-state.ts";
+import type { HoldState, ProxyRow } from "../control/fleet-state.ts";
 import { controlSchemaVersion, upgradeControlSchema } from "../control/schema-versions.ts";
 import { withControl } from "./control-access.ts";
 import type { ControlFlags } from "./control-access.ts";
@@ -46,6 +46,8 @@ type StatusReport =
       readonly schemaVersion: number;
       readonly mapVersion: number | null;
       readonly revision: number;
+      readonly holds: readonly HoldState[];
+      readonly leased: readonly string[];
       readonly proxies: readonly ProxyRow[];
     };
 
@@ -61,10 +63,12 @@ export async function controlStatus(flags: ControlFlags): Promise<void> {
       1,
     );
   if (flags.json === true) return;
-  const { schemaVersion, mapVersion, proxies, revision } = report;
+  const { schemaVersion, mapVersion, proxies, revision, holds, leased } = report;
   const map = mapVersion === null ? "not published yet" : `version ${mapVersion}`;
   printLines([
     `control schema version ${schemaVersion}, shard map ${map}`,
+    ...holds.map(holdLine),
+    ...(leased.length === 0 ? [] : [`served only with a lease: ${leased.join(", ")}`]),
     ...proxyLines(proxies, revision),
   ]);
 }
@@ -72,9 +76,14 @@ export async function controlStatus(flags: ControlFlags): Promise<void> {
 async function readStatus(database: ControlDatabase): Promise<StatusReport> {
   const schemaVersion = await controlSchemaVersion(database);
   if (schemaVersion !== CONTROL_SCHEMA_VERSION) return { schemaVersion: schemaVersion ?? null };
-  const { mapVersion, revision } = await readFleetState(database);
+  const { mapVersion, ...state } = await readFleetState(database);
   const proxies = await listProxies(database);
-  return { schemaVersion, mapVersion: mapVersion ?? null, revision, proxies };
+  return { schemaVersion, mapVersion: mapVersion ?? null, ...state, proxies };
+}
+
+function holdLine({ name, placements, isStarted, remainingMs }: HoldState): string {
+  const state = isStarted ? "held" : "soon to be held";
+  return `${placements.join(", ")}: ${state} by ${name}, for ${(remainingMs / 1000).toFixed(1)} s at most`;
 }
 
 function proxyLines(proxies: readonly ProxyRow[], revision: number): readonly string[] {

@@ -217,15 +217,15 @@ test("after its deadline anybody ends a hold, and before it nobody; who keeps it
   await expect(hold.keep(1_000)).rejects.toMatchObject({ id: "hold_over" });
 });
 
-test("a proxy has its row before a change is made, or reads the change with it", async () => {
-  await database.query("BEGIN; LOCK TABLE colonnade.proxy IN SHARE MODE");
-  await database.query(
-    "INSERT INTO colonnade.hold (name, attempt, placements, requested_by, deadline) VALUES ('move', 1, '{users0.public}', 'ada', now() + interval '1 minute')",
-  );
-  const registering = renew(1);
-  await sleep(50);
-  await database.query("COMMIT");
-  expect((await registering).holds).toHaveLength(1);
+test("a change waits for renewals that began before it, so that nobody overlooks their proxies", async () => {
+  await proxies.query("BEGIN");
+  expect((await renew(1, { leaseMs: 100 })).holds).toEqual([]);
+  const announcing = announceHold(database, REQUEST);
+  expect(await Promise.race([announcing, sleep(60).then(() => "waits")])).toBe("waits");
+  await proxies.query("COMMIT");
+  const hold = await announcing;
+  expect(await hold.acks()).toMatchObject([{ id: IDS[1], state: "refuses" }]);
+  expect((await renew(1)).holds).toHaveLength(1);
 });
 
 test("proxies may end holds, and change nothing else of them", async () => {
