@@ -34,7 +34,7 @@ function gatherOf(plan: InsertPlan, fragmentCount: number): BoundGather {
   if (fragmentCount === 1) return { kind: "passThrough" };
   if (plan.table.kind === "reference")
     return { kind: "gather", gather: { kind: "agree" }, count: undefined, offset: 0n };
-  if (plan.returnsRows && !plan.mayDropRows) return { kind: "insertOrder" };
+  if (plan.returnsRows) return { kind: "insertOrder", mayDropRows: plan.mayDropRows };
   return { kind: "gather", gather: { kind: "counts" }, count: undefined, offset: 0n };
 }
 

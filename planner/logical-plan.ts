@@ -315,7 +315,7 @@ export interface InsertPlan {
   readonly generated: readonly GeneratedColumn[];
   readonly template: InsertTemplate;
   readonly returnsRows: boolean;
-  /** `ON CONFLICT` or a trigger may drop rows, so RETURNING cannot be put back into VALUES order. */
+  /** DO NOTHING, the WHERE of DO UPDATE or a trigger may leave rows out: which, RETURNING does not say. */
   readonly mayDropRows: boolean;
 }
 

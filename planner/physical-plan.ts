@@ -51,8 +51,11 @@ export interface Fragment {
 export type BoundGather =
   /** One fragment: its frames are relayed as they come. */
   | { readonly kind: "passThrough" }
-  /** Rows of an INSERT put back into the order of its VALUES, by `rowIndexes`. */
-  | { readonly kind: "insertOrder" }
+  /**
+   * Rows of an INSERT put back into the order of its VALUES, by `rowIndexes`; where rows are left out
+   * (`mayDropRows`), in the order of the placements, each with its own rows in order.
+   */
+  | { readonly kind: "insertOrder"; readonly mayDropRows: boolean }
   | {
       readonly kind: "gather";
       readonly gather: StreamedGather;

@@ -53,9 +53,20 @@ export function planInsertSelect(
       columns === undefined || !mayRunInPlace(columns, insert, keys)
         ? undefined
         : placedInsert({ analysis, source, columns, target, keys, context }, statement);
-    if (placed !== undefined) return { ...placed, returnsRows: returnsRows(insert) };
+    if (placed !== undefined && !mustKeepOrder(insert, placed.routing))
+      return { ...placed, returnsRows: returnsRows(insert) };
   }
   return planGatheredInsert(input, target.name, planQuery);
+}
+
+/** RETURNING in the order of the query's ORDER BY: several placements would each give their own rows in order. */
+function mustKeepOrder(insert: InsertStmt, routing: Routing): boolean {
+  const { selectStmt } = insert;
+  const isSorted =
+    selectStmt !== undefined &&
+    "SelectStmt" in selectStmt &&
+    selectStmt.SelectStmt.sortClause !== undefined;
+  return isSorted && returnsRows(insert) && routing.kind !== "shardKeys";
 }
 
 /** With queries beside it that write, or that its rows' values read: all of it in one placement, or not at all. */

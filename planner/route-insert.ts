@@ -4,7 +4,7 @@
  * statement goes as it is to the database that has it. Rows of a query are
  * route-insert-select.ts's, but where one database has all of them and the target too.
  */
-import type { FuncCall, InsertStmt, Node, RangeVar } from "@pgsql/types";
+import type { FuncCall, InsertStmt, Node, OnConflictClause, RangeVar } from "@pgsql/types";
 import type { DatabaseName } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { KeyColumn } from "../shardmap/key-assignment.ts";
@@ -226,8 +226,14 @@ function planSharded(
     input,
     table,
     "splitRowsByShardKey",
-    conflict !== undefined || relation.triggers.length > 0,
+    mayLeaveRowsOut(conflict) || relation.triggers.length > 0,
   );
+}
+
+/** DO UPDATE without a WHERE gives every row back, inserted or updated. */
+function mayLeaveRowsOut(conflict: OnConflictClause | undefined): boolean {
+  if (conflict === undefined) return false;
+  return conflict.action !== "ONCONFLICT_UPDATE" || conflict.whereClause !== undefined;
 }
 
 function planSplit(

@@ -217,7 +217,7 @@ export class Executor {
         databases.flatMap(({ results }) =>
           results.map((rows) => ({ rows, rowIndexes: rows.rowIndexes ?? [] })),
         ),
-        { bytesMax: GATHER_BYTES_MAX },
+        { bytesMax: GATHER_BYTES_MAX, mayDropRows: plan.gather.mayDropRows },
       );
     }
     invariant(plan.gather.kind === "gather", "several fragments are gathered");

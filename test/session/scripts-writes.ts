@@ -24,6 +24,27 @@ export const WRITES: Readonly<Record<string, Case>> = {
       ENTRIES,
     ],
   },
+  "RETURNING beside ON CONFLICT is in the order of VALUES": {
+    script: [
+      query(
+        "INSERT INTO accounts VALUES (201, 'x', 1), (1, 'y', 2), (150, 'z', 3), (101, 'v', 4), (2, 'w', 5) ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING id, name, balance",
+      ),
+      query(
+        "INSERT INTO accounts VALUES (250, 'x', 1), (50, 'y', 2), (151, 'z', 3), (51, 'w', 5) ON CONFLICT DO NOTHING RETURNING id",
+      ),
+      query(
+        "INSERT INTO accounts SELECT id, 'again', 9 FROM accounts ORDER BY id DESC ON CONFLICT (id) DO UPDATE SET balance = excluded.balance RETURNING id, name, balance",
+      ),
+      run(
+        "INSERT INTO accounts VALUES ($1, 'p', 1), ($2, 'q', 1), ($3, 'r', 1) ON CONFLICT (id) DO UPDATE SET name = excluded.name RETURNING id, name",
+        "201",
+        "3",
+        "101",
+      ),
+      sync(),
+      ACCOUNTS,
+    ],
+  },
   "INSERT ... SELECT with other keys": {
     script: [
       query("INSERT INTO accounts SELECT id + 100, name, balance * 2 FROM accounts WHERE id < 3"),

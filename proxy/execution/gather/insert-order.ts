@@ -3,7 +3,8 @@
  * server would give them.
  *
  * Every part is read at once, so that no part waits for another; rows that are not due yet
- * are held, within a bound, and the rest stream.
+ * are held, within a bound, and the rest stream. Where rows may have been left out (ON CONFLICT DO
+ * NOTHING), it is known at the end whether any were: then nobody can tell which, and the parts follow each other.
  */
 import { SqlError } from "../../../base/sql-error.ts";
 import type { DataRowRun, ShardRows } from "../shard-rows.ts";
@@ -17,11 +18,12 @@ export interface InsertPart {
   readonly rowIndexes: readonly number[];
 }
 
-/** Throws where a part returns another number of rows than it was given. */
+/** Throws where a part returns more rows than it was given, or fewer, unless `mayDropRows`. */
 export async function* insertOrderRows(
   parts: readonly InsertPart[],
-  options: { readonly bytesMax: number },
+  options: { readonly bytesMax: number; readonly mayDropRows: boolean },
 ): AsyncGenerator<DataRowRun> {
+  const { bytesMax, mayDropRows } = options;
   const partOf = partOfRow(parts);
   const held = parts.map((part) => new HeldRows(part));
   const writer = new RunWriter();
@@ -36,16 +38,34 @@ export async function* insertOrderRows(
   );
   for await (const { index, run } of runs) {
     held[index]?.hold(run);
-    for (; due < partOf.length; due++) {
+    for (; !mayDropRows && due < partOf.length; due++) {
       const isWritten = held[partOf[due] ?? -1]?.writeNext(writer) ?? false;
       if (!isWritten) break;
       if (writer.isFull) yield* taken(writer);
     }
     yield* taken(writer);
-    checkHeldBytes(held, options.bytesMax);
+    checkHeldBytes(held, bytesMax);
   }
   const missing = held.find(({ isComplete }) => !isComplete);
-  if (missing !== undefined) throw missing.miscounted();
+  if (missing !== undefined && !mayDropRows) throw missing.miscounted();
+  yield* heldRows(missing === undefined ? partOf.slice(due) : inTurn(held), held, writer);
+}
+
+/** Each part's rows to its end, one part after the other. */
+function inTurn(held: readonly HeldRows[]): readonly number[] {
+  return held.flatMap(({ received }, part) => Array.from({ length: received }, () => part));
+}
+
+function* heldRows(
+  order: readonly number[],
+  held: readonly HeldRows[],
+  writer: RunWriter,
+): Generator<DataRowRun> {
+  for (const part of order) {
+    held[part]?.writeNext(writer);
+    if (writer.isFull) yield* taken(writer);
+  }
+  yield* taken(writer);
 }
 
 function* taken(writer: RunWriter): Generator<DataRowRun> {
@@ -82,6 +102,10 @@ class HeldRows {
 
   get isComplete(): boolean {
     return this.#received === this.#part.rowIndexes.length;
+  }
+
+  get received(): number {
+    return this.#received;
   }
 
   get byteLength(): number {

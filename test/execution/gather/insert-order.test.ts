@@ -4,7 +4,7 @@ import { insertOrderRows } from "../../../proxy/execution/gather/gather.ts";
 import { collect, column, HandShard, OID, rowsOf } from "./shards-by-hand.ts";
 
 const ID = [column("id", OID.int4)];
-const OPTIONS = { bytesMax: 1 << 20 };
+const OPTIONS = { bytesMax: 1 << 20, mayDropRows: false };
 
 function part(rowIndexes: readonly number[], runs: readonly (readonly number[])[], isOpen = false) {
   const shard = new HandShard(
@@ -60,8 +60,27 @@ test.each([[[[0]]], [[[0, 1, 2]]], [[]]])(
 
 test("held rows are bounded", async () => {
   const parts = [part([0], [], true), part([1, 2, 3], [[1], [2], [3]])];
-  await expect(collect(insertOrderRows(parts, { bytesMax: 30 }))).rejects.toMatchObject({
+  await expect(collect(insertOrderRows(parts, { ...OPTIONS, bytesMax: 30 }))).rejects.toMatchObject({
     id: "gather_memory_exceeded",
   });
   expect(parts[0]?.rows.isStopped).toBe(true);
+});
+
+test("where rows may be left out, and none was, they are in the order of VALUES", async () => {
+  const parts = [part([1, 3], [[1, 3]]), part([0, 2, 4], [[0], [2, 4]])];
+  const rows = await collect(insertOrderRows(parts, { ...OPTIONS, mayDropRows: true }));
+  expect(rows).toEqual([["0"], ["1"], ["2"], ["3"], ["4"]]);
+});
+
+test("where rows were left out, each part's rows are together and in their order", async () => {
+  const parts = [part([1, 3], [[3]]), part([0, 2, 4], [[0], [2, 4]])];
+  const rows = await collect(insertOrderRows(parts, { ...OPTIONS, mayDropRows: true }));
+  expect(rows).toEqual([["3"], ["0"], ["2"], ["4"]]);
+});
+
+test("a row too many is an error whether rows may be left out or not", async () => {
+  const parts = [part([0], [[0, 1]]), part([1], [])];
+  await expect(
+    collect(insertOrderRows(parts, { ...OPTIONS, mayDropRows: true })),
+  ).rejects.toMatchObject({ id: "placement_rows_miscounted" });
 });
