@@ -78,7 +78,7 @@ export function checkStoredFunctions(query: Node, context: PlanContext): void {
 /** What gives an application the same without the session's state, where there is such a thing. */
 function sessionStateHint(name: string): string | undefined {
   if (name === "currval" || name === "lastval") {
-    return "Ask for it in a SELECT of its own, or read it with RETURNING in the INSERT that draws it.";
+    return `Ask for it in a SELECT of its own, ${name === "currval" ? "the sequence's name a constant or a parameter, " : ""}or read it with RETURNING in the INSERT that draws it.`;
   }
   if (name === "pg_backend_pid") return "Ask for it in a SELECT of its own.";
   if (name === "set_config")

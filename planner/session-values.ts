@@ -30,6 +30,8 @@ export interface SequenceCall {
   readonly sequence: string;
   /** Of currval($1), as DBD::Pg and PDO ask for the id that they have just inserted. */
   readonly parameter: number | undefined;
+  /** Of currval(pg_get_serial_sequence('users', 'id')), as frameworks ask: the server tells which sequence that is. */
+  readonly serial: { readonly table: string; readonly column: string } | undefined;
   readonly location: number | undefined;
   /** What the client calls the column. */
   readonly column: string;
@@ -93,12 +95,14 @@ function isNextval(call: SequenceCall): boolean {
 /** A name that means no sequence, the server refuses; a temporary one is on the session's own backend, which knows. */
 function isGlobal(call: SequenceCall, context: PlanContext): boolean {
   if (call.function === "lastval" || call.function === "pg_backend_pid") return true;
-  return call.parameter !== undefined || sequenceKey(call.sequence, context) !== undefined;
+  if (call.parameter !== undefined || call.serial !== undefined) return true;
+  return sequenceKey(call.sequence, context) !== undefined;
 }
 
 /** A backend that others use may know a sequence that the catalog does not know yet, and would tell what they drew. */
 function refuseMissing(call: SequenceCall, context: PlanContext): void {
-  if (call.function !== "currval" || call.parameter !== undefined) return;
+  if (call.function !== "currval" || call.parameter !== undefined || call.serial !== undefined)
+    return;
   const [relname = "", schemaname] = splitName(call.sequence).toReversed();
   const name = schemaname === undefined ? { relname } : { relname, schemaname };
   if (findRelation(name, context) !== undefined) return;
@@ -239,16 +243,34 @@ function sequenceCall(target: ResTarget): SequenceCall | undefined {
   if (call === undefined) return undefined;
   const { name, args } = call;
   const column = target.name ?? name;
+  const unnamed = { sequence: "", parameter: undefined, serial: undefined, location: undefined };
   if ((name === "lastval" || name === "pg_backend_pid") && args.length === 0)
-    return { function: name, sequence: "", parameter: undefined, location: undefined, column };
+    return { ...unnamed, function: name, column };
   if ((name !== "nextval" && name !== "currval") || args.length !== 1) return undefined;
   const [argument] = args;
+  const serial = name === "currval" && argument !== undefined ? serialOf(argument) : undefined;
+  if (serial !== undefined) return { ...unnamed, function: name, serial, column };
   const term = argument === undefined ? undefined : termOf(argument);
   const location = locationOf(argument);
   if (term?.kind === "parameter" && name === "currval")
-    return { function: name, sequence: "", parameter: term.number, location, column };
+    return { ...unnamed, function: name, parameter: term.number, location, column };
   if (term?.kind !== "constant" || term.text === null) return undefined;
-  return { function: name, sequence: term.text, parameter: undefined, location, column };
+  return { ...unnamed, function: name, sequence: term.text, location, column };
+}
+
+/** Of a call with two constants, under a cast to regclass or not. */
+function serialOf(argument: Node): SequenceCall["serial"] {
+  if ("TypeCast" in argument) {
+    const { arg, typeName } = argument.TypeCast;
+    const type = nameParts(typeName?.names).at(-1) ?? "";
+    return arg !== undefined && KEEPING.has(type) && type !== "bool" ? serialOf(arg) : undefined;
+  }
+  const call = plainCall({ val: argument });
+  if (call?.name !== "pg_get_serial_sequence" || call.args.length !== 2) return undefined;
+  const [table, column] = call.args.map(termOf);
+  if (table?.kind !== "constant" || column?.kind !== "constant") return undefined;
+  if (table.text === null || column.text === null) return undefined;
+  return { table: table.text, column: column.text };
 }
 
 function locationOf(node: Node | undefined): number | undefined {

@@ -60,6 +60,11 @@ export class SequenceValues {
     | { readonly kind: "failed"; readonly error: SqlError } {
     const columns: string[] = [];
     for (const call of calls) {
+      // Its column owns no sequence.
+      if (call.serial !== undefined && call.sequence === "") {
+        columns.push(`NULL::pg_catalog.int8 AS ${quoteIdentifier(call.column)}`);
+        continue;
+      }
       const value = this.#valueOf(call, context);
       if (value instanceof SqlError) return { kind: "failed", error: value };
       // A negative number is no operand of "::" without quotes.

@@ -1,5 +1,6 @@
 /** Runs what planner/session-values.ts plans: calls that change or tell what a session keeps. */
 import { invariant } from "../../base/invariant.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { QueryPlan } from "../../planner/logical-plan.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
@@ -110,14 +111,19 @@ async function* nextValue(
   }
 }
 
-function firstNumber({ bytes, count }: DataRowRun, protocol: FragmentProtocol): string | undefined {
+function firstNumber(run: DataRowRun, protocol: FragmentProtocol): string | undefined {
+  const field = firstField(run);
+  if (field === undefined) return undefined;
+  const isBinary = protocol.kind === "extended" && protocol.resultFormats[0] === "binary";
+  return isBinary ? String(field.readBigInt64BE(0)) : field.toString("latin1");
+}
+
+/** Undefined where there is no row, or it is NULL. */
+function firstField({ bytes, count }: DataRowRun): Buffer | undefined {
   if (count === 0) return undefined;
   const spans = fieldSpans(1);
   locateFields(bytes, 0, rowEnd(bytes, 0), spans);
-  const field = copyField(bytes, spans, 0);
-  if (field === null) return undefined;
-  const isBinary = protocol.kind === "extended" && protocol.resultFormats[0] === "binary";
-  return isBinary ? String(field.readBigInt64BE(0)) : field.toString("latin1");
+  return copyField(bytes, spans, 0) ?? undefined;
 }
 
 /** The values stand in the text, which is another each time: it is not kept prepared. */
@@ -128,7 +134,12 @@ async function* currentValues(
   signal: AbortSignal,
 ): ResultStream {
   const context = await planContext();
-  const named = calls.map((call) => withName(call, protocol, context));
+  const named: SequenceCall[] = [];
+  for (const call of calls) {
+    const { serial } = call;
+    if (serial === undefined) named.push(withName(call, protocol, context));
+    else named.push(withSerialName(call, await serialSequence(plan, serial, run), context));
+  }
   const known = sequenceValues.select(named, context);
   if (known.kind === "failed") {
     // PostgreSQL describes the rows before it looks for the first of them.
@@ -139,6 +150,34 @@ async function* currentValues(
   const once = protocol.kind === "simple" ? protocol : { ...protocol, keepPrepared: false };
   const template = { ...plan.template, sql: known.sql, edits: [] };
   yield* run({ plan: { ...plan, template }, protocol: once });
+}
+
+/** Asked of the catalog database, in the session's own transaction: which sequence a column owns stands in no snapshot. */
+async function serialSequence(
+  plan: QueryPlan,
+  { table, column }: NonNullable<SequenceCall["serial"]>,
+  run: ValuedSession["run"],
+): Promise<string | undefined> {
+  const sql = `SELECT pg_catalog.pg_get_serial_sequence(${quoteLiteral(table)}, ${quoteLiteral(column)})`;
+  const template = { ...plan.template, sql, edits: [] };
+  let name: string | undefined;
+  for await (const event of run({ plan: { ...plan, template }, protocol: { kind: "simple" } }))
+    if (event.kind === "rows") name = firstField(event.rows)?.toString("utf8");
+  return name;
+}
+
+/** `name`: undefined where the column owns none, and the answer is NULL. */
+function withSerialName(
+  call: SequenceCall,
+  name: string | undefined,
+  context: PlanContext,
+): SequenceCall {
+  if (name === undefined) return call;
+  if (sequenceKey(name, context) !== undefined) return { ...call, sequence: name };
+  throw new SqlError(
+    "sequence_value_unknown",
+    `currval is not known: sequence "${name}" is temporary or was made just now`,
+  );
 }
 
 /** With the name that its parameter gives. A value in binary format is an OID, which is another in each database. */

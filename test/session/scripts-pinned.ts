@@ -4,6 +4,8 @@ import { bind, describe, execute, parse, query, sync } from "./conversation.ts";
 
 const ACCOUNTS = "SELECT id, name FROM accounts ORDER BY id";
 
+const SERIAL = `SELECT currval(pg_get_serial_sequence('"Bills"', 'id'))`;
+
 export const ADVISORY_LOCKS: Readonly<Record<string, Case>> = {
   "locked twice, unlocked twice": {
     script: [
@@ -354,6 +356,18 @@ export const SESSION_VALUES: Readonly<Record<string, Case>> = {
       query("SELECT currval('no_such')"),
       query("SELECT currval('accounts')"),
       query("BEGIN; SELECT nextval('numbers'); ROLLBACK; SELECT currval('numbers')"),
+      query('CREATE TABLE "Bills" (id serial, "No" int GENERATED ALWAYS AS IDENTITY, x int)'),
+      query(SERIAL),
+      query(`SELECT nextval('"Bills_id_seq"')`),
+      query(`SELECT nextval('"Bills_No_seq"')`),
+      query(
+        `SELECT CURRVAL(pg_get_serial_sequence('"Bills"','id')::regclass) AS id, currval(pg_get_serial_sequence('public."Bills"','No')), currval(pg_get_serial_sequence('"Bills"','x')), lastval()`,
+      ),
+      parse("", SERIAL),
+      bind("", "", [], [1]),
+      execute(),
+      sync(),
+      query('DROP TABLE "Bills"'),
       query("DISCARD SEQUENCES"),
       query("SELECT lastval()"),
       query("CREATE TEMP SEQUENCE own"),
