@@ -518,6 +518,15 @@ export const MIGRATION_NAME_LENGTH_MAX = 36;
 /** Migrations of one wave that a database takes part in: each has a slot, a walsender and copy workers there. */
 export const WAVE_MIGRATIONS_PER_DATABASE_MAX = 4;
 
+/** Free connections that a migration needs on each of its servers: copy workers, applier, verification and what watches. */
+export const PREFLIGHT_CONNECTIONS = 12;
+
+/** A transaction that is older is told before a migration: making a slot waits for it. */
+export const PREFLIGHT_LONG_TRANSACTION_MS = 60_000;
+
+/** One question of preflight's: it reads catalogs, and at most one row of a table. */
+export const PREFLIGHT_STATEMENT_TIMEOUT_MS = 30_000;
+
 /** Letters of a move's name: slots and publications, which carry it, have 63. */
 export const MOVE_NAME_LENGTH_MAX = 40;
 
@@ -577,6 +586,21 @@ export const MOVE_SNAPSHOT_WAIT_MS = 2_000;
 
 /** Discarded transactions whose visibility is not known yet, before the source is asked for it. */
 export const MOVE_UNSEEN_MAX = 256;
+
+/** Groups that verification puts a table's rows into by their keys: 10 million rows are 2,500 in each. */
+export const VERIFY_BUCKETS = 4096;
+
+/** Groups that differ whose rows are read one by one; where more do, the first ones tell enough. */
+export const VERIFY_BUCKETS_READ_MAX = 64;
+
+/** Rows that differ and are named. */
+export const VERIFY_DIFFERENCES_MAX = 1_000;
+
+/** How often a difference has to be seen, each time between aligned snapshots, until it is one: a row that is written meanwhile may differ once. */
+export const VERIFY_SIGHTINGS = 4;
+
+/** How long a marker may take into every target while verification holds its snapshot open. */
+export const VERIFY_ALIGN_TIMEOUT_MS = 60_000;
 
 /** Transactions the stream may lag behind the source: farther, and 32-bit ids could be mistaken. */
 export const MOVE_TRANSACTION_DISTANCE_MAX = 1_000_000_000n;
