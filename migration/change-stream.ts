@@ -60,7 +60,7 @@ export class ChangeStream implements Disposable {
       const connection = await openReplication(source, signal);
       try {
         const everyMs = await feedbackInterval(connection);
-        await start(connection, names, signal);
+        await startReplication(connection, names, signal);
         return new ChangeStream(connection, everyMs);
       } catch (error) {
         connection.destroy();
@@ -186,7 +186,7 @@ function milliseconds(shown: string): number {
   return Number(match?.[1] ?? 0) * (UNITS[match?.[2] ?? "ms"] ?? 1);
 }
 
-async function start(
+async function startReplication(
   connection: BackendConnection,
   { slot, publication }: { readonly slot: string; readonly publication: string },
   signal: AbortSignal,

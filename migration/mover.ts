@@ -85,7 +85,7 @@ export class Mover implements AsyncDisposable {
    * `migration_slot_lost`, or what a connection says.
    */
   static async start(options: MoverOptions, signal?: AbortSignal): Promise<Mover> {
-    await using opened = new Opened();
+    using opened = new Opened();
     const { move, source, epoch } = options;
     const holder: Holder = { move: move.name, epoch };
     const names = streamNames(move);
@@ -284,7 +284,7 @@ class MoveStopped extends Error {
 }
 
 /** Connections that are closed again unless all of them are kept. */
-class Opened implements AsyncDisposable {
+class Opened implements Disposable {
   #connections: BackendConnection[] = [];
 
   add(connection: BackendConnection): BackendConnection {
@@ -296,8 +296,7 @@ class Opened implements AsyncDisposable {
     this.#connections = [];
   }
 
-  // oxlint-disable-next-line require-await -- closing is quick, and the interface is for what is not
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.dispose](): void {
     for (const connection of this.#connections) connection.destroy();
   }
 }

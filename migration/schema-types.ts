@@ -21,6 +21,7 @@ export async function copyTypes(
   target: BackendConnection,
   tables: readonly MovedTable[],
 ): Promise<void> {
+  if (tables.length === 0) return;
   for (const type of await typesOf(source, tables)) {
     const name = quoteLiteral(type.name);
     const { rows } = await target.query(

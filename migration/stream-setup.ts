@@ -54,15 +54,23 @@ const FAILOVER_SLOTS = 170000;
  */
 export async function createSlot(
   source: BackendConnection,
-  move: Move,
-  signal?: AbortSignal,
+  move: { readonly name: string },
+  {
+    signal,
+    tries = MOVE_SLOT_TRIES,
+    lockTimeoutMs = MOVE_SLOT_LOCK_TIMEOUT_MS,
+  }: {
+    readonly signal?: AbortSignal;
+    readonly tries?: number;
+    readonly lockTimeoutMs?: number;
+  } = {},
 ): Promise<Lsn> {
   const name = quoteLiteral(streamNames(move).slot);
   const find = `SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = ${name}`;
   const version = Number((await source.query("SHOW server_version_num")).rows[0]?.[0]);
   const more = version >= FAILOVER_SLOTS ? ", failover => true" : "";
   const create = `SELECT lsn FROM pg_create_logical_replication_slot(${name}, 'pgoutput'${more})`;
-  await source.query(`SET lock_timeout = ${MOVE_SLOT_LOCK_TIMEOUT_MS}`);
+  await source.query(`SET lock_timeout = ${lockTimeoutMs}`);
   try {
     for (let attempt = 1; ; attempt += 1) {
       signal?.throwIfAborted();
@@ -75,7 +83,7 @@ export async function createSlot(
       } catch (error) {
         const isBlocked = error instanceof BackendError && error.fields.C === LOCK_NOT_AVAILABLE;
         if (!isBlocked) throw error;
-        if (attempt >= MOVE_SLOT_TRIES) throw await slotBlocked(source, error);
+        if (attempt >= tries) throw await slotBlocked(source, error);
       }
     }
   } finally {

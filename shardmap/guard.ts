@@ -32,15 +32,23 @@ export function placementGuard(
   placement: Placement,
   keyColumns: readonly string[],
 ): string {
-  const { keyTypes, function: fn } = colocation;
+  return shardsGuard(colocation, placement.shards, keyColumns);
+}
+
+/** As `placementGuard`, for logical shards that need not be all of a placement. */
+export function shardsGuard(
+  { keyTypes, function: fn }: Pick<Colocation, "keyTypes" | "function">,
+  shards: readonly number[],
+  keyColumns: readonly string[],
+): string {
   invariant(keyColumns.length === keyTypes.length, "a table has a key column for each key type");
   const columns = keyColumns.map((name, index): KeyColumn => ({
     sql: quoteIdentifier(name),
     type: keyTypes[index] ?? "text",
   }));
-  if (placement.shards.length === 0) return EMPTY_TABLE_GUARD;
+  if (shards.length === 0) return EMPTY_TABLE_GUARD;
   const notNull = columns.map(({ sql }) => `${sql} IS NOT NULL`).join(" AND ");
-  return `${notNull} AND (${shardCondition(fn, placement.shards, columns)})`;
+  return `${notNull} AND (${shardCondition(fn, shards, columns)})`;
 }
 
 interface KeyColumn {

@@ -18,8 +18,8 @@ import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 /** What a server needs for its log to be streamed. */
 export const STREAMING: Readonly<Record<string, string>> = {
   wal_level: "logical",
-  max_replication_slots: "10",
-  max_wal_senders: "10",
+  max_replication_slots: "40",
+  max_wal_senders: "40",
 };
 
 export interface Rig extends AsyncDisposable {

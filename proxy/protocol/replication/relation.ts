@@ -1,5 +1,5 @@
 /** Relation and Type of pgoutput: what the row messages after them are rows of. */
-import { BodyReader } from "../body-reader.ts";
+import type { BodyReader } from "../body-reader.ts";
 
 export interface Relation {
   readonly kind: "relation";

@@ -1,0 +1,349 @@
+/**
+ * Compares every row of the source with those of the targets while both change.
+ *
+ * Aligned: a snapshot of the source is taken, then a marker is put into its log. When a target's
+ * applier is at the marker, the target has all that the snapshot sees, and is looked at there.
+ * What it has beyond that (transactions of these few milliseconds) can make a row differ that is
+ * as it should be: so a difference counts when it was seen VERIFY_SIGHTINGS times, each time
+ * between other snapshots, and once where `isQuiet` says that nobody writes any more.
+ *
+ * It reads, and changes nothing: neither rows nor what the migration does.
+ */
+import { randomUUID } from "node:crypto";
+import { invariant } from "../base/invariant.ts";
+import type { DatabaseName } from "../base/ids.ts";
+import {
+  VERIFY_ALIGN_TIMEOUT_MS,
+  VERIFY_BUCKETS_READ_MAX,
+  VERIFY_DIFFERENCES_MAX,
+  VERIFY_SIGHTINGS,
+} from "../base/limits.ts";
+import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
+import { targetName } from "./apply-statements.ts";
+import type { MarkerWaits } from "./marker-waits.ts";
+import { placementId, type Move, type MovedTable } from "./move.ts";
+import { openSource, openTarget, type MoveDatabase } from "./sessions.ts";
+import { type TargetTable, TargetTables } from "./target-change.ts";
+import { groupSums, misplacedRows, movedRows, rowHashes, type VerifyLevel } from "./verify-sql.ts";
+
+export interface VerifyOptions {
+  readonly move: Move;
+  readonly source: MoveDatabase;
+  readonly targets: readonly MoveDatabase[];
+  /** Of the mover that applies the stream; undefined where neither side changes. */
+  readonly markers: MarkerWaits | undefined;
+  readonly level: VerifyLevel;
+  /** The source is fenced and the targets have all of it: a difference seen once is one. */
+  readonly isQuiet: boolean;
+}
+
+export interface VerifyReport {
+  readonly level: VerifyLevel;
+  /** Rows of the source that were compared. */
+  readonly rowCount: number;
+  /** Rows that differed at first, and did no longer when they were looked at again. */
+  readonly clearedCount: number;
+  readonly differences: readonly Difference[];
+  /** More rows differ than are named. */
+  readonly isCut: boolean;
+}
+
+export interface Difference {
+  readonly table: MovedTable;
+  readonly kind: "missing" | "extra" | "different" | "misplaced";
+  /** As PostgreSQL prints a row of the key's texts: `(7,abc)`. */
+  readonly key: string;
+  /** Where it was looked for; undefined where the row might have been in any of several. */
+  readonly placement: string | undefined;
+}
+
+/** The prefix of messages in the source's log that verification waits for. */
+const VERIFY_MARKER = "colonnade_verify";
+
+export async function verifyMove(
+  options: VerifyOptions,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  using sessions = await Sessions.open(options, signal);
+  let rowCount = 0;
+  const suspects: Suspects[] = [];
+  await sessions.aligned(signal, async () => {
+    for (const table of options.move.tables)
+      for (const [index, side] of sidesOf(options.move, table).entries()) {
+        const seen = await compareSums(sessions, options, side);
+        if (index === 0) rowCount += seen.rowCount;
+        const found = await readDiffering(sessions, options, side, seen.buckets);
+        suspects.push({ side, found, isCut: seen.buckets.length > VERIFY_BUCKETS_READ_MAX });
+      }
+  });
+  const first = countOf(suspects);
+  const sightings = options.isQuiet ? 1 : VERIFY_SIGHTINGS;
+  for (let sighting = 1; sighting < sightings && countOf(suspects) > 0; sighting += 1)
+    await sessions.aligned(signal, async () => {
+      for (const suspect of suspects) {
+        const buckets = [...new Set([...suspect.found.values()].map(({ bucket }) => bucket))];
+        const again = await readDiffering(sessions, options, suspect.side, buckets);
+        for (const key of suspect.found.keys()) if (!again.has(key)) suspect.found.delete(key);
+      }
+    });
+  const misplaced = await findMisplaced(sessions, options);
+  const differences = [...misplaced, ...suspects.flatMap(differencesOf)];
+  return {
+    level: options.level,
+    rowCount,
+    clearedCount: first - countOf(suspects),
+    differences: differences.slice(0, VERIFY_DIFFERENCES_MAX),
+    isCut: differences.length > VERIFY_DIFFERENCES_MAX || suspects.some(({ isCut }) => isCut),
+  };
+}
+
+/** A table of the source and the tables of the targets that together have its rows. */
+interface Side {
+  readonly table: MovedTable;
+  readonly targets: readonly TargetTable[];
+}
+
+interface Suspect {
+  readonly bucket: string;
+  readonly kind: "missing" | "extra" | "different";
+}
+
+interface Suspects {
+  readonly side: Side;
+  /** By key. */
+  readonly found: Map<string, Suspect>;
+  readonly isCut: boolean;
+}
+
+function sidesOf(move: Move, table: MovedTable): readonly Side[] {
+  const targets = new TargetTables(move).of(table);
+  // Each has all rows, so each is compared by itself.
+  if (table.destination.kind === "everywhere")
+    return targets.map((target) => ({ table, targets: [target] }));
+  return [{ table, targets }];
+}
+
+function countOf(suspects: readonly Suspects[]): number {
+  return suspects.reduce((sum, { found }) => sum + found.size, 0);
+}
+
+function differencesOf({ side, found }: Suspects): readonly Difference[] {
+  const [only, another] = side.targets;
+  const placement = only !== undefined && another === undefined ? placementId(only) : undefined;
+  return [...found].map(([key, { kind }]) => ({ table: side.table, kind, key, placement }));
+}
+
+interface Sums {
+  readonly count: bigint;
+  readonly hashes: readonly [bigint, bigint];
+}
+
+async function compareSums(
+  sessions: Sessions,
+  { level }: VerifyOptions,
+  { table, targets }: Side,
+): Promise<{ readonly rowCount: number; readonly buckets: readonly string[] }> {
+  const where = movedRows(table);
+  const [wanted, ...found] = await Promise.all([
+    readSums(sessions.source, groupSums(table, level, sourceName(table), where)),
+    ...byDatabase(targets).map(async ([database, tables]) => {
+      const sums = new Map<string, Sums>();
+      for (const target of tables)
+        addSums(
+          sums,
+          await readSums(
+            sessions.target(database),
+            groupSums(table, level, targetName(target), where),
+          ),
+        );
+      return sums;
+    }),
+  ]);
+  const union = new Map<string, Sums>();
+  for (const sums of found) addSums(union, sums);
+  const buckets = new Set<string>([...wanted.keys(), ...union.keys()]);
+  const differing = [...buckets].filter(
+    (bucket) => printSums(wanted.get(bucket)) !== printSums(union.get(bucket)),
+  );
+  let rowCount = 0;
+  for (const { count } of wanted.values()) rowCount += Number(count);
+  return { rowCount, buckets: differing };
+}
+
+async function readSums(connection: BackendConnection, sql: string): Promise<Map<string, Sums>> {
+  const { rows } = await connection.query(sql);
+  return new Map(
+    rows.map(([bucket, count, first, second]) => [
+      bucket ?? "",
+      { count: BigInt(count ?? 0), hashes: [BigInt(first ?? 0), BigInt(second ?? 0)] },
+    ]),
+  );
+}
+
+function addSums(into: Map<string, Sums>, sums: ReadonlyMap<string, Sums>): void {
+  for (const [bucket, { count, hashes }] of sums) {
+    const before = into.get(bucket) ?? { count: 0n, hashes: [0n, 0n] };
+    into.set(bucket, {
+      count: before.count + count,
+      hashes: [before.hashes[0] + hashes[0], before.hashes[1] + hashes[1]],
+    });
+  }
+}
+
+function printSums(sums: Sums | undefined): string {
+  return sums === undefined ? "" : `${sums.count} ${sums.hashes.join(" ")}`;
+}
+
+/** Row by row, those of the groups that are not alike on both sides. */
+async function readDiffering(
+  sessions: Sessions,
+  { level }: VerifyOptions,
+  { table, targets }: Side,
+  buckets: readonly string[],
+): Promise<Map<string, Suspect>> {
+  const found = new Map<string, Suspect>();
+  if (buckets.length === 0) return found;
+  const where = movedRows(table);
+  const some = buckets.slice(0, VERIFY_BUCKETS_READ_MAX);
+  const wanted = new Map<string, { readonly bucket: string; readonly hashes: string }>();
+  const source = rowHashes(table, level, sourceName(table), where, some);
+  for (const [key, bucket, ...hashes] of (await sessions.source.query(source)).rows)
+    wanted.set(key ?? "", { bucket: bucket ?? "", hashes: hashes.join(" ") });
+  for (const target of targets) {
+    const sql = rowHashes(table, level, targetName(target), where, some);
+    for (const [name, group, ...hashes] of (await sessions.target(target.database).query(sql))
+      .rows) {
+      const key = name ?? "";
+      const row = wanted.get(key);
+      const bucket = group ?? "";
+      // A key that was found before is there twice.
+      if (row === undefined) found.set(key, { bucket, kind: "extra" });
+      else if (row.hashes !== hashes.join(" ")) found.set(key, { bucket, kind: "different" });
+      wanted.delete(key);
+    }
+  }
+  for (const [key, { bucket }] of wanted) found.set(key, { bucket, kind: "missing" });
+  return found;
+}
+
+async function findMisplaced(
+  sessions: Sessions,
+  { move }: VerifyOptions,
+): Promise<readonly Difference[]> {
+  const found: Difference[] = [];
+  const tables = new TargetTables(move);
+  for (const table of move.tables)
+    for (const target of tables.of(table)) {
+      const where = misplacedRows(table, target);
+      if (where === undefined) continue;
+      const keys = table.identity.map(
+        (index) => `${quoteIdentifier(table.columns[index]?.name ?? "")}::text`,
+      );
+      const { rows } = await sessions
+        .target(target.database)
+        .query(
+          `SELECT ROW(${keys.join(", ")})::text FROM ${targetName(target)} WHERE ${where} LIMIT ${VERIFY_DIFFERENCES_MAX}`,
+        );
+      for (const [key] of rows)
+        found.push({ table, kind: "misplaced", key: key ?? "", placement: placementId(target) });
+    }
+  return found;
+}
+
+function sourceName({ schema, name }: MovedTable): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+}
+
+function byDatabase(
+  targets: readonly TargetTable[],
+): readonly (readonly [DatabaseName, readonly TargetTable[]])[] {
+  const grouped = Map.groupBy(targets, ({ database }) => database);
+  return [...grouped];
+}
+
+const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/** Takes the snapshot, which BEGIN does not. */
+const LOOK = "SELECT pg_current_snapshot()";
+
+/** Connections of one verification: two to the source, as a marker comes from outside the snapshot. */
+class Sessions implements Disposable {
+  readonly source: BackendConnection;
+  readonly #marking: BackendConnection;
+  readonly #targets: ReadonlyMap<DatabaseName, BackendConnection>;
+  readonly #markers: MarkerWaits | undefined;
+
+  static async open(
+    { source, targets, markers }: VerifyOptions,
+    signal: AbortSignal,
+  ): Promise<Sessions> {
+    const opened: BackendConnection[] = [];
+    try {
+      const reading = await openSource(source, signal);
+      opened.push(reading);
+      const marking = await openSource(source, signal);
+      opened.push(marking);
+      const byName = new Map<DatabaseName, BackendConnection>();
+      for (const target of targets) {
+        const connection = await openTarget(target, signal);
+        opened.push(connection);
+        byName.set(target.name, connection);
+      }
+      return new Sessions(reading, marking, byName, markers);
+    } catch (error) {
+      for (const connection of opened) connection.destroy();
+      throw error;
+    }
+  }
+
+  constructor(
+    source: BackendConnection,
+    marking: BackendConnection,
+    targets: ReadonlyMap<DatabaseName, BackendConnection>,
+    markers: MarkerWaits | undefined,
+  ) {
+    this.source = source;
+    this.#marking = marking;
+    this.#targets = targets;
+    this.#markers = markers;
+  }
+
+  target(database: DatabaseName): BackendConnection {
+    const target = this.#targets.get(database);
+    invariant(target !== undefined, "every target of a move has a session");
+    return target;
+  }
+
+  /** Runs `work` while every session sees the same of the source's transactions, but for the latest few. */
+  async aligned(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    if (this.#markers === undefined) {
+      for (const session of [this.source, ...this.#targets.values()]) await session.query(BEGIN);
+    } else await this.#align(this.#markers, signal);
+    await work();
+    for (const session of [this.source, ...this.#targets.values()]) await session.query("COMMIT");
+  }
+
+  async #align(markers: MarkerWaits, signal: AbortSignal): Promise<void> {
+    const content = randomUUID();
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(VERIFY_ALIGN_TIMEOUT_MS)]);
+    const look = async (database: DatabaseName): Promise<void> => {
+      const target = this.target(database);
+      await target.query(BEGIN);
+      await target.query(LOOK);
+    };
+    const reached = markers.wait({ prefix: VERIFY_MARKER, content }, look, deadline);
+    reached.catch(() => undefined);
+    await this.source.query(BEGIN);
+    await this.source.query(LOOK);
+    // The commit of an id is flushed, and the message before it.
+    await this.#marking.query(
+      `SELECT pg_logical_emit_message(false, ${quoteLiteral(VERIFY_MARKER)}, ${quoteLiteral(content)}), pg_current_xact_id()`,
+    );
+    await reached;
+  }
+
+  [Symbol.dispose](): void {
+    for (const session of [this.source, this.#marking, ...this.#targets.values()])
+      session.destroy();
+  }
+}
