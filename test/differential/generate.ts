@@ -152,10 +152,11 @@ function tablesOf(random: Random, home: string | undefined): readonly TableModel
 
 function change(
   writing: Writing,
-  { kind, sql, opaqueColumns, mayFailTwice }: ReturnType<typeof writeInsert>,
+  { kind, sql, opaqueColumns, mayFailTwice, order = "any" }: ReturnType<typeof writeInsert>,
 ): Statement {
   return statementOf(kind, sql, writing.parameters ?? [], {
     isWrite: true,
+    order,
     opaqueColumns,
     mayFailTwice,
   });

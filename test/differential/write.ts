@@ -5,6 +5,7 @@ import { identifier } from "./model.ts";
 import { tableNamed } from "./tables.ts";
 import type { ColumnModel, TableModel } from "./model.ts";
 import { pinned } from "./select-source.ts";
+import type { RowOrder } from "./statement.ts";
 import { randomText } from "./values.ts";
 
 export interface WrittenChange {
@@ -12,6 +13,8 @@ export interface WrittenChange {
   readonly sql: string;
   readonly opaqueColumns: readonly number[];
   readonly mayFailTwice: boolean;
+  /** RETURNING of VALUES of which no row is left out comes in their order. */
+  readonly order?: RowOrder;
 }
 
 export function writeInsert(writing: Writing, table: TableModel): WrittenChange {
@@ -45,7 +48,14 @@ export function writeInsert(writing: Writing, table: TableModel): WrittenChange 
   const columnList = ` (${given.map(({ name }) => identifier(name)).join(", ")})`;
   const conflict = random.chance(40) ? onConflict(writing, table) : "";
   const sql = `INSERT INTO ${identifier(table.name)}${columnList} VALUES ${rows.join(", ")}${conflict}`;
-  return change(sql, rowCount === 1 ? "insert" : "insert rows", writing, table, rowCount > 1);
+  const written = change(
+    sql,
+    rowCount === 1 ? "insert" : "insert rows",
+    writing,
+    table,
+    rowCount > 1,
+  );
+  return { ...written, order: /DO NOTHING|DO UPDATE .* WHERE/.test(conflict) ? "any" : "total" };
 }
 
 export function writeUpdate(writing: Writing, table: TableModel): WrittenChange {
