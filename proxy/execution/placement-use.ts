@@ -11,9 +11,16 @@
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { Holds } from "./holds.ts";
 
+const NOTHING: { readonly places: readonly string[]; readonly generation: number } = {
+  places: [],
+  generation: 0,
+};
+
 export class PlacementUse {
   readonly #holds: Holds;
-  /** With the lease's generation in which each was first touched. */
+  /** Of a statement outside a transaction, or of the first one in an implicit one. */
+  #first = NOTHING;
+  /** In an open transaction, each with the lease's generation in which it was first touched. */
   readonly #touched = new Map<string, number>();
   /** Whether the session does anything now. */
   isActive: () => boolean = () => false;
@@ -27,14 +34,17 @@ export class PlacementUse {
    * where the proxy must not serve them. Costs a comparison where nothing is leased or held.
    */
   enter(places: readonly string[], isInTransaction: boolean): boolean {
-    if (!isInTransaction) this.#touched.clear();
+    if (!isInTransaction) this.clear();
     const holds = this.#holds;
     if (!holds.isQuiet) {
       holds.refuseWithoutLease(places, this);
       if (holds.blocking(places, this) !== undefined) return false;
     }
-    for (const place of places)
-      if (!this.#touched.has(place)) this.#touched.set(place, holds.generation);
+    const { generation } = holds;
+    if (!isInTransaction) this.#first = { places, generation };
+    else
+      for (const place of places)
+        if (!this.#touched.has(place)) this.#touched.set(place, generation);
     return true;
   }
 
@@ -45,22 +55,25 @@ export class PlacementUse {
 
   /** In which generation of the lease the open transaction first touched it; undefined where it has not. */
   generationOf(place: string): number | undefined {
-    return this.#touched.get(place);
+    const { places, generation } = this.#first;
+    return places.includes(place) ? generation : this.#touched.get(place);
   }
 
   touches(names: ReadonlySet<string>): boolean {
+    for (const place of this.#first.places) if (names.has(place)) return true;
     for (const place of this.#touched.keys()) if (names.has(place)) return true;
     return false;
   }
 
-  /** The transaction is over. */
+  /** The transaction is over, or the statement outside of one. */
   clear(): void {
-    this.#touched.clear();
+    this.#first = NOTHING;
+    if (this.#touched.size > 0) this.#touched.clear();
   }
 
   /** The session is over. */
   end(): void {
-    this.#touched.clear();
+    this.clear();
     this.#holds.forget(this);
   }
 }

@@ -222,6 +222,8 @@ export class Session {
         continue;
       }
       const { signal } = (this.#statement = new AbortController());
+      // What the last statement used is no part of a transaction that begins now.
+      if (this.#runner.transaction.current === undefined) this.#runner.binding.use.clear();
       try {
         await this.#answer(frame, signal);
       } catch (error) {

@@ -128,6 +128,8 @@ test("transactions on it go on and are counted; new ones, scatters, DDL and COPY
     await connect(proxy),
   ];
   const [pipeline, copying] = [await proxy.raw(), await proxy.raw()];
+  // Which is over when the transaction begins, and no part of it.
+  await fresh.query(`SELECT name FROM users WHERE id = ${east}`);
   await inside.query("BEGIN");
   await inside.query(`DECLARE c CURSOR FOR SELECT id FROM users WHERE id = ${east}`);
   copying.write(frame("Q", cstring("COPY users FROM STDIN")));
