@@ -141,6 +141,12 @@ export const PORTALS_PER_CLIENT_MAX = 1_000;
 /** Characters of the SET statements that make one client's settings. PostgreSQL's own settings need a few hundred. */
 export const SETTINGS_LENGTH_MAX = 16 * 1024;
 
+/**
+ * Bytes of default settings that each server connection is opened with. PostgreSQL takes startup
+ * packets of up to 10,000; the rest is for the user, the database and the proxy's name.
+ */
+export const SESSION_DEFAULTS_BYTES_MAX = 9_000;
+
 /** Statements with longer texts are described each time, rather than kept with all their text. */
 export const DESCRIPTION_KEY_LENGTH_MAX = SETTINGS_LENGTH_MAX + PLAN_CACHE_TEXT_LENGTH_MAX;
 
@@ -309,6 +315,9 @@ export const SECRET_QUERY_TIMEOUT_MS = 10_000;
 /** Times that a statement is planned again because tables have changed under it: each needs DDL to commit just then. */
 export const STALE_PLAN_RETRIES_MAX = 5;
 
+/** Before the second time, and twice as long before each after it: DDL that somebody runs in one database after the other is soon in all. */
+export const STALE_PLAN_PAUSE_MS = 20;
+
 /** Rows that one Execute asks of a suspended portal: enough that its round trip costs little. */
 export const PORTAL_ROWS_AT_ONCE = 500;
 
@@ -473,6 +482,13 @@ export const LEASED_ACK_TIMEOUT_MS = 10_000;
 /** The longest hold, by how long after its start anybody may end it: clients wait for it. */
 export const HOLD_MS_MAX = 60_000;
 
+/** What a rehearsal of a hold has leased is given back by the next one after so long: it has died, since none lasts longer. */
+export const REHEARSAL_ABANDONED_MS = 600_000;
+invariant(
+  REHEARSAL_ABANDONED_MS > LEASED_ACK_TIMEOUT_MS + HOLD_ANNOUNCE_TIMEOUT_MS + HOLD_MS_MAX,
+  "no rehearsal is taken for dead while it runs",
+);
+
 /** Holds that have ended are kept for a week, for whoever asks what happened. */
 export const HOLD_KEPT_DAYS = 7;
 
@@ -517,6 +533,18 @@ export const MIGRATION_NAME_LENGTH_MAX = 36;
 
 /** Migrations of one wave that a database takes part in: each has a slot, a walsender and copy workers there. */
 export const WAVE_MIGRATIONS_PER_DATABASE_MAX = 4;
+
+/** From the first statement that a cutover holds back until service is restored, on whichever side. */
+export const MIGRATION_PAUSE_MS = 2_000;
+
+/** Of it, what is kept for the flip, or for taking the fence away. */
+export const MIGRATION_RESERVE_MS = 200;
+
+/** How often `migrate status --watch` looks. */
+export const MIGRATION_WATCH_MS = 1_000;
+
+/** Events of a migration that `migrate status` prints. */
+export const MIGRATION_EVENTS_PRINTED = 20;
 
 /** Free connections that a migration needs on each of its servers: copy workers, applier, verification and what watches. */
 export const PREFLIGHT_CONNECTIONS = 12;

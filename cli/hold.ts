@@ -5,9 +5,15 @@
 import { randomBytes } from "node:crypto";
 import { userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FLEET_ACK_POLL_MS } from "../base/limits.ts";
+import { FLEET_ACK_POLL_MS, REHEARSAL_ABANDONED_MS } from "../base/limits.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
-import { announceHold, endLeased, isQuiet, leasePlacements } from "../control/holds.ts";
+import {
+  announceHold,
+  endAbandonedLeases,
+  endLeased,
+  isQuiet,
+  leasePlacements,
+} from "../control/holds.ts";
 import type { FleetHold, HoldAck } from "../control/holds.ts";
 import { currentMap } from "../control/map-versions.ts";
 import { parseShardMap } from "../shardmap/schema.ts";
@@ -43,7 +49,13 @@ interface HoldResult {
 
 /** Exit code 1 where a cutover would not have come about: a proxy did not obey in time, or something stayed open. */
 export async function hold(flags: HoldFlags): Promise<void> {
-  const result = await withControl(flags, (database) => rehearse(database, flags));
+  using interruption = new Interruption();
+  const { signal } = interruption;
+  const result = await withControl(flags, (database) => rehearse(database, flags, signal)).catch(
+    (error: unknown) => {
+      throw signal.aborted ? signal.reason : error;
+    },
+  );
   if (flags.json === true) printJson(result);
   else printLines(resultLines(result));
   if (isQuiet(result.proxies)) return;
@@ -53,18 +65,25 @@ export async function hold(flags: HoldFlags): Promise<void> {
   );
 }
 
-async function rehearse(database: ControlDatabase, flags: HoldFlags): Promise<HoldResult> {
+const OWNER_PREFIX = "rehearsal-";
+
+async function rehearse(
+  database: ControlDatabase,
+  flags: HoldFlags,
+  signal: AbortSignal,
+): Promise<HoldResult> {
   const { placements } = flags;
   await requirePlacements(database, placements);
-  const name = `rehearsal-${randomBytes(4).toString("hex")}`;
+  await endAbandonedLeases(database, OWNER_PREFIX, REHEARSAL_ABANDONED_MS);
+  const name = `${OWNER_PREFIX}${randomBytes(4).toString("hex")}`;
   const startMs = performance.now();
-  await leasePlacements(database, name, placements);
+  await leasePlacements(database, name, placements, { signal });
   try {
     const request = { name, placements, requestedBy: userInfo().username };
-    const held = await announceHold(database, request);
+    const held = await announceHold(database, request, { signal });
     try {
       const preparedMs = Math.round(performance.now() - startMs);
-      const during = await watchHold(held, flags.for);
+      const during = await watchHold(held, flags.for, signal);
       return { name, placements, preparedMs, ...during };
     } finally {
       await held.resume();
@@ -77,6 +96,7 @@ async function rehearse(database: ControlDatabase, flags: HoldFlags): Promise<Ho
 async function watchHold(
   held: FleetHold,
   forMs: number,
+  signal: AbortSignal,
 ): Promise<Pick<HoldResult, "heldMs" | "proxies">> {
   const startMs = performance.now();
   const seen = new Map<string, HeldProxy>();
@@ -85,13 +105,13 @@ async function watchHold(
     // No look begins that could make the hold longer than it was to be.
     const leftMs = startMs + forMs - performance.now();
     if (leftMs <= FLEET_ACK_POLL_MS) {
-      await sleep(Math.max(0, leftMs));
+      await sleep(Math.max(0, leftMs), undefined, { signal });
       break;
     }
     const acks = await held.acks();
     const afterMs = Math.round(performance.now() - startMs);
     for (const ack of acks) seen.set(ack.id, heldProxy(ack, seen.get(ack.id), afterMs));
-    await sleep(FLEET_ACK_POLL_MS / 2);
+    await sleep(FLEET_ACK_POLL_MS / 2, undefined, { signal });
   }
   await held.resume();
   return { heldMs: Math.round(performance.now() - startMs), proxies: [...seen.values()] };
@@ -164,4 +184,27 @@ function resultLines(result: HoldResult): readonly string[] {
           ]),
         )),
   ];
+}
+
+/** Ctrl-C ends the hold, and then the command. */
+class Interruption implements Disposable {
+  readonly #controller = new AbortController();
+
+  constructor() {
+    process.on("SIGINT", this.#on);
+    process.on("SIGTERM", this.#on);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  readonly #on = (): void => {
+    this.#controller.abort(new CommandFailure("interrupted: nothing is held any more"));
+  };
+
+  [Symbol.dispose](): void {
+    process.off("SIGINT", this.#on);
+    process.off("SIGTERM", this.#on);
+  }
 }

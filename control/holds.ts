@@ -46,9 +46,15 @@ export interface HoldAck {
 export interface HoldRequest {
   /** Of whatever it is for: two of one name follow each other, as attempts. */
   readonly name: string;
-  /** `database.schema`, leased already. */
+  /** `database.schema`, leased already: those that rows leave, and those that they come to. */
   readonly placements: readonly string[];
   readonly requestedBy: string;
+}
+
+export interface Waiting {
+  /** Aborted, nothing is leased or held any more. */
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
 }
 
 /**
@@ -60,7 +66,7 @@ export async function leasePlacements(
   database: ControlDatabase,
   owner: string,
   placements: readonly string[],
-  timeoutMs: number = LEASED_ACK_TIMEOUT_MS,
+  { timeoutMs = LEASED_ACK_TIMEOUT_MS, signal }: Waiting = {},
 ): Promise<void> {
   refuseMalformed(placements);
   const rows = placements.map((each) => `(${quoteLiteral(each)}, ${quoteLiteral(owner)})`);
@@ -69,7 +75,7 @@ export async function leasePlacements(
     `INSERT INTO colonnade.leased (placement, owner) VALUES ${rows.join(", ")} ON CONFLICT DO NOTHING`,
   );
   try {
-    await untilAgreed(database, revision, timeoutMs);
+    await untilAgreed(database, revision, timeoutMs, signal);
   } catch (error) {
     await endLeased(database, owner);
     throw error;
@@ -81,10 +87,23 @@ export async function endLeased(database: ControlDatabase, owner: string): Promi
   await changed(database, `DELETE FROM colonnade.leased WHERE owner = ${quoteLiteral(owner)}`);
 }
 
+/** What owners of names that begin so have leased, and not given back for long: they have died. */
+export async function endAbandonedLeases(
+  database: ControlDatabase,
+  ownerPrefix: string,
+  olderThanMs: number,
+): Promise<void> {
+  await changed(
+    database,
+    `DELETE FROM colonnade.leased WHERE starts_with(owner, ${quoteLiteral(ownerPrefix)}) AND since < clock_timestamp() - ${milliseconds(olderThanMs)}`,
+  );
+}
+
 async function untilAgreed(
   database: ControlDatabase,
   revision: number,
   timeoutMs: number,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const end = performance.now() + timeoutMs;
   for (;;) {
@@ -92,7 +111,7 @@ async function untilAgreed(
     if (late.length === 0) return;
     if (performance.now() >= end)
       throw notPossible(late, "has not agreed to serve the placements only while its lease lasts");
-    await sleep(FLEET_ACK_POLL_MS);
+    await sleep(FLEET_ACK_POLL_MS, undefined, { signal });
   }
 }
 
@@ -103,17 +122,18 @@ async function untilAgreed(
 export async function announceHold(
   database: ControlDatabase,
   request: HoldRequest,
+  { timeoutMs = HOLD_ANNOUNCE_TIMEOUT_MS, signal }: Waiting = {},
 ): Promise<FleetHold> {
   refuseMalformed(request.placements);
   const { attempt, revision } = await insertHold(database, request);
   const hold = new FleetHold(database, request, attempt, revision);
   try {
-    const end = performance.now() + HOLD_ANNOUNCE_TIMEOUT_MS;
+    const end = performance.now() + timeoutMs;
     for (;;) {
       const pending = await hold.withLongLease();
       if (pending.length === 0) return hold;
       if (performance.now() >= end) throw notPossible(pending, "has not made its lease short");
-      await sleep(FLEET_ACK_POLL_MS);
+      await sleep(FLEET_ACK_POLL_MS, undefined, { signal });
     }
   } catch (error) {
     await hold.resume();

@@ -8,6 +8,7 @@ import { readFleetState, renewLease } from "../../control/fleet-state.ts";
 import type { FleetState, HoldAnswer } from "../../control/fleet-state.ts";
 import {
   announceHold,
+  endAbandonedLeases,
   endExpiredHolds,
   endLeased,
   isQuiet,
@@ -71,6 +72,7 @@ async function renew(index: number, told: Told = {}): Promise<FleetState> {
   );
 }
 
+const SOON = { timeoutMs: 60 };
 const REQUEST = { name: "move", placements: ["users0.public"], requestedBy: "ada" };
 
 /** Renews until what the schema says is applied, as a proxy does, with these holds' answers. */
@@ -85,20 +87,20 @@ test("a placement is leased once every proxy has agreed, and not while one is si
   expect((await readFleetState(database)).leased).toEqual(REQUEST.placements);
   await endLeased(database, "move");
   await renew(0);
-  await expect(leasePlacements(database, "move", REQUEST.placements, 60)).rejects.toMatchObject({
+  await expect(leasePlacements(database, "move", REQUEST.placements, SOON)).rejects.toMatchObject({
     id: "hold_not_possible",
     message: expect.stringContaining("proxy0 (127.0.0.1:6432) has not agreed"),
     detail: expect.stringContaining(IDS[0] ?? ""),
   });
   expect((await readFleetState(database)).leased).toEqual([]);
-  const leasing = leasePlacements(database, "move", REQUEST.placements, 5_000);
+  const leasing = leasePlacements(database, "move", REQUEST.placements);
   await renewUntil(0, ({ leased }) => leased.length > 0);
   await leasing;
-  await expect(leasePlacements(database, "other", ["users1.public"], 60)).rejects.toMatchObject({
+  await expect(leasePlacements(database, "other", ["users1.public"], SOON)).rejects.toMatchObject({
     id: "hold_not_possible",
   });
   await renew(0, { revision: 1_000, problem: "cannot follow" });
-  await expect(leasePlacements(database, "third", REQUEST.placements, 60)).rejects.toMatchObject({
+  await expect(leasePlacements(database, "third", REQUEST.placements, SOON)).rejects.toMatchObject({
     detail: expect.stringContaining("cannot follow"),
   });
 });
@@ -110,6 +112,24 @@ async function renewUntil(index: number, isSo: (state: FleetState) => boolean): 
     await sleep(5);
   }
 }
+
+test("who gives up waiting has leased and announced nothing; what a dead owner leased is given back", async () => {
+  await renew(0, { leaseMs: 30_000 });
+  const signal = AbortSignal.timeout(40);
+  await expect(
+    leasePlacements(database, "move", REQUEST.placements, { signal }),
+  ).rejects.toMatchObject({ name: "AbortError" });
+  await expect(announceHold(database, REQUEST, SOON)).rejects.toMatchObject({
+    id: "hold_not_possible",
+    message: expect.stringContaining("has not made its lease short"),
+  });
+  expect(await readFleetState(database)).toMatchObject({ holds: [], leased: [] });
+  await database.query("INSERT INTO colonnade.leased VALUES ('a.b', 'dead-1'), ('a.c', 'other')");
+  await endAbandonedLeases(database, "dead-", 60_000);
+  expect((await readFleetState(database)).leased).toEqual(["a.b", "a.c"]);
+  await endAbandonedLeases(database, "dead-", 0);
+  expect((await readFleetState(database)).leased).toEqual(["a.c"]);
+});
 
 test("a hold is announced, started and ended, and each proxy's answer is told", async () => {
   await renew(0);

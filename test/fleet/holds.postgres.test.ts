@@ -5,10 +5,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { readFleetState } from "../../control/fleet-state.ts";
 import { announceHold, endLeased, isQuiet, leasePlacements } from "../../control/holds.ts";
 import type { FleetHold, HoldAck } from "../../control/holds.ts";
 import { eventually } from "../session/eventually.ts";
-import { runCommand } from "../support/command.ts";
+import { runCommand, startCommand } from "../support/command.ts";
 import {
   bindFrame,
   cstring,
@@ -311,6 +312,29 @@ test("a proxy that is stopped meanwhile is waited for, and serves nothing from b
   expect(clients.errors).toEqual([]);
   const noiseMs = IS_FULL_RUN ? 0 : Math.max(before.east.worstMs, before.west.worstMs);
   expect(during.east.worstMs).toBeLessThanOrEqual(WAIT_MS_MAX + noiseMs);
+});
+
+test("the rehearsal says what would have called a cutover off, and leaves nothing behind", async () => {
+  const client = await connect(proxies[1]);
+  await client.query("BEGIN");
+  await client.query(`UPDATE users SET name = 'open' WHERE id = ${fleet.east[0]}`);
+  const control = ["--control", fleet.control.url("postgres")];
+  const open_ = await runCommand("hold", ...control, "--placements", EAST, "--for", "0.3s");
+  expect(open_).toMatchObject({ code: 1, stderr: expect.stringContaining("called off") });
+  const line = open_.stdout.split("\n").find((each) => each.includes(`:${proxies[1].port}`));
+  expect(line).toMatch(/obeyed +\d+ ms +1 +0$/);
+  await client.query("ROLLBACK");
+  const unknown = await runCommand("hold", ...control, "--placements", "users9.public");
+  expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining(EAST) });
+  const interrupted = startCommand("hold", ...control, "--placements", EAST, "--for", "30s");
+  await eventually(async () =>
+    expect(await proxies[0].metric("colonnade_leased_placements")).toBe(1),
+  );
+  interrupted.child.kill("SIGINT");
+  expect((await interrupted.finished).stderr).toContain("nothing is held any more");
+  const wrong = await runCommand("hold", ...control, "--placements", EAST, "--for", "5");
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("500ms, 2s") });
+  expect(await readFleetState(fleet.database)).toMatchObject({ holds: [], leased: [] });
 });
 
 test("a hold that nobody ends is over at its deadline", async () => {
