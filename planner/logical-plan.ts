@@ -383,7 +383,12 @@ export interface DdlPlan {
   readonly rule: string;
   readonly block: TransactionBlock;
   /** In the order they run in; the catalog database's first, and its answer is the client's. */
-  readonly steps: readonly { readonly database: DatabaseName; readonly sql: string }[];
+  readonly steps: readonly {
+    readonly database: DatabaseName;
+    readonly sql: string;
+    /** Of another kind than the client's statement: what has to be put right behind it. */
+    readonly isFollowUp?: true;
+  }[];
   /** Tables, types or functions may differ afterwards: the catalog is loaded again at commit. */
   readonly changesCatalog: boolean;
   /** About the session's temporary relations, which are on its own backend. */

@@ -103,7 +103,6 @@ const EVERYWHERE: ReadonlyMap<string, string> = new Map([
 const ROLE_KINDS: ReadonlySet<string> = new Set([
   "CreateRoleStmt",
   "AlterRoleStmt",
-  "AlterRoleSetStmt",
   "DropRoleStmt",
   "GrantRoleStmt",
 ]);
@@ -347,16 +346,16 @@ function planMoveToSchema(
   return planInCatalog("setSchema", statement, context);
 }
 
-/** What the proxy wrote is one statement of the client's kind. */
+/** What the proxy wrote is one statement, of the client's kind unless it follows up on that. */
 function verifySteps({ node, text }: ParsedStatement, plan: DdlPlan): void {
-  for (const { sql } of plan.steps) {
+  for (const { sql, isFollowUp = false } of plan.steps) {
     if (sql === text) continue;
     const outcome = parseSql(sql);
     const nodes: readonly Node[] =
       outcome.kind === "statements" ? outcome.statements.map((statement) => statement.node) : [];
     const [first] = nodes;
     invariant(
-      nodes.length === 1 && first !== undefined && kindOf(first) === kindOf(node),
+      nodes.length === 1 && first !== undefined && (isFollowUp || kindOf(first) === kindOf(node)),
       "a step of DDL is one statement of the client's kind",
     );
   }

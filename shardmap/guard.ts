@@ -16,6 +16,9 @@ import type { ShardFunction } from "./shard-function/shard-function.ts";
 import { keyToText, type KeyType, type KeyValue } from "./shard-key.ts";
 import type { Colocation, Placement } from "./shard-map.ts";
 
+/** The name of the CHECK that refuses rows of another placement. */
+export const GUARD_CONSTRAINT = "colonnade_guard";
+
 /** The guard of a canonical table whose rows all live elsewhere: it is always empty. */
 export const EMPTY_TABLE_GUARD = "false";
 

@@ -8,6 +8,7 @@ import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
 import { checkKeyColumns, constraintsOf } from "./columns.ts";
 import { checkConstraint, type ConstrainedTable } from "./constraints.ts";
+import { withoutCopiedGuard } from "./copied-guards.ts";
 import { asWritten, ddlPlan, ownSchema, splicedSteps, type NamePlace } from "./steps.ts";
 import { existingTable, homesOf, newTable } from "./table-homes.ts";
 
@@ -107,5 +108,6 @@ function planCatalogTable(
       );
     }
   }
-  return ddlPlan("createCatalogTable", asWritten(statement, [map.catalog]));
+  const steps = asWritten(statement, [map.catalog]);
+  return ddlPlan("createCatalogTable", withoutCopiedGuard(steps, { statement, create }, context));
 }

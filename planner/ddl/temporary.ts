@@ -11,6 +11,7 @@ import { findRelation, hasTemporary, isTemporary, searchedSchemas } from "../nam
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
+import { withoutCopiedGuard } from "./copied-guards.ts";
 import { asWritten, ddlPlan, type DdlOptions } from "./steps.ts";
 import { existingTable } from "./table-homes.ts";
 import { refuseElsewhere } from "./views.ts";
@@ -44,7 +45,9 @@ function planMaking(statement: ParsedStatement, context: PlanContext): DdlPlan |
     const { relation } = node.CreateStmt;
     if (relation === undefined || !isMadeTemporary(relation, context)) return undefined;
     refuseMappedParents(node.CreateStmt, context);
-    return making("createTemporaryTable", statement, relation, context);
+    const plan = making("createTemporaryTable", statement, relation, context);
+    const create = node.CreateStmt;
+    return { ...plan, steps: withoutCopiedGuard(plan.steps, { statement, create }, context) };
   }
   if ("CreateTableAsStmt" in node) {
     const { into, query, objtype } = node.CreateTableAsStmt;

@@ -6,12 +6,9 @@
 import type { DatabaseName } from "../../base/ids.ts";
 import { GUARD_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
 import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
-import { EMPTY_TABLE_GUARD, placementGuard } from "../../shardmap/guard.ts";
+import { EMPTY_TABLE_GUARD, GUARD_CONSTRAINT, placementGuard } from "../../shardmap/guard.ts";
 import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
-
-/** The CHECK that refuses rows of another placement. */
-export const GUARD_CONSTRAINT = "colonnade_guard";
 
 export interface Guard {
   readonly database: DatabaseName;

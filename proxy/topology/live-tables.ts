@@ -3,7 +3,8 @@ import type { DatabaseName } from "../../base/ids.ts";
 import type { Catalog, CatalogColumn, CatalogRelation } from "../../shardmap/catalog.ts";
 import type { KeyType } from "../../shardmap/shard-key.ts";
 import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
-import { addGuard, GUARD_CONSTRAINT, guardAt } from "./guards.ts";
+import { GUARD_CONSTRAINT } from "../../shardmap/guard.ts";
+import { addGuard, guardAt } from "./guards.ts";
 import type { LiveFinding } from "./live-check.ts";
 import type { DatabaseFacts } from "./live-facts.ts";
 

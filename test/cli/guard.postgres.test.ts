@@ -1,10 +1,11 @@
 /** `colonnade guard`: the databases themselves refuse rows of another placement, whoever writes them. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type CommandResult, runCommand } from "../support/command.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { startTestProxy } from "../support/proxy.ts";
 
 const DATABASES = ["main", "users0", "users1"];
 /** Of `CREATE TABLE`: main holds the canonical table alone, users1 two placements. */
@@ -104,6 +105,21 @@ test("guards are put everywhere, are found right, and leave each key one home", 
     homes.add(places[0] ?? "");
   }
   expect(homes).toEqual(new Set(["users0.public", "users1.public", "users1.far"]));
+});
+
+test("a table made LIKE a guarded one takes rows", async () => {
+  await guard("install");
+  await using proxy = await startTestProxy(readFileSync(mapFile(), "utf8"));
+  const client = await proxy.connect();
+  for (const sql of ["CREATE TEMP TABLE stage", "CREATE TABLE archive"]) {
+    await client.query(`${sql} (LIKE users INCLUDING ALL, CHECK (id > 0))`);
+    const name = sql.split(" ").at(-1) ?? "";
+    expect(await client.query(`INSERT INTO ${name} VALUES (1, 'a') RETURNING id`)).toEqual([["1"]]);
+    await expect(client.query(`INSERT INTO ${name} VALUES (-1, 'a')`)).rejects.toThrow("check");
+  }
+  await client.query("DROP TABLE archive");
+  await client.close();
+  expect(await guard("verify")).toMatchObject({ code: 0 });
 });
 
 test("a guard of another map is told from the right one, and replaced", async () => {
