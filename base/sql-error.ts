@@ -81,6 +81,11 @@ export const ERRORS = {
     sqlstate: "08001",
     when: "A database of the shard map cannot be reached: refused, timed out, unknown host.",
   },
+  backend_settings_refused: {
+    sqlstate: "08001",
+    when: "A database refuses a default setting of the catalog database, with which every connection is opened.",
+    hint: "Make the value valid on that server, or change the catalog database's default, and restart the proxy.",
+  },
   backend_starting: {
     sqlstate: "57P03",
     when: "A database of the shard map is starting up, shutting down or recovering, and takes no connection yet.",
@@ -516,6 +521,11 @@ export const ERRORS = {
     when: "The settings of one session are too long to be kept and sent to each backend.",
     hint: "Set fewer or shorter values, or reset what is not used any more.",
   },
+  session_defaults_too_long: {
+    sqlstate: "54000",
+    when: "The catalog database's default settings do not fit into the startup packet of each connection.",
+    hint: "ALTER ROLE ... RESET or ALTER DATABASE ... RESET custom settings that are not used.",
+  },
   too_many_savepoints: { sqlstate: "54000", when: "One transaction holds too many savepoints." },
   message_malformed: {
     sqlstate: "08P01",
@@ -881,7 +891,7 @@ export const ERRORS = {
   },
   copy_option_not_supported: {
     sqlstate: "0A000",
-    when: "An option of COPY under which the proxy could not tell rows and keys as the server does.",
+    when: "An option of COPY under which the proxy could not tell rows and keys as the server does: DEFAULT, ON_ERROR ignore, FREEZE of COPY TO, an ENCODING other than UTF-8, delimiters and quotes of several bytes.",
     hint: "Leave the option out.",
   },
   copy_of_several_placements: {

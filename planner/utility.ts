@@ -139,6 +139,9 @@ function location(of: number | undefined): number | undefined {
   return of === undefined || of < 0 ? undefined : of;
 }
 
+const DEFAULTS_HINT =
+  "Run it in every database, past the proxy, and restart the proxy: it reads the defaults of sessions when it starts.";
+
 /** What would leave something on a backend that the next client of the pool must not find, or cannot be split. */
 const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: string }> = new Map([
   [
@@ -162,7 +165,8 @@ const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: s
   ["CreatedbStmt", { command: "CREATE DATABASE" }],
   ["DropdbStmt", { command: "DROP DATABASE" }],
   ["AlterDatabaseStmt", { command: "ALTER DATABASE" }],
-  ["AlterDatabaseSetStmt", { command: "ALTER DATABASE" }],
+  ["AlterDatabaseSetStmt", { command: "ALTER DATABASE ... SET", hint: DEFAULTS_HINT }],
+  ["AlterRoleSetStmt", { command: "ALTER ROLE ... SET", hint: DEFAULTS_HINT }],
   ["AlterDatabaseRefreshCollStmt", { command: "ALTER DATABASE" }],
   ["CreateTableSpaceStmt", { command: "CREATE TABLESPACE" }],
   ["DropTableSpaceStmt", { command: "DROP TABLESPACE" }],

@@ -20,6 +20,8 @@ import { SampledMetrics } from "./admin/sampled-metrics.ts";
 import { parseBackendAddress } from "./backend/backend-address.ts";
 import { Backends } from "./backend/backends.ts";
 import { OwnBackends } from "./backend/own-backends.ts";
+import type { PoolOptions } from "./backend/pool-options.ts";
+import { readSessionDefaults } from "./backend/session-defaults.ts";
 import type { Config } from "./config/config.ts";
 import { openConsole } from "./console/open-console.ts";
 import type { OpenConsole } from "./console/open-console.ts";
@@ -74,14 +76,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const embedded = new Map(
     [...(options.embedded ?? [])].map(([name, url]) => [name, parseBackendAddress(url)] as const),
   );
-  const backends = new Backends(backendAddresses(options.map, embedded), {
-    pool: {
-      size: config.pool.size,
-      waitMs: config.pool.wait_ms,
-      lifetimeMs: config.pool.lifetime_ms,
-      idleMs: config.pool.idle_ms,
-      connectTimeoutMs: config.timeouts.connect_ms,
-    },
+  const { catalog } = options.map;
+  const addresses = backendAddresses(options.map, embedded);
+  const backends = new Backends(addresses, {
+    pool: { ...poolOptions(config), settings: await readSessionDefaults(catalog, addresses) },
     drainMs: config.drain_ms,
   });
   let isDraining = false;
@@ -121,8 +119,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     reload: async (map, { hasMovedRows } = { hasMovedRows: false }) => {
       refuseOlder(topology.current, map);
       if (!hasMovedRows) refuseLeavingRows(topology.current, map);
-      const addresses = backendAddresses(map, embedded);
-      await topology.replaceMap(map, () => backends.update(addresses));
+      const next = backendAddresses(map, embedded);
+      await topology.replaceMap(map, () => backends.update(next));
       notifications.look();
       metrics.set("colonnade_map_version", {}, map.version);
     },
@@ -136,6 +134,16 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       await (closing ??= close());
     },
     close: () => (closing ??= close()),
+  };
+}
+
+function poolOptions({ pool, timeouts }: Config): Partial<PoolOptions> {
+  return {
+    size: pool.size,
+    waitMs: pool.wait_ms,
+    lifetimeMs: pool.lifetime_ms,
+    idleMs: pool.idle_ms,
+    connectTimeoutMs: timeouts.connect_ms,
   };
 }
 

@@ -47,6 +47,10 @@ const ID_BY_SQLSTATE: Readonly<Record<string, ErrorId>> = {
   "28P01": "backend_rejected",
   "3D000": "backend_rejected",
   "42501": "backend_rejected",
+  // A setting of the startup packet: its value, or its name.
+  "22023": "backend_settings_refused",
+  "42602": "backend_settings_refused",
+  "42704": "backend_settings_refused",
 };
 
 export function connectError(

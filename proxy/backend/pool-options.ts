@@ -18,7 +18,7 @@ export interface PoolOptions {
   readonly idleMs: number;
   /** An idle connection is asked whether it lives before it is lent after this long. */
   readonly checkAfterIdleMs: number;
-  /** Sent with the startup packet of each connection. */
+  /** Sent with the startup packet of each connection: see session-defaults.ts. */
   readonly settings: ReadonlyMap<string, string>;
 }
 

@@ -1,0 +1,125 @@
+/**
+ * The defaults of a session's settings: those of the catalog database when the proxy started,
+ * on every backend, whatever a server's roles, databases or earlier clients have made of them.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { databaseName } from "../../base/ids.ts";
+import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
+import { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { readSessionDefaults } from "../../proxy/backend/session-defaults.ts";
+import { startTestProxy } from "../support/proxy.ts";
+import type { RawClient } from "../support/raw-client.ts";
+import { startServers } from "./servers.ts";
+import type { Servers } from "./servers.ts";
+
+let servers: Servers;
+
+beforeAll(async () => {
+  servers = await startServers({ config: { pool: { size: 2, wait_ms: 5_000 } } });
+});
+afterAll(async () => {
+  await servers[Symbol.asyncDispose]();
+});
+beforeEach(() => servers.reset());
+
+async function connect(held: DisposableStack, proxy = servers.proxy): Promise<RawClient> {
+  return held.adopt(await proxy.connect(), (client) => client.destroy());
+}
+
+/** Who is asked next is a backend that was born just now. */
+async function endBackends(): Promise<void> {
+  for (const server of [servers.first, servers.second]) {
+    await server.query(
+      "postgres",
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'colonnade'",
+    );
+  }
+}
+
+const SHOWN = `SELECT id, current_setting('TimeZone'), current_setting('search_path'), '2026-01-31'::date
+  FROM accounts ORDER BY id`;
+const SHARED = ["UTC", '"$user", public', "2026-01-31"];
+
+describe("the defaults of settings", () => {
+  test("are the catalog database's on every backend, and stay", async () => {
+    using held = new DisposableStack();
+    const client = await connect(held);
+    const rows = ["1", "2", "101", "201"].map((id) => [id, ...SHARED]);
+    expect(await client.query(SHOWN)).toEqual(rows);
+    const changes = [
+      [servers.second, "ROLE postgres", "TimeZone", "'Pacific/Auckland'"],
+      [servers.second, "ROLE postgres", "DateStyle", "'German'"],
+      [servers.second, "DATABASE west", "search_path", "far"],
+      [servers.first, "DATABASE main", "TimeZone", "'Pacific/Auckland'"],
+    ] as const;
+    try {
+      for (const [server, of, name, value] of changes)
+        await server.query("postgres", `ALTER ${of} SET ${name} TO ${value}`);
+      await endBackends();
+      await client.query("SELECT 1").catch(() => undefined);
+      const other = await connect(held);
+      for (const each of [client, other]) {
+        expect(await each.query(SHOWN)).toEqual(rows);
+        expect(await each.query("SET TimeZone = 'Asia/Tokyo'; RESET ALL; SHOW TimeZone")).toEqual([
+          ["UTC"],
+        ]);
+        expect(each.parameterStatus.get("TimeZone")).toBe("UTC");
+      }
+    } finally {
+      for (const [server, of, name] of changes)
+        await server.query("postgres", `ALTER ${of} RESET ${name}`);
+    }
+  });
+
+  test("are read when the proxy starts, custom ones among them", async () => {
+    const main = async (sql: string) =>
+      servers.first.query("postgres", `ALTER DATABASE main ${sql}`);
+    try {
+      await main("SET TimeZone = 'Asia/Tokyo'");
+      await main("SET app.tenant = '7'");
+      await using proxy = await startTestProxy(servers.map);
+      using held = new DisposableStack();
+      const client = await connect(held, proxy);
+      const sql = `SELECT id, current_setting('TimeZone'), current_setting('app.tenant') FROM accounts ORDER BY id`;
+      expect(client.parameterStatus.get("TimeZone")).toBe("Asia/Tokyo");
+      expect(await client.query(sql)).toEqual(
+        ["1", "2", "101", "201"].map((id) => [id, "Asia/Tokyo", "7"]),
+      );
+      await client.query("SET app.tenant = '8'; RESET app.tenant");
+      expect((await client.query(sql)).map((row) => row[2])).toEqual(["7", "7", "7", "7"]);
+      await main(`SET app.long = '${"x".repeat(9_000)}'`);
+      const catalog = databaseName("main");
+      const addresses = new Map([[catalog, parseBackendAddress(servers.first.url("main"))]]);
+      await expect(readSessionDefaults(catalog, addresses)).rejects.toMatchObject({
+        id: "session_defaults_too_long",
+      });
+    } finally {
+      await main("RESET ALL");
+    }
+  });
+
+  test("that a server does not know are told with the database's name", async () => {
+    const opened = BackendConnection.open(parseBackendAddress(servers.second.url("east")), {
+      database: databaseName("east"),
+      settings: new Map([["lc_time", "nowhere"]]),
+      connectTimeoutMs: 5_000,
+    });
+    await expect(opened).rejects.toMatchObject({
+      id: "backend_settings_refused",
+      message: expect.stringMatching(/"east".*lc_time/),
+    });
+  });
+
+  test.each([
+    "ALTER ROLE postgres SET search_path TO side",
+    "ALTER ROLE ALL IN DATABASE main RESET ALL",
+    "ALTER USER postgres SET TimeZone TO 'Asia/Tokyo'",
+    "ALTER DATABASE main SET TimeZone TO 'Asia/Tokyo'",
+  ])("are not changed through the proxy: %s", async (sql) => {
+    using held = new DisposableStack();
+    const client = await connect(held);
+    await expect(client.query(sql)).rejects.toMatchObject({
+      fields: { C: "0A000", H: expect.stringContaining("restart the proxy") },
+    });
+  });
+});
