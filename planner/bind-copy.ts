@@ -24,7 +24,7 @@ export interface KeyField {
   readonly isQuoted: boolean;
 }
 
-/** `fields`: one a key column that stands in the data, in the key's order; undefined where the row is too short. */
+/** `fields`: one a key column that stands in the data, in the key's order. */
 export type PlacesOfRow = (
   fields: readonly (KeyField | undefined)[],
   drawn: readonly string[],
@@ -153,8 +153,7 @@ class KeyReader {
       case "generated":
         return assignedFromText(column, drawn[source.index] ?? "");
       case "field": {
-        if (field === undefined)
-          throw this.#refused("copy_data_malformed", `missing data for column "${name}"`, line);
+        invariant(field !== undefined, "a row has a field for each column of its key");
         const value = this.#forced(field, source);
         if (value === null) {
           throw this.#refused(

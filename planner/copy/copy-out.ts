@@ -8,10 +8,10 @@ import type { LogicalPlan, QueryPlan } from "../logical-plan.ts";
 import { resolveTable } from "../names.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
-import { refuse } from "../refusal.ts";
+import { refuse, unlessRefused } from "../refusal.ts";
 import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
-import { copyOptions } from "./copy-options.ts";
+import { copyOptions, type CopyOptions } from "./copy-options.ts";
 import type { CopyOutPlan } from "./copy-plan.ts";
 
 export function planCopyOut(
@@ -35,7 +35,9 @@ export function planCopyOut(
       "COPY of a statement that writes a reference table is not supported",
     );
   }
-  const { format, header, forceQuote } = copyOptions(copy);
+  const { format, header, forceQuote } = isWrittenByServer(plan)
+    ? (unlessRefused(() => copyOptions(copy)) ?? SERVERS_OWN)
+    : copyOptions(copy);
   return {
     kind: "copyOut",
     access: plan.access,
@@ -47,6 +49,20 @@ export function planCopyOut(
     forcedQuotes: forceQuote,
   };
 }
+
+/** Whatever its options ask for: one database is asked, and its data relayed. */
+function isWrittenByServer({ routing, gather }: QueryPlan): boolean {
+  return routing.kind === "home" && gather.kind !== "database";
+}
+
+/** Of options that only the server knows: of these the proxy reads none where it relays. */
+const SERVERS_OWN: CopyOptions = {
+  format: { kind: "text", delimiter: "\t", nullText: "\\N" },
+  header: "none",
+  forceQuote: [],
+  forceNull: [],
+  forceNotNull: [],
+};
 
 function withCopyText(
   plan: QueryPlan,

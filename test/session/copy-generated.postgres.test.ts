@@ -30,6 +30,7 @@ const TABLES = [
   "chains (person bigint, id bigint, before bigint, filler text, PRIMARY KEY (person, id), FOREIGN KEY (person, before) REFERENCES chains)",
   "late_chains (person bigint, id bigint, before bigint, filler text, PRIMARY KEY (person, id), FOREIGN KEY (person, before) REFERENCES late_chains DEFERRABLE INITIALLY DEFERRED)",
   "labels (id serial PRIMARY KEY, name text)",
+  "visits (person bigint, day date, note text, id serial, PRIMARY KEY (person, id))",
 ];
 
 const NAMES = TABLES.map((table) => table.split(" ")[0]);
@@ -53,7 +54,7 @@ colocations:
     shard_key: bigint
     function: hash
     logical_shards: 48
-    tables: { people: id, tickets: person, chains: person, late_chains: person, narrow: person }
+    tables: { people: id, tickets: person, chains: person, late_chains: person, narrow: person, visits: person }
     placements:
       - { shards: 0-15, database: main }
       - { shards: 16-31, database: east }
@@ -188,6 +189,55 @@ test.each(FORMATS)("the same ids in every copy of a reference table, in %s", asy
   );
   expect(main).toMatchObject({ count: `${ROWS}` });
   expect(others).toEqual([main, main]);
+});
+
+const SHORT: readonly (readonly [
+  sql: string,
+  bytes: string | Buffer,
+  message: string,
+  line: string | undefined,
+])[] = [
+  [
+    "people (name) FROM STDIN WITH (FORMAT csv)",
+    "a\nb,c\n",
+    "extra data after last expected column",
+    undefined,
+  ],
+  ["tickets (person, title) FROM STDIN", "1\tx\n2\n", 'missing data for column "title"', '2: "2"'],
+  ["tickets (title, person) FROM STDIN", "x\n", 'missing data for column "person"', '1: "x"'],
+  [
+    "chains (person, id, before, filler) FROM STDIN",
+    "1\t1\n",
+    'missing data for column "before"',
+    '1: "1\t1"',
+  ],
+  // The id that the proxy writes behind would be no date.
+  ["visits (person, day) FROM STDIN", "1\n", 'missing data for column "day"', '1: "1"'],
+  ["visits (note, person, day) FROM STDIN", "x\n", 'missing data for column "person"', '1: "x"'],
+  [
+    "visits (day, person, note) FROM STDIN",
+    "x\t1\n",
+    'invalid input syntax for type date: "x"',
+    undefined,
+  ],
+  [
+    "visits (person, day) FROM STDIN WITH (FORMAT csv)",
+    '1,2026-01-01\n"1"',
+    'missing data for column "day"',
+    '2: ""1""',
+  ],
+  [
+    "visits (person, note) FROM STDIN WITH (FORMAT binary)",
+    Buffer.concat([BINARY_HEADER, binaryRow(int8(1n)), BINARY_END]),
+    "row field count is 1, expected 2",
+    "1",
+  ],
+];
+
+test.each(SHORT)("a row that is too short: %s", async (sql, bytes, message, line) => {
+  const [error] = await errorsOf(client, [copy(`COPY ${sql}`, bytes)]);
+  const where = line === undefined ? {} : { W: `COPY ${sql.split(" ")[0]}, line ${line}` };
+  expect(error).toMatchObject({ M: message, ...where });
 });
 
 test.each([

@@ -25,6 +25,12 @@ export const COPY: Readonly<Record<string, Case>> = {
       query("SELECT name FROM accounts WHERE id = 250"),
     ],
   },
+  "options that the server alone needs to know, where it writes all": {
+    script: [
+      query("COPY (SELECT 'é', NULL) TO STDOUT (ENCODING 'LATIN1', NULL '-')"),
+      query("COPY (SELECT 'é') TO STDOUT (FORMAT csv, ENCODING 'no such')"),
+    ],
+  },
   "a column list in another order, and a condition": {
     script: [
       copy("COPY accounts (balance, id) FROM STDIN WHERE balance > 1", "1\t3\n2\t150\n3\t250\n"),

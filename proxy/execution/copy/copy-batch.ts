@@ -3,6 +3,7 @@
  * they were. A batch is one COPY of its own, so that many placements share one connection, and an
  * error's line can be given back as the client counts.
  */
+import type { CopyRows } from "../../../planner/copy/copy-plan.ts";
 import type { RenderedSql } from "../../../planner/sql-template.ts";
 import { BackendError } from "../../backend/backend-connection.ts";
 import type { BackendConnection } from "../../backend/backend-connection.ts";
@@ -19,11 +20,14 @@ import { drainToReady, inClientText } from "../backend-answer.ts";
 
 import { BINARY_HEADER, BINARY_TRAILER } from "./binary-rows.ts";
 import type { CopyRow } from "./copy-format.ts";
+import { asOfClientsRow } from "./short-rows.ts";
 
 /** Filled and taken within one call, so one serves all. */
 const WRITER = new FrameWriter();
 
 export class CopyBatch {
+  readonly #pieces: Buffer[] = [];
+  /** By row: as the client sent it, without its end of line. */
   readonly #rows: Buffer[] = [];
   /** By row: the last line it has in the batch, and in the client's data. */
   readonly #batchLines: number[] = [];
@@ -36,16 +40,29 @@ export class CopyBatch {
 
   add(row: CopyRow, pieces: readonly Buffer[]): void {
     for (const piece of pieces) {
-      this.#rows.push(piece);
+      this.#pieces.push(piece);
       this.bytes += piece.length;
     }
+    this.#rows.push(row.bytes.subarray(0, row.end));
     const before = this.#batchLines.at(-1) ?? 0;
     this.#batchLines.push(before + row.lines);
     this.#clientLines.push(row.line);
   }
 
+  /** The row on a line that the server has counted in this batch. */
+  clientRow(batchLine: number): Buffer | undefined {
+    return this.#rows[this.#rowAt(batchLine)];
+  }
+
   /** Line of the client's data for one that the server has counted in this batch. */
   clientLine(batchLine: number): number | undefined {
+    const at = this.#rowAt(batchLine);
+    const client = this.#clientLines[at];
+    const last = this.#batchLines[at];
+    return client === undefined || last === undefined ? undefined : client - (last - batchLine);
+  }
+
+  #rowAt(batchLine: number): number {
     let low = 0;
     let high = this.#batchLines.length;
     while (low < high) {
@@ -53,19 +70,19 @@ export class CopyBatch {
       if ((this.#batchLines[middle] ?? batchLine) < batchLine) low = middle + 1;
       else high = middle;
     }
-    const client = this.#clientLines[low];
-    const last = this.#batchLines[low];
-    return client === undefined || last === undefined ? undefined : client - (last - batchLine);
+    return low;
   }
 
   data(): Buffer {
-    return Buffer.concat(this.#rows);
+    return Buffer.concat(this.#pieces);
   }
 }
 
 export interface BatchRequest {
   readonly rendered: RenderedSql;
-  readonly isBinary: boolean;
+  readonly rows: CopyRows;
+  /** For errors. */
+  readonly table: string;
   readonly batch: CopyBatch;
 }
 
@@ -77,9 +94,11 @@ export interface BatchRequest {
  */
 export async function sendBatch(
   connection: BackendConnection,
-  { rendered, isBinary, batch }: BatchRequest,
+  request: BatchRequest,
   onNotice: (bytes: Buffer) => void,
 ): Promise<number> {
+  const { rendered, rows, batch } = request;
+  const isBinary = rows.format.kind === "binary";
   encodeQuery({ kind: "query", sql: rendered.sql }, WRITER);
   if (isBinary) encodeCopyData({ kind: "copyData", data: BINARY_HEADER }, WRITER);
   if (batch.rowCount > 0) encodeCopyData({ kind: "copyData", data: batch.data() }, WRITER);
@@ -97,7 +116,7 @@ export async function sendBatch(
         rowCount = Number(decodeCommandComplete(runBody(run)).tag.split(" ")[1] ?? 0);
       if (run.type === BACKEND_TYPE.errorResponse) {
         const { fields } = decodeErrorResponse(runBody(run));
-        failure ??= new BackendError(inClientData(fields, rendered, batch));
+        failure ??= new BackendError(inClientData(fields, request));
       }
       if (run.type !== BACKEND_TYPE.readyForQuery) continue;
       if (failure !== undefined) throw failure;
@@ -114,12 +133,16 @@ const CONTEXT_LINE = /^(COPY .*, line )(\d+)/;
  * An error as one server would word it: its line in the client's data. Its position would be in a
  * text that the client has never seen.
  */
-function inClientData(fields: ErrorFields, rendered: RenderedSql, batch: CopyBatch): ErrorFields {
-  const { P: _, W: context, ...others } = inClientText(fields, rendered);
+function inClientData(
+  fields: ErrorFields,
+  { rendered, batch, rows, table }: BatchRequest,
+): ErrorFields {
+  const { P: _, ...others } = inClientText(fields, rendered);
+  const { W: context } = others;
   if (context === undefined) return others;
-  const where = context.replace(CONTEXT_LINE, (whole, before: string, line: string) => {
-    const clientLine = batch.clientLine(Number(line));
-    return clientLine === undefined ? whole : `${before}${clientLine}`;
-  });
-  return { ...others, W: where };
+  const batchLine = Number(CONTEXT_LINE.exec(context)?.[2]);
+  const clientLine = batch.clientLine(batchLine);
+  if (clientLine === undefined) return others;
+  const where = context.replace(CONTEXT_LINE, (_whole, before: string) => `${before}${clientLine}`);
+  return asOfClientsRow({ ...others, W: where }, batch.clientRow(batchLine), rows, table);
 }

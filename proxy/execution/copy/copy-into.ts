@@ -21,6 +21,7 @@ import { CopyBatch, sendBatch } from "./copy-batch.ts";
 import type { CopyField, CopyRow, CopyRowReader } from "./copy-format.ts";
 import { rowReader } from "./row-reader.ts";
 import { GeneratedFields } from "./generated-fields.ts";
+import { tooShort } from "./short-rows.ts";
 
 export interface CopyTarget extends BoundCopy {
   /** For errors. */
@@ -137,9 +138,12 @@ export class CopyInto {
   }
 
   /** A header that is matched has every field read, and they stay so. */
-  #keysOf({ fields }: CopyRow): readonly (CopyField | undefined)[] {
-    const { rows, keyFields } = this.#target;
-    return rows.header === "matched" ? keyFields.map((index) => fields[index]) : fields;
+  #keysOf(row: CopyRow): readonly (CopyField | undefined)[] {
+    const { rows, keyFields, table } = this.#target;
+    const { fields } = row;
+    const keys = rows.header === "matched" ? keyFields.map((index) => fields[index]) : fields;
+    if (keys.includes(undefined)) throw tooShort(row, rows, table);
+    return keys;
   }
 
   #matchHeader(row: CopyRow): void {
@@ -192,10 +196,10 @@ export class CopyInto {
     const participant = await this.#transaction.join(database, this.#signal);
     this.#target.use.maySend([placementId]);
     participant.wrote = "yes";
-    const isBinary = this.#target.rows.format.kind === "binary";
+    const { rows, table } = this.#target;
     const kept = await sendBatch(
       participant.connection,
-      { rendered, isBinary, batch },
+      { rendered, rows, table, batch },
       this.#onNotice,
     );
     this.#kept.set(database, (this.#kept.get(database) ?? 0) + kept);
