@@ -22,7 +22,7 @@ import { inFullRun, IS_FULL_RUN } from "../support/run-mode.ts";
 import { startFleet } from "./fleet-servers.ts";
 import type { Fleet, FleetProxy } from "./fleet-servers.ts";
 import { startLoad } from "./load.ts";
-import type { Load } from "./load.ts";
+import type { Load, LoadResult } from "./load.ts";
 
 const EAST = "users0.public";
 const CLIENTS = 50;
@@ -88,6 +88,12 @@ function ackOf(acks: readonly HoldAck[], { port }: FleetProxy): HoldAck | undefi
   return acks.find(({ address }) => address.endsWith(`:${port}`));
 }
 
+/** None where clients are answered soon without a hold; else the machine is too busy to tell what a hold adds. */
+function noiseMs({ east, west }: LoadResult): number {
+  const usualMs = Math.max(east.worstMs, west.worstMs);
+  return usualMs <= WAIT_MS_MAX - HOLD_MS ? 0 : 2 * usualMs;
+}
+
 /** `waits`, or what came of it. */
 async function outcome(query: Promise<pg.QueryResult>, ms = 60): Promise<string> {
   const ended = query.then(
@@ -100,6 +106,8 @@ async function outcome(query: Promise<pg.QueryResult>, ms = 60): Promise<string>
 test("a hold makes clients of its placement wait as long as it lasts, and nobody else at all", async () => {
   const used = IS_FULL_RUN ? proxies : proxies.slice(0, 1);
   const clients = await startedLoad(used, CLIENTS);
+  clients.restart();
+  await sleep(300);
   await clients.settle();
   const before = clients.restart();
   const control = fleet.control.url("postgres");
@@ -113,9 +121,8 @@ test("a hold makes clients of its placement wait as long as it lasts, and nobody
   expect(held).toHaveLength(proxies.length);
   expect(during.east.worstMs).toBeGreaterThan(HOLD_MS / 2);
   // Two busy cores are slow, with a hold and without.
-  const usualMs = Math.max(before.east.worstMs, before.west.worstMs);
-  expect(during.east.worstMs).toBeLessThanOrEqual(WAIT_MS_MAX + (IS_FULL_RUN ? 0 : usualMs));
-  expect(during.west.worstMs).toBeLessThan(HOLD_MS / 2 + usualMs);
+  expect(during.east.worstMs).toBeLessThanOrEqual(WAIT_MS_MAX + noiseMs(before));
+  expect(during.west.worstMs).toBeLessThan(HOLD_MS / 2 + noiseMs(before));
   expect(during.west.count).toBeGreaterThan(0);
 });
 
@@ -277,6 +284,8 @@ test("a proxy that is stopped meanwhile is waited for, and serves nothing from b
   await first.resume();
 
   const second = await announceHold(fleet.database, request);
+  clients.restart();
+  await sleep(300);
   await clients.settle();
   const before = clients.restart();
   await second.start(HOLD_MS);
@@ -310,8 +319,7 @@ test("a proxy that is stopped meanwhile is waited for, and serves nothing from b
   await endLeased(fleet.database, "test");
   await clients.stop();
   expect(clients.errors).toEqual([]);
-  const noiseMs = IS_FULL_RUN ? 0 : Math.max(before.east.worstMs, before.west.worstMs);
-  expect(during.east.worstMs).toBeLessThanOrEqual(WAIT_MS_MAX + noiseMs);
+  expect(during.east.worstMs).toBeLessThanOrEqual(WAIT_MS_MAX + noiseMs(before));
 });
 
 test("the rehearsal says what would have called a cutover off, and leaves nothing behind", async () => {
