@@ -263,6 +263,19 @@ export class BackendConnection {
   }
 
   /**
+   * Of a connection that is broken: what `receive` would reject with, after a FATAL that tells why.
+   * What has arrived for somebody who still reads is left to them.
+   */
+  loss(): unknown {
+    try {
+      while (this.#pendingReadyForQuery === 0 && this.tryReceive() !== undefined);
+    } catch (error) {
+      return error;
+    }
+    return this.#failed(this.#connected.stream.ending ?? new StreamEnded("connection is closed"));
+  }
+
+  /**
    * Asks the server to stop what runs, over a connection of its own (encrypted as this one
    * is, as libpq 17 does). Resolves once the server has taken the request; whether anything
    * was stopped, only the statement's own answer tells.

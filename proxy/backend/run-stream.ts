@@ -62,6 +62,11 @@ export class RunStream {
     return this.#end !== undefined || this.#violation !== undefined;
   }
 
+  /** What `receive` rejects with after the last run; undefined while more may come. */
+  get ending(): StreamEnded | undefined {
+    return this.#end;
+  }
+
   /** The next run if it has arrived. Throws ProtocolViolation. */
   tryReceive(): BackendRun | undefined {
     if (this.#violation !== undefined) throw this.#violation;

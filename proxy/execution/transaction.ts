@@ -87,6 +87,7 @@ export class Transaction {
 
   /** The database's backend, inside the transaction; joins it where it is not. */
   async join(database: DatabaseName, signal: AbortSignal): Promise<Participant> {
+    this.refuseWhenLost();
     const present = this.#participants.get(database);
     if (present !== undefined) return present;
     this.#refuseSecondSnapshot(database);
@@ -104,6 +105,20 @@ export class Transaction {
       throw this.#changesRole ? notInDatabase(database, error) : error;
     }
     return participant;
+  }
+
+  /**
+   * Throws where a database's part is gone, and its server has rolled it back: what is done from
+   * here on, in whichever database, would not be of the transaction that the client is in.
+   */
+  refuseWhenLost(): void {
+    this.#refuseLost(() => true);
+  }
+
+  #refuseLost(concerns: (participant: Participant) => boolean): void {
+    for (const participant of this.#participants.values())
+      if (participant.connection.isBroken && concerns(participant))
+        throw participant.connection.loss();
   }
 
   /** One snapshot for a whole transaction is what its isolation level promises; two databases have two. */
@@ -212,6 +227,7 @@ export class Transaction {
   }
 
   async #onAll(sql: string): Promise<void> {
+    this.refuseWhenLost();
     const results = await Promise.allSettled(
       this.participants.map(({ connection }) => connection.query(sql)),
     );
@@ -222,6 +238,8 @@ export class Transaction {
   /** Commits everything or nothing. Afterwards the transaction is over, also when it throws. */
   async commit(signal: AbortSignal): Promise<CommitKind> {
     try {
+      // COMMIT is not sent where the answer is known. A part that has only read loses nothing.
+      this.#refuseLost(({ wrote }) => wrote !== "no");
       await this.#askWhetherWritten();
       const writers = this.participants.filter(({ wrote }) => wrote !== "no");
       const readers = this.participants.filter(({ wrote }) => wrote === "no");

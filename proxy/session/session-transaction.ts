@@ -121,8 +121,12 @@ export class SessionTransaction {
     return this.#current.isFailed ? "failed" : "inTransaction";
   }
 
+  /** Also where a database's part of it is gone, though none of its statements has met that. */
   refuseWhenFailed(): void {
-    if (this.#current?.isFailed !== true) return;
+    if (this.#current?.isFailed !== true) {
+      this.#current?.transaction.refuseWhenLost();
+      return;
+    }
     throw new SqlError(
       "transaction_failed",
       "current transaction is aborted, commands ignored until end of transaction block",

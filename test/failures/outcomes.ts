@@ -76,6 +76,25 @@ async function startCopy({ client }: Play): Promise<void> {
 const UPDATE_B = `UPDATE items SET note = 'new' WHERE id = ${KEYS.b}`;
 const WRITTEN_TO_B = ["BEGIN", UPDATE_B];
 const WRITTEN_TO_ALL = ["BEGIN", "UPDATE items SET note = 'new'"];
+const UPDATE_A = `UPDATE items SET note = 'new' WHERE id = ${KEYS.a}`;
+
+/** Until the proxy, too, has been told of it. */
+async function loseB(play: Play): Promise<void> {
+  await terminate(play, "b");
+  await sleep(100);
+}
+
+async function lostBefore(play: Play, sql: string): Promise<string> {
+  const { client } = play;
+  await client.query("BEGIN; SAVEPOINT s");
+  await client.query(UPDATE_B);
+  await loseB(play);
+  const first = await tell(client, sql);
+  const next = await tell(client, UPDATE_A);
+  await client.query("ROLLBACK");
+  return `${first}, then ${next} until ROLLBACK`;
+}
+
 /** The table of commit records is made before the first one is needed. */
 const READY = ["UPDATE items SET note = 'older'", "UPDATE items SET note = 'old'"];
 
@@ -139,6 +158,35 @@ const BACKEND_LOST: LossGroup = {
         const answer = await tell(play.client, UPDATE_B);
         await play.client.query("ROLLBACK");
         return answer;
+      },
+    },
+    {
+      when: "between two statements of a transaction block, the second for another database",
+      told: "57P01, then 25P02 until ROLLBACK",
+      outcome: "rolled back in all",
+      notes: OLD,
+      play: (play) => lostBefore(play, UPDATE_A),
+    },
+    {
+      when: "between a statement of a transaction block and ROLLBACK TO SAVEPOINT",
+      told: "57P01, then 25P02 until ROLLBACK",
+      outcome: "rolled back in all",
+      notes: OLD,
+      play: (play) => lostBefore(play, "ROLLBACK TO SAVEPOINT s"),
+    },
+    {
+      when: "between the last statement of a transaction block and COMMIT",
+      told: "57P01",
+      outcome: "rolled back in all",
+      notes: OLD,
+      play: async (play) => {
+        const answers: string[] = [];
+        for (const before of [WRITTEN_TO_B, WRITTEN_TO_ALL]) {
+          for (const sql of before) await play.client.query(sql);
+          await loseB(play);
+          answers.push(await tell(play.client, "COMMIT"));
+        }
+        return [...new Set(answers)].join(", then ");
       },
     },
     {
