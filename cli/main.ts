@@ -39,6 +39,7 @@ function commandLine(): Command {
   addAnalyze(program);
   addControl(program);
   addMap(program);
+  addMigrate(program);
   addHold(program);
   addGuard(program);
   return program;
@@ -193,6 +194,64 @@ function addMap(program: Command): void {
     .requiredOption("--control <url>", CONTROL_URL)
     .option("--json", "print one JSON document")
     .action(async (version, flags) => await (await import("./map.ts")).mapShow(version, flags));
+}
+
+function addMigrate(program: Command): void {
+  const migrate = program
+    .command("migrate")
+    .description("move rows to where the next shard map has them, while they are served");
+  migrate
+    .command("plan")
+    .description("name the migrations that lead from the map in force to the next one")
+    .requiredOption("--to <file>", "the next shard map")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--dry-run", "store nothing")
+    .option("--json", "print one JSON document")
+    .action(async (flags) => await (await import("./migrate/plan.ts")).planCommand(flags));
+  migrate
+    .command("preflight")
+    .description("look for everything that would stop a migration; nothing is changed")
+    .argument("[names...]", "which ones; all that are not over unless given")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--json", "print one JSON document")
+    .action(
+      async (which, flags) =>
+        await (await import("./migrate/preflight.ts")).preflightCommand(which, flags),
+    );
+  migrate
+    .command("list")
+    .description("all migrations, also those that are over")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--json", "print one JSON document")
+    .action(async (flags) => await (await import("./migrate/status.ts")).listCommand(flags));
+  migrate
+    .command("status")
+    .description("where a migration is, and what led there")
+    .argument("<name>", "which one")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--watch", "print it again with every change, until it is over")
+    .option("--json", "print one JSON document")
+    .action(
+      async (name, flags) => await (await import("./migrate/status.ts")).statusCommand(name, flags),
+    );
+  migrate
+    .command("cancel")
+    .description("give migrations up that are not switched yet")
+    .argument("<names...>", "which ones")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--dry-run", "only say what would be done")
+    .option("--json", "print one JSON document")
+    .action(
+      async (which, flags) =>
+        await (await import("./migrate/cancel.ts")).cancelCommand(which, flags),
+    );
+  migrate
+    .command("doctor")
+    .description("find slots and publications that migrations have left behind")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--clean", "take them away")
+    .option("--json", "print one JSON document")
+    .action(async (flags) => await (await import("./migrate/doctor.ts")).doctorCommand(flags));
 }
 
 function addHold(program: Command): void {

@@ -36,7 +36,7 @@ export interface Migration {
   readonly life: Life;
 }
 
-/** Names of the databases of a shard map; none is in both. */
+/** Names of the databases of a shard map. One may be on both sides, and then keeps tickets for each. */
 export interface Parties {
   readonly sources: readonly string[];
   readonly targets: readonly string[];
