@@ -23,14 +23,63 @@ export function targetName({ schema, source }: TargetTable): string {
   return `${quoteIdentifier(schema)}.${quoteIdentifier(source.name)}`;
 }
 
+/** A statement for all changes of one shape: its text, and where in the rows its parameters are. */
+interface Shape {
+  readonly sql: string;
+  readonly parameters: readonly Place[];
+}
+
+/** `old`: the row as it was, where the change has it, else as it is. */
+interface Place {
+  readonly of: "old" | "row";
+  readonly column: number;
+}
+
+/** By table, then by kind and by which values are left out: built once, and used for millions of rows. */
+const shapes = new WeakMap<TargetTable, Map<string, Shape>>();
+
 export function rowStatement(change: RowChange): ApplyStatement {
+  const { sql, parameters } = shapeOf(change);
+  const old = change.kind === "insert" ? change.row : (change.old ?? rowOf(change));
+  const row = rowOf(change);
+  const values = parameters.map(({ of, column }): Buffer | null => {
+    const value = (of === "old" ? old : row)[column] ?? null;
+    return value === "unchanged" ? missing(change, column) : value;
+  });
+  return { sql, parameters: values };
+}
+
+function rowOf(change: RowChange): Tuple {
+  return change.kind === "delete" ? change.old : change.row;
+}
+
+function shapeOf(change: RowChange): Shape {
+  let known = shapes.get(change.table);
+  if (known === undefined) shapes.set(change.table, (known = new Map<string, Shape>()));
+  const name = nameOf(change);
+  let shape = known.get(name);
+  if (shape === undefined) {
+    shape = makeShape(change);
+    known.set(name, shape);
+  }
+  return shape;
+}
+
+function nameOf(change: RowChange): string {
+  if (change.kind !== "update") return change.kind;
+  let name = change.old === undefined ? "update" : "update with key";
+  for (const [index, value] of change.row.entries()) if (value === "unchanged") name += ` ${index}`;
+  return name;
+}
+
+function makeShape(change: RowChange): Shape {
   switch (change.kind) {
     case "insert":
-      return insertStatement(change);
+      return insertShape(change.table);
     case "update":
-      return updateStatement(change);
+      return updateShape(change);
     case "delete":
-      return deleteStatement(change);
+      return deleteShape(change.table);
   }
 }
 
@@ -41,39 +90,27 @@ export function bulkStatement(change: BulkChange): string {
 }
 
 class Parameters {
-  readonly values: (Buffer | null)[] = [];
+  readonly places: Place[] = [];
 
-  add(value: Buffer | null): string {
-    return `$${this.values.push(value)}`;
+  add(of: Place["of"], column: number): string {
+    return `$${this.places.push({ of, column })}`;
   }
 }
 
-function insertStatement({
-  table,
-  row,
-  at,
-}: RowChange & { readonly kind: "insert" }): ApplyStatement {
+function insertShape(table: TargetTable): Shape {
   const parameters = new Parameters();
-  const { columns } = table.source;
-  const values = row.map((value, index) => {
-    if (value !== "unchanged") return parameters.add(value);
-    throw new SqlError(
-      "migration_value_missing",
-      `an update gave row (${printKey(table.source, row)}) of table "${tableName(table.source)}" another place, and the stream does not have its column "${columns[index]?.name ?? ""}"`,
-      { detail: `The update's transaction ends at ${printLsn(at)}.` },
-    );
-  });
+  const values = [...table.source.columns.keys()].map((index) => parameters.add("row", index));
   const sql = `INSERT INTO ${targetName(table)} (${columnList(table.source)}) OVERRIDING SYSTEM VALUE VALUES (${values.join(", ")})`;
-  return { sql, parameters: parameters.values };
+  return { sql, parameters: parameters.places };
 }
 
-function deleteStatement({ table, old }: RowChange & { readonly kind: "delete" }): ApplyStatement {
+function deleteShape(table: TargetTable): Shape {
   const parameters = new Parameters();
-  const sql = `DELETE FROM ${targetName(table)} WHERE ${isRow(table.source, old, parameters)}`;
-  return { sql, parameters: parameters.values };
+  const sql = `DELETE FROM ${targetName(table)} WHERE ${isRow(table.source, parameters)}`;
+  return { sql, parameters: parameters.places };
 }
 
-function updateStatement(change: RowChange & { readonly kind: "update" }): ApplyStatement {
+function updateShape(change: RowChange & { readonly kind: "update" }): Shape {
   const { table, old, row } = change;
   const { source } = table;
   const identity = new Set(source.identity);
@@ -82,19 +119,18 @@ function updateStatement(change: RowChange & { readonly kind: "update" }): Apply
     ({ isAlwaysIdentity }, index) =>
       isAlwaysIdentity && !isKept(index) && row[index] !== "unchanged",
   );
-  if (mayChangeAlways) return replaceStatement(change);
+  if (mayChangeAlways) return replaceShape(change);
   const parameters = new Parameters();
   const sets: string[] = [];
   for (const [index, { name }] of source.columns.entries()) {
-    const value = row[index] ?? null;
-    if (isKept(index) || value === "unchanged") continue;
-    sets.push(`${quoteIdentifier(name)} = ${parameters.add(value)}`);
+    if (isKept(index) || row[index] === "unchanged") continue;
+    sets.push(`${quoteIdentifier(name)} = ${parameters.add("row", index)}`);
   }
-  const where = isRow(source, old ?? row, parameters);
+  const where = isRow(source, parameters);
   // A row that is all identity has nothing to set, and is still there exactly once.
   if (sets.length === 0) sets.push(firstIdentityAsIs(source));
   const sql = `UPDATE ${targetName(table)} SET ${sets.join(", ")} WHERE ${where}`;
-  return { sql, parameters: parameters.values };
+  return { sql, parameters: parameters.places };
 }
 
 function firstIdentityAsIs({ columns, identity }: MovedTable): string {
@@ -102,31 +138,35 @@ function firstIdentityAsIs({ columns, identity }: MovedTable): string {
   return `${name} = ${name}`;
 }
 
-function replaceStatement({
-  table,
-  old,
-  row,
-}: RowChange & { readonly kind: "update" }): ApplyStatement {
+function replaceShape({ table, row }: RowChange & { readonly kind: "update" }): Shape {
   const parameters = new Parameters();
-  const where = isRow(table.source, old ?? row, parameters);
-  const values = table.source.columns.map(({ name, type }, index) => {
-    const value = row[index] ?? null;
-    if (value === "unchanged") return `gone.${quoteIdentifier(name)}`;
-    return `${parameters.add(value)}::${type}`;
-  });
+  const where = isRow(table.source, parameters);
+  const values = table.source.columns.map(({ name, type }, index) =>
+    row[index] === "unchanged"
+      ? `gone.${quoteIdentifier(name)}`
+      : `${parameters.add("row", index)}::${type}`,
+  );
   const sql = `WITH gone AS (DELETE FROM ${targetName(table)} WHERE ${where} RETURNING *) INSERT INTO ${targetName(table)} (${columnList(table.source)}) OVERRIDING SYSTEM VALUE SELECT ${values.join(", ")} FROM gone`;
-  return { sql, parameters: parameters.values };
+  return { sql, parameters: parameters.places };
+}
+
+function missing({ kind, table, at, ...change }: RowChange, column: number): never {
+  const row = "row" in change ? change.row : change.old;
+  throw new SqlError(
+    "migration_value_missing",
+    `${kind} of row (${printKey(table.source, row)}) of table "${tableName(table.source)}" needs its column "${table.source.columns[column]?.name ?? ""}", which the stream does not have`,
+    { detail: `It is of the transaction that the source committed at ${printLsn(at)}.` },
+  );
 }
 
 function columnList({ columns }: MovedTable): string {
   return columns.map(({ name }) => quoteIdentifier(name)).join(", ");
 }
 
-function isRow({ columns, identity }: MovedTable, row: Tuple, parameters: Parameters): string {
+function isRow({ columns, identity }: MovedTable, parameters: Parameters): string {
   return identity
     .map((index) => {
-      const value = row[index] ?? null;
-      const parameter = parameters.add(value === "unchanged" ? null : value);
+      const parameter = parameters.add("old", index);
       return `${quoteIdentifier(columns[index]?.name ?? "")} = ${parameter}`;
     })
     .join(" AND ");

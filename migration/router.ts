@@ -297,6 +297,7 @@ export class Router {
   /** Both keys are of one chunk, or of chunks that both take changes by now. */
   #areJudgedAlike(target: TargetTable, before: Tuple, after: Tuple): boolean {
     const chunks = this.#chunks(target.source);
+    if (!chunks.isFiltering) return true;
     const keys = [before, after].map((row) => this.#keys.orderedText(target.source, row));
     const [left = [], right = []] = keys;
     if (chunks.isSameRange(left, right)) return true;
@@ -354,8 +355,10 @@ export class Router {
   }
 
   #judged(target: TargetTable, keyRow: Tuple, change: TargetChange): void {
+    const chunks = this.#chunks(target.source);
+    if (!chunks.isFiltering) return this.#enqueue(target.database, change);
     const key = this.#keys.orderedText(target.source, keyRow);
-    this.#act(this.#chunks(target.source).judge(key, target.database, this.#current().id), change);
+    return this.#act(chunks.judge(key, target.database, this.#current().id), change);
   }
 
   #act(verdict: Verdict, change: TargetChange): void {

@@ -30,11 +30,8 @@ describe("a row of binary COPY", () => {
   test("whatever bytes come, is a row or an error that says what is wrong", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
-        try {
-          binaryRow(Buffer.from(bytes), [0, 5]);
-        } catch (error) {
-          expect(error).toBeInstanceOf(ProtocolViolation);
-        }
+        const failure = failureOf(() => binaryRow(Buffer.from(bytes), [0, 5]));
+        expect(failure === undefined || failure instanceof ProtocolViolation).toBe(true);
       }),
       { numRuns: 2000 },
     );
@@ -53,3 +50,12 @@ describe("a row of text COPY", () => {
     expect(() => textRow(Buffer.from("a"), [0])).toThrow(ProtocolViolation);
   });
 });
+
+function failureOf(work: () => unknown): unknown {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,7 +1,7 @@
 /** From messages of the stream to what targets do, told without a server. */
 import { describe, expect, test } from "vitest";
 import { databaseName, type DatabaseName } from "../../base/ids.ts";
-import { lsn, LSN_ZERO } from "../../base/lsn.ts";
+import { lsn, type Lsn } from "../../base/lsn.ts";
 import { ChunkMap } from "../../migration/chunk-map.ts";
 import type { Move, MovedColumn, MovedTable } from "../../migration/move.ts";
 import { route, tableFingerprint } from "../../migration/move.ts";
@@ -74,7 +74,7 @@ interface Played {
   readonly transaction: (id: number, ...events: readonly StreamEvent[]) => void;
 }
 
-function play(done: ReadonlyMap<DatabaseName, typeof LSN_ZERO> = new Map()): Played {
+function play(done: ReadonlyMap<DatabaseName, Lsn> = new Map()): Played {
   const chunks = new ChunkMap(["integer"], [ONE, TWO]);
   const queues = new Map([ONE, TWO].map((name) => [name, new TargetQueue()]));
   const router = new Router({
