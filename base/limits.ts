@@ -615,6 +615,9 @@ export const MOVE_SNAPSHOT_WAIT_MS = 2_000;
 /** Discarded transactions whose visibility is not known yet, before the source is asked for it. */
 export const MOVE_UNSEEN_MAX = 256;
 
+/** Values left out behind a sequence of the source, beside those that sessions may hold: for direct calls of nextval, which no fence stops. */
+export const SEQUENCE_MARGIN = 1_000n;
+
 /** Groups that verification puts a table's rows into by their keys: 10 million rows are 2,500 in each. */
 export const VERIFY_BUCKETS = 4096;
 

@@ -4,7 +4,14 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseName } from "../../base/ids.ts";
-import { placementsOf, type PlannedMove, type PlannedTable } from "../../migration/move.ts";
+import {
+  placementsOf,
+  type Move,
+  type PlannedMove,
+  type PlannedTable,
+} from "../../migration/move.ts";
+import { advanceSequences, readSequences } from "../../migration/sequences.ts";
+import { openSource, openTarget } from "../../migration/sessions.ts";
 import { finish, placement, prepareMove, type Rig, settled, startMover, startRig } from "./rig.ts";
 
 let rig: Rig;
@@ -218,5 +225,34 @@ describe("values of every type", () => {
     await finish(rig, described);
     await finish(rig, described);
     await mover.stop();
+    await expectAdvanced(described);
   });
 });
+
+/** What the placements give next is beyond what the source has given, and what any row has. */
+async function expectAdvanced(described: Move): Promise<void> {
+  const source = await openSource(rig.sourceDatabase);
+  const states = await readSequences(source, described);
+  expect(states.map(({ column }) => column)).toEqual(["id", "always", "serial_n"]);
+  for (const database of rig.targetDatabases) {
+    const target = await openTarget(database);
+    await advanceSequences(target, described, states, 10);
+    target.close();
+  }
+  source.close();
+  const { rows } = await rig.source.query(
+    "app",
+    "INSERT INTO computed (n) VALUES (1) RETURNING id, always, serial_n",
+  );
+  for (const [database, schema] of [
+    ["t1", "a"],
+    ["t2", "b"],
+  ] as const) {
+    const made = await rig.target.query(
+      database,
+      `INSERT INTO ${schema}.computed (n) VALUES (1) RETURNING id, always, serial_n`,
+    );
+    for (const column of ["id", "always", "serial_n"])
+      expect(Number(made.rows[0]?.[column])).toBeGreaterThan(Number(rows[0]?.[column]) + 1_000);
+  }
+}
