@@ -163,7 +163,7 @@ export const ERRORS = {
   },
   explain_not_supported: {
     sqlstate: "0A000",
-    when: "An EXPLAIN is about an INSERT whose rows are read first and inserted then, so that there is no one plan.",
+    when: "An EXPLAIN is about EXECUTE, DECLARE CURSOR, CREATE TABLE AS, or an INSERT whose rows are read first and inserted then, so that there is no one plan.",
     hint: "Explain its query by itself, or use the command colonnade explain.",
   },
   insert_expression_not_supported: {
@@ -421,8 +421,8 @@ export const ERRORS = {
   },
   snapshot_over_databases: {
     sqlstate: "0A000",
-    when: "A transaction at REPEATABLE READ or SERIALIZABLE uses a second database, which has a snapshot of its own.",
-    hint: "Use READ COMMITTED, or keep the transaction to rows of one shard key.",
+    when: "A transaction at REPEATABLE READ or SERIALIZABLE uses tables of a second database, which has a snapshot of its own.",
+    hint: "Use READ COMMITTED, or keep the transaction to rows of one shard key, and read reference tables after them.",
   },
   isolation_after_savepoint: {
     sqlstate: "25001",
@@ -457,6 +457,11 @@ export const ERRORS = {
     sqlstate: "55000",
     when: "A transaction wrote to several databases and one of them cannot prepare transactions.",
     hint: "Set max_prepared_transactions on every server to at least as many as transactions over several databases may run at once, for example the pools' sizes together, and restart it.",
+  },
+  notifications_lost: {
+    sqlstate: "57P01",
+    when: "A client listens for notifications when the proxy's connection to the catalog database is lost: what is sent until it is there again is lost to everybody. The session ends after its statement.",
+    hint: "Connect again, LISTEN, and look for what may have been missed.",
   },
   notifications_unread: {
     sqlstate: "54000",

@@ -3,7 +3,7 @@
  * channel that some subscriber wants, once, and what comes is given to all who want it.
  *
  * A connection that is lost is made again, and listens again. PostgreSQL keeps nothing for
- * who does not listen, so what was sent in between is lost, and every subscriber is told.
+ * who does not listen, so what is sent in between is lost, and every subscriber is told at once.
  * What a subscriber does with a notification is its own matter; it must not hold anybody up.
  */
 import type { DatabaseName } from "../../base/ids.ts";
@@ -21,8 +21,8 @@ import { ListeningConnection } from "./listening-connection.ts";
 export interface Subscriber {
   /** A whole NotificationResponse frame, shared with other subscribers. */
   notified(channel: string, frame: Buffer): void;
-  /** Notifications may have been missed; from now on none are. */
-  missed(): void;
+  /** The connection is lost: what is sent until there is another is missed. It may leave. */
+  lost(): void;
 }
 
 export interface NotificationParts {
@@ -40,8 +40,6 @@ export class Notifications {
   readonly #channels = new Map<string, Set<Subscriber>>();
   #connection: ListeningConnection | undefined;
   #opening: Promise<ListeningConnection> | undefined;
-  /** Who was subscribed when a connection was lost, and was not told yet. */
-  readonly #untold = new Set<Subscriber>();
   #retry: NodeJS.Timeout | undefined;
   #retryMs = POOL_RECONNECT_MS_MIN;
   #check: NodeJS.Timeout | undefined;
@@ -88,12 +86,6 @@ export class Notifications {
       this.#connection?.unlisten(channel);
     }
     this.#count();
-  }
-
-  /** The subscriber is gone. */
-  forget(subscriber: Subscriber, channels: readonly string[]): void {
-    this.unlisten(subscriber, channels);
-    this.#untold.delete(subscriber);
   }
 
   /** What was notified by transactions that have committed has been given out; never rejects, and not for long. */
@@ -167,9 +159,9 @@ export class Notifications {
     this.#connection = undefined;
     if (this.#isStopped || this.#channels.size === 0) return;
     this.#parts.log.warn("the connection that listens for notifications was lost");
-    for (const subscribers of this.#channels.values())
-      for (const subscriber of subscribers) this.#untold.add(subscriber);
-    this.#again();
+    const subscribers = new Set([...this.#channels.values()].flatMap((each) => [...each]));
+    for (const subscriber of subscribers) subscriber.lost();
+    if (this.#channels.size > 0) this.#again();
   }
 
   #again(): void {
@@ -190,9 +182,6 @@ export class Notifications {
       return;
     }
     this.#retryMs = POOL_RECONNECT_MS_MIN;
-    const untold = [...this.#untold];
-    this.#untold.clear();
-    for (const subscriber of untold) subscriber.missed();
   }
 }
 

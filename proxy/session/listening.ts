@@ -3,7 +3,8 @@
  * reach it between transactions and never inside one. LISTEN and UNLISTEN take effect with
  * their transaction's commit, and the client is told of no commit before the server listens.
  *
- * A client that leaves too many unread is sent away: it would miss some without knowing.
+ * A client that leaves too many unread is sent away: it would miss some without knowing. So is one
+ * that listens when the server is lost, as its own connection would have been.
  */
 import {
   LISTENED_CHANNELS_PER_CLIENT_MAX,
@@ -14,7 +15,6 @@ import {
 import { SqlError } from "../../base/sql-error.ts";
 import type { Notifications, Subscriber } from "../notifications/notifications.ts";
 import type { Client } from "./client.ts";
-import type { Responder } from "./responder.ts";
 
 export type ListenAction =
   | { readonly kind: "listen"; readonly channel: string }
@@ -24,17 +24,16 @@ export type ListenAction =
 export interface ListeningParts {
   readonly notifications: Notifications;
   readonly client: Client;
-  readonly responder: Responder;
   /** Ends the session. */
   readonly sendAway: (error: SqlError) => void;
+  /** Ends it once nothing runs in it. */
+  readonly leave: (error: SqlError) => void;
 }
 
 interface Waiting {
-  /** Undefined where some may have been missed. */
-  readonly notification: { readonly channel: string; readonly frame: Buffer } | undefined;
+  readonly channel: string;
+  readonly frame: Buffer;
 }
-
-const MISSED: Waiting = { notification: undefined };
 
 /** A session that listens to nothing, as most do, has none of its own. */
 const NO_CHANNELS: ReadonlySet<string> = new Set();
@@ -102,23 +101,15 @@ export class Listening implements Subscriber {
 
   end(): void {
     this.#state = "ended";
-    this.#parts.notifications.forget(this, [...this.#channels]);
+    this.#parts.notifications.unlisten(this, [...this.#channels]);
     this.#channels = NO_CHANNELS;
     this.#waiting = [];
   }
 
   notified(channel: string, frame: Buffer): void {
-    this.#wait({ notification: { channel, frame } }, frame.length);
-  }
-
-  missed(): void {
-    this.#wait(MISSED, 0);
-  }
-
-  #wait(waiting: Waiting, bytes: number): void {
     if (this.#state === "ended") return;
-    this.#waiting.push(waiting);
-    this.#waitingBytes += bytes + NOTIFICATION_OVERHEAD_BYTES;
+    this.#waiting.push({ channel, frame });
+    this.#waitingBytes += frame.length + NOTIFICATION_OVERHEAD_BYTES;
     if (this.#waitingBytes > NOTIFICATIONS_UNREAD_BYTES_MAX) {
       this.end();
       this.#parts.sendAway(
@@ -128,6 +119,16 @@ export class Listening implements Subscriber {
         ),
       );
     } else if (this.#state === "resting") void this.#writeWhileResting();
+  }
+
+  lost(): void {
+    this.end();
+    this.#parts.leave(
+      new SqlError(
+        "notifications_lost",
+        "terminating connection because the server that it listens to was lost",
+      ),
+    );
   }
 
   /** It listens to nothing, and nothing waits. */
@@ -167,16 +168,12 @@ export class Listening implements Subscriber {
 
   /** Resolves once the client has read enough to be written more. */
   async #writeSome(): Promise<void> {
-    const { client, responder } = this.#parts;
-    for (const { notification } of this.#waiting.splice(0, NOTIFICATIONS_WRITTEN_AT_ONCE)) {
-      this.#waitingBytes -= (notification?.frame.length ?? 0) + NOTIFICATION_OVERHEAD_BYTES;
-      if (notification === undefined) responder.warning("01000", MISSED_WARNING);
+    const { client } = this.#parts;
+    for (const { channel, frame } of this.#waiting.splice(0, NOTIFICATIONS_WRITTEN_AT_ONCE)) {
+      this.#waitingBytes -= frame.length + NOTIFICATION_OVERHEAD_BYTES;
       // As in PostgreSQL, what it says when the client comes to rest: UNLISTEN holds for what waits.
-      else if (this.#channels.has(notification.channel)) client.write(notification.frame);
+      if (this.#channels.has(channel)) client.write(frame);
     }
     return client.drained();
   }
 }
-
-const MISSED_WARNING =
-  "notifications may have been missed: the connection that listens for them was lost";

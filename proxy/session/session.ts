@@ -62,14 +62,11 @@ export class Session {
     this.#listening = new Listening({
       notifications: services.notifications,
       client,
-      responder: this.#responder,
       sendAway: (error) => this.#sendAway(error),
+      leave: (error) => this.#leaveOver(error),
     });
     this.#runner = new StatementRunner(services, settings, this.#listening, client.processId);
-    this.#runner.backends.onPinnedLost = (error) => {
-      this.#lost = error;
-      if (this.#statement === undefined) this.#sendAway(error);
-    };
+    this.#runner.backends.onPinnedLost = (error) => this.#leaveOver(error);
     const portals = new Portals();
     const cursors = new Cursors({ runner: this.#runner, portals, responder: this.#responder });
     this.#runner.transaction.beforeCommit = (signal) => cursors.hold(signal);
@@ -234,6 +231,12 @@ export class Session {
       }
       if (this.#leaveWhereAsked()) return;
     }
+  }
+
+  /** The session has lost what it cannot go on without: it ends now, or after what runs. */
+  #leaveOver(error: SqlError): void {
+    this.#lost = error;
+    if (this.#statement === undefined) this.#sendAway(error);
   }
 
   /** After a statement: what could not be done during it. */
