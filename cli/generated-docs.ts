@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { METRICS } from "../base/metrics.ts";
 import { ERRORS, type ErrorDefinition } from "../base/sql-error.ts";
+import { FINDINGS } from "../migration/preflight/findings.ts";
 import { configSchema } from "../proxy/config/config.ts";
 import { printShardMapJsonSchema } from "../shardmap/json-schema.ts";
 import { mapFile } from "../shardmap/map-file/format.ts";
@@ -23,6 +24,7 @@ export function generatedDocuments(): ReadonlyMap<string, string> {
     ["docs/metrics.md", metricsDocument()],
     ["docs/config.md", configDocument()],
     ["docs/console.md", `${heading("The admin console", "proxy/console")}${consoleDocument()}`],
+    ["docs/migration-findings.md", findingsDocument()],
     ["docs/shard-map.md", shardMapDocument()],
     ["docs/shard-map.schema.json", printShardMapJsonSchema()],
   ]);
@@ -47,6 +49,18 @@ function errorsDocument(): string {
 listed here. Clients branch on the SQLSTATE; the id is in logs and in the label \`id\` of \`colonnade_errors_total\`.
 
 ${table(["SQLSTATE", "id", "when", "hint"], rows)}`;
+}
+
+function findingsDocument(): string {
+  const rows = Object.entries(FINDINGS).map(([id, { severity, remedy }]) => [
+    `\`${id}\``,
+    severity,
+    remedy,
+  ]);
+  return `${heading("What preflight finds", "migration/preflight/findings.ts")}\`colonnade migrate preflight\` tells each of these with the database, the object and what is wrong with it. An
+error stands in the migration's way; a warning is a risk that somebody may take. Programs branch on the id.
+
+${table(["id", "severity", "remedy"], rows)}`;
 }
 
 /** The planner's specification stands in files without an extension. */

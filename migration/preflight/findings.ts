@@ -1,7 +1,7 @@
 /**
- * What preflight can find, as data: each with its severity, what it means, and the remedy. An
- * error stands in a migration's way; a warning is a risk that somebody may take. The numbers
- * are the rows of the failure table in docs/migrations-plan.md.
+ * What preflight can find, as data: each with its severity and the remedy. An error stands in a
+ * migration's way; a warning is a risk that somebody may take. docs/migration-findings.md is
+ * generated from here.
  */
 import type { DatabaseName } from "../../base/ids.ts";
 

@@ -19,7 +19,7 @@ export interface ServerFacts {
 /** Oldest major version whose publications and privileges the engine uses. */
 const VERSION_MIN = 150000;
 
-/** By major version, the minor that keeps what a publication decodes exact while writers are open (failure 7). */
+/** By major version, the minor that keeps what a publication decodes exact while writers are open: see `minor_version`. */
 const MINOR_MIN: Readonly<Record<number, number>> = { 15: 13, 16: 9, 17: 5 };
 
 export async function readServerFacts(connection: BackendConnection): Promise<ServerFacts> {

@@ -94,7 +94,7 @@ export interface Form {
   readonly bypasses: boolean;
 }
 
-export const TODO: Statement = { phase: "todo" };
+export const NOT_YET: Statement = { phase: "todo" };
 export const DONE: Statement = { phase: "done" };
 export const FAILED: Statement = { phase: "failed" };
 
@@ -120,8 +120,8 @@ export function firstWorld(row: number, revision: number, form: Form): World {
     hasLease: true,
   };
   const client = (writers: number, readers: number): Client => ({
-    write: form.writers >= writers ? TODO : FAILED,
-    read: form.readers >= readers ? TODO : DONE,
+    write: form.writers >= writers ? NOT_YET : FAILED,
+    read: form.readers >= readers ? NOT_YET : DONE,
   });
   return {
     row,
