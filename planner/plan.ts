@@ -7,7 +7,8 @@ import type { LogicalPlan } from "./logical-plan.ts";
 import { resolveTable } from "./names.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
-import { refuse, withRefusals } from "./refusal.ts";
+import { withRefusals } from "./refusal.ts";
+import { refuseStatement } from "./refused-statements.ts";
 import { refuseReservedSchema } from "./reserved-schema.ts";
 import { planCopy } from "./route-copy.ts";
 import { planDdl } from "./route-ddl.ts";
@@ -79,7 +80,7 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
   if (utility !== undefined) return utility;
   const ddl = planDdl(statement, context);
   if (ddl !== undefined) return ddl;
-  return refuse("statement_not_supported", "this kind of statement is not supported");
+  return refuseStatement(node);
 }
 
 /** MERGE goes as it is to the one database that has its tables, to every database, or to the placements. */

@@ -19,6 +19,20 @@ const EXPLAINED: ReadonlySet<string> = new Set([
   "MergeStmt",
 ]);
 
+/** What PostgreSQL explains besides, each with what tells the same. */
+const UNEXPLAINED: ReadonlyMap<string, readonly [command: string, hint: string]> = new Map([
+  [
+    "ExecuteStmt",
+    [
+      "EXECUTE",
+      "Explain the statement that was prepared, with its values, or as a prepared statement of the protocol.",
+    ],
+  ],
+  ["CreateTableAsStmt", ["CREATE TABLE AS", "Explain its query by itself."]],
+  ["DeclareCursorStmt", ["DECLARE CURSOR", "Explain its query by itself."]],
+  ["RefreshMatViewStmt", ["REFRESH MATERIALIZED VIEW", "Explain the view's query by itself."]],
+]);
+
 export function planExplain(
   statement: ParsedStatement,
   explain: ExplainStmt,
@@ -26,8 +40,11 @@ export function planExplain(
 ): LogicalPlan {
   const { query } = explain;
   if (query === undefined || !EXPLAINED.has(Object.keys(query)[0] ?? "")) {
-    return refuse("statement_not_supported", "EXPLAIN of this statement is not supported", {
-      hint: "EXPLAIN takes SELECT, INSERT, UPDATE, DELETE and MERGE.",
+    const [command, hint] = UNEXPLAINED.get(Object.keys(query ?? {})[0] ?? "") ?? [
+      "this statement",
+    ];
+    return refuse("explain_not_supported", `EXPLAIN of ${command} is not supported`, {
+      hint: hint ?? "EXPLAIN takes SELECT, INSERT, UPDATE, DELETE and MERGE.",
     });
   }
   const { start, within } = explainedStatement(statement, query);

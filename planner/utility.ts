@@ -4,12 +4,12 @@
  * backend gives and a pooled session over several databases does not.
  */
 import type { Node, TransactionStmt } from "@pgsql/types";
-import { unwrap } from "./ast.ts";
 import type { LogicalPlan, QueryPlan } from "./logical-plan.ts";
 import type { SessionPlan, TransactionPlan } from "./session-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
+import { refuseSessionBound } from "./refused-statements.ts";
 import { transactionModes } from "./transaction-modes.ts";
 import { planClose, planFetch } from "./utility-cursors.ts";
 import { planExecute, planPrepare } from "./utility-prepared.ts";
@@ -137,52 +137,4 @@ function planConstraints(names: readonly Node[] | undefined, sql: string): Trans
 /** -1 is the grammar's "nowhere". */
 function location(of: number | undefined): number | undefined {
   return of === undefined || of < 0 ? undefined : of;
-}
-
-const DEFAULTS_HINT =
-  "Run it in every database, past the proxy, and restart the proxy: it reads the defaults of sessions when it starts.";
-
-/** What would leave something on a backend that the next client of the pool must not find, or cannot be split. */
-const REFUSED: ReadonlyMap<string, { readonly command: string; readonly hint?: string }> = new Map([
-  [
-    "DoStmt",
-    { command: "DO", hint: "Its statements cannot be seen by the proxy: send them one by one." },
-  ],
-  [
-    "CallStmt",
-    { command: "CALL", hint: "Its statements cannot be seen by the proxy: send them one by one." },
-  ],
-  [
-    "ConstraintsSetStmt",
-    {
-      command: "SET CONSTRAINTS",
-      hint: "Declare the constraint INITIALLY DEFERRED where it is to be checked at COMMIT.",
-    },
-  ],
-  ["CheckPointStmt", { command: "CHECKPOINT" }],
-  ["LoadStmt", { command: "LOAD" }],
-  ["AlterSystemStmt", { command: "ALTER SYSTEM" }],
-  ["CreatedbStmt", { command: "CREATE DATABASE" }],
-  ["DropdbStmt", { command: "DROP DATABASE" }],
-  ["AlterDatabaseStmt", { command: "ALTER DATABASE" }],
-  ["AlterDatabaseSetStmt", { command: "ALTER DATABASE ... SET", hint: DEFAULTS_HINT }],
-  ["AlterRoleSetStmt", { command: "ALTER ROLE ... SET", hint: DEFAULTS_HINT }],
-  ["AlterDatabaseRefreshCollStmt", { command: "ALTER DATABASE" }],
-  ["CreateTableSpaceStmt", { command: "CREATE TABLESPACE" }],
-  ["DropTableSpaceStmt", { command: "DROP TABLESPACE" }],
-  ["AlterTableSpaceOptionsStmt", { command: "ALTER TABLESPACE" }],
-  ["CreatePublicationStmt", { command: "CREATE PUBLICATION" }],
-  ["AlterPublicationStmt", { command: "ALTER PUBLICATION" }],
-  ["CreateSubscriptionStmt", { command: "CREATE SUBSCRIPTION" }],
-  ["AlterSubscriptionStmt", { command: "ALTER SUBSCRIPTION" }],
-  ["DropSubscriptionStmt", { command: "DROP SUBSCRIPTION" }],
-]);
-
-function refuseSessionBound(node: Node): void {
-  const refused = REFUSED.get(unwrap(node)?.kind ?? "");
-  if (refused !== undefined) {
-    refuse("statement_not_supported", `${refused.command} is not supported`, {
-      hint: refused.hint,
-    });
-  }
 }

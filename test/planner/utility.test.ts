@@ -170,7 +170,7 @@ describe("EXPLAIN", () => {
   });
 
   test.each([
-    ["EXPLAIN CREATE TABLE t AS SELECT 1", "statement_not_supported"],
+    ["EXPLAIN CREATE TABLE t AS SELECT 1", "explain_not_supported"],
     ["EXPLAIN INSERT INTO orders (user_id) SELECT id FROM countries", "explain_not_supported"],
   ])("%s is refused", (sql, id) => {
     expect(() => plan(sql)).toThrow(expect.objectContaining({ id }));
