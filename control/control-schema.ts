@@ -174,7 +174,7 @@ export function grantToProxies(role: string): string {
 /**
  * Begins a change that proxies have to follow: serialises with others, tells the new revision.
  * No renewal is under way meanwhile: each proxy has its row before the change, and is waited
- * for, or reads the change when it makes its row.
+ * for, or reads the change when it makes its row. So the transaction has to be a short one.
  */
 export function raiseRevision(): string {
   return "LOCK TABLE colonnade.proxy IN SHARE MODE; UPDATE colonnade.control SET revision = revision + 1 RETURNING revision";

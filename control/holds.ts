@@ -116,7 +116,7 @@ async function untilAgreed(
 }
 
 /**
- * Announces a hold. Resolves once each proxy's lease is short or has run out, so that no proxy is
+ * Announces a hold of placements that are leased. Resolves once each proxy's lease is short or has run out, so that no proxy is
  * waited for longer than that when the hold starts. Throws `hold_not_possible`, and is over then.
  */
 export async function announceHold(
@@ -156,6 +156,7 @@ async function insertHold(
     await database.query(
       `DELETE FROM colonnade.hold WHERE ended_at < clock_timestamp() - ${HOLD_KEPT_DAYS} * interval '1 day'`,
     );
+    await refuseUnleased(database, texts);
     const [row] = await database.query(
       `INSERT INTO colonnade.hold (name, attempt, placements, requested_by, deadline)
 SELECT ${quoteLiteral(name)}, coalesce(max(attempt), 0) + 1, ${texts}, ${quoteLiteral(requestedBy)}, clock_timestamp() + ${milliseconds(2 * HOLD_ANNOUNCE_TIMEOUT_MS)}
@@ -164,6 +165,18 @@ FROM colonnade.hold WHERE name = ${quoteLiteral(name)} RETURNING attempt`,
     await database.query(announceRevision(raised?.[0] ?? ""));
     return { attempt: Number(row?.[0]), revision: Number(raised?.[0]) };
   });
+}
+
+/** A proxy whose lease has run out refuses what is leased: without that, its silence would mean nothing. */
+async function refuseUnleased(database: ControlDatabase, placements: string): Promise<void> {
+  const [missing] = await database.query(
+    `SELECT each FROM unnest(${placements}) AS each WHERE NOT EXISTS (SELECT FROM colonnade.leased WHERE placement = each)`,
+  );
+  if (missing === undefined) return;
+  throw new SqlError(
+    "hold_malformed",
+    `placement "${missing[0]}" is not leased, so that it cannot be held`,
+  );
 }
 
 /** A hold that was announced. Whoever asked for it ends it, whatever happens; else its deadline does. */

@@ -45,6 +45,12 @@ beforeEach(async () => {
   await upgradeControlSchema(database, "fleet");
 });
 
+/** What `leasePlacements` does where no proxy has to agree. */
+async function lease(...placements: readonly string[]): Promise<void> {
+  for (const placement of placements)
+    await database.query(`INSERT INTO colonnade.leased VALUES ('${placement}', 'test')`);
+}
+
 interface Told {
   readonly revision?: number;
   readonly leaseMs?: number;
@@ -119,19 +125,26 @@ test("who gives up waiting has leased and announced nothing; what a dead owner l
   await expect(
     leasePlacements(database, "move", REQUEST.placements, { signal }),
   ).rejects.toMatchObject({ name: "AbortError" });
+  expect((await readFleetState(database)).leased).toEqual([]);
+  await expect(announceHold(database, REQUEST)).rejects.toMatchObject({
+    id: "hold_malformed",
+    message: 'placement "users0.public" is not leased, so that it cannot be held',
+  });
+  await lease(...REQUEST.placements);
   await expect(announceHold(database, REQUEST, SOON)).rejects.toMatchObject({
     id: "hold_not_possible",
     message: expect.stringContaining("has not made its lease short"),
   });
-  expect(await readFleetState(database)).toMatchObject({ holds: [], leased: [] });
+  expect((await readFleetState(database)).holds).toEqual([]);
   await database.query("INSERT INTO colonnade.leased VALUES ('a.b', 'dead-1'), ('a.c', 'other')");
   await endAbandonedLeases(database, "dead-", 60_000);
-  expect((await readFleetState(database)).leased).toEqual(["a.b", "a.c"]);
+  expect((await readFleetState(database)).leased).toEqual(["a.b", "a.c", "users0.public"]);
   await endAbandonedLeases(database, "dead-", 0);
-  expect((await readFleetState(database)).leased).toEqual(["a.c"]);
+  expect((await readFleetState(database)).leased).toEqual(["a.c", "users0.public"]);
 });
 
 test("a hold is announced, started and ended, and each proxy's answer is told", async () => {
+  await lease(...REQUEST.placements);
   await renew(0);
   const announcing = announceHold(database, REQUEST);
   await renewUntil(0, ({ holds }) => holds.length > 0);
@@ -159,6 +172,7 @@ test("a hold is announced, started and ended, and each proxy's answer is told", 
 });
 
 test("a proxy that is silent refuses by itself, but only once its lease has certainly run out", async () => {
+  await lease(...REQUEST.placements);
   await renew(0, { leaseMs: 150 });
   const startMs = performance.now();
   const hold = await announceHold(database, REQUEST);
@@ -194,6 +208,7 @@ test("a lease counts from when its renewal was seen, and one with a problem is n
 
 // hold_taken and hold_malformed
 test("one hold at a time of a name, and of a placement", async () => {
+  await lease("users0.public", "users1.public");
   const hold = await announceHold(database, REQUEST);
   await expect(announceHold(database, REQUEST)).rejects.toMatchObject({ id: "hold_taken" });
   await expect(announceHold(database, { ...REQUEST, name: "other" })).rejects.toMatchObject({
@@ -218,6 +233,7 @@ test("one hold at a time of a name, and of a placement", async () => {
 });
 
 test("after its deadline anybody ends a hold, and before it nobody; who keeps it comes first or fails", async () => {
+  await lease(...REQUEST.placements);
   const hold = await announceHold(database, REQUEST);
   await hold.start(100);
   await endExpiredHolds(proxies);
@@ -238,6 +254,7 @@ test("after its deadline anybody ends a hold, and before it nobody; who keeps it
 });
 
 test("a change waits for renewals that began before it, so that nobody overlooks their proxies", async () => {
+  await lease(...REQUEST.placements);
   await proxies.query("BEGIN");
   expect((await renew(1, { leaseMs: 100 })).holds).toEqual([]);
   const announcing = announceHold(database, REQUEST);
@@ -249,6 +266,7 @@ test("a change waits for renewals that began before it, so that nobody overlooks
 });
 
 test("proxies may end holds, and change nothing else of them", async () => {
+  await lease(...REQUEST.placements);
   await announceHold(database, REQUEST);
   for (const sql of [
     "DELETE FROM colonnade.hold",
