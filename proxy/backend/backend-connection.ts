@@ -55,7 +55,10 @@ export class BackendConnection {
   sessionTag = "";
   /** What the session layer has prepared here, as its key to the statement's name. It keeps the bound. */
   readonly prepared = new Map<string, string>();
+  /** Names of the custom settings (app.tenant) that were set here. Kept for the session layer. */
+  readonly customSettings = new Set<string>();
   readonly #connected: Connected;
+  readonly #startup: ReadonlyMap<string, string>;
   #transactionStatus: TransactionStatus = "idle";
   #pendingReadyForQuery = 0;
   #answeredCount = 0;
@@ -71,15 +74,26 @@ export class BackendConnection {
   /** Rejects with a SqlError that names the database, the address and the remedy. */
   static async open(address: BackendAddress, options: OpenOptions): Promise<BackendConnection> {
     const connected = await connectBackend(address, options);
-    return new BackendConnection(address, options.database, connected);
+    return new BackendConnection(address, options.database, connected, options.settings);
   }
 
   /** `open` is how others come by one. */
-  constructor(address: BackendAddress, database: DatabaseName, connected: Connected) {
+  constructor(
+    address: BackendAddress,
+    database: DatabaseName,
+    connected: Connected,
+    startup: ReadonlyMap<string, string> = new Map(),
+  ) {
+    this.#startup = startup;
     this.address = address;
     this.database = database;
     this.processId = connected.greeting.processId;
     this.#connected = connected;
+  }
+
+  /** Custom settings are about to be set. Those that the startup packet has given go back to its values. */
+  noteCustomSettings(names: Iterable<string>): void {
+    for (const name of names) if (!this.#startup.has(name)) this.customSettings.add(name);
   }
 
   /** The server's ParameterStatus values, as of what was received. */

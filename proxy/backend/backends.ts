@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { BackendAddress } from "./backend-address.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { Pool } from "./pool.ts";
+import type { Rank } from "./pool-member.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { resetSettings } from "./reset-settings.ts";
@@ -30,8 +31,16 @@ export class Backends {
   }
 
   /** See Pool.tryAcquire; undefined also for a database without a pool. */
-  tryAcquire(database: DatabaseName): BackendConnection | undefined {
-    return this.#pools.get(database)?.tryAcquire();
+  tryAcquire(database: DatabaseName, rank?: Rank): BackendConnection | undefined {
+    return this.#pools.get(database)?.tryAcquire(rank);
+  }
+
+  /** See Pool.renew. Of a pool that is being replaced, it is one of the new pool. */
+  renew(connection: BackendConnection, signal: AbortSignal): Promise<BackendConnection> {
+    const pool = this.#pools.get(connection.database);
+    if (pool?.owns(connection) === true) return pool.renew(connection, signal);
+    this.release(connection);
+    return this.acquire(connection.database, signal);
   }
 
   /** See Pool.acquire. A database the map no longer names rejects with `pool_closed`. */

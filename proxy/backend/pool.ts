@@ -22,28 +22,14 @@ import { SqlError } from "../../base/sql-error.ts";
 import type { BackendAddress } from "./backend-address.ts";
 import { BackendConnection } from "./backend-connection.ts";
 import { addCounts, NO_COUNTS } from "./connection-counts.ts";
+import { bringForward, newMember } from "./pool-member.ts";
+import type { Member, Rank } from "./pool-member.ts";
 import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import { serverState } from "./pool-stats.ts";
-import type { MemberUse, PoolStats, ServerReport } from "./pool-stats.ts";
+import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { ReconnectPause } from "./reconnect-pause.ts";
 import { WaitQueue } from "./wait-queue.ts";
-
-interface Member {
-  readonly connection: BackendConnection;
-  readonly openedAtMs: number;
-  /** 0 where it was never lent. */
-  lentSince: number;
-  readonly expiresAt: number;
-  /** The pool's at the time of opening. An older one is not lent again. */
-  readonly generation: number;
-  use: MemberUse;
-  isPinned: boolean;
-  idleSince: number;
-}
-
-/** Lifetimes differ by this share, so that connections opened together do not end together. */
-const LIFETIME_JITTER = 0.1;
 
 export class Pool {
   readonly database: DatabaseName;
@@ -79,8 +65,9 @@ export class Pool {
   }
 
   /** An idle connection at once, or undefined: nothing is waited for and nobody is overtaken. */
-  tryAcquire(): BackendConnection | undefined {
+  tryAcquire(rank?: Rank): BackendConnection | undefined {
     if (this.#waiting.size > 0 || this.#closing.signal.aborted) return undefined;
+    if (rank !== undefined) bringForward(this.#idle, rank);
     return this.#takeIdle();
   }
 
@@ -138,6 +125,31 @@ export class Pool {
     else if (this.#isOver(member)) this.#close(member);
     else this.#putIdle(member, now);
     this.#serve();
+  }
+
+  /**
+   * Another connection in the place of a lent one, which nobody else gets: newly opened, once
+   * the old one is gone. Rejects as its opening does; the place is free then.
+   */
+  async renew(connection: BackendConnection, caller: AbortSignal): Promise<BackendConnection> {
+    const member = this.#members.get(connection);
+    if (member === undefined) return await this.acquire(caller);
+    this.#opening += 1;
+    try {
+      this.#lentMs += performance.now() - member.lentSince;
+      this.#close(member);
+      await connection.ended;
+      this.#adopt(await this.#connect(AbortSignal.any([this.#closing.signal, caller])));
+      const renewed = this.#takeIdle();
+      if (renewed === undefined) throw this.#closedError();
+      return renewed;
+    } catch (error) {
+      if (!caller.aborted) this.#openFailed(error);
+      throw error;
+    } finally {
+      this.#opening -= 1;
+      this.#serve();
+    }
   }
 
   stats(): PoolStats {
@@ -265,15 +277,7 @@ export class Pool {
   async #open(): Promise<void> {
     this.#opening += 1;
     try {
-      const connection = await BackendConnection.open(this.address, {
-        database: this.database,
-        settings: this.#options.settings,
-        signal: this.#closing.signal,
-        connectTimeoutMs: this.#options.connectTimeoutMs,
-      });
-      this.#reconnect.succeeded();
-      this.#opened += 1;
-      this.#adopt(connection);
+      this.#adopt(await this.#connect(this.#closing.signal));
     } catch (error) {
       this.#openFailed(error);
     } finally {
@@ -282,22 +286,24 @@ export class Pool {
     }
   }
 
+  async #connect(signal: AbortSignal): Promise<BackendConnection> {
+    const connection = await BackendConnection.open(this.address, {
+      database: this.database,
+      settings: this.#options.settings,
+      signal,
+      connectTimeoutMs: this.#options.connectTimeoutMs,
+    });
+    this.#reconnect.succeeded();
+    this.#opened += 1;
+    return connection;
+  }
+
   #adopt(connection: BackendConnection): void {
     if (this.#closing.signal.aborted) {
       connection.close();
       return;
     }
-    const jitter = 1 - LIFETIME_JITTER * Math.random();
-    const member: Member = {
-      connection,
-      openedAtMs: Date.now(),
-      lentSince: 0,
-      expiresAt: performance.now() + this.#options.lifetimeMs * jitter,
-      generation: this.#generation,
-      use: "used",
-      isPinned: false,
-      idleSince: 0,
-    };
+    const member = newMember(connection, this.#generation, this.#options.lifetimeMs);
     this.#members.set(connection, member);
     void connection.ended.then(() => this.#forgetLost(member));
     this.#putIdle(member);

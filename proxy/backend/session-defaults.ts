@@ -84,7 +84,8 @@ export async function readSessionDefaults(
   try {
     const { rows } = await connection.query(QUERY, AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS));
     const defaults = new Map<string, string>();
-    for (const [name, value] of rows) if (name && value != null) defaults.set(name, value);
+    for (const [name, value] of rows)
+      if (typeof name === "string" && typeof value === "string") defaults.set(name, value);
     refuseTooLong(defaults);
     return defaults;
   } finally {

@@ -11,6 +11,8 @@ import { SqlError } from "../../base/sql-error.ts";
 import { BackendError, UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { RESET_SETTINGS, resetSettings } from "../backend/reset-settings.ts";
+import type { Rank } from "../backend/pool-member.ts";
+import { isUsableWith, rankFor } from "./custom-settings.ts";
 import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
 import type { Pauses } from "./pauses.ts";
@@ -24,7 +26,9 @@ const QUERY_CANCELED = "57014";
 /** The pools, as far as a session needs them. */
 export interface PinnableBackends extends InDoubtBackends {
   /** One that is idle, without waiting; undefined where there is none, or others wait for one. */
-  tryAcquire(database: DatabaseName): BackendConnection | undefined;
+  tryAcquire(database: DatabaseName, rank: Rank): BackendConnection | undefined;
+  /** Another in the place of one that is lent, newly opened. */
+  renew(connection: BackendConnection, signal: AbortSignal): Promise<BackendConnection>;
   /** False where as many as may be are pinned. */
   pin(connection: BackendConnection): boolean;
   unpin(connection: BackendConnection): void;
@@ -145,9 +149,10 @@ export class SessionBackends implements LockHolder {
   acquireReady(database: DatabaseName): BackendConnection | undefined {
     const mustWait = this.#pauses.isAny || this.#inDoubt.hasUnfinished(database);
     if (mustWait || this.#pinned !== undefined) return undefined;
-    const connection = this.#backends.tryAcquire(database);
+    const { tag, customNames } = this.#settings();
+    const connection = this.#backends.tryAcquire(database, rankFor(customNames));
     if (connection === undefined) return undefined;
-    if (connection.sessionTag !== this.#settings().tag) {
+    if (connection.sessionTag !== tag || !isUsableWith(connection, customNames)) {
       this.#backends.release(connection);
       return undefined;
     }
@@ -166,8 +171,11 @@ export class SessionBackends implements LockHolder {
     signal: AbortSignal,
     set?: SetUp,
   ): Promise<BackendConnection> {
-    const idle = this.#backends.tryAcquire(database);
-    const connection = idle ?? (await this.#waitForConnection(database, signal));
+    const { customNames } = this.#settings();
+    const idle = this.#backends.tryAcquire(database, rankFor(customNames));
+    const given = idle ?? (await this.#waitForConnection(database, signal));
+    const isUsable = set !== undefined || isUsableWith(given, customNames);
+    const connection = isUsable ? given : await this.#backends.renew(given, signal);
     this.#lend(connection);
     return await this.#asSessions(connection, undefined, set);
   }
@@ -353,8 +361,9 @@ export class SessionBackends implements LockHolder {
   }
 
   async #applySettings(connection: BackendConnection): Promise<void> {
-    const { tag, sql, isOtherRole } = this.#settings();
+    const { tag, sql, isOtherRole, customNames } = this.#settings();
     if (connection.sessionTag === tag) return;
+    connection.noteCustomSettings(customNames);
     const isFresh = connection.sessionTag === "";
     connection.sessionTag = UNKNOWN_SETTINGS;
     const script = isFresh ? sql : `${RESET_SETTINGS}; ${sql}`;

@@ -10,6 +10,13 @@ export interface SettingsScript {
   readonly sql: string;
   /** The session is another role than the connection's user, or may be. */
   readonly isOtherRole: boolean;
+  /** Custom settings that the session has ever named: see custom-settings.ts. */
+  readonly customNames: ReadonlySet<string>;
 }
 
-export const NO_SETTINGS: SettingsScript = { tag: "", sql: "", isOtherRole: false };
+export const NO_SETTINGS: SettingsScript = {
+  tag: "",
+  sql: "",
+  isOtherRole: false,
+  customNames: new Set(),
+};

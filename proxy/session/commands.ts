@@ -24,6 +24,7 @@ import type { Responder } from "./responder.ts";
 import { applySetting, NO_MODES } from "./session-transaction.ts";
 import { isOtherRole } from "./settings.ts";
 import type { SessionSettings } from "./settings.ts";
+import { blockCommand } from "./plan-traits.ts";
 import { runPrepare } from "./sql-prepared.ts";
 import type { SqlPreparedParts } from "./sql-prepared.ts";
 import type { StatementPlanner } from "./statement-planner.ts";
@@ -154,6 +155,21 @@ export class Commands {
     return outcome;
   }
 
+  /**
+   * What Sync does not follow is in one transaction with what does; but for the statements that
+   * begin and end transactions, and DISCARD ALL, which commits by itself. PostgreSQL says of the
+   * first of a pipeline that it is in no transaction block, and yet has it hold in the rest.
+   */
+  async joinPipeline(plan: CommandPlan, signal: AbortSignal): Promise<void> {
+    if (this.#runner.transaction.current !== undefined) return;
+    const warned = blockCommand(plan);
+    const isOfTransaction = plan.kind === "transaction" && warned === undefined;
+    if (isOfTransaction || (plan.kind === "session" && plan.action.kind === "discardAll")) return;
+    await this.#runner.begin(NO_MODES, false, signal);
+    if (warned !== undefined)
+      await this.warn("25P01", `${warned} can only be used in transaction blocks`, signal);
+  }
+
   /** In the proxy's words, where the client wants to hear of it. */
   async warn(sqlstate: string, message: string, signal: AbortSignal): Promise<void> {
     const { hidesWarnings } = await this.#runner.view.environment(signal);
@@ -165,6 +181,18 @@ export class Commands {
     const open = this.#runner.transaction.current;
     const pending = open?.pendingSettings.map((each) => each.sql) ?? [];
     this.#settings.refuseTooLong(plan.action === "set" ? [...pending, sql] : pending);
+    const unname = this.#settings.nameCustom([plan.name]);
+    try {
+      await this.#setEverywhere(plan, sql, signal);
+    } catch (error) {
+      unname();
+      throw error;
+    }
+    return plan.command;
+  }
+
+  async #setEverywhere(plan: SettingPlan, sql: string, signal: AbortSignal): Promise<void> {
+    const open = this.#runner.transaction.current;
     if (open === undefined) {
       await this.#runner.view.withCatalog(signal, (connection) =>
         this.#setAlone(connection, plan, sql),
@@ -179,7 +207,6 @@ export class Commands {
       // Read now, and not once it is needed: what the proxy cannot work under is refused here.
       await this.#runner.view.environment(signal);
     }
-    return plan.command;
   }
 
   #statementFor({ action, name, sql, scope }: SettingPlan): string {
@@ -191,6 +218,7 @@ export class Commands {
 
   async #setAlone(connection: BackendConnection, plan: SettingPlan, sql: string): Promise<void> {
     connection.sessionTag = UNKNOWN_SETTINGS;
+    connection.noteCustomSettings(this.#settings.script.customNames);
     await this.#apply(connection, sql);
     const environment = await readEnvironment(connection);
     applySetting(this.#settings, plan);
@@ -205,6 +233,7 @@ export class Commands {
     { name }: SettingPlan,
     sql: string,
   ): Promise<void> {
+    connection.noteCustomSettings(this.#settings.script.customNames);
     try {
       await this.#apply(connection, sql);
     } catch (error) {

@@ -4,6 +4,7 @@ import { quoteLiteral } from "../../base/sql-quoting.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { QueryPlan } from "../../planner/logical-plan.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
+import type { SettingPlan } from "../../planner/session-plan.ts";
 import { sequenceKey, sessionCallsOf } from "../../planner/session-values.ts";
 import type { SequenceCall, SessionCalls } from "../../planner/session-values.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
@@ -64,12 +65,36 @@ type SetConfigCalls = Extract<SessionCalls, { readonly kind: "setConfig" }>;
 async function* setConfig(
   request: SessionValueRequest,
   { calls, runs }: SetConfigCalls,
-  { settings, transaction, open, environment, run }: ValuedSession,
+  session: ValuedSession,
 ): ResultStream {
+  const { settings, transaction, open } = session;
   const plans = settingsOf(calls, request.protocol);
   const pending = transaction.current?.pendingSettings ?? [];
   settings.refuseTooLong([...pending, ...plans].map(({ sql }) => sql));
+  const unname = settings.nameCustom(plans.map(({ name }) => name));
+  const { customNames } = settings.script;
   const opened = await open();
+  let isSet = false;
+  try {
+    isSet = yield* setOnAll(request, { plans, runs, opened }, session);
+  } finally {
+    for (const { connection } of opened.participants) connection.noteCustomSettings(customNames);
+    if (!isSet) unname();
+  }
+}
+
+interface ConfigRun {
+  readonly plans: readonly SettingPlan[];
+  readonly runs: SetConfigCalls["runs"];
+  readonly opened: Transaction;
+}
+
+/** False where there was nothing to set. */
+async function* setOnAll(
+  request: SessionValueRequest,
+  { plans, runs, opened }: ConfigRun,
+  { transaction, environment, run }: ValuedSession,
+): AsyncGenerator<ResultEvent, boolean, undefined> {
   const before = new Set(opened.participants.map(({ connection }) => connection));
   let complete: ResultEvent | undefined;
   let hasSet = runs === "once";
@@ -80,7 +105,7 @@ async function* setConfig(
   }
   if (!hasSet) {
     if (complete !== undefined) yield complete;
-    return;
+    return false;
   }
   for (const { connection } of opened.participants) {
     if (!before.has(connection) || isHome(connection, request.plan)) continue;
@@ -90,6 +115,7 @@ async function* setConfig(
   // Read now, and not once it is needed: what the proxy cannot work under is refused here.
   await environment();
   if (complete !== undefined) yield complete;
+  return true;
 }
 
 /** Where the client's own statement has set it. */

@@ -6,6 +6,7 @@
 import { ENVIRONMENT_CACHE_ENTRIES_MAX, SETTINGS_LENGTH_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { ROLE_SETTINGS } from "../../planner/utility-settings.ts";
+import { isCustomSetting } from "../execution/custom-settings.ts";
 import type { SettingsScript } from "../execution/session-settings.ts";
 import { BoundedCache } from "./bounded-cache.ts";
 import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
@@ -15,26 +16,47 @@ export class SessionSettings {
   /** Name to the statement that sets it. */
   #statements: ReadonlyMap<string, string>;
   #script: SettingsScript | undefined;
+  /** Grows alone: PostgreSQL does not forget one, whatever becomes of its SET. */
+  #customNames: ReadonlySet<string>;
 
   constructor(startup: ReadonlyMap<string, string>) {
     this.#startup = startUpOf(startup);
     this.#statements = this.#startup.statements;
     this.#script = this.#startup.script;
+    this.#customNames = this.#script.customNames;
     this.refuseTooLong([]);
   }
 
   /** Asked before `more` statements run, so that what has committed is never refused. */
   refuseTooLong(more: readonly string[]): void {
     let length = 0;
-    for (const sql of [...this.#statements.values(), ...more]) length += sql.length;
+    const kept = [...this.#statements.values(), ...this.#customNames, ...more];
+    for (const sql of kept) length += sql.length;
     if (length > SETTINGS_LENGTH_MAX) {
       throw new SqlError("settings_too_long", `settings exceed ${SETTINGS_LENGTH_MAX} characters`);
     }
   }
 
   get script(): SettingsScript {
-    this.#script ??= scriptOf(this.#statements);
+    this.#script ??= scriptOf(this.#statements, this.#customNames);
     return this.#script;
+  }
+
+  /**
+   * Before a statement that may make custom settings runs: the backends it runs on are the
+   * session's with these. What is given back is called where it has failed, and made none.
+   */
+  nameCustom(names: readonly (string | undefined)[]): () => void {
+    const before = this.#customNames;
+    const added = names.filter(isCustomSetting).filter((name) => !before.has(name));
+    if (added.length === 0) return () => undefined;
+    this.#nameAll(new Set([...before, ...added]));
+    return () => this.#nameAll(before);
+  }
+
+  #nameAll(names: ReadonlySet<string>): void {
+    this.#customNames = names;
+    this.#script = undefined;
   }
 
   get snapshot(): ReadonlyMap<string, string> {
@@ -123,12 +145,18 @@ function startUpOf(startup: ReadonlyMap<string, string>): StartUp {
   const known = startUps.get(key);
   if (known !== undefined) return known;
   // The proxy's own name stands on its connections; a client that gives none has none.
-  const values = new Map([["application_name", ""], ...startup]);
+  const values = new Map(
+    [["application_name", ""] as const, ...startup].map(([name, value]) => [
+      name.toLowerCase(),
+      value,
+    ]),
+  );
   const statements = new Map(
     [...values].map(([name, value]) => [name, setStatement(name, value, "session")] as const),
   );
   const others = new Map([...statements].filter(([name]) => !ROLE_SETTINGS.has(name)));
-  const startUp = { values, statements, othersStatements: others, script: scriptOf(statements) };
+  const script = scriptOf(statements, new Set([...values.keys()].filter(isCustomSetting)));
+  const startUp = { values, statements, othersStatements: others, script };
   if (key.length <= SETTINGS_LENGTH_MAX) startUps.set(key, startUp);
   return startUp;
 }
@@ -143,9 +171,15 @@ function settingName(name: string): string {
   return name.split(".").map(quoteIdentifier).join(".");
 }
 
-function scriptOf(statements: ReadonlyMap<string, string>): SettingsScript {
-  const sql = [...statements.values()].join("; ");
-  return { tag: sql, sql, isOtherRole: isOtherRole(statements.keys()) };
+/** A custom setting that has been named and has no value of the session's is there, on each backend. */
+function scriptOf(
+  statements: ReadonlyMap<string, string>,
+  customNames: ReadonlySet<string>,
+): SettingsScript {
+  const named = [...customNames].filter((name) => !statements.has(name));
+  const resets = named.map((name) => serversOwn(name, "session"));
+  const sql = [...statements.values(), ...resets].join("; ");
+  return { tag: sql, sql, isOtherRole: isOtherRole(statements.keys()), customNames };
 }
 
 /** `names`: of settings made; one may say that the session is its own user again. */

@@ -81,6 +81,7 @@ export function gatherPlan(pulls: readonly PullText[], finish: string): Physical
     gather: { kind: "passThrough" },
     returnsRows: true,
     usesOwnTables: false,
+    isWithoutTables: false,
     overflow: undefined,
     pulls: pulls.map((pull) => ({
       table: pull.table,
@@ -151,7 +152,12 @@ export class Gathering {
   /** `settings`: SET statements that its client has made. */
   openSession(settings = ""): SessionBackends {
     const inDoubt = new InDoubt(this.backends);
-    const script = { tag: settings, sql: settings, isOtherRole: false };
+    const script = {
+      tag: settings,
+      sql: settings,
+      isOtherRole: false,
+      customNames: new Set<string>(),
+    };
     return new SessionBackends(this.backends, inDoubt, () => script, new LockHolders(), NO_PAUSES);
   }
 

@@ -8,7 +8,7 @@ import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { readSessionDefaults } from "../../proxy/backend/session-defaults.ts";
 import { startTestProxy } from "../support/proxy.ts";
-import type { RawClient } from "../support/raw-client.ts";
+import type { RawClient, ServerError } from "../support/raw-client.ts";
 import { startServers } from "./servers.ts";
 import type { Servers } from "./servers.ts";
 
@@ -121,5 +121,63 @@ describe("the defaults of settings", () => {
     await expect(client.query(sql)).rejects.toMatchObject({
       fields: { C: "0A000", H: expect.stringContaining("restart the proxy") },
     });
+  });
+});
+
+/** What each statement gave: rows, or the SQLSTATE. */
+async function outcomes(client: RawClient, script: readonly string[]): Promise<readonly unknown[]> {
+  const given: unknown[] = [];
+  for (const sql of script)
+    given.push(await client.query(sql).catch((error: ServerError) => error.fields["C"]));
+  return given;
+}
+
+const CUSTOM = "SELECT id, current_setting('app.tenant', true) FROM accounts ORDER BY id";
+
+describe("a custom setting", () => {
+  test.each([
+    ["SET", ["SET app.tenant = '7'", CUSTOM, "RESET app.tenant", CUSTOM, "SHOW app.tenant"]],
+    [
+      "SET LOCAL",
+      ["BEGIN; SET LOCAL app.tenant = '7'", CUSTOM, "COMMIT", CUSTOM, "DISCARD ALL", CUSTOM],
+    ],
+    ["a rolled back SET", ["BEGIN; SET app.tenant = '7'", "ROLLBACK", CUSTOM, "RESET ALL", CUSTOM]],
+    ["set_config", ["SELECT set_config('app.tenant', '7', true)", CUSTOM, "SHOW app.tenant"]],
+    [
+      "a SET that fails",
+      ['SET app."1 x" = 1', CUSTOM, "SHOW app.tenant", "SET app.tenant = '8'", CUSTOM],
+    ],
+    [
+      "another name",
+      ["SET app.other = '7'", CUSTOM, "SET APP.Tenant = '8'", CUSTOM, "RESET ALL", CUSTOM],
+    ],
+  ])("is unknown to who has not set it, and empty afterwards: %s", async (_name, script) => {
+    using held = new DisposableStack();
+    const plain = held.adopt(await servers.connectPlain(), (client) => client.destroy());
+    const setting = await connect(held);
+    const other = await connect(held);
+    const unset = [...(await outcomes(plain, [CUSTOM, "SHOW app.tenant"]))];
+    expect(unset).toEqual([expect.arrayContaining([["201", null]]), "42704"]);
+    for (const sql of script) {
+      expect(await outcomes(setting, [sql]), sql).toEqual(await outcomes(plain, [sql]));
+      expect(await outcomes(other, [CUSTOM, "SHOW app.tenant"]), sql).toEqual(unset);
+    }
+  });
+
+  test("of many sessions, beside others without it, needs no more connections than there are", async () => {
+    using held = new DisposableStack();
+    const clients = await Promise.all(Array.from({ length: 8 }, () => connect(held)));
+    await Promise.all(
+      clients.map(async (client, index) => {
+        const isSetting = index % 2 === 0;
+        for (let round = 0; round < 8; round += 1) {
+          if (isSetting) await client.query(`BEGIN; SET LOCAL app.tenant = '${index}'`);
+          const rows = await client.query(CUSTOM);
+          const told = isSetting ? String(index) : null;
+          expect(rows).toEqual(["1", "2", "101", "201"].map((id) => [id, told]));
+          if (isSetting) await client.query("COMMIT");
+        }
+      }),
+    );
   });
 });

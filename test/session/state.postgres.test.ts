@@ -80,8 +80,7 @@ describe("settings", () => {
     await withClients(2, async (first, second) => {
       await first.query("SET my.own = 'secret'");
       expect(await first.query("SHOW my.own")).toEqual([["secret"]]);
-      // PostgreSQL keeps a setting it has once met, empty after RESET ALL: its value is gone.
-      expect(await second.query("SELECT current_setting('my.own', true)")).toEqual([[""]]);
+      expect(await second.query("SELECT current_setting('my.own', true)")).toEqual([[null]]);
       await first.query("SELECT set_config('TimeZone', 'Asia/Tokyo', false)");
       expect(await first.query("SHOW TimeZone")).toEqual([["Asia/Tokyo"]]);
       expect(await second.query("SHOW TimeZone")).toEqual([["UTC"]]);
