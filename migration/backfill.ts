@@ -87,10 +87,10 @@ export class Backfill {
 
   /** In the middle of a transaction that no chunk can end in: the one that most is kept for is copied again. */
   giveUpFullest(): void {
-    const chunk = this.#options.router.fullestChunk();
+    const chunk = this.#options.router.buffers.fullest();
     if (chunk === undefined) return;
     for (const chunks of this.#options.chunks.values()) chunks.giveUp(chunk);
-    this.#options.router.abandonChunk(chunk);
+    this.#options.router.buffers.abandon(chunk);
     this.#progress.givenUpCount += 1;
   }
 
@@ -137,7 +137,7 @@ export class Backfill {
       if (range === undefined) continue;
       const last = await this.#lastKeyOf(source, table, range);
       const chunk = last === undefined ? chunks.open(range) : chunks.openPart(range, last);
-      this.#options.router.openChunk(chunk);
+      this.#options.router.buffers.open(chunk);
       return { table, chunks, chunk };
     }
     return undefined;
@@ -195,7 +195,7 @@ export class Backfill {
   #seesDiscarded(snapshot: Snapshot): boolean {
     if (snapshot.xmin < this.#options.floor) return false;
     const { router } = this.#options;
-    for (const id of router.unseen) if (!sees(snapshot, id)) return false;
+    for (const id of router.buffers.unseen) if (!sees(snapshot, id)) return false;
     router.observe(snapshot);
     return true;
   }

@@ -153,7 +153,7 @@ export class ChunkMap {
 
   /** Its copy is in vain: from here on changes are discarded, until its owner has it reopened. */
   giveUp(chunk: OpenChunk): void {
-    this.#givenUp.add(chunk);
+    if (this.#ranges.some(({ open }) => open === chunk)) this.#givenUp.add(chunk);
   }
 
   isGivenUp(chunk: OpenChunk): boolean {

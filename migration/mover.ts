@@ -231,11 +231,11 @@ export class Mover implements AsyncDisposable {
       router.receive(this.#stream.tryNext() ?? (await this.#stream.next(signal)));
       for (const queue of this.#queues.values())
         if (queue.isFull) await Promise.race([queue.room(), aborted.promise]);
-      while (router.isOverfull && !signal.aborted) {
+      while (router.buffers.isOverfull && !signal.aborted) {
         if (router.isInTransaction) this.#backfill.giveUpFullest();
         else await Promise.race([this.#backfill.chunkEnded(), aborted.promise]);
       }
-      if (router.unseen.size > MOVE_UNSEEN_MAX && !this.#isObserving) this.#observe();
+      if (router.buffers.unseen.size > MOVE_UNSEEN_MAX && !this.#isObserving) this.#observe();
       signal.throwIfAborted();
     }
   }

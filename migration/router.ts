@@ -4,11 +4,11 @@
  * placements is a delete and an insert, each judged by itself.
  *
  * Called with one event after another; it waits for nothing and touches no connection. Changes
- * that meet an open chunk are kept here until the copier finishes or gives up the chunk.
+ * that meet an open chunk are kept (chunk-buffers.ts) until the copier has ended the chunk.
  */
 import type { DatabaseName } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
-import { MOVE_BUFFER_BYTES_MAX, MOVE_TRANSACTION_DISTANCE_MAX } from "../base/limits.ts";
+import { MOVE_TRANSACTION_DISTANCE_MAX } from "../base/limits.ts";
 import { LSN_ZERO, type Lsn } from "../base/lsn.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { Begin, LogicalMessage } from "../proxy/protocol/replication/transaction.ts";
@@ -22,12 +22,13 @@ import type {
 } from "../proxy/protocol/replication/row-change.ts";
 import type { Tuple } from "../proxy/protocol/replication/tuple.ts";
 import type { StreamEvent } from "./change-stream.ts";
+import { ChunkBuffers } from "./chunk-buffers.ts";
 import type { ChunkMap, OpenChunk, Verdict } from "./chunk-map.ts";
 import { isPartial, tableName, targetDatabases, type Move, type MovedTable } from "./move.ts";
 import { checkRelation } from "./relation-check.ts";
 import { RowKeys } from "./row-keys.ts";
-import { sees, widen, type Snapshot } from "./snapshot.ts";
-import { changeBytes, type TargetChange, type TargetTable, TargetTables } from "./target-change.ts";
+import { widen, type Snapshot } from "./snapshot.ts";
+import { type TargetChange, type TargetTable, TargetTables } from "./target-change.ts";
 import type { Marker, TargetQueue } from "./target-queue.ts";
 
 export interface RouterOptions {
@@ -52,25 +53,13 @@ interface Transaction {
   isOwn: boolean;
 }
 
-interface Buffered {
-  readonly transaction: bigint;
-  readonly change: TargetChange;
-}
-
-interface ChunkBuffer {
-  readonly byDatabase: Map<DatabaseName, Buffered[]>;
-  bytes: number;
-}
-
 export class Router {
+  /** Of the chunks that are being copied. */
+  readonly buffers = new ChunkBuffers();
   readonly #options: RouterOptions;
   readonly #tables: TargetTables;
   readonly #keys: RowKeys;
   readonly #relations = new Map<number, MovedTable | undefined>();
-  readonly #buffers = new Map<OpenChunk, ChunkBuffer>();
-  /** Transactions that were discarded for a chunk, and that no snapshot is known to see yet. */
-  readonly #unseen = new Set<bigint>();
-  #bufferedBytes = 0;
   #near: bigint;
   #transaction: Transaction | undefined;
   #position: Lsn = LSN_ZERO;
@@ -96,21 +85,6 @@ export class Router {
     return this.#transaction !== undefined;
   }
 
-  get unseen(): ReadonlySet<bigint> {
-    return this.#unseen;
-  }
-
-  /** Too much is kept for open chunks: one has to finish, or to be given up, before the stream goes on. */
-  get isOverfull(): boolean {
-    return this.#bufferedBytes > MOVE_BUFFER_BYTES_MAX;
-  }
-
-  /** Of the chunks that are being copied, the one that most is kept for. */
-  fullestChunk(): OpenChunk | undefined {
-    const [fullest] = [...this.#buffers].toSorted(([, a], [, b]) => b.bytes - a.bytes);
-    return fullest?.[0];
-  }
-
   /** Runs it between two transactions: now, or at the end of the one that is being received. */
   atBoundary(work: () => void): void {
     if (this.#transaction === undefined) work();
@@ -120,38 +94,16 @@ export class Router {
   /** What one snapshot of the source sees, every later one does. */
   observe(snapshot: Snapshot): void {
     if (snapshot.xmax > this.#near) this.#near = snapshot.xmax;
-    for (const id of this.#unseen) if (sees(snapshot, id)) this.#unseen.delete(id);
+    this.buffers.observe(snapshot);
   }
 
-  /** From here on changes of the chunk are kept. */
-  openChunk(chunk: OpenChunk): void {
-    this.#buffers.set(chunk, { byDatabase: new Map(), bytes: 0 });
-  }
-
-  /** What was kept for the chunk in one target and is not in its snapshot; between transactions only. */
+  /** What was kept for the chunk and is not in its snapshot; between transactions only. */
   takeChunk(
     chunk: OpenChunk,
     snapshot: Snapshot,
   ): ReadonlyMap<DatabaseName, readonly TargetChange[]> {
     invariant(this.#transaction === undefined, "a chunk ends between transactions");
-    const buffer = this.#dropBuffer(chunk);
-    const taken = new Map<DatabaseName, readonly TargetChange[]>();
-    for (const [database, changes] of buffer.byDatabase) {
-      const applied = changes.filter(({ transaction }) => !sees(snapshot, transaction));
-      taken.set(
-        database,
-        applied.map(({ change }) => change),
-      );
-    }
-    return taken;
-  }
-
-  /** The chunk is given up: what was kept counts as discarded. */
-  abandonChunk(chunk: OpenChunk): void {
-    if (!this.#buffers.has(chunk)) return;
-    const buffer = this.#dropBuffer(chunk);
-    for (const changes of buffer.byDatabase.values())
-      for (const { transaction } of changes) this.#unseen.add(transaction);
+    return this.buffers.take(chunk, snapshot);
   }
 
   receive(event: StreamEvent): void {
@@ -366,10 +318,12 @@ export class Router {
       case "seen":
         return undefined;
       case "discard":
-        this.#unseen.add(this.#current().id);
-        return undefined;
+        return this.buffers.discard(this.#current().id);
       case "buffer":
-        return this.#keep(verdict.chunk, change);
+        return this.buffers.keep(verdict.chunk, databaseOf(change), {
+          transaction: this.#current().id,
+          change,
+        });
       case "apply":
         return this.#enqueue(databaseOf(change), change);
     }
@@ -378,26 +332,6 @@ export class Router {
   #enqueue(database: DatabaseName, change: TargetChange): void {
     this.#current().touched.add(database);
     this.#queue(database).push({ kind: "change", change });
-  }
-
-  #keep(chunk: OpenChunk, change: TargetChange): void {
-    const buffer = this.#buffers.get(chunk);
-    invariant(buffer !== undefined, "an open chunk has a buffer");
-    const database = databaseOf(change);
-    const kept = buffer.byDatabase.get(database) ?? [];
-    kept.push({ transaction: this.#current().id, change });
-    buffer.byDatabase.set(database, kept);
-    const bytes = changeBytes(change);
-    buffer.bytes += bytes;
-    this.#bufferedBytes += bytes;
-  }
-
-  #dropBuffer(chunk: OpenChunk): ChunkBuffer {
-    const buffer = this.#buffers.get(chunk);
-    invariant(buffer !== undefined, "an open chunk has a buffer");
-    this.#buffers.delete(chunk);
-    this.#bufferedBytes -= buffer.bytes;
-    return buffer;
   }
 
   #table(relationId: number): MovedTable | undefined {

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseName } from "../../base/ids.ts";
-import { inFullRun } from "../support/run-mode.ts";
+import { IS_FULL_RUN, inFullRun } from "../support/run-mode.ts";
 import { runNaive } from "./naive.ts";
 import { placement, prepareMove, type Rig, settled, startMover, startRig } from "./rig.ts";
 import { runStress } from "./stress.ts";
@@ -49,6 +49,42 @@ describe("rows that are moved while they are written", () => {
     }
     expect(differing).toBeGreaterThan(0);
   });
+
+  // Seventy megabytes, copied twice.
+  test.skipIf(!IS_FULL_RUN)(
+    "a transaction larger than what is kept has its chunk copied again",
+    async () => {
+      await rig.source.query(
+        "app",
+        `CREATE TABLE bulky (id int PRIMARY KEY, n int, t text); ALTER TABLE bulky ALTER t SET STORAGE EXTERNAL;
+       INSERT INTO bulky SELECT i, 0, '' FROM generate_series(1, 1200) i`,
+      );
+      const move = await prepareMove(rig, {
+        name: "bulky",
+        source: databaseName("source"),
+        tables: [
+          {
+            schema: "public",
+            name: "bulky",
+            destination: { kind: "one", placement: placement("t2", "b") },
+          },
+        ],
+      });
+      // The chunk is open, and waits for the lock that its snapshot needs.
+      const writer = await rig.source.connect("app");
+      await writer.query("BEGIN; LOCK TABLE bulky IN ACCESS EXCLUSIVE MODE");
+      await using mover = await startMover(rig, move);
+      await sleep(300);
+      await writer.query("UPDATE bulky SET n = 1, t = repeat(md5(id::text), 2000); COMMIT");
+      await settled(rig, mover);
+      expect(mover.progress.copy.givenUpCount).toBeGreaterThan(0);
+      const sums = "SELECT count(*)::int, sum(n)::int, sum(hashtext(t))::text FROM";
+      const { rows } = await rig.source.query("app", `${sums} bulky`);
+      expect((await rig.target.query("t2", `${sums} b.bulky`)).rows).toEqual(rows);
+      await mover.stop();
+      await writer.end();
+    },
+  );
 
   test("a commit that is streamed before any snapshot sees it is not lost", async () => {
     await rig.source.query(

@@ -156,11 +156,11 @@ describe("the router", () => {
   test("keeps what meets an open chunk, without what its snapshot turns out to see", () => {
     const played = play();
     played.transaction(11, RELATION, { kind: "insert", relationId: 1, row: row("1", "a") });
-    expect([...played.router.unseen]).toEqual([11n]);
+    expect([...played.router.buffers.unseen]).toEqual([11n]);
     const range = played.chunks.nextTodo();
     if (range === undefined) throw new Error("a range waits");
     const chunk = played.chunks.open(range);
-    played.router.openChunk(chunk);
+    played.router.buffers.open(chunk);
     played.transaction(12, {
       kind: "delete",
       relationId: 1,
@@ -172,7 +172,7 @@ describe("the router", () => {
       [...changes].map(([database, kept]) => [database, kept.map(({ kind }) => kind)]),
     ).toEqual([[ONE, ["insert"]]]);
     played.router.observe(parseSnapshot("13:13:"));
-    expect(played.router.unseen.size).toBe(0);
+    expect(played.router.buffers.unseen.size).toBe(0);
   });
 
   test("a marker inside a transaction ends it in every target", () => {
