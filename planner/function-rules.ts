@@ -44,7 +44,7 @@ function checkFunction(
       return refuse(
         "catalog_state_function",
         `function ${name} cannot be used together with tables of other databases`,
-        { location },
+        { location, hint: name === "setval" ? SETVAL_HINT : undefined },
       );
     case "serverState":
       if (isCatalog || home.kind === "reference") return;
@@ -74,6 +74,10 @@ export function checkStoredFunctions(query: Node, context: PlanContext): void {
     return true;
   });
 }
+
+/** Frameworks set a sequence behind the rows that they have loaded: SELECT setval('s', max(id)) FROM users. */
+const SETVAL_HINT =
+  "Read the value first, as by SELECT max(id), then give it to setval() in a SELECT of its own.";
 
 /** What gives an application the same without the session's state, where there is such a thing. */
 function sessionStateHint(name: string): string | undefined {

@@ -62,7 +62,9 @@ const admin = fields({
     .string()
     .min(1)
     .default("127.0.0.1")
-    .describe("Address for /metrics, /healthz, /readyz and /in-doubt. It asks for no password."),
+    .describe(
+      "Address for /metrics, /healthz, /readyz, /clients and /in-doubt. It asks for no password.",
+    ),
   port: port.default(9632).describe("TCP port of the admin interface."),
 });
 

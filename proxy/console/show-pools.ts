@@ -217,7 +217,7 @@ export const SHOW_STATS = show<StatsRow>({
     ),
     total(
       "query_count",
-      "Requests that it answered: round trips, of which a pipeline needs one.",
+      "Requests that it answered: each statement of a pipeline is one, though they share a round trip, and so are BEGIN, COMMIT and the proxy's own.",
       (totals) => totals.requests,
     ),
     total("server_assignment_count", "Times a connection was lent.", (totals) => totals.acquired),

@@ -45,6 +45,8 @@ const REFUSED = [
   "INSERT INTO orders (user_id, total) VALUES (1, (SELECT sum(total) FROM orders))",
   "MERGE INTO orders o USING users u ON o.id = u.id WHEN MATCHED THEN DELETE",
   "COPY orders TO '/tmp/orders'",
+  "PREPARE TRANSACTION 'mine'",
+  "COMMIT PREPARED 'mine'",
   "COPY orders FROM PROGRAM 'cat orders'",
   "DO $$ BEGIN END $$",
   "CALL p()",
@@ -97,6 +99,7 @@ const WORKING = [
   "SELECT 1 FROM users u FULL JOIN orders o ON o.user_id = u.id",
   "SELECT id FROM orders WHERE total > 300 FOR UPDATE",
   "EXPLAIN SELECT * FROM orders",
+  "SELECT lo_from_bytea(0, 'x')",
   "MERGE INTO user_preferences p USING users u ON p.user_id = u.id WHEN MATCHED THEN UPDATE SET theme = 'dark' RETURNING 1",
   "INSERT INTO orders (user_id, total) SELECT id, 1 FROM users RETURNING id",
 ];

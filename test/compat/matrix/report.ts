@@ -21,6 +21,14 @@ export function compatibilityPage(outcomes: readonly ProgramOutcome[]): string {
     "default settings. A program is the client with the checks of this page, written in its own language, in",
     "[test/compat/matrix/programs](../test/compat/matrix/programs). What is not on this page has not been tried.",
     "",
+    "Five more libraries of Node.js run in the repository's own tests (`test/compat/orm-*.postgres.test.ts`): " +
+      "Sequelize, TypeORM, Drizzle, Kysely and Knex make their tables, write, read, join, page and roll back as on one PostgreSQL.",
+    "",
+    "- **Sequelize**: `findOrCreate()` of a row that is not there makes a function of the session's own, which is refused; `findCreateFind()` gives the same and works. " +
+      "`sync()` of a model with an ENUM sends DO, which is refused: make the type in a migration, by CREATE TYPE.",
+    "- **Django**: `loaddata` and what `sqlsequencereset` prints set a sequence by `SELECT setval(...) FROM table`, which is refused for a sharded " +
+      "or reference table: read `max(id)` first, and give the value to a `SELECT setval('users_id_seq', 42)` of its own.",
+    "",
     `| client | version | ${checks.join(" | ")} |`,
     `| --- | --- | ${checks.map(() => "---").join(" | ")} |`,
     ...table,
@@ -108,7 +116,8 @@ function differences(outcomes: readonly ProgramOutcome[]): readonly string[] {
   return [
     "## What is printed otherwise than by PostgreSQL",
     "",
-    "Everything else that these clients were asked printed the same, character by character, but for times, process ids and ports.",
+    "Everything else that these clients were asked printed the same, character by character, but for times, ports and process ids, " +
+      "the sender's in a notification among them: it is that of a server connection, and not the sender's pg_backend_pid().",
     "",
     "| client | asked | because |",
     "| --- | --- | --- |",
