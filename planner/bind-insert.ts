@@ -21,6 +21,7 @@ export function bindInsert(
   return {
     pulls: [],
     usesOwnTables: false,
+    isWithoutTables: false,
     overflow: undefined,
     mapVersion: map.version,
     access: "write",

@@ -27,7 +27,10 @@ export function bindQuery(
   const binding = { parameters, map };
   const places =
     gather.kind === "database" ? settledPlaces(plan, gather, binding) : placesOf(plan, binding);
-  if (places?.length === 1) return bindStreamed(plan, plan.template, PASSED, places, binding);
+  if (places?.length === 1) {
+    const single = bindStreamed(plan, plan.template, PASSED, places, binding);
+    return isWithoutTables(plan) ? { ...single, isWithoutTables: true } : single;
+  }
   const template = plan.scatterTemplate ?? plan.template;
   const physical =
     gather.kind === "database"
@@ -70,8 +73,20 @@ function bindStreamed(
     gather: gather.kind === "passThrough" ? gather : { kind: "gather", gather, ...bounds },
     pulls: [],
     usesOwnTables: false,
+    isWithoutTables: false,
     overflow: undefined,
   };
+}
+
+/** What writes without naming a table calls a function that may reach some: a large object is a row. */
+function isWithoutTables({ routing, access }: QueryPlan): boolean {
+  if (routing.kind !== "home") return false;
+  const { because } = routing;
+  return (
+    because === "session" ||
+    because === "session value" ||
+    (because === "no table" && access === "read")
+  );
 }
 
 /** Of each placement. LIMIT 0 wants none, whatever its OFFSET: PostgreSQL evaluates nothing, so that no row can fail. */

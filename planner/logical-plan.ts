@@ -114,6 +114,7 @@ export type HomeReason =
   | "catalog query"
   | "unlisted table"
   | "group"
+  | "reference table"
   | "no table"
   | "sequence"
   | "session"

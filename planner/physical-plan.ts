@@ -24,6 +24,8 @@ export interface PhysicalPlan {
   readonly pulls: readonly BoundPull[];
   /** The fragment means temporary tables of the session's own, which are on its pinned backend. */
   readonly usesOwnTables: boolean;
+  /** It reads and writes no table at all, so that it makes no difference which snapshot it has. */
+  readonly isWithoutTables: boolean;
   /** What runs instead where `gather` refuses before its first row; see QueryPlan.overflowGather. */
   readonly overflow: PhysicalPlan | undefined;
 }

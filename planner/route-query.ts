@@ -115,7 +115,7 @@ function unshardedRouting(
   if (analysis.locksRows || hasEffect(analysis, "writes", "serverState")) {
     return [
       "catalogForReference",
-      { kind: "home", database: context.map.catalog, because: "session" },
+      { kind: "home", database: context.map.catalog, because: "reference table" },
       concat,
     ];
   }

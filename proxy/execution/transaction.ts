@@ -29,7 +29,12 @@ export interface Participant {
    * advisory locks may keep it from being prepared as well.
    */
   cannotPrepare: boolean;
+  /** A table of it has been read or written, or may have been: what its snapshot is, can be told. */
+  hasSnapshot: boolean;
 }
+
+/** What a database is joined for. Settings, and statements without a table, are alike under any snapshot. */
+export type JoinedFor = "tables" | "no table";
 
 interface Savepoint {
   readonly name: string;
@@ -86,17 +91,26 @@ export class Transaction {
   }
 
   /** The database's backend, inside the transaction; joins it where it is not. */
-  async join(database: DatabaseName, signal: AbortSignal): Promise<Participant> {
+  async join(
+    database: DatabaseName,
+    signal: AbortSignal,
+    joinedFor: JoinedFor = "tables",
+  ): Promise<Participant> {
     this.refuseWhenLost();
+    const hasSnapshot = joinedFor === "tables";
+    if (hasSnapshot) this.#refuseSecondSnapshot(database);
     const present = this.#participants.get(database);
-    if (present !== undefined) return present;
-    this.#refuseSecondSnapshot(database);
+    if (present !== undefined) {
+      present.hasSnapshot ||= hasSnapshot;
+      return present;
+    }
     const connection = await this.#backends.acquire(database, signal);
     const participant: Participant = {
       database,
       connection,
       wrote: "no",
       cannotPrepare: this.#backends.isPinned(connection),
+      hasSnapshot,
     };
     this.#participants.set(database, participant);
     try {
@@ -121,15 +135,23 @@ export class Transaction {
         throw participant.connection.loss();
   }
 
-  /** One snapshot for a whole transaction is what its isolation level promises; two databases have two. */
-  #refuseSecondSnapshot(database: DatabaseName): void {
+  /**
+   * The one database whose tables the transaction may use, since it has used some already: one
+   * snapshot for all of it is what its isolation level promises, and two databases have two.
+   * Undefined where there is none yet, or the level promises no such thing.
+   */
+  get snapshotDatabase(): DatabaseName | undefined {
     const { isolation } = this.#modes;
-    const [first] = this.#participants.keys();
-    if (first === undefined || (isolation !== "repeatable read" && isolation !== "serializable"))
-      return;
+    if (isolation !== "repeatable read" && isolation !== "serializable") return undefined;
+    return this.participants.find(({ hasSnapshot }) => hasSnapshot)?.database;
+  }
+
+  #refuseSecondSnapshot(database: DatabaseName): void {
+    const first = this.snapshotDatabase;
+    if (first === undefined || first === database) return;
     throw new SqlError(
       "snapshot_over_databases",
-      `a transaction at isolation level ${isolation} cannot use database "${database}" after "${first}"`,
+      `a transaction at isolation level ${this.#modes.isolation} cannot use database "${database}" after "${first}"`,
     );
   }
 

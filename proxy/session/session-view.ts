@@ -117,7 +117,7 @@ export class SessionView {
   async withOwnCatalog<T>(signal: AbortSignal, use: Use<T>): Promise<T> {
     const open = this.#session.transaction.current;
     invariant(open !== undefined, "a transaction is open");
-    const participant = await open.transaction.join(this.#catalogDatabase, signal);
+    const participant = await open.transaction.join(this.#catalogDatabase, signal, "no table");
     return use(participant.connection);
   }
 

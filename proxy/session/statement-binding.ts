@@ -68,12 +68,21 @@ export class StatementBinding {
         : [];
     return this.#enter(
       {
-        bind: (map) => bindPlan(plan, parameters, map, draws),
+        bind: (map) => bindPlan(this.#underSnapshot(plan, map), parameters, map, draws),
         placesOf,
         bytesOf: (physical) => bytesOf(physical, parameters),
       },
       signal,
     );
+  }
+
+  /** Any database answers a reference table's reader alike, but for a transaction that has its snapshot of one. */
+  #underSnapshot<Plan extends QueryPlan | InsertPlan>(plan: Plan, map: ShardMap): Plan {
+    const database = this.#parts.transaction.current?.transaction.snapshotDatabase;
+    if (plan.kind !== "query" || plan.routing.kind !== "anyDatabase" || database === undefined)
+      return plan;
+    if (!map.databases.has(database)) return plan;
+    return { ...plan, routing: { kind: "home", database, because: "reference table" } };
   }
 
   bindCopy(plan: CopyInPlan, signal: AbortSignal): Promise<BoundCopy> {
