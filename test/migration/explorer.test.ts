@@ -15,9 +15,14 @@ const TIMEOUT_MS = IS_FULL_RUN ? 900_000 : 120_000;
 test.each(Object.entries(forms))(
   "no rule is broken: %s",
   (name, form) => {
-    const { states, transitions, lives, broken } = search(PRODUCT, form);
-    console.info(`${name}: ${states} states, ${transitions} transitions, no rule broken`);
+    const { states, isWhole, transitions, lives, broken } = search(PRODUCT, form);
     expect(broken).toBeUndefined();
+    console.info(
+      `${name}: ${isWhole ? "all" : "the first"} ${states} states, ${transitions} transitions, no rule broken`,
+    );
+    // Only what a full run adds may be too much for one search.
+    expect(isWhole || name in FULL_FORMS).toBe(true);
+    if (!isWhole) return;
     const met = ["ready", "pausing", "fenced", "drained", "switched", "reversible"];
     if (form.timeSteps > 0) met.push("retreating");
     if (form.rollbacks > 0) met.push("rolledBack");

@@ -9,14 +9,15 @@ import type { Take } from "./search.ts";
 import { isLocked, markerApplied, otherServer, withItem } from "./world.ts";
 import type { Form, Orchestrator, World } from "./world.ts";
 
-/** The first holds epoch 1; the second may think it dead at any time. */
-const EPOCHS_MAX = 3;
+/** The first holds epoch 1; the second may think it dead at any time, and each may be killed after its claim. */
+function epochsMax({ faults }: Form): number {
+  return faults > 1 ? 2 * faults + 1 : 3;
+}
 
 export function orchestratorActions(world: World, rows: Rows, form: Form, take: Take): void {
   for (const index of [0, 1] as const) {
     const orchestrator = world.orchestrators[index];
-    if (!orchestrator.isUp) continue;
-    claim(world, rows, index, take);
+    if (index < form.orchestrators) claim(world, rows, index, form, take);
     if (orchestrator.seen === -1) continue;
     if (orchestrator.next !== -1) {
       take(`orchestrator ${index} stores`, stored(world, rows, index, orchestrator.next));
@@ -65,16 +66,16 @@ function stored(world: World, rows: Rows, index: 0 | 1, next: number): World {
   );
 }
 
-/** By the second while the first lives, and by whoever is up when the holder of the epoch is gone. */
-function claim(world: World, rows: Rows, index: 0 | 1, take: Take): void {
+/** By the second while the first lives, and by either, newly started too, when the holder of the epoch is gone. */
+function claim(world: World, rows: Rows, index: 0 | 1, form: Form, take: Take): void {
   const { epoch } = rows.row(world.row).migration;
   const holder = world.orchestrators[epoch % 2 === 1 ? 0 : 1];
   const isHolder = world.orchestrators[index] === holder;
   const mayClaim = isHolder ? holder.seen === -1 : index === 1 || !holder.isUp;
-  if (!mayClaim || epoch >= EPOCHS_MAX) return;
+  if (!mayClaim) return;
   // Odd epochs are the first's, even ones the second's.
-  const own = epoch + 1 + ((epoch + 1) % 2 === 1 ? (index === 0 ? 0 : 1) : index === 1 ? 0 : 1);
-  if (own > EPOCHS_MAX) return;
+  const own = epoch + ((epoch % 2 === 1) === (index === 0) ? 2 : 1);
+  if (own > epochsMax(form)) return;
   const next = rows.after(world.row, world.now, `claim ${own}`, () => ({
     kind: "claimed",
     epoch: own,

@@ -14,8 +14,13 @@ import type { Form, World } from "./world.ts";
 /** A step that is possible. What a fault does is not counted as a way back into service. */
 export type Take = (label: string, next: World, kind?: "fault") => void;
 
+/** As many as fit into some gigabytes. */
+const STATES_MAX = 2_000_000;
+
 export interface Found {
   readonly states: number;
+  /** False where there are more than a search goes through: breadth first, so the longest ways are missing. */
+  readonly isWhole: boolean;
   readonly transitions: number;
   /** States of the machine that were met. */
   readonly lives: ReadonlySet<string>;
@@ -28,7 +33,7 @@ export interface Broken {
   readonly steps: readonly string[];
 }
 
-export function search(rules: Rules, form: Form, statesMax = 20_000_000): Found {
+export function search(rules: Rules, form: Form, statesMax = STATES_MAX): Found {
   const rows = new Rows(rules);
   const first = rows.first();
   const numbers = new Map<string, number>();
@@ -75,11 +80,12 @@ export function search(rules: Rules, form: Form, statesMax = 20_000_000): Found 
     trafficActions(world, rows, form, take);
     queue[number] = undefined;
   }
-  if (broken === undefined && isUp.length === queue.length) {
+  const isWhole = isUp.length === queue.length;
+  if (broken === undefined && isWhole) {
     const stuck = worldWithoutReturn(isUp, edges);
     if (stuck !== undefined) broken = { rule: "service never comes back", steps: wayTo(stuck) };
   }
-  return { states: queue.length, transitions, lives, broken };
+  return { states: isUp.length, isWhole, transitions, lives, broken };
 }
 
 /**
