@@ -510,6 +510,11 @@ export const ERRORS = {
     when: "Rows of one cursor over several placements are fetched in text and in binary format, or were read in one before they are asked for in the other.",
     hint: "Fetch all rows of the cursor in one format; DECLARE with the same (BINARY, in the simple protocol).",
   },
+  cursor_settings_changed: {
+    sqlstate: "0A000",
+    when: "Rows of a cursor that the proxy has read ahead, or keeps, are fetched under another DateStyle, TimeZone, search_path or the like than they were read under.",
+    hint: "Set it back, or declare the cursor after SET.",
+  },
   cursor_rows_too_large: {
     sqlstate: "53200",
     when: "The rows that a client's cursors keep in the proxy (SCROLL, WITH HOLD, and row locks or gathered rows of several placements) exceed their limit.",

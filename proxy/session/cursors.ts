@@ -22,7 +22,9 @@ import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
 import { StreamedRows } from "./cursor-rows.ts";
 import { CursorWalk } from "./cursor-walk.ts";
-import { declareCursor, drain, inFormats, reading } from "./declared-cursors.ts";
+import { refuseOtherSettings, sharedSettings } from "./cursor-settings.ts";
+import type { ShownSettings } from "./cursor-settings.ts";
+import { declareCursor, drain, inFormats, reading, shownSettings } from "./declared-cursors.ts";
 import type { Columns, CursorParts } from "./declared-cursors.ts";
 import { heldPlace } from "./held-cursors.ts";
 import type { AnyPortal, Cursor, CursorPlace, Portals } from "./portals.ts";
@@ -128,6 +130,7 @@ export class Cursors {
       if (cursor.holding !== "wanted" || cursor.place.kind === "failed") continue;
       const columns = await cursor.columns();
       const formats = columns.map(() => cursor.format);
+      const readUnder = await this.#heldUnder(cursor, signal);
       const place = await heldPlace(cursor, {
         othersBytes: this.#portals.keptBytes(cursor),
         formats,
@@ -140,8 +143,17 @@ export class Cursors {
         columns: async () => columns,
         holding: "held",
         place,
+        readUnder,
       });
     }
+  }
+
+  /** What is still to be read of it is read now. */
+  async #heldUnder({ place, readUnder }: Cursor, signal: AbortSignal): Promise<ShownSettings> {
+    const isKept = place.kind === "here" && place.streamed === undefined;
+    if (isKept && readUnder !== undefined) return readUnder;
+    const now = await shownSettings(this.#parts, signal);
+    return readUnder === undefined ? now : sharedSettings(readUnder, now);
   }
 
   #cursor(name: string): Cursor {
@@ -186,6 +198,7 @@ export class Cursors {
   ): ResultStream {
     const { isMove } = action;
     const formats = columns.map(({ format }) => format);
+    await this.#refuseOtherSettings(cursor, isMove, signal);
     try {
       const place = await this.#opened(cursor, formats, signal);
       if (!isMove && formats.some((format, index) => format !== place.formats[index])) {
@@ -209,6 +222,17 @@ export class Cursors {
     }
   }
 
+  /** To move over rows that are yet to be read is to read them. */
+  async #refuseOtherSettings(
+    { name, place, readUnder }: Cursor,
+    isMove: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const isReading = place.kind === "here" && place.streamed !== undefined;
+    if (readUnder === undefined || (isMove && !isReading)) return;
+    refuseOtherSettings(name, readUnder, await shownSettings(this.#parts, signal));
+  }
+
   /** The first FETCH from a cursor over several servers says in which formats its rows are read. */
   async #opened(
     cursor: Cursor,
@@ -219,6 +243,7 @@ export class Cursors {
     if (place.kind === "here") return place;
     if (place.kind !== "declared")
       throw new SqlError("portal_not_runnable", `portal "${name}" cannot be run`);
+    cursor.readUnder = await shownSettings(this.#parts, signal);
     const stream = this.#runner.runBound(
       {
         plan: place.bound.rows,

@@ -14,6 +14,7 @@ import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
 import { KeptRows } from "./cursor-rows.ts";
+import type { ShownSettings } from "./cursor-settings.ts";
 import { CursorWalk } from "./cursor-walk.ts";
 import type { Cursor, CursorPlace, Portals } from "./portals.ts";
 import type { Responder } from "./responder.ts";
@@ -66,8 +67,16 @@ export async function declareCursor(
     columns,
     format: action.isBinary ? "binary" : "text",
     holding: isHeld ? "wanted" : "none",
+    readUnder: bound.kind === "collected" ? await shownSettings(parts, signal) : undefined,
     place: await open(bound, request, columns, parts, signal),
   });
+}
+
+export async function shownSettings(
+  { runner }: CursorParts,
+  signal: AbortSignal,
+): Promise<ShownSettings> {
+  return (await runner.view.environment(signal)).shown;
 }
 
 /**

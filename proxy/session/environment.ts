@@ -16,19 +16,39 @@ export interface Environment {
   readonly extraFloatDigits: number;
   /** By client_min_messages. */
   readonly hidesWarnings: boolean;
+  /** Settings that can show in the rows of a query, by name. */
+  readonly shown: ReadonlyMap<string, string>;
   /** What ParameterStatus tells the client. */
   readonly parameters: ReadonlyMap<string, string>;
 }
+
+const SHOWN = [
+  "DateStyle",
+  "TimeZone",
+  "IntervalStyle",
+  "bytea_output",
+  "extra_float_digits",
+  "search_path",
+  "quote_all_identifiers",
+  "default_text_search_config",
+  "lc_monetary",
+  "lc_numeric",
+  "lc_time",
+  "timezone_abbreviations",
+  "xmlbinary",
+] as const;
 
 const QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER,
   pg_catalog.current_setting('default_transaction_isolation'),
   pg_catalog.current_setting('extra_float_digits'),
   pg_catalog.current_setting('default_transaction_read_only'),
-  pg_catalog.current_setting('client_min_messages')`;
+  pg_catalog.current_setting('client_min_messages'),
+  ${SHOWN.map((name) => `pg_catalog.current_setting('${name}')`).join(", ")}`;
 
 export async function readEnvironment(connection: BackendConnection): Promise<Environment> {
   const { rows } = await connection.query(QUERY);
-  const [searchPath, user, isolation, extraFloatDigits, readOnly, leastMessage] = rows[0] ?? [];
+  const [searchPath, user, isolation, extraFloatDigits, readOnly, leastMessage, ...shown] =
+    rows[0] ?? [];
   const environment: Environment = {
     searchPath: splitIdentifiers(searchPath ?? ""),
     user: user ?? "",
@@ -36,6 +56,7 @@ export async function readEnvironment(connection: BackendConnection): Promise<En
     isReadOnlyByDefault: readOnly === "on",
     extraFloatDigits: Number(extraFloatDigits),
     hidesWarnings: leastMessage === "error",
+    shown: new Map(SHOWN.map((name, index) => [name, shown[index] ?? ""])),
     parameters: new Map(connection.parameters),
   };
   refuseUnreadable(environment);

@@ -20,8 +20,8 @@ export interface Portal {
   readonly statement: PreparedStatement;
   readonly parameters: readonly BoundParameter[];
   readonly resultFormats: readonly FormatCode[];
-  /** The statement's columns in the portal's formats; undefined without rows. */
-  readonly columns: readonly ColumnDescription[] | undefined;
+  /** The statement's columns in the portal's formats; undefined without rows. Others only before the client is told. */
+  columns: readonly ColumnDescription[] | undefined;
   readonly scope: Scope;
   /** A COMMIT or ROLLBACK, bound once the transaction had failed: what was bound before, PostgreSQL gives up (AtAbort_Portals). */
   readonly mayEndFailed: boolean;
@@ -47,6 +47,8 @@ export interface Cursor {
   /** WITH HOLD; `held` once its transaction has committed, and then in no transaction any more. */
   readonly holding: "none" | "wanted" | "held";
   place: CursorPlace;
+  /** Settings that rows of it in the proxy were read under; undefined as long as there are none. */
+  readUnder: ReadonlyMap<string, string> | undefined;
 }
 
 /** Where a cursor's rows are. */

@@ -30,6 +30,8 @@ beforeEach(async () => {
 
 const ALL = "SELECT id, name FROM accounts ORDER BY id";
 
+const DATES = "SELECT id, '2025-01-03'::date FROM accounts ORDER BY id";
+
 /** More than a client's cursors may keep, a megabyte a row. */
 const TOO_MUCH = `SELECT id, repeat('x', 1000000) FROM accounts, generate_series(1, ${Math.ceil(CURSOR_ROWS_BYTES_MAX / 4_000_000) + 1})`;
 
@@ -60,6 +62,48 @@ const REFUSED: readonly (readonly [ErrorId, string, Script])[] = [
     "cursor_forward_only",
     "back in a cursor that does not say whether it may",
     [query(`BEGIN; DECLARE c CURSOR FOR ${ALL}; FETCH 2 c; FETCH PRIOR FROM c`)],
+  ],
+  [
+    "cursor_settings_changed",
+    "rows that were read ahead under another DateStyle",
+    [
+      query(`SET DateStyle = 'SQL, DMY'; BEGIN; DECLARE c CURSOR FOR ${DATES}; FETCH 1 c`),
+      query("SET DateStyle = 'SQL, MDY'; FETCH 1 c"),
+    ],
+  ],
+  [
+    "cursor_settings_changed",
+    "to move over rows that are yet to be read",
+    [query(`BEGIN; DECLARE c CURSOR FOR ${DATES}; FETCH 1 c; SET search_path TO side; MOVE ALL c`)],
+  ],
+  [
+    "cursor_settings_changed",
+    "rows that were read at once",
+    [
+      query(
+        `BEGIN; DECLARE c SCROLL CURSOR FOR ${DATES}; SET LOCAL TimeZone = 'Asia/Tokyo'; FETCH c`,
+      ),
+    ],
+  ],
+  [
+    "cursor_settings_changed",
+    "held rows, read under what lasted until the commit",
+    [
+      query(`BEGIN; DECLARE c CURSOR WITH HOLD FOR ${DATES}; SET LOCAL IntervalStyle = 'iso_8601'`),
+      query("COMMIT"),
+      query("FETCH c"),
+    ],
+  ],
+  [
+    "cursor_settings_changed",
+    "held rows of one placement",
+    [
+      query(
+        `BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT '2025-01-03'::date FROM accounts WHERE id = 1`,
+      ),
+      query("COMMIT"),
+      query("SET DateStyle = 'German'; FETCH c"),
+    ],
   ],
   [
     "cursor_rows_too_large",
@@ -112,6 +156,18 @@ describe("is refused", () => {
       "DataRow 4",
     );
   });
+});
+
+test("rows are fetched once a setting is what it was, or where it is another before the first", async () => {
+  await client.query(`BEGIN; DECLARE c SCROLL CURSOR WITH HOLD FOR ${DATES}; COMMIT`);
+  await client.query("SET DateStyle = 'SQL, DMY'; MOVE 1 c");
+  await expect(client.query("FETCH c")).rejects.toMatchObject({
+    fields: { M: expect.stringContaining("another DateStyle") },
+  });
+  await client.query("SET statement_timeout = '1min'; RESET DateStyle");
+  expect(await client.query("FETCH c")).toEqual([["2", "2025-01-03"]]);
+  await client.query(`CLOSE c; BEGIN; DECLARE c CURSOR FOR ${DATES}; SET DateStyle = 'SQL, MDY'`);
+  expect(await client.query("FETCH 1 c")).toEqual([["1", "01/03/2025"]]);
 });
 
 test("a commit that cannot hold a cursor's rows is none", async () => {
