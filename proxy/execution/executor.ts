@@ -117,7 +117,7 @@ export class Executor {
       if (access === "write") markWritten(participant, undefined);
       for await (const event of runFragment(connection, text)) {
         if (event.kind === "columns") {
-          checkTold(event.columns, request, participant);
+          settleColumns(event.columns, request, participant);
           if (request.describe) yield { ...event, columns: request.output ?? event.columns };
         } else yield event;
         if (event.kind === "complete" && access === "write") markWritten(participant, event.tag);
@@ -263,9 +263,9 @@ export function unknownWhereLost(error: unknown, database: DatabaseName): unknow
  * Columns of the extended protocol were described earlier, perhaps before a table changed:
  * rows of other columns must never reach the client under those names.
  */
-function checkTold(
+function settleColumns(
   columns: readonly ColumnDescription[],
-  { output, plan }: ExecutionRequest,
+  { output, plan, protocol }: ExecutionRequest,
   participant: Participant | undefined,
 ): void {
   if (output === undefined) return;
@@ -276,6 +276,8 @@ function checkTold(
       return told?.name === name && told.typeOid === typeOid;
     });
   if (isAsTold) return;
+  if (protocol.kind === "extended" && protocol.onOtherColumns !== undefined)
+    return protocol.onOtherColumns(columns);
   if (plan.access === "write" && participant === undefined) {
     throw new SqlError(
       "transaction_in_doubt",

@@ -51,6 +51,8 @@ export type FragmentProtocol =
       readonly fetch?: PartialFetch | undefined;
       /** A backend has taken the parameters' values; called once for each. */
       readonly onBound: () => void;
+      /** Where the client knows of no columns yet: called before any row, where a server's are others than it was to be told. */
+      readonly onOtherColumns?: ((columns: readonly ColumnDescription[]) => void) | undefined;
     };
 
 /** How rows are asked of a backend some at a time; `rows` at once. */

@@ -1,13 +1,16 @@
 /** What Bind makes of a prepared statement: a portal, with values for its parameters and formats for its columns. */
 import { SqlError } from "../../base/sql-error.ts";
+import { checkBind } from "../execution/describe.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
 import type { Bind } from "../protocol/frontend/bind.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
 import type { Portal } from "./portals.ts";
+import { otherColumns } from "./prepared-statements.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
 import type { Scope } from "./session-transaction.ts";
+import type { SessionView } from "./session-view.ts";
 
 /** Undefined without rows. */
 export type PortalColumns = readonly ColumnDescription[] | undefined;
@@ -47,6 +50,32 @@ export function boundPortal(
     scope,
     mayEndFailed: isFailed && statement.endsTransaction,
     progress: { kind: "new" },
+  };
+}
+
+/**
+ * Asks a server whether it can be bound, and what of it is planned at Bind: what has parameters
+ * or rows. What has neither may be a write of constants, which says at its execution what is
+ * wrong with it. Throws what Bind fails with.
+ */
+export async function checkBound(
+  { name, statement: { sql, description, answersAs }, parameters }: Portal,
+  view: SessionView,
+  signal: AbortSignal,
+): Promise<void> {
+  const { parameterTypes, columns } = description;
+  if (answersAs !== undefined || (parameterTypes.length === 0 && columns === undefined)) return;
+  await view.withCatalog(signal, (connection) =>
+    checkBind(connection, { portal: name, sql, parameters }),
+  );
+}
+
+/** Takes the columns that a server has: what is not told yet is told of these. */
+export function othersOf(portal: Portal): (columns: readonly ColumnDescription[]) => void {
+  const take = otherColumns(portal.statement);
+  return (columns) => {
+    take(columns);
+    portal.columns = columns;
   };
 }
 

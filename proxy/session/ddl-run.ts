@@ -12,13 +12,15 @@ import { runFragment } from "../execution/run-fragment.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
 import type { Transaction } from "../execution/transaction.ts";
 
-/** `open`: the session's transaction; `isAlone`: the statement is a whole query string of its own. */
+/**
+ * `open`: the session's transaction. A query string of several statements and a pipeline after its
+ * first statement are in one; the first of a pipeline is in none (PreventInTransactionBlock).
+ */
 export function checkBlock(
   { block, rule }: DdlPlan,
   open: { readonly isExplicit: boolean } | undefined,
-  isAlone: boolean,
 ): void {
-  const isInBlock = open !== undefined || !isAlone;
+  const isInBlock = open !== undefined;
   if (block === "refused" && isInBlock) {
     throw new SqlError("not_in_transaction_block", `${rule} cannot run inside a transaction block`);
   }

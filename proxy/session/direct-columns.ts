@@ -60,15 +60,20 @@ export class DirectColumns {
   readonly #translation: OidTranslation;
   readonly #description: Description | undefined;
   readonly #batch: DirectBatch | undefined;
+  readonly #onOtherColumns: ((columns: readonly ColumnDescription[]) => void) | undefined;
+  #isOther = false;
 
+  /** `onOtherColumns`: where the client knows of no columns yet, and is told the server's whatever they are. */
   constructor(
     translation: OidTranslation,
     description: Description | undefined,
     batch: DirectBatch | undefined,
+    onOtherColumns: ((columns: readonly ColumnDescription[]) => void) | undefined,
   ) {
     this.#translation = translation;
     this.#description = description;
     this.#batch = batch;
+    this.#onOtherColumns = onOtherColumns;
   }
 
   /** What becomes of the server's RowDescription `bytes[start, end)`. Throws cached_plan_changed. */
@@ -90,7 +95,8 @@ export class DirectColumns {
     const known = before.extended.get(description);
     if (known !== undefined && isSame(known.server, bytes, start, end)) return known;
     const told = this.#tell(bytes, start, end);
-    before.extended.set(description, told);
+    // The description, which other clients may have been told, says otherwise.
+    if (!this.#isOther) before.extended.set(description, told);
     return told;
   }
 
@@ -112,9 +118,15 @@ export class DirectColumns {
         const told = columns[index];
         return told?.name === name && told.typeOid === typeOid;
       });
-    if (!isAsTold)
-      throw new SqlError("cached_plan_changed", "cached plan must not change result type");
     const formats = this.#batch?.bind.resultFormats ?? [];
+    if (!isAsTold) {
+      const isRelayed = mayRelayBinary({ parameterTypes: [], columns: translated }, formats);
+      if (this.#onOtherColumns === undefined || !isRelayed)
+        throw new SqlError("cached_plan_changed", "cached plan must not change result type");
+      this.#isOther = true;
+      this.#onOtherColumns(translated);
+      return translated;
+    }
     return columns.map((column, index) => ({ ...column, format: formatAt(formats, index) }));
   }
 }

@@ -32,6 +32,7 @@ import { DirectColumns, mayRelayBinary } from "./direct-columns.ts";
 import type { Listening } from "./listening.ts";
 import { isSessionValue, mayDraw, pinReasonOf, readsViews, setsSequence } from "./plan-traits.ts";
 import type { Portals } from "./portals.ts";
+import { otherColumns } from "./prepared-statements.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 import type { SessionServices } from "./session-services.ts";
 import type { StatementRunner } from "./statement-runner.ts";
@@ -144,6 +145,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     if (running === undefined) return 0;
     if (batch.parse !== undefined) prepared.add(statement);
     this.#start(running);
+    if (batch.isDescribed) statement.isTold = true;
     return batch.end - start;
   }
 
@@ -156,7 +158,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     if (description === undefined) return undefined;
     const context = runner.view.contextNow(description.parameterTypes);
     if (context === undefined) return undefined;
-    const plain = { isEmpty: false, endsTransaction: false, answersAs: undefined };
+    const plain = { isEmpty: false, endsTransaction: false, answersAs: undefined, isTold: false };
     return { name: "", sql, ...plain, description, catalogEpoch: context.catalog.epoch };
   }
 
@@ -200,7 +202,9 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
         places,
         use,
       };
-      const columns = new DirectColumns(translation, statement?.description, batch);
+      const isFree = statement?.isTold === false && !readsViews(plan);
+      const adopt = isFree ? otherColumns(statement) : undefined;
+      const columns = new DirectColumns(translation, statement?.description, batch, adopt);
       const startedMs = performance.now();
       return { plan, fragment, request, columns, batch, startedMs, isParsed: false };
     } catch (error) {

@@ -7,7 +7,6 @@ import { SqlError } from "../../base/sql-error.ts";
 import type { CursorPlan } from "../../planner/cursor-plan.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
-import { checkBind } from "../execution/describe.ts";
 import type { ResultEvent } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { Bind } from "../protocol/frontend/bind.ts";
@@ -15,14 +14,13 @@ import type { Close } from "../protocol/frontend/close.ts";
 import type { Describe } from "../protocol/frontend/describe.ts";
 import type { Execute } from "../protocol/frontend/execute.ts";
 import type { Parse } from "../protocol/frontend/parse.ts";
-import { boundPortal, refuseParameterCount } from "./bound-portal.ts";
+import { boundPortal, checkBound, othersOf, refuseParameterCount } from "./bound-portal.ts";
 import type { PortalColumns } from "./bound-portal.ts";
-import type { CommandPlan } from "./commands.ts";
 import { copy } from "./copy.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
 import type { Portal, Portals } from "./portals.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
-import { blockCommand } from "./plan-traits.ts";
+import { readsViews } from "./plan-traits.ts";
 import { inClientPortal } from "./portal-errors.ts";
 import { prepareExecution } from "./sql-prepared.ts";
 import type { Execute as ExecuteNamed } from "./sql-prepared.ts";
@@ -40,8 +38,8 @@ export class ExtendedQuery {
   readonly #prepared: PreparedStatements;
   readonly #portals: Portals;
   readonly #delayed = new DelayedAnswers();
-  /** The client knows the columns of its unnamed statement. */
-  #isUnnamedTold = false;
+  /** Parsed since the last Sync, in PostgreSQL by the transaction that runs them: nothing has changed their tables since. */
+  #parsedNow: PreparedStatement[] = [];
   /** A backend has taken the running portal's values. */
   #isBound = false;
 
@@ -56,15 +54,17 @@ export class ExtendedQuery {
     signal: AbortSignal,
   ): Promise<void> {
     await this.settle(signal);
-    if (name === "") {
-      this.#prepared.close("");
-      this.#isUnnamedTold = false;
-    }
+    if (name === "") this.#prepared.close("");
     const statement = await prepareStatement(this.#parts, name, sql, parameterTypeOids, signal);
     // Last, as in PostgreSQL: what is wrong with the text is told first.
     this.#prepared.refuseTaken(name);
-    this.#prepared.add(statement);
+    this.#add(statement);
     this.#parts.responder.parseComplete();
+  }
+
+  #add(statement: PreparedStatement): void {
+    this.#prepared.add(statement);
+    this.#parsedNow.push(statement);
   }
 
   async bind(message: Bind, signal: AbortSignal): Promise<void> {
@@ -93,9 +93,10 @@ export class ExtendedQuery {
     }
     await this.settle(signal);
     if (target === "statement") {
-      const { description } = this.#prepared.get(name);
-      this.#isUnnamedTold ||= name === "";
+      const statement = this.#prepared.get(name);
+      const { description } = statement;
       this.#refuseColumnsWhenFailed(description.columns);
+      statement.isTold = true;
       this.#parts.responder.parameterTypes(description.parameterTypes);
       this.#columns(description.columns);
     } else {
@@ -108,14 +109,14 @@ export class ExtendedQuery {
   #boundColumns(name: string): void {
     const portal = this.#portals.find(name);
     if (portal?.kind !== "bound") return;
-    this.#isUnnamedTold ||= portal.statement.name === "";
+    portal.statement.isTold = true;
     this.#columns(portal.columns);
   }
 
   async #portalColumns(name: string): Promise<PortalColumns> {
     const portal = this.#portals.get(name);
     if (portal.kind === "bound") {
-      this.#isUnnamedTold ||= portal.statement.name === "" && !this.#delayed.isFor(name);
+      portal.statement.isTold ||= !this.#delayed.isFor(name);
       return portal.columns;
     }
     this.#parts.runner.transaction.refuseWhenFailed();
@@ -161,17 +162,22 @@ export class ExtendedQuery {
     }
     this.#isBound = false;
     let fresh = portal;
+    let isAgain = false;
+    portal.statement.isTold ||= !this.#delayed.isFor(name);
     try {
       await runFresh({
         runner,
         responder,
         sql: portal.statement.sql,
         plan: async () => {
-          fresh = await this.#fresh(fresh, signal);
+          fresh = await this.#fresh(fresh, isAgain, signal);
+          isAgain = true;
           fresh.progress = { kind: "done", tag: "SELECT 0" };
           return planPrepared(this.#parts, fresh.statement, signal);
         },
         run: (plan) => this.#run(fresh, plan, rowLimit, isAlone, signal),
+        signal,
+        isTold: portal.statement.isTold,
         giveUp: () => {
           if (this.#isBound) this.say();
         },
@@ -181,13 +187,12 @@ export class ExtendedQuery {
     }
   }
 
-  /** Where an earlier run of it has failed by a plan that is too old: as it would be bound now. */
-  async #fresh(portal: Portal, signal: AbortSignal): Promise<Portal> {
-    const { name, statement } = portal;
-    const isTold = statement.name !== "" || this.#isUnnamedTold || !this.#delayed.isFor(name);
-    const fresh = await renewed(portal, isTold, this.#parts, signal);
+  /** Where tables have changed since Bind, or a run of it has failed by a plan that is too old: as it would be bound now. */
+  async #fresh(portal: Portal, isAgain: boolean, signal: AbortSignal): Promise<Portal> {
+    const { statement } = portal;
+    const fresh = await renewed(portal, isAgain, this.#parts, signal);
     if (fresh === portal) return portal;
-    if (this.#prepared.find("") === statement) this.#prepared.add(fresh.statement);
+    if (this.#prepared.find(statement.name) === statement) this.#add(fresh.statement);
     this.#portals.replace(fresh);
     return fresh;
   }
@@ -205,9 +210,15 @@ export class ExtendedQuery {
       case "insert":
       case "insertQuery":
       case "explain":
-      case "ddl":
       case "cursor":
         return this.#runRows(portal, plan, rowLimit, isAlone, signal);
+      case "ddl":
+        this.say();
+        await this.#runRows(portal, plan, rowLimit, isAlone, signal);
+        this.#forgetCommitted(plan);
+        // In the transaction that it has left behind, as PostgreSQL's do, is what follows.
+        if (plan.block === "refused" && !isAlone) await runner.begin(NO_MODES, false, signal);
+        return;
       case "copyIn":
       case "copyOut":
         this.say();
@@ -218,8 +229,9 @@ export class ExtendedQuery {
         this.say();
         if (plan.kind === "session" && plan.action.kind === "execute")
           return this.#runRows(portal, plan.action, rowLimit, isAlone, signal);
-        if (!isAlone) await this.#joinPipeline(plan, signal);
-        return responder.complete(await commands.run(plan, signal));
+        if (!isAlone) await commands.joinPipeline(plan, signal);
+        responder.complete(await commands.run(plan, signal));
+        return this.#forgetCommitted(plan);
       case "rejected":
         return runner.rejected(plan.sql, (notice) => responder.notice(notice), signal);
       case "empty":
@@ -227,20 +239,10 @@ export class ExtendedQuery {
     }
   }
 
-  /**
-   * What Sync does not follow is in one transaction with what does; but for the statements that
-   * begin and end transactions, and DISCARD ALL, which commits by itself. PostgreSQL says of the
-   * first of a pipeline that it is in no transaction block, and yet has it hold in the rest.
-   */
-  async #joinPipeline(plan: CommandPlan, signal: AbortSignal): Promise<void> {
-    const { runner, commands } = this.#parts;
-    if (runner.transaction.current !== undefined) return;
-    const warned = blockCommand(plan);
-    const isOfTransaction = plan.kind === "transaction" && warned === undefined;
-    if (isOfTransaction || (plan.kind === "session" && plan.action.kind === "discardAll")) return;
-    await runner.begin(NO_MODES, false, signal);
-    if (warned !== undefined)
-      await commands.warn("25P01", `${warned} can only be used in transaction blocks`, signal);
+  /** What ends a transaction takes the portals with it, also where none was open but the statement's own. */
+  #forgetCommitted(plan: LogicalPlan): void {
+    const isEnd = plan.kind === "transaction" || (plan.kind === "ddl" && plan.block === "refused");
+    if (isEnd && this.#parts.runner.transaction.current === undefined) this.#portals.clear();
   }
 
   async #runRows(
@@ -263,8 +265,14 @@ export class ExtendedQuery {
       onBound: () => {
         this.#isBound = true;
       },
+      onOtherColumns:
+        portal.statement.isTold || (plan.kind === "query" && readsViews(plan))
+          ? undefined
+          : othersOf(portal),
     };
     const output = portal.columns;
+    // Its own portal may be among what it closes, and nothing of it is left to be found out.
+    if (plan.kind === "cursor" && plan.action.kind === "close") this.say();
     const stream =
       plan.kind === "cursor"
         ? cursors.run({ plan, protocol, output, describe: false }, signal)
@@ -338,6 +346,7 @@ export class ExtendedQuery {
   async sync(signal: AbortSignal): Promise<void> {
     await this.settle(signal);
     const { runner } = this.#parts;
+    for (const statement of this.#parsedNow.splice(0)) statement.isTold ||= statement.name !== "";
     if (runner.transaction.isExplicit) return;
     // Its end may have to read what cursors hold on to.
     if (runner.transaction.current !== undefined) await runner.end(signal);
@@ -359,12 +368,7 @@ export class ExtendedQuery {
     const { portal: name } = this.#delayed;
     if (name === undefined) return;
     const portal = this.#portals.find(name);
-    if (portal?.kind === "bound" && isPlannedAtBind(portal.statement)) {
-      const { statement, parameters } = portal;
-      await this.#parts.runner.view.withCatalog(signal, (connection) =>
-        checkBind(connection, { portal: name, sql: statement.sql, parameters }),
-      );
-    }
+    if (portal?.kind === "bound") await checkBound(portal, this.#parts.runner.view, signal);
     this.say();
   }
 
@@ -391,10 +395,4 @@ export class ExtendedQuery {
   forgetPortals(): void {
     this.#portals.clear();
   }
-}
-
-/** What has parameters or rows; what has neither may be a write of constants, which says at its execution what is wrong with it. */
-function isPlannedAtBind({ description, answersAs }: PreparedStatement): boolean {
-  const { parameterTypes, columns } = description;
-  return answersAs === undefined && (parameterTypes.length > 0 || columns !== undefined);
 }

@@ -2,6 +2,7 @@
 import { PREPARED_STATEMENTS_PER_CLIENT_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { Description } from "../execution/describe.ts";
+import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 
 export interface PreparedStatement {
   readonly name: string;
@@ -10,11 +11,24 @@ export interface PreparedStatement {
   readonly isEmpty: boolean;
   /** COMMIT, ROLLBACK or ROLLBACK TO: what a failed transaction still takes. */
   readonly endsTransaction: boolean;
-  readonly description: Description;
+  /** Other columns only before the client is told. */
+  description: Description;
   /** Of a FETCH and an EXECUTE: what has its columns, whatever that is by then. */
   readonly answersAs: NamedRows | undefined;
   /** Of the catalog that the description is from, or was last found to hold in. */
   catalogEpoch: number;
+  /** The client knows the columns, or may: they have to stay what they are, as in PostgreSQL. */
+  isTold: boolean;
+}
+
+/** Takes the columns that a server has, of which the client is told instead. */
+export function otherColumns(
+  statement: PreparedStatement,
+): (columns: readonly ColumnDescription[]) => void {
+  return (columns) => {
+    const inText = columns.map((column) => ({ ...column, format: "text" as const }));
+    statement.description = { ...statement.description, columns: inText };
+  };
 }
 
 export interface NamedRows {
@@ -80,7 +94,10 @@ export class PreparedStatements {
     this.#byName.delete(name);
   }
 
+  /** All but the unnamed one, which is none of PostgreSQL's table of them. */
   clear(): void {
+    const unnamed = this.#byName.get("");
     this.#byName.clear();
+    if (unnamed !== undefined) this.add(unnamed);
   }
 }

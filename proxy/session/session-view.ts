@@ -9,6 +9,7 @@ import type { PlanContext } from "../../planner/plan-context.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
+import { describe } from "../execution/describe.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
 import type { DrawingBackends } from "./generated-values.ts";
 import { readEnvironment } from "./environment.ts";
@@ -43,6 +44,11 @@ export class SessionView {
   get isOwn(): boolean {
     const open = this.#session.transaction.current;
     return open !== undefined && (open.changesCatalog || open.pendingSettings.length > 0);
+  }
+
+  /** What it names may be otherwise for everyone else. */
+  get hasOwnCatalog(): boolean {
+    return this.isOwn || this.#session.transaction.current?.catalog !== undefined;
   }
 
   /** Statements run as another role than the connections' user, or may. */
@@ -119,6 +125,26 @@ export class SessionView {
     invariant(open !== undefined, "a transaction is open");
     const participant = await open.transaction.join(this.#catalogDatabase, signal, "no table");
     return use(participant.connection);
+  }
+
+  /**
+   * Describes a statement in the open transaction, whose locks keep its tables as they are up to
+   * its end; the transaction sees them as they are then. No other connection may be asked while
+   * they are kept: what it asks may have to wait for DDL that waits for them.
+   */
+  async keepTables(sql: string, types: readonly number[], signal: AbortSignal): Promise<void> {
+    const { services, transaction } = this.#session;
+    await this.withOwnCatalog(signal, async (connection) => {
+      await describe(connection, sql, types, { of: "statement" });
+      const catalog = await services.loadCatalog(connection);
+      if (transaction.current !== undefined) transaction.current.catalog = catalog;
+    });
+  }
+
+  /** The statement that they were kept for has run: the next one sees tables as everyone does. */
+  forgetKept(): void {
+    const open = this.#session.transaction.current;
+    if (open?.changesCatalog === false) open.catalog = undefined;
   }
 
   async environment(signal: AbortSignal): Promise<Environment> {

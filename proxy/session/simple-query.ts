@@ -193,7 +193,7 @@ async function runRows(
   };
   if (!isAlone || plan.kind === "ddl") return run(plan);
   const again = (): Promise<LogicalPlan> => planAgain(sql, parts, signal);
-  await runFresh({ runner, responder, sql, plan: again, run, giveUp }, plan);
+  await runFresh({ runner, responder, sql, plan: again, run, signal, isTold: false, giveUp }, plan);
 }
 
 function parsedStatements(outcome: ParseOutcome): readonly ParsedStatement[] {

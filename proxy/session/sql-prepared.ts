@@ -36,7 +36,7 @@ export async function runPrepare(
   );
   // Last, as in PostgreSQL: what is wrong with the statement is told first.
   parts.prepared.refuseTaken(name);
-  parts.prepared.add(prepared);
+  parts.prepared.add({ ...prepared, isTold: true });
 }
 
 async function typeOid(

@@ -5,11 +5,13 @@
  *
  * Only where nobody can tell: nothing has been answered, and nothing of it has stayed.
  */
-import { STALE_PLAN_RETRIES_MAX } from "../../base/limits.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { STALE_PLAN_PAUSE_MS, STALE_PLAN_RETRIES_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { ErrorId } from "../../base/sql-error.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import { inFormats } from "./bound-portal.ts";
+import type { Transaction } from "../execution/transaction.ts";
 import type { Portal } from "./portals.ts";
 import type { Responder } from "./responder.ts";
 import { isUndone } from "./session-transaction.ts";
@@ -25,18 +27,22 @@ export interface Running<Plan> {
   /** With the catalog as it is when called. */
   readonly plan: () => Promise<Plan>;
   readonly run: (plan: Plan) => Promise<void>;
+  readonly signal: AbortSignal;
+  /** The client knows the columns, and has to hear that they are others. */
+  readonly isTold: boolean;
   /** What `run` has kept back is to be told after all, before its error. */
   readonly giveUp: () => void;
 }
 
 /** Plans and runs; again, where what failed was planned for other tables than there are. */
 export async function runFresh<Plan extends { readonly kind: string }>(
-  { runner, responder, sql, plan, run, giveUp }: Running<Plan>,
+  { runner, responder, sql, plan, run, signal, isTold, giveUp }: Running<Plan>,
   first?: Plan,
 ): Promise<void> {
   const { transaction } = runner;
   const runOnMap = (planned: Plan): Promise<void> => onMapNow({ runner, plan, run }, planned);
-  if (transaction.current !== undefined) {
+  const block = transaction.current?.transaction;
+  if (block !== undefined && !isUntouched(block)) {
     try {
       return await runOnMap(first ?? (await plan()));
     } catch (error) {
@@ -51,18 +57,26 @@ export async function runFresh<Plan extends { readonly kind: string }>(
     let planned: Plan | undefined;
     try {
       planned = next ?? (await plan());
-      return await runOnMap(planned);
+      await runOnMap(planned);
+      return runner.view.forgetKept();
     } catch (error) {
       // A server's error has undone what it had done; the proxy's own may come after a write.
       const isOpen = transaction.current !== undefined;
       const hasLeftNothing = error instanceof BackendError || isOpen || isRead(planned);
       const isUntold = responder.sentCount === sentCount;
-      if (left === 0 || !hasLeftNothing || !isUntold || !isOfStalePlan(error, sql)) {
+      if (left === 0 || !hasLeftNothing || !isUntold || !isOfStalePlan(error, sql, isTold)) {
+        // Who prepares it again is told of the columns that there are. What is locked may be waited for.
+        if (isTold && !isOpen && isOfStalePlan(error, sql, false))
+          await runner.view.lookAgain(epoch);
         giveUp();
         throw error;
       }
-      await transaction.rollback();
+      await (block ?? transaction).rollback();
+      runner.view.forgetKept();
       await runner.view.lookAgain(epoch);
+      // Of DDL that comes to the databases one by one, past any proxy, the rest is to come.
+      const pauseMs = STALE_PLAN_PAUSE_MS * (2 ** (STALE_PLAN_RETRIES_MAX - left) - 1);
+      if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
       next = undefined;
     }
   }
@@ -91,26 +105,55 @@ export async function onMapNow<Plan>(
 }
 
 /**
- * A portal of no transaction, as Parse and Bind would make it now; itself where that is the same.
- * `isTold`: the client knows the statement's columns, which then have to stay what they are.
+ * A portal as Parse and Bind would make it now; itself where that is the same, or where the
+ * client knows the statement's columns, which then have to stay what they are. `isAgain`: a run
+ * of it has found other tables, so they are kept as they are from now on.
  */
 export async function renewed(
   portal: Portal,
-  isTold: boolean,
+  isAgain: boolean,
   parts: PreparingParts,
   signal: AbortSignal,
 ): Promise<Portal> {
-  const { transaction, view } = parts.runner;
-  if (transaction.current !== undefined) return portal;
+  const { runner } = parts;
+  const { transaction, view } = runner;
   // The transaction of a run that failed has taken its portals with it.
   const here = isUndone(portal.scope) ? { ...portal, scope: transaction.scope } : portal;
-  const { sql, description, catalogEpoch: preparedEpoch } = portal.statement;
-  if (isTold || description.columns === undefined || preparedEpoch === view.catalogEpoch)
+  const { name, sql, description, catalogEpoch, isTold, answersAs } = portal.statement;
+  if (isTold || description.columns === undefined || answersAs !== undefined || view.isOwn)
     return here;
   const types = description.parameterTypes;
-  const statement = await prepareStatement(parts, "", sql, types, signal);
+  if (isAgain) await keepTables(sql, types, parts, signal);
+  else if (catalogEpoch === view.catalogEpoch) return here;
+  const statement = await prepareStatement(parts, name, sql, types, signal);
   const columns = inFormats(statement.description.columns, portal.resultFormats);
   return { ...here, statement, columns };
+}
+
+/**
+ * DDL takes its locks in the catalog database first, through whatever proxy: once the statement
+ * is described in a transaction there, what runs has ended, and no other begins before its end.
+ */
+async function keepTables(
+  sql: string,
+  types: readonly number[],
+  { runner }: PreparingParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { defaultIsolation } = await runner.view.environment(signal);
+  // Of a transaction of one snapshot, the catalog database would be the only one.
+  if (runner.transaction.current === undefined && isOfOneSnapshot(defaultIsolation)) return;
+  await runner.openTransaction(signal);
+  await runner.view.keepTables(sql, types, signal);
+}
+
+/** Nothing has run in it: what has joined it since can go, and come again, unnoticed. */
+function isUntouched({ participants, modes }: Transaction): boolean {
+  return participants.length === 0 && !isOfOneSnapshot(modes.isolation);
+}
+
+function isOfOneSnapshot(isolation: string | undefined): boolean {
+  return isolation === "repeatable read" || isolation === "serializable";
 }
 
 /** Where there is no plan, nothing has run. */
@@ -121,8 +164,9 @@ function isRead(plan: { readonly kind: string } | undefined): boolean {
 }
 
 /** An error about names or types that stands nowhere in the client's text, so not of the client's making. */
-export function isOfStalePlan(error: unknown, sql: string): boolean {
-  if (error instanceof SqlError) return STALE_IDS.has(error.id);
+export function isOfStalePlan(error: unknown, sql: string, isTold = true): boolean {
+  if (error instanceof SqlError)
+    return STALE_IDS.has(error.id) || (!isTold && error.id === "cached_plan_changed");
   if (!(error instanceof BackendError)) return false;
   const { C: sqlstate = "", M: message = "", P: position, W: context } = error.fields;
   if (!STALE_SQLSTATES.has(sqlstate) || context !== undefined) return false;

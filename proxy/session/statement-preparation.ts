@@ -45,13 +45,14 @@ export async function prepareStatement(
         answersAs: undefined,
         description: before,
         catalogEpoch: context.catalog.epoch,
+        isTold: false,
       };
   }
   const outcome = planner.parse(sql);
   if (outcome.kind === "empty") {
     const description = NOTHING_DESCRIBED;
     const isNothing = { isEmpty: true, endsTransaction: false, answersAs: undefined };
-    return { name, sql, ...isNothing, description, catalogEpoch: 0 };
+    return { name, sql, ...isNothing, description, catalogEpoch: 0, isTold: false };
   }
   if (outcome.kind === "rejected")
     return runner.rejected(sql, (notice) => responder.notice(notice), signal);
@@ -74,7 +75,8 @@ export async function prepareStatement(
   const context = await runner.view.planContext(description.parameterTypes, signal);
   planner.plan(statement, context, sql);
   const catalogEpoch = context.catalog.epoch;
-  return { name, sql, isEmpty: false, endsTransaction, answersAs, description, catalogEpoch };
+  const plain = { isEmpty: false, endsTransaction, isTold: false };
+  return { name, sql, ...plain, answersAs, description, catalogEpoch };
 }
 
 /** Planned again where map, catalog or settings have changed since Parse; else it is known. */

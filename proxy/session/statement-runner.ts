@@ -105,7 +105,7 @@ export class StatementRunner {
     this.descriptions = new StatementDescriptions({
       services,
       settings,
-      seesOwnCatalog: () => this.view.isOwn || this.pins.hasTemporaryObjects,
+      seesOwnCatalog: () => this.view.hasOwnCatalog || this.pins.hasTemporaryObjects,
       withCatalog: (signal, use) => this.view.withCatalog(signal, use),
     });
     this.pins = new SessionPins({
@@ -158,7 +158,7 @@ export class StatementRunner {
         yield* runExplain({ ...request, plan }, this.#explainingSession(request, signal), signal);
         break;
       case "ddl":
-        checkBlock(plan, this.transaction.current, request.isAlone);
+        checkBlock(plan, this.transaction.current);
         await this.binding.enterDdl(plan, signal);
         if (plan.isTemporary) await this.pins.pin("temporary object", signal);
         else if (plan.changesCatalog) this.pins.schemaChanged();

@@ -52,3 +52,11 @@ test.each<[string, boolean, unknown, string]>([
 ])("%s: %s", (_, isStale, error, sql) => {
   expect(isOfStalePlan(error, sql)).toBe(isStale);
 });
+
+test.each([
+  [true, false],
+  [false, true],
+])("columns that are others, where the client was told of them: %s", (isTold, isStale) => {
+  const error = new SqlError("cached_plan_changed", "cached plan must not change result type");
+  expect(isOfStalePlan(error, "SELECT * FROM t", isTold)).toBe(isStale);
+});
