@@ -23,6 +23,7 @@ import { ChunkMap, type DoneChunk } from "./chunk-map.ts";
 import { ordersOf } from "./key-order.ts";
 import { MarkerWaits } from "./marker-waits.ts";
 import { placementsOf, targetDatabases, type Move, type MovedTable } from "./move.ts";
+import { isOwnOrigin, tagSession } from "./origin.ts";
 import { Router } from "./router.ts";
 import { openSource, openTarget, type MoveDatabase } from "./sessions.ts";
 import { parseSnapshot } from "./snapshot.ts";
@@ -101,6 +102,7 @@ export class Mover implements AsyncDisposable {
       const position = await takeOver(connection, holder, confirmed);
       // The slot has forgotten what this target told it had, and has not.
       if (position < confirmed) throw targetBehind(name, position, confirmed);
+      await tagSession(connection, move.name);
       done.set(name, position);
       targets.set(name, connection);
     }
@@ -133,7 +135,6 @@ export class Mover implements AsyncDisposable {
     this.#queues = new Map(targetDatabases(move).map((name) => [name, new TargetQueue()]));
     this.#markers = new MarkerWaits([...this.#queues.keys()]);
     const [chunks, queues] = [this.#chunks, this.#queues];
-    const isOwnOrigin = (origin: string): boolean => origin === streamNames(move).slot;
     this.#router = new Router({ move, chunks, queues, done, near: floor, isOwnOrigin });
     const holder: Holder = { move: move.name, epoch };
     this.#backfill = new Backfill({

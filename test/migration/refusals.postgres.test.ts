@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { databaseName } from "../../base/ids.ts";
 import type { PlannedMove, PlannedTable } from "../../migration/move.ts";
+import { dropOrigin } from "../../migration/origin.ts";
 import { openSource } from "../../migration/sessions.ts";
 import { createSlot, dropStream } from "../../migration/stream-setup.ts";
 import { finish, placement, prepareMove, type Rig, settled, startMover, startRig } from "./rig.ts";
@@ -199,6 +200,28 @@ describe("a table that is altered", () => {
 });
 
 describe("who may write, and from where", () => {
+  test("what is applied says that it is, so that a stream back passes it over", async () => {
+    await withRows("tagged");
+    const described = await prepareMove(rig, move("tagged"));
+    await using mover = await startMover(rig, described);
+    await settled(rig, mover);
+    await rig.target.query(
+      "t1",
+      "SELECT pg_create_logical_replication_slot('back', 'test_decoding')",
+    );
+    await source("UPDATE tagged SET n = -1 WHERE id = 1");
+    await settled(rig, mover);
+    await rig.target.query("t1", "UPDATE a.tagged SET n = -2 WHERE id = 2");
+    const { rows } = await rig.target.query(
+      "t1",
+      "SELECT data FROM pg_logical_slot_get_changes('back', NULL, NULL, 'only-local', 'on') WHERE data LIKE '%tagged%UPDATE%'",
+    );
+    expect(rows).toHaveLength(1);
+    await mover.stop();
+    await rig.target.query("t1", "SELECT pg_drop_replication_slot('back')");
+    await rig.target.query("t1", dropOrigin("tagged", databaseName("t1")));
+  });
+
   test("a mover that another epoch has followed ends, and writes nothing more", async () => {
     await withRows("held");
     const described = await prepareMove(rig, move("held"));

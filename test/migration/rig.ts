@@ -20,6 +20,8 @@ export const STREAMING: Readonly<Record<string, string>> = {
   wal_level: "logical",
   max_replication_slots: "40",
   max_wal_senders: "40",
+  // One for each move into a server, as for each applier of PostgreSQL's own.
+  max_active_replication_origins: "40",
 };
 
 export interface Rig extends AsyncDisposable {
