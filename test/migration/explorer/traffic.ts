@@ -160,7 +160,15 @@ function faults(world: World, take: Take): void {
     if (proxy.isUp && proxy.hasLease)
       take(
         `proxy ${index} loses its lease`,
-        { ...world, proxies: withItem(world.proxies, index, { ...proxy, hasLease: false }) },
+        // Its transactions are over for good: they may not go on under a later lease.
+        {
+          ...world,
+          proxies: withItem(world.proxies, index, { ...proxy, hasLease: false }),
+          clients: withItem(world.clients, index, {
+            ...client,
+            read: "server" in client.read ? FAILED : client.read,
+          }),
+        },
         "fault",
       );
     take(`the ${serverName(index)} crashes`, crashed(world, index), "fault");
