@@ -39,8 +39,12 @@ unlisted_tables: catalog
   const [reader, owner] = [await connect(proxy.url()), await connect(proxy.url())];
   const holder = await connect(server.url("west"));
   await owner.query("INSERT INTO late VALUES (1), (101), (201)");
+  // A connection that is opened meanwhile would wait, too: there are enough of them.
+  const several = [reader, owner, await connect(proxy.url())];
+  for (const each of several) await each.query("BEGIN; SELECT account FROM late");
+  for (const each of several) await each.query("COMMIT");
   // To set it, a server reads its catalog of configurations: `west` waits for who has locked that.
-  await reader.query("SET default_text_search_config = 'english'");
+  await reader.query("SET default_text_search_config = 'german'");
   await holder.query("BEGIN; LOCK TABLE pg_catalog.pg_ts_config");
   await reader.query("BEGIN");
   const declared = reader
