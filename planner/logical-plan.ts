@@ -15,6 +15,7 @@ import type { SessionPlan, SettingPlan, TransactionPlan } from "./session-plan.t
 import type { SqlTemplate } from "./sql-template.ts";
 import type { TextOrigin } from "./text-origin.ts";
 import type { GeneratedColumn } from "./generated-column.ts";
+import type { TransactionBlock } from "./transaction-block.ts";
 
 export type LogicalPlan =
   | EmptyPlan
@@ -395,11 +396,3 @@ export interface DdlPlan {
   /** About the session's temporary relations, which are on its own backend. */
   readonly isTemporary: boolean;
 }
-
-export type TransactionBlock =
-  /** Runs in the open transaction, or in one of its own. */
-  | "joined"
-  /** PostgreSQL refuses it in a transaction block (VACUUM): each step commits alone. */
-  | "refused"
-  /** PostgreSQL refuses it elsewhere (LOCK TABLE): it would mean nothing. */
-  | "required";
