@@ -41,12 +41,24 @@ import { refuse } from "./refusal.ts";
 
 /** Undefined for a statement that is no DDL, or none that is carried. */
 export function planDdl(statement: ParsedStatement, context: PlanContext): DdlPlan | undefined {
+  refuseStoredExecute(statement);
   const plan =
     planTemporaryDdl(statement, context) ??
     planTableDdl(statement, context) ??
     planObjectDdl(statement, context);
   if (plan !== undefined) verifySteps(statement, plan);
   return plan;
+}
+
+/** Prepared statements are the session's own: no server knows them by their names. */
+function refuseStoredExecute({ node }: ParsedStatement): void {
+  if (!("CreateTableAsStmt" in node)) return;
+  const { query = {}, into } = node.CreateTableAsStmt;
+  if (!("ExecuteStmt" in query)) return;
+  refuse("statement_not_supported", "CREATE TABLE AS EXECUTE is not supported", {
+    location: into?.rel?.location,
+    hint: "Write the prepared statement's query after AS.",
+  });
 }
 
 function planTableDdl(statement: ParsedStatement, context: PlanContext): DdlPlan | undefined {

@@ -1,5 +1,5 @@
 /** Schema objects that are not tables: made alike in every database, or kept in the catalog database alone. */
-import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, Node } from "@pgsql/types";
+import type { CreateSchemaStmt, CreateSeqStmt, DropStmt, Node, RangeVar } from "@pgsql/types";
 import type { DatabaseName } from "../../base/ids.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
@@ -68,7 +68,7 @@ export function planDropSequence(
  */
 export function refuseTemporaryObject({ node }: ParsedStatement): void {
   for (const named of Object.values(Object.values(node)[0] as object)) {
-    const parts = Array.isArray(named) ? nameParts(named as Node[]) : [];
+    const parts = Array.isArray(named) ? nameParts(named as Node[]) : relationParts(named);
     const [schema, name = ""] = parts;
     if (parts.length < 2 || schema !== "pg_temp") continue;
     refuse("temporary_object_not_supported", `temporary object "${name}" is not supported`, {
@@ -76,6 +76,12 @@ export function refuseTemporaryObject({ node }: ParsedStatement): void {
       hint: "Create it in an ordinary schema.",
     });
   }
+}
+
+/** A composite type is named as a relation is. */
+function relationParts(named: unknown): readonly string[] {
+  const { schemaname, relname } = (named ?? {}) as RangeVar;
+  return schemaname === undefined || relname === undefined ? [] : [schemaname, relname];
 }
 
 export function planCreateSchema(

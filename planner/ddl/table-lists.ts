@@ -18,8 +18,10 @@ import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
 import { checkTruncateTriggers } from "../trigger-rules.ts";
 import { nameExtent } from "../rewrite.ts";
+import { synthesize } from "../synthesize.ts";
 import { asWritten, ddlPlan, ownSchema, partCount, splicedSteps, type DdlStep } from "./steps.ts";
 import {
+  allHomes,
   databasesOf,
   existingTable,
   homesOf,
@@ -187,7 +189,24 @@ export function planGrant(
       },
     );
   }
-  return ddlPlan("grantEverywhere", asWritten(statement, databasesOf(context.map)), options);
+  const steps = asWritten(statement, databasesOf(context.map));
+  if (grant.objtype !== "OBJECT_SCHEMA" || !namesSchema(grant, context.map.canonicalSchema))
+    return ddlPlan("grantEverywhere", steps, options);
+  return ddlPlan("grantOnSchemas", [...steps, ...ownSchemaSteps(grant, context)], options);
+}
+
+function namesSchema({ objects = [] }: GrantStmt, schema: string): boolean {
+  return objects.some((object) => "String" in object && object.String.sval === schema);
+}
+
+/** Who may use the schema that clients know may use those that placements have of their own: no client can name them. */
+function ownSchemaSteps(grant: GrantStmt, { map }: PlanContext): readonly DdlStep[] {
+  const own = allHomes(map).filter(({ schema }) => schema !== map.canonicalSchema);
+  const schemas = Map.groupBy(own, ({ database }) => database);
+  return [...schemas].map(([database, homes]) => {
+    const objects = homes.map(({ schema }) => ({ String: { sval: schema } }));
+    return { database, sql: synthesize({ GrantStmt: { ...grant, objects } }).text };
+  });
 }
 
 function planTableGrant(

@@ -13,6 +13,7 @@ import { decodeExecute } from "../protocol/frontend/execute.ts";
 import { decodeParse } from "../protocol/frontend/parse.ts";
 import { decodeQuery } from "../protocol/frontend/query.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
+import { withSchemaHint } from "./schema-privileges.ts";
 import { SESSION_TYPES, unknownType } from "./session-messages.ts";
 import type { Client } from "./client.ts";
 import { Commands } from "./commands.ts";
@@ -292,9 +293,7 @@ export class Session {
         throw new SqlError(
           "statement_not_supported",
           "the function call message is not supported",
-          {
-            hint: "Call the function in a SELECT.",
-          },
+          { hint: "Call the function in a SELECT." },
         );
       default:
         throw unknownType({ type });
@@ -385,7 +384,8 @@ export class Session {
     const { backends } = this.#runner;
     const cause = backends.causeOf(error instanceof StatementFailure ? error.cause : error);
     const charactersBefore = error instanceof StatementFailure ? error.charactersBefore : 0;
-    const fields = errorFields(cause, severity, charactersBefore);
+    const { map } = this.#services.topology();
+    const fields = withSchemaHint(errorFields(cause, severity, charactersBefore), map);
     this.#services.metrics.increment("colonnade_errors_total", {
       class: fields.C?.slice(0, 2) ?? "",
       id: cause instanceof SqlError ? cause.id : "relayed",

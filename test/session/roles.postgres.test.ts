@@ -133,4 +133,24 @@ describe("what the proxy does for a session that is another role", () => {
     expect(await errorsOf(client, draw)).toEqual([]);
     expect(await records()).toBeGreaterThanOrEqual(0);
   });
+
+  test("who may use the canonical schema may use those of placements", async () => {
+    const read = "SET ROLE guest; SELECT count(*) FROM accounts";
+    await client.query("CREATE ROLE guest");
+    await client.query("GRANT SELECT ON accounts TO guest");
+    const [refused] = await errorsOf(client, [query(read)]);
+    expect(refused).toMatchObject({ C: "42501", M: "permission denied for schema far" });
+    expect(refused?.["H"]).toContain(
+      'schema "far" of database "west". GRANT USAGE ON SCHEMA public',
+    );
+    await client.query("GRANT USAGE ON SCHEMA public TO guest");
+    await client.query("SET ROLE guest");
+    expect(await client.query("SELECT count(*) FROM accounts")).toEqual([["4"]]);
+    await client.query("RESET ROLE");
+    await client.query("REVOKE USAGE ON SCHEMA public FROM guest");
+    await client.query("SET ROLE guest");
+    expect(await errorsOf(client, [query("SELECT count(*) FROM accounts")])).toMatchObject([
+      { C: "42501" },
+    ]);
+  });
 });
