@@ -10,9 +10,11 @@ import type { BackendAddress } from "./backend-address.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { Pool } from "./pool.ts";
 import type { Rank } from "./pool-member.ts";
+import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { resetSettings } from "./reset-settings.ts";
+import type { WaitOrder } from "./wait-queue.ts";
 
 export interface BackendsOptions {
   readonly pool: Partial<PoolOptions>;
@@ -44,9 +46,13 @@ export class Backends {
   }
 
   /** See Pool.acquire. A database the map no longer names rejects with `pool_closed`. */
-  acquire(database: DatabaseName, signal?: AbortSignal): Promise<BackendConnection> {
+  acquire(
+    database: DatabaseName,
+    signal?: AbortSignal,
+    order?: WaitOrder,
+  ): Promise<BackendConnection> {
     const pool = this.#pools.get(database);
-    if (pool !== undefined) return pool.acquire(signal);
+    if (pool !== undefined) return pool.acquire(signal, order);
     return Promise.reject(
       new SqlError("pool_closed", `database "${database}" is not in the shard map`),
     );
@@ -86,6 +92,11 @@ export class Backends {
   /** See Pool.pinnedMax. */
   pinnedMax(database: DatabaseName): number {
     return this.#pools.get(database)?.pinnedMax ?? 0;
+  }
+
+  /** Connections that each pool may have. */
+  get sizeMax(): number {
+    return this.#options.pool.size ?? POOL_OPTIONS_DEFAULT.size;
   }
 
   has(database: DatabaseName): boolean {

@@ -30,6 +30,7 @@ import { serverState } from "./pool-stats.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { ReconnectPause } from "./reconnect-pause.ts";
 import { WaitQueue } from "./wait-queue.ts";
+import type { WaitOrder } from "./wait-queue.ts";
 
 export class Pool {
   readonly database: DatabaseName;
@@ -75,11 +76,11 @@ export class Pool {
    * A connection that is idle and outside a transaction. Rejects with `pool_exhausted` after
    * `waitMs`, with the connect's own error where none can be opened, or the signal's reason.
    */
-  acquire(signal?: AbortSignal): Promise<BackendConnection> {
+  acquire(signal?: AbortSignal, order: WaitOrder = "holding none"): Promise<BackendConnection> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closedError());
     const idle = this.tryAcquire();
     if (idle !== undefined) return Promise.resolve(idle);
-    const acquired = this.#waiting.wait(signal);
+    const acquired = this.#waiting.wait(signal, order);
     this.#serve();
     return acquired;
   }

@@ -1,6 +1,7 @@
 /**
  * Those who wait for one of a scarce kind: first come, first served, each with the same
- * deadline, in a bounded number. It knows nothing of what they wait for.
+ * deadline, in a bounded number. Those who hold some already come before those who hold none,
+ * since others wait for what they hold. It knows nothing of what they wait for.
  */
 
 interface Waiter<T> {
@@ -9,12 +10,17 @@ interface Waiter<T> {
   readonly reject: (error: unknown) => void;
 }
 
+export type WaitOrder = "holding some" | "holding none";
+
 export class WaitQueue<T> {
   readonly #sizeMax: number;
   readonly #waitMs: number;
   readonly #refusal: (reason: "deadline" | "queue full") => Error;
   /** In order of arrival; a Set, so that the one in the middle who gives up is as cheap as the first. */
-  readonly #waiters = new Set<Waiter<T>>();
+  readonly #queues: Readonly<Record<WaitOrder, Set<Waiter<T>>>> = {
+    "holding some": new Set(),
+    "holding none": new Set(),
+  };
   #waitedMs = 0;
   #timeouts = 0;
 
@@ -29,7 +35,7 @@ export class WaitQueue<T> {
   }
 
   get size(): number {
-    return this.#waiters.size;
+    return this.#queues["holding some"].size + this.#queues["holding none"].size;
   }
 
   /** Milliseconds that all who have left the queue, served or not, have waited. */
@@ -42,19 +48,21 @@ export class WaitQueue<T> {
   }
 
   get longestWaitMs(): number {
-    const first = this.#first();
-    return first === undefined ? 0 : performance.now() - first.since;
+    const firsts = Object.values(this.#queues).flatMap((queue) => [...queue].slice(0, 1));
+    const now = performance.now();
+    return Math.max(0, ...firsts.map(({ since }) => now - since));
   }
 
   /** Rejects with the refusal at the deadline or where the queue is full, or with the signal's reason. */
-  wait(signal: AbortSignal | undefined): Promise<T> {
+  wait(signal: AbortSignal | undefined, order: WaitOrder): Promise<T> {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
-    if (this.#waiters.size >= this.#sizeMax) return Promise.reject(this.#refusal("queue full"));
+    if (this.size >= this.#sizeMax) return Promise.reject(this.#refusal("queue full"));
+    const queue = this.#queues[order];
     return new Promise<T>((resolve, reject) => {
       const leave = (): void => {
         clearTimeout(deadline);
         signal?.removeEventListener("abort", aborted);
-        this.#waiters.delete(waiter);
+        queue.delete(waiter);
         this.#waitedMs += performance.now() - waiter.since;
       };
       const waiter: Waiter<T> = {
@@ -74,7 +82,7 @@ export class WaitQueue<T> {
         waiter.reject(this.#refusal("deadline"));
       }, this.#waitMs);
       signal?.addEventListener("abort", aborted, { once: true });
-      this.#waiters.add(waiter);
+      queue.add(waiter);
     });
   }
 
@@ -83,10 +91,12 @@ export class WaitQueue<T> {
   }
 
   rejectAll(error: unknown): void {
-    for (const waiter of this.#waiters) waiter.reject(error);
+    for (const queue of Object.values(this.#queues))
+      for (const waiter of queue) waiter.reject(error);
   }
 
   #first(): Waiter<T> | undefined {
-    return this.#waiters.values().next().value;
+    for (const queue of Object.values(this.#queues)) for (const waiter of queue) return waiter;
+    return undefined;
   }
 }

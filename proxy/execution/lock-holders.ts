@@ -5,6 +5,7 @@
  */
 import type { SqlError } from "../../base/sql-error.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
+import { PoolWaits } from "./pool-waits.ts";
 
 export interface LockHolder {
   /**
@@ -18,6 +19,8 @@ export interface LockHolder {
 }
 
 export class LockHolders {
+  /** Those who wait for a pool, holding connections. */
+  readonly poolWaits = new PoolWaits();
   readonly #holders = new Set<LockHolder>();
   #lastNumber = 0;
 

@@ -18,13 +18,14 @@ import type { LockHolder, LockHolders } from "./lock-holders.ts";
 import type { Pauses } from "./pauses.ts";
 import { PinnedBackend } from "./pinned-backend.ts";
 import type { PinReason } from "./pinned-backend.ts";
+import type { SharedPools } from "./pool-waits.ts";
 import { notInDatabase } from "./session-role.ts";
 import type { SettingsScript } from "./session-settings.ts";
 
 const QUERY_CANCELED = "57014";
 
 /** The pools, as far as a session needs them. */
-export interface PinnableBackends extends InDoubtBackends {
+export interface PinnableBackends extends SharedPools, Omit<InDoubtBackends, "acquire"> {
   /** One that is idle, without waiting; undefined where there is none, or others wait for one. */
   tryAcquire(database: DatabaseName, rank: Rank): BackendConnection | undefined;
   /** Another in the place of one that is lent, newly opened. */
@@ -187,7 +188,9 @@ export class SessionBackends implements LockHolder {
     this.#awaited.push(database);
     this.#awaitedSinceMs = performance.now();
     try {
-      return await this.#backends.acquire(database, signal);
+      if (this.#lent.size === 0) return await this.#backends.acquire(database, signal);
+      const waiter = { holdNumber: this.#holdNumber, held: this.held, awaited: database };
+      return await this.#holders.poolWaits.wait(waiter, this.#backends, signal);
     } finally {
       this.#awaited.splice(this.#awaited.indexOf(database), 1);
     }

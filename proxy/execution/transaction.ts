@@ -104,7 +104,7 @@ export class Transaction {
       present.hasSnapshot ||= hasSnapshot;
       return present;
     }
-    const connection = await this.#backends.acquire(database, signal);
+    const connection = await this.#acquire(database, signal);
     const participant: Participant = {
       database,
       connection,
@@ -119,6 +119,20 @@ export class Transaction {
       throw this.#changesRole ? notInDatabase(database, error) : error;
     }
     return participant;
+  }
+
+  /** Who is stopped since others wait for its connections gives them back before its client is told. */
+  async #acquire(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
+    try {
+      return await this.#backends.acquire(database, signal);
+    } catch (error) {
+      const isDeadlock = error instanceof SqlError && error.id === "deadlock_detected";
+      const isAtRest = this.participants.every(
+        ({ connection }) => connection.pendingReadyForQuery === 0,
+      );
+      if (isDeadlock && isAtRest && this.#savepoints.length === 0) await this.#end();
+      throw error;
+    }
   }
 
   /**
