@@ -13,7 +13,7 @@ import type { Rank } from "./pool-member.ts";
 import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
-import { resetSettings } from "./reset-settings.ts";
+import { isCanceled, resetSettings } from "./reset-settings.ts";
 import type { WaitOrder } from "./wait-queue.ts";
 
 export interface BackendsOptions {
@@ -38,7 +38,7 @@ export class Backends {
   }
 
   /** See Pool.renew. Of a pool that is being replaced, it is one of the new pool. */
-  renew(connection: BackendConnection, signal: AbortSignal): Promise<BackendConnection> {
+  renew(connection: BackendConnection, signal?: AbortSignal): Promise<BackendConnection> {
     const pool = this.#pools.get(connection.database);
     if (pool?.owns(connection) === true) return pool.renew(connection, signal);
     this.release(connection);
@@ -65,6 +65,7 @@ export class Backends {
       await resetSettings(connection, signal);
       return connection;
     } catch (error) {
+      if (isCanceled(error)) return await this.renew(connection, signal);
       this.release(connection);
       throw error;
     }

@@ -10,7 +10,7 @@ import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { BackendConnection } from "./backend-connection.ts";
 import type { Backends } from "./backends.ts";
-import { resetSettings } from "./reset-settings.ts";
+import { isCanceled, resetSettings } from "./reset-settings.ts";
 
 export class OwnBackends {
   readonly #backends: Backends;
@@ -33,6 +33,7 @@ export class OwnBackends {
       return idle;
     } catch (error) {
       this.release(idle);
+      if (isCanceled(error)) return await this.#open(database, signal);
       throw error;
     }
   }

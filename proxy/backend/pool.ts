@@ -132,7 +132,7 @@ export class Pool {
    * Another connection in the place of a lent one, which nobody else gets: newly opened, once
    * the old one is gone. Rejects as its opening does; the place is free then.
    */
-  async renew(connection: BackendConnection, caller: AbortSignal): Promise<BackendConnection> {
+  async renew(connection: BackendConnection, caller?: AbortSignal): Promise<BackendConnection> {
     const member = this.#members.get(connection);
     if (member === undefined) return await this.acquire(caller);
     this.#opening += 1;
@@ -140,12 +140,14 @@ export class Pool {
       this.#lentMs += performance.now() - member.lentSince;
       this.#close(member);
       await connection.ended;
-      this.#adopt(await this.#connect(AbortSignal.any([this.#closing.signal, caller])));
+      this.#adopt(
+        await this.#connect(AbortSignal.any([this.#closing.signal, ...(caller ? [caller] : [])])),
+      );
       const renewed = this.#takeIdle();
       if (renewed === undefined) throw this.#closedError();
       return renewed;
     } catch (error) {
-      if (!caller.aborted) this.#openFailed(error);
+      if (caller?.aborted !== true) this.#openFailed(error);
       throw error;
     } finally {
       this.#opening -= 1;

@@ -1,5 +1,5 @@
 /** Brings a connection of the pool back to what its server gave it, for what the proxy itself asks over it. */
-import { UNKNOWN_SETTINGS } from "./backend-connection.ts";
+import { BackendError, UNKNOWN_SETTINGS } from "./backend-connection.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 
 /**
@@ -22,4 +22,9 @@ export async function resetSettings(
   connection.sessionTag = UNKNOWN_SETTINGS;
   await connection.query(RESET_SETTINGS, signal);
   connection.sessionTag = "";
+}
+
+/** By a cancel request, or a statement_timeout: until it is reset, that is the last client's. */
+export function isCanceled(error: unknown): boolean {
+  return error instanceof BackendError && error.fields.C === "57014";
 }

@@ -8,9 +8,9 @@
 import { invariant } from "../../base/invariant.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import { BackendError, UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
+import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
-import { RESET_SETTINGS, resetSettings } from "../backend/reset-settings.ts";
+import { isCanceled, RESET_SETTINGS, resetSettings } from "../backend/reset-settings.ts";
 import type { Rank } from "../backend/pool-member.ts";
 import { isUsableWith, rankFor } from "./custom-settings.ts";
 import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
@@ -21,8 +21,6 @@ import type { PinReason } from "./pinned-backend.ts";
 import type { SharedPools } from "./pool-waits.ts";
 import { notInDatabase } from "./session-role.ts";
 import type { SettingsScript } from "./session-settings.ts";
-
-const QUERY_CANCELED = "57014";
 
 /** The pools, as far as a session needs them. */
 export interface PinnableBackends extends SharedPools, Omit<InDoubtBackends, "acquire"> {
@@ -178,7 +176,20 @@ export class SessionBackends implements LockHolder {
     const isUsable = set !== undefined || isUsableWith(given, customNames);
     const connection = isUsable ? given : await this.#backends.renew(given, signal);
     this.#lend(connection);
-    return await this.#asSessions(connection, undefined, set);
+    try {
+      return await this.#setUp(connection, undefined, set);
+    } catch (error) {
+      const isAsked = this.#lent.get(connection) !== undefined || this.#deadlock !== undefined;
+      if (isAsked || signal.aborted || !isCanceled(error)) {
+        this.release(connection);
+        throw error;
+      }
+    }
+    // It ran under the last client's statement_timeout; a connection that is new has none.
+    this.#lent.delete(connection);
+    const another = await this.#backends.renew(connection, signal);
+    this.#lend(another);
+    return await this.#asSessions(another, undefined, set);
   }
 
   async #waitForConnection(
@@ -217,22 +228,30 @@ export class SessionBackends implements LockHolder {
   async #asSessions(
     connection: BackendConnection,
     pinned: PinnedBackend | undefined,
-    set: SetUp = (each) => this.#applySettings(each),
+    set?: SetUp,
   ): Promise<BackendConnection> {
-    const { database } = connection;
     try {
-      await pinned?.settled();
-      if (this.#inDoubt.hasUnfinished(database)) {
-        // A part is finished by the user that has prepared it.
-        await resetSettings(connection);
-        await this.#inDoubt.finish(database, connection);
-      }
-      await set(connection);
-      return connection;
+      return await this.#setUp(connection, pinned, set);
     } catch (error) {
       this.release(connection);
       throw error;
     }
+  }
+
+  async #setUp(
+    connection: BackendConnection,
+    pinned: PinnedBackend | undefined,
+    set: SetUp = (each) => this.#applySettings(each),
+  ): Promise<BackendConnection> {
+    const { database } = connection;
+    await pinned?.settled();
+    if (this.#inDoubt.hasUnfinished(database)) {
+      // A part is finished by the user that has prepared it.
+      await resetSettings(connection);
+      await this.#inDoubt.finish(database, connection);
+    }
+    await set(connection);
+    return connection;
   }
 
   #takePinned(database: DatabaseName): PinnedBackend | undefined {
@@ -340,8 +359,7 @@ export class SessionBackends implements LockHolder {
   /** What ended a statement: the deadlock, where the server knows only that it was to cancel. */
   causeOf(error: unknown): unknown {
     const deadlock = this.#deadlock;
-    if (deadlock === undefined || !(error instanceof BackendError)) return error;
-    if (error.fields.C !== QUERY_CANCELED) return error;
+    if (deadlock === undefined || !isCanceled(error)) return error;
     this.#deadlock = undefined;
     return deadlock;
   }

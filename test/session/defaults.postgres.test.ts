@@ -31,7 +31,7 @@ async function endBackends(): Promise<void> {
   for (const server of [servers.first, servers.second]) {
     await server.query(
       "postgres",
-      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'colonnade'",
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname IN ('main', 'east', 'west')",
     );
   }
 }
@@ -180,4 +180,36 @@ describe("a custom setting", () => {
       }),
     );
   });
+});
+
+describe("a statement_timeout", () => {
+  test("of one client ends no statement of another, in one database or in several", async () => {
+    using held = new DisposableStack();
+    const own = await Promise.all(Array.from({ length: 4 }, () => connect(held)));
+    const others = await Promise.all(Array.from({ length: 4 }, () => connect(held)));
+    const until = performance.now() + (process.env["COLONNADE_FULL"] ? 20_000 : 2_500);
+    const ended = new Set<string | undefined>();
+    let serial = 0;
+    const insert = (client: RawClient): Promise<unknown> => {
+      serial += 1;
+      const key = serial * 1_000;
+      return client.query(
+        `INSERT INTO accounts VALUES (${-key}, 'low', 0), (${key + 301}, 'high', 0)`,
+      );
+    };
+    const impatient = own.map(async (client, index) => {
+      while (performance.now() < until) {
+        await client.query(`SET statement_timeout = ${1 + index}`).catch(() => undefined);
+        await insert(client).catch((error: ServerError) => ended.add(error.fields["C"]));
+      }
+    });
+    const patient = others.map(async (client) => {
+      let done = 0;
+      for (; performance.now() < until; done += 1) await insert(client);
+      return done;
+    });
+    await Promise.all(impatient);
+    expect([...ended]).toEqual(["57014"]);
+    for (const done of await Promise.all(patient)) expect(done).toBeGreaterThan(0);
+  }, 60_000);
 });
