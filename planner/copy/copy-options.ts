@@ -52,7 +52,7 @@ export function copyOptions({ options = [], is_from }: CopyStmt): CopyOptions {
     refuseOption("encoding", encoding);
   return {
     format: dataFormat(given),
-    header: headerOf(given.get("header")),
+    header: headerOf(given.get("header"), is_from === true),
     forceQuote: columnsOf(given.get("force_quote")?.arg),
     forceNull: columnsOf(given.get("force_null")?.arg),
     forceNotNull: columnsOf(given.get("force_not_null")?.arg),
@@ -105,9 +105,11 @@ function dataFormat(given: ReadonlyMap<string, DefElem>): CopyDataFormat {
   }
 }
 
-function headerOf(option: DefElem | undefined): CopyOptions["header"] {
+function headerOf(option: DefElem | undefined, isFrom: boolean): CopyOptions["header"] {
   if (option === undefined) return "none";
   const text = textOf(option.arg)?.toLowerCase() ?? "true";
+  if (text === "match" && !isFrom)
+    refuse("copy_option_not_supported", 'cannot use "match" with HEADER in COPY TO');
   if (text === "match") return "matched";
   if (["true", "on", "1"].includes(text)) return "skipped";
   if (["false", "off", "0"].includes(text)) return "none";
