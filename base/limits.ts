@@ -492,8 +492,8 @@ invariant(
 /** Holds that have ended are kept for a week, for whoever asks what happened. */
 export const HOLD_KEPT_DAYS = 7;
 
-/** Statements that may be held back at once, each of a session of its own: as many as there are clients. */
-export const HELD_STATEMENTS_MAX = CLIENTS_MAX_DEFAULT;
+/** Statements that may be held back at once, each of a session of its own: as many as there are clients by default. */
+export const HELD_STATEMENTS_MAX = 10_000;
 
 /** Bytes of texts and parameters that statements held back may keep; the rest of each is a few hundred bytes. */
 export const HELD_BYTES_MAX = 64 * 1024 * 1024;

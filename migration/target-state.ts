@@ -9,7 +9,6 @@
  * The epoch is the fence against a second writer: a row that another epoch has taken is not
  * updated, and the transaction ends.
  */
-import { invariant } from "../base/invariant.ts";
 import type { DatabaseName } from "../base/ids.ts";
 import { parseLsn, printLsn, type Lsn } from "../base/lsn.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
@@ -70,21 +69,6 @@ WHERE move_progress.epoch <= EXCLUDED.epoch RETURNING position`);
   const position = parseLsn(rows[0]?.[0] ?? "");
   if (position === undefined) throw epochLost(target.database, { move, epoch });
   return position;
-}
-
-/** How far the move is here; undefined where it never was. */
-export async function readProgress(
-  target: BackendConnection,
-  move: string,
-): Promise<{ readonly position: Lsn; readonly marker: string | null } | undefined> {
-  const { rows } = await target.query(
-    `SELECT position, marker FROM colonnade.move_progress WHERE move = ${quoteLiteral(move)}`,
-  );
-  const [row] = rows;
-  if (row === undefined) return undefined;
-  const position = parseLsn(row[0] ?? "");
-  invariant(position !== undefined, "a position is printed as a pg_lsn");
-  return { position, marker: row[1] ?? null };
 }
 
 /** Within the transaction whose changes it stands for; it must update one row. */
@@ -149,10 +133,4 @@ WHERE move = ${quoteLiteral(move)} AND source_table = ${quoteLiteral(tableName(t
 
 function parseBound(json: string | null | undefined): KeyText | undefined {
   return (JSON.parse(json ?? "null") as KeyText | null) ?? undefined;
-}
-
-/** What is left here of a move that is over. */
-export function forgetMove(move: string): string {
-  const name = quoteLiteral(move);
-  return `DELETE FROM colonnade.move_chunk WHERE move = ${name}; DELETE FROM colonnade.move_progress WHERE move = ${name}`;
 }
