@@ -111,7 +111,9 @@ const pool = fields({
     .min(1)
     .max(10_000)
     .default(POOL_SIZE_DEFAULT)
-    .describe("Server connections per database at most."),
+    .describe(
+      "Server connections per database at most. Where all are held by transactions that wait for another database's, the youngest gets SQLSTATE 40P01.",
+    ),
   wait_ms: durationMs
     .default(POOL_WAIT_MS_DEFAULT)
     .describe("How long a statement waits for a free server connection before SQLSTATE 53300."),
