@@ -14,7 +14,7 @@ export const tell = (client: RawClient, sql: string): Promise<string> =>
   told(client, queryFrame(sql));
 
 /** The SQLSTATE, or the tag of the last command. */
-async function told(client: RawClient, bytes: Buffer): Promise<string> {
+export async function told(client: RawClient, bytes: Buffer): Promise<string> {
   try {
     const { messages } = await client.exchange(bytes);
     const failed = messages.find(({ type }) => type === "E");
