@@ -60,9 +60,11 @@ test.each([[[[0]]], [[[0, 1, 2]]], [[]]])(
 
 test("held rows are bounded", async () => {
   const parts = [part([0], [], true), part([1, 2, 3], [[1], [2], [3]])];
-  await expect(collect(insertOrderRows(parts, { ...OPTIONS, bytesMax: 30 }))).rejects.toMatchObject({
-    id: "gather_memory_exceeded",
-  });
+  await expect(collect(insertOrderRows(parts, { ...OPTIONS, bytesMax: 30 }))).rejects.toMatchObject(
+    {
+      id: "gather_memory_exceeded",
+    },
+  );
   expect(parts[0]?.rows.isStopped).toBe(true);
 });
 
