@@ -24,7 +24,7 @@ afterAll(async () => {
 test("outside a transaction block the rows are the answer", async () => {
   const client = await servers.proxy.connect();
   const rows = await client.query(LIMITED);
-  expect(rows.toSorted()).toEqual([["ann"], ["bob"]]);
+  expect(new Set(rows.map(([name]) => name))).toEqual(new Set(["ann", "bob"]));
   await client.close();
 });
 

@@ -27,6 +27,8 @@ export async function* insertOrderRows(
   const partOf = partOfRow(parts);
   const held = parts.map((part) => new HeldRows(part));
   const writer = new RunWriter();
+  // Where rows may be left out, none is known to be due before all have come.
+  const dueAtOnce = mayDropRows ? 0 : partOf.length;
   let due = 0;
   let columns: Awaited<ReturnType<ShardRows["columns"]>> | undefined;
   const runs = interleavedRuns(
@@ -38,7 +40,7 @@ export async function* insertOrderRows(
   );
   for await (const { index, run } of runs) {
     held[index]?.hold(run);
-    for (; !mayDropRows && due < partOf.length; due++) {
+    for (; due < dueAtOnce; due++) {
       const isWritten = held[partOf[due] ?? -1]?.writeNext(writer) ?? false;
       if (!isWritten) break;
       if (writer.isFull) yield* taken(writer);
