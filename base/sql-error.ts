@@ -1057,6 +1057,7 @@ export const ERRORS = {
   migration_table_unsupported: {
     sqlstate: "0A000",
     when: "A table that is to be moved is missing, unlogged, without a primary key, or otherwise cannot be streamed.",
+    hint: "Change the table as the message says, or leave it out of the move.",
   },
   migration_epoch_lost: {
     sqlstate: "55000",

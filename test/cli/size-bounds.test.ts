@@ -6,6 +6,7 @@ import { printBound, SIZE_BOUNDS } from "../../cli/size-bounds.ts";
 const OWN: ReadonlySet<string> = new Set([
   "control_answer_too_large",
   "console_statements_exceeded",
+  "session_defaults_too_long",
 ]);
 
 test("every error of a program's limit is told with the bound", () => {

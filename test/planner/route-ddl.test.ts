@@ -111,7 +111,10 @@ describe("where a statement runs", () => {
         'users0: GRANT SELECT ON "public"."tokens" TO app',
       ],
     ],
-    ["GRANT USAGE ON SCHEMA public TO app", ["main: =", "users0: =", "users1: ="]],
+    [
+      "GRANT USAGE ON SCHEMA public TO app",
+      ["main: =", "users0: =", "users1: =", "users1: GRANT USAGE ON SCHEMA shard_3 TO app"],
+    ],
     ["CREATE TYPE mood AS ENUM ('a')", ["main: =", "users0: =", "users1: ="]],
     [
       "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
