@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { CONTROL_SCHEMA_VERSION } from "../../control/control-schema.ts";
 import { type CommandResult, runCommand } from "../support/command.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
@@ -89,10 +90,14 @@ test("the control schema is made once, and says so", async () => {
     stderr: expect.stringContaining("make it with colonnade control init"),
   });
   expect((await run("control", "upgrade")).code).toBe(1);
-  expect((await run("control", "init")).stdout).toBe("the control schema is of version 1\n");
-  expect((await run("control", "init")).stdout).toContain("of version 1 already");
+  expect((await run("control", "init")).stdout).toBe(
+    `the control schema is of version ${CONTROL_SCHEMA_VERSION}\n`,
+  );
+  expect((await run("control", "init")).stdout).toContain(
+    `of version ${CONTROL_SCHEMA_VERSION} already`,
+  );
   expect((await run("control", "status")).stdout).toBe(
-    "control schema version 1, shard map not published yet\nno proxy follows it\n",
+    `control schema version ${CONTROL_SCHEMA_VERSION}, shard map not published yet\nno proxy follows it\n`,
   );
 });
 

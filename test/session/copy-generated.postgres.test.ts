@@ -294,29 +294,31 @@ test("a foreign key of a table to itself is checked batch by batch, or at the en
 });
 
 test("200,000 rows into three placements, in bounded time and memory", async () => {
-  const [count, piece] = [200_000, 1000];
+  const [count, piece] = [100_000, 1000];
   const filler = "f".repeat(400);
-  const before = await proxy.memory();
+  const copy = async (first: number): Promise<void> => {
+    const said: Said[] = [query("COPY tickets (person, title) FROM STDIN")];
+    for (let at = first; at < first + count; at += piece) {
+      const rows = numbers(piece).map((n) => `${at + n}\t${filler}\n`);
+      said.push(data(rows.join("")));
+    }
+    expect(await errorsOf(client, [said, done()])).toEqual([]);
+  };
   const started = performance.now();
-  const said: Said[] = [query("COPY tickets (person, title) FROM STDIN")];
-  for (let at = 0; at < count; at += piece)
-    said.push(
-      data(
-        numbers(piece)
-          .map((n) => `${at + n}\t${filler}\n`)
-          .join(""),
-      ),
-    );
-  expect(await errorsOf(client, [said, done()])).toEqual([]);
+  await copy(0);
+  // What one COPY takes, with the code that it runs, the next one does not take again.
+  const before = await proxy.memory();
+  await copy(count);
   const seconds = (performance.now() - started) / 1000;
   const after = await proxy.memory();
   const counts = await perDatabase("tickets", ["main", "east", "west"]);
-  expect(counts.reduce((sum, n) => sum + n, 0)).toBe(count);
-  expect(Math.min(...counts)).toBeGreaterThan(count / 4);
-  expect(await client.query("SELECT count(DISTINCT id) FROM tickets")).toEqual([[`${count}`]]);
+  expect(counts.reduce((sum, n) => sum + n, 0)).toBe(2 * count);
+  expect(Math.min(...counts)).toBeGreaterThan(count / 2);
+  const ids = await client.query("SELECT count(DISTINCT id) FROM tickets");
+  expect(ids).toEqual([[`${2 * count}`]]);
   // One PostgreSQL takes about a second; the bound is for machines that do much else.
   expect(seconds).toBeLessThan(60);
-  expect(after.residentBytes - before.residentBytes).toBeLessThan(4 * COPY_BUFFERED_BYTES_MAX);
+  expect(after.residentBytes - before.residentBytes).toBeLessThan(2 * COPY_BUFFERED_BYTES_MAX);
 });
 
 function hasPsql(): boolean {
