@@ -145,7 +145,8 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     if (running === undefined) return 0;
     if (batch.parse !== undefined) prepared.add(statement);
     this.#start(running);
-    if (batch.isDescribed) statement.isTold = true;
+    // A batch ends with Sync: what has a name keeps its columns from then on.
+    statement.isTold ||= batch.isDescribed || statement.name !== "";
     return batch.end - start;
   }
 
