@@ -296,7 +296,7 @@ test("a foreign key of a table to itself is checked batch by batch, or at the en
 test("200,000 rows into three placements, in bounded time and memory", async () => {
   const [count, piece] = [100_000, 1000];
   const filler = "f".repeat(400);
-  const copy = async (first: number): Promise<void> => {
+  const copyFrom = async (first: number): Promise<void> => {
     const said: Said[] = [query("COPY tickets (person, title) FROM STDIN")];
     for (let at = first; at < first + count; at += piece) {
       const rows = numbers(piece).map((n) => `${at + n}\t${filler}\n`);
@@ -305,10 +305,10 @@ test("200,000 rows into three placements, in bounded time and memory", async () 
     expect(await errorsOf(client, [said, done()])).toEqual([]);
   };
   const started = performance.now();
-  await copy(0);
+  await copyFrom(0);
   // What one COPY takes, with the code that it runs, the next one does not take again.
   const before = await proxy.memory();
-  await copy(count);
+  await copyFrom(count);
   const seconds = (performance.now() - started) / 1000;
   const after = await proxy.memory();
   const counts = await perDatabase("tickets", ["main", "east", "west"]);
