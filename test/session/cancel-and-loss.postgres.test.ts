@@ -350,7 +350,7 @@ describe("a backend that is lost", () => {
 });
 
 describe("a pool without a free backend", () => {
-  test("that transactions wait for in a circle refuses after its deadline", async () => {
+  test("that transactions wait for in a circle fails some of them, and serves again", async () => {
     const clients = await Promise.all(
       Array.from({ length: 2 * POOL_SIZE }, () => servers.proxy.connect()),
     );
@@ -364,7 +364,10 @@ describe("a pool without a free backend", () => {
         sqlstateOf(each.query(`SELECT name FROM accounts WHERE id = ${index % 2 === 0 ? 101 : 1}`)),
       ),
     );
-    expect(outcomes).toContain("53300");
+    // The circle is found after a second, which is this pool's deadline, too.
+    expect(outcomes.filter((outcome) => outcome === "40P01" || outcome === "53300")).not.toEqual(
+      [],
+    );
     for (const each of clients) await each.query("ROLLBACK");
     expect(await client.query("SELECT count(*) FROM accounts")).toEqual([["4"]]);
     for (const each of clients) await each.close();
