@@ -14,7 +14,7 @@ import { hasPgbench, runPgbench } from "./pgbench.ts";
 import { DATABASES, fillTables, readBalances, tpcbMap } from "./tpcb-tables.ts";
 import type { Balances, Sharding } from "./tpcb-tables.ts";
 
-const SECONDS = inFullRun(60, 4);
+const SECONDS = inFullRun(60, 3);
 const CLIENTS = 8;
 const SCALE = { branches: 8, accountsPerBranch: 1_000 };
 /** The built-in script takes it from the number of branches: 100,000 accounts each. */

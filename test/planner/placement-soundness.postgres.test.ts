@@ -49,7 +49,7 @@ const tablesSql = (schema: string): string =>
     .map(([name, columns]) => `CREATE TABLE ${schema}${name} (${columns});`)
     .join("\n");
 
-const STATEMENTS = Number(process.env["STATEMENTS"] ?? 5_000);
+const STATEMENTS = Number(process.env["STATEMENTS"] ?? 2_500);
 
 let server: TestPostgres;
 let client: pg.Client;

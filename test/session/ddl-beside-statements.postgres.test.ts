@@ -20,7 +20,7 @@ afterAll(async () => {
   await servers[Symbol.asyncDispose]();
 });
 
-const DURATION_MS = inFullRun(60_000, 5_000);
+const DURATION_MS = inFullRun(60_000, 3_000);
 
 interface Statement {
   readonly text: string;
