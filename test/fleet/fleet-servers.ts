@@ -68,9 +68,18 @@ export async function startFleet(
     await publishMap(database, map, version === 1 ? undefined : version - 1);
   };
   await publish(1);
-  const proxies = await Promise.all(
+  const starts = await Promise.allSettled(
     configs.map((config) => startProxy(directory, control.url("postgres"), config)),
   );
+  const proxies = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+  const failure = starts.find((start) => start.status === "rejected");
+  if (failure !== undefined) {
+    for (const { command } of proxies) command.child.kill("SIGKILL");
+    database.connection.close();
+    await Promise.all([data.stop(), control.stop()]);
+    rmSync(directory, { recursive: true, force: true });
+    throw failure.reason;
+  }
   const [first] = proxies;
   if (first !== undefined) await fill(first);
   const idsOf = async (name: string): Promise<readonly number[]> =>
