@@ -11,6 +11,8 @@ import { BoundedCache } from "./bounded-cache.ts";
 export interface Environment {
   readonly searchPath: readonly string[];
   readonly user: string;
+  /** The role is the user of the catalog database's URL, however the session has come to be it. */
+  readonly isConnectionsUser: boolean;
   readonly defaultIsolation: TransactionModes["isolation"];
   readonly isReadOnlyByDefault: boolean;
   readonly extraFloatDigits: number;
@@ -38,7 +40,11 @@ const SHOWN = [
   "xmlbinary",
 ] as const;
 
-const QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER,
+/** The user that a connection was opened as is its user in pg_stat_activity, whatever is SET since. */
+const IS_CONNECTIONS_USER = `(SELECT pg_catalog.pg_get_userbyid(usesysid) = CURRENT_USER
+  FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()))`;
+
+const QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER, ${IS_CONNECTIONS_USER},
   pg_catalog.current_setting('default_transaction_isolation'),
   pg_catalog.current_setting('extra_float_digits'),
   pg_catalog.current_setting('default_transaction_read_only'),
@@ -47,11 +53,20 @@ const QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER,
 
 export async function readEnvironment(connection: BackendConnection): Promise<Environment> {
   const { rows } = await connection.query(QUERY);
-  const [searchPath, user, isolation, extraFloatDigits, readOnly, leastMessage, ...shown] =
-    rows[0] ?? [];
+  const [
+    searchPath,
+    user,
+    isConnectionsUser,
+    isolation,
+    extraFloatDigits,
+    readOnly,
+    leastMessage,
+    ...shown
+  ] = rows[0] ?? [];
   const environment: Environment = {
     searchPath: splitIdentifiers(searchPath ?? ""),
     user: user ?? "",
+    isConnectionsUser: isConnectionsUser === "t",
     defaultIsolation: isolation as TransactionModes["isolation"],
     isReadOnlyByDefault: readOnly === "on",
     extraFloatDigits: Number(extraFloatDigits),

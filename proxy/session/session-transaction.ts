@@ -173,9 +173,12 @@ export class SessionTransaction {
 
   addSetting(plan: SettingPlan, sql: string): void {
     if (this.#current === undefined) return;
-    this.#current.transaction.addSetting(sql, isOtherRole([plan.name]));
+    const changesRole = isOtherRole([plan.name]);
+    this.#current.transaction.addSetting(sql, changesRole);
     this.#current.pendingSettings.push(plan);
     this.#current.environment = undefined;
+    // It says which views the role that has read it may read.
+    if (changesRole) this.#current.catalog = undefined;
     this.mayHaveChangedSettings = true;
   }
 

@@ -123,7 +123,7 @@ export class SessionView {
   async withOwnCatalog<T>(signal: AbortSignal, use: Use<T>): Promise<T> {
     const open = this.#session.transaction.current;
     invariant(open !== undefined, "a transaction is open");
-    const participant = await open.transaction.join(this.#catalogDatabase, signal, "no table");
+    const participant = await open.transaction.join(this.#catalogDatabase, signal, "none");
     return use(participant.connection);
   }
 
@@ -189,11 +189,11 @@ export class SessionView {
   #context(
     map: ShardMap,
     catalog: Catalog,
-    { searchPath, user }: Environment,
+    { searchPath, user, isConnectionsUser }: Environment,
     parameterTypes: readonly number[],
   ): PlanContext {
     const { listening } = this.#session.transaction;
-    const { isOtherRole } = this;
+    const isOtherRole = this.isOtherRole && !isConnectionsUser;
     return { map, catalog, searchPath, user, isOtherRole, parameterTypes, listening };
   }
 

@@ -4,7 +4,7 @@ import type { RawClient } from "../support/raw-client.ts";
 import { comparing } from "./comparing.ts";
 import { query } from "./conversation.ts";
 import { errorsOf, expectRefused } from "./refusing.ts";
-import { grants, ROLE_CASES, ROLES, START_UP_ROLE } from "./scripts-roles.ts";
+import { grants, ROLE_CASES, ROLES, START_UP_ROLE, VIEW } from "./scripts-roles.ts";
 import { startServers } from "./servers.ts";
 import type { Servers } from "./servers.ts";
 
@@ -17,7 +17,13 @@ async function makeRoles({ first, second }: Servers): Promise<void> {
   await second.query("west", grants("public") + grants("far"));
 }
 
-comparing("roles", { ...ROLE_CASES, ...START_UP_ROLE }, makeRoles);
+comparing("roles", { ...ROLE_CASES, ...START_UP_ROLE }, async (servers) => {
+  await makeRoles(servers);
+  await servers.first.query("plain", VIEW);
+  const owner = await servers.proxy.connect();
+  await owner.query(VIEW);
+  owner.destroy();
+});
 
 describe("what the proxy does for a session that is another role", () => {
   let servers: Servers;

@@ -10,6 +10,10 @@ export const grants = (schema: string): string => `
   GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.accounts, ${schema}.late TO clerk;
   GRANT SELECT (id, name) ON ${schema}.accounts TO reader;`;
 
+/** Over rows of every placement. */
+export const VIEW = "CREATE VIEW rich AS SELECT id, name FROM accounts WHERE balance > 15";
+const READ_VIEW = query("SELECT current_user, id, name FROM rich ORDER BY id");
+
 const WHO = "SELECT current_user, session_user = 'postgres', name FROM accounts WHERE id = ";
 const READ = "SELECT id, name FROM accounts ORDER BY id";
 /** A transaction over two databases. */
@@ -112,6 +116,30 @@ export const ROLE_CASES: Readonly<Record<string, Case>> = {
       query(`${WHO}1`),
       query("SET ROLE reader; SET SESSION AUTHORIZATION DEFAULT"),
       query(`${WHO}1`),
+    ],
+  },
+  "views, once the session is the connections' user again": {
+    script: [
+      READ_VIEW,
+      query("SET ROLE NONE"),
+      READ_VIEW,
+      query("SET ROLE postgres"),
+      READ_VIEW,
+      query("SET SESSION AUTHORIZATION postgres"),
+      READ_VIEW,
+      query("SET ROLE clerk; SET ROLE 'none'"),
+      READ_VIEW,
+      query("SET SESSION AUTHORIZATION DEFAULT; SELECT set_config('role', 'postgres', false)"),
+      run("SELECT name FROM rich WHERE id = $1", "101"),
+      sync(),
+      query("BEGIN; SET LOCAL ROLE clerk; SAVEPOINT a; SET LOCAL ROLE postgres"),
+      READ_VIEW,
+      query("ROLLBACK TO a; SET ROLE NONE"),
+      READ_VIEW,
+      query("CREATE VIEW own AS SELECT id FROM accounts; SET ROLE clerk"),
+      query("SELECT name FROM accounts WHERE id = 101"),
+      query("RESET ROLE; SELECT id FROM own ORDER BY id"),
+      query("ROLLBACK"),
     ],
   },
   "transactions over several databases as a role": {
