@@ -421,8 +421,8 @@ export const ERRORS = {
   },
   snapshot_over_databases: {
     sqlstate: "0A000",
-    when: "A transaction at REPEATABLE READ or SERIALIZABLE uses tables of a second database, which has a snapshot of its own.",
-    hint: "Use READ COMMITTED, or keep the transaction to rows of one shard key, and read reference tables after them.",
+    when: "A transaction at REPEATABLE READ or SERIALIZABLE uses tables of a second database, which has a snapshot of its own. (A SELECT without tables, as the first statement, has taken that of the catalog database.)",
+    hint: "Use READ COMMITTED, or keep the transaction to rows of one shard key, and read reference tables, and SELECT without tables, after them.",
   },
   isolation_after_savepoint: {
     sqlstate: "25001",

@@ -179,7 +179,7 @@ function asking(fragment: Fragment, physical: PhysicalPlan, explain: ExplainPlan
     returnsRows: true,
     pulls: [],
     usesOwnTables: false,
-    isWithoutTables: physical.isWithoutTables,
+    snapshot: physical.snapshot,
     overflow: undefined,
   };
 }

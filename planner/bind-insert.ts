@@ -21,7 +21,7 @@ export function bindInsert(
   return {
     pulls: [],
     usesOwnTables: false,
-    isWithoutTables: false,
+    snapshot: "own",
     overflow: undefined,
     mapVersion: map.version,
     access: "write",

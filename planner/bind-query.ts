@@ -14,7 +14,13 @@ import { bindFragments, fragmentAt, type Place } from "./bind-fragments.ts";
 import { boundLimit } from "./bind-limit.ts";
 import type { BoundLimit } from "./bind-limit.ts";
 import type { DatabaseGather, QueryPlan, Routing, StreamedGather } from "./logical-plan.ts";
-import type { BoundParameter, BoundPull, Fragment, PhysicalPlan } from "./physical-plan.ts";
+import type {
+  BoundParameter,
+  BoundPull,
+  Fragment,
+  PhysicalPlan,
+  SnapshotNeed,
+} from "./physical-plan.ts";
 import { refusalError } from "./refusal.ts";
 import type { Shift, SqlTemplate } from "./sql-template.ts";
 
@@ -29,7 +35,7 @@ export function bindQuery(
     gather.kind === "database" ? settledPlaces(plan, gather, binding) : placesOf(plan, binding);
   if (places?.length === 1) {
     const single = bindStreamed(plan, plan.template, PASSED, places, binding);
-    return isWithoutTables(plan) ? { ...single, isWithoutTables: true } : single;
+    return { ...single, snapshot: snapshotNeed(plan) };
   }
   const template = plan.scatterTemplate ?? plan.template;
   const physical =
@@ -73,20 +79,18 @@ function bindStreamed(
     gather: gather.kind === "passThrough" ? gather : { kind: "gather", gather, ...bounds },
     pulls: [],
     usesOwnTables: false,
-    isWithoutTables: false,
+    snapshot: "own",
     overflow: undefined,
   };
 }
 
 /** What writes without naming a table calls a function that may reach some: a large object is a row. */
-function isWithoutTables({ routing, access }: QueryPlan): boolean {
-  if (routing.kind !== "home") return false;
+function snapshotNeed({ rule, routing, access }: QueryPlan): SnapshotNeed {
+  if (rule === "showSetting" || rule === "notify") return "none";
+  if (routing.kind !== "home") return "own";
   const { because } = routing;
-  return (
-    because === "session" ||
-    because === "session value" ||
-    (because === "no table" && access === "read")
-  );
+  if (because === "no table") return access === "read" ? "any" : "own";
+  return because === "session" || because === "session value" ? "any" : "own";
 }
 
 /** Of each placement. LIMIT 0 wants none, whatever its OFFSET: PostgreSQL evaluates nothing, so that no row can fail. */

@@ -9,6 +9,14 @@ import { bindQuery } from "./bind-query.ts";
 import type { InsertPlan, QueryPlan, StreamedGather } from "./logical-plan.ts";
 import type { RenderedSql } from "./sql-template.ts";
 
+/**
+ * What a statement has to do with the snapshot of a transaction that has one for all of its
+ * statements. `own`: it may see, or write, rows of its databases. `any`: it takes one, as each
+ * SELECT does, and reads no table under it. `none`: it takes none (PlannedStmtRequiresSnapshot()
+ * in PostgreSQL's src/backend/tcop/pquery.c).
+ */
+export type SnapshotNeed = "own" | "any" | "none";
+
 export interface PhysicalPlan {
   /** The executor refuses a plan made from an older map: its shards may have moved. */
   readonly mapVersion: number;
@@ -24,8 +32,7 @@ export interface PhysicalPlan {
   readonly pulls: readonly BoundPull[];
   /** The fragment means temporary tables of the session's own, which are on its pinned backend. */
   readonly usesOwnTables: boolean;
-  /** It reads and writes no table at all, so that it makes no difference which snapshot it has. */
-  readonly isWithoutTables: boolean;
+  readonly snapshot: SnapshotNeed;
   /** What runs instead where `gather` refuses before its first row; see QueryPlan.overflowGather. */
   readonly overflow: PhysicalPlan | undefined;
 }

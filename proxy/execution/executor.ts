@@ -104,8 +104,8 @@ export class Executor {
     transaction: Transaction | undefined,
     signal: AbortSignal,
   ): ResultStream {
-    const joinedFor = request.plan.isWithoutTables ? "no table" : "tables";
-    const participant = await transaction?.join(fragment.database, signal, joinedFor);
+    const { snapshot } = request.plan;
+    const participant = await transaction?.join(fragment.database, signal, snapshot);
     const connection =
       participant?.connection ?? (await this.#backends.acquire(fragment.database, signal));
     try {

@@ -12,6 +12,7 @@ import type { DatabaseName } from "../../base/ids.ts";
 import { DEADLOCK_CHECK_AFTER_MS } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { WaitOrder } from "../backend/wait-queue.ts";
 
 export interface PoolWaiter {
   /** Larger for younger transactions; see LockHolder.holdNumber. */
@@ -26,7 +27,7 @@ export interface SharedPools {
   acquire(
     database: DatabaseName,
     signal: AbortSignal,
-    order?: "holding some" | "holding none",
+    order?: WaitOrder,
   ): Promise<BackendConnection>;
   /** Connections that each database's pool may have. */
   readonly sizeMax: number;

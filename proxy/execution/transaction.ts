@@ -8,11 +8,14 @@
 import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteIdentifier } from "../../base/sql-quoting.ts";
+import type { SnapshotNeed } from "../../planner/physical-plan.ts";
 import type { TransactionModes } from "../../planner/session-plan.ts";
 import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { SessionBackends } from "./session-backends.ts";
 import { notInDatabase } from "./session-role.ts";
+import { beginStatement, changedModes, isOfOneSnapshot, modeNames } from "./transaction-modes.ts";
+import { setTransaction } from "./transaction-modes.ts";
 import { commitOne, rollback } from "./two-phase-commit.ts";
 import type { TwoPhaseCommit } from "./two-phase-commit.ts";
 
@@ -29,12 +32,9 @@ export interface Participant {
    * advisory locks may keep it from being prepared as well.
    */
   cannotPrepare: boolean;
-  /** A table of it has been read or written, or may have been: what its snapshot is, can be told. */
+  /** It has the transaction's snapshot, if the transaction has one for all of its statements. */
   hasSnapshot: boolean;
 }
-
-/** What a database is joined for. Settings, and statements without a table, are alike under any snapshot. */
-export type JoinedFor = "tables" | "no table";
 
 interface Savepoint {
   readonly name: string;
@@ -94,11 +94,12 @@ export class Transaction {
   async join(
     database: DatabaseName,
     signal: AbortSignal,
-    joinedFor: JoinedFor = "tables",
+    need: SnapshotNeed = "own",
   ): Promise<Participant> {
     this.refuseWhenLost();
-    const hasSnapshot = joinedFor === "tables";
-    if (hasSnapshot) this.#refuseSecondSnapshot(database);
+    if (need === "own") this.#refuseSecondSnapshot(database);
+    // The first to take a snapshot has fixed the transaction's, whatever it reads.
+    const hasSnapshot = need === "own" || (need === "any" && this.snapshotDatabase === undefined);
     const present = this.#participants.get(database);
     if (present !== undefined) {
       present.hasSnapshot ||= hasSnapshot;
@@ -150,13 +151,12 @@ export class Transaction {
   }
 
   /**
-   * The one database whose tables the transaction may use, since it has used some already: one
-   * snapshot for all of it is what its isolation level promises, and two databases have two.
+   * The one database whose tables the transaction may use, since a statement has taken its snapshot
+   * there: one for all of it is what its isolation level promises, and two databases have two.
    * Undefined where there is none yet, or the level promises no such thing.
    */
   get snapshotDatabase(): DatabaseName | undefined {
-    const { isolation } = this.#modes;
-    if (isolation !== "repeatable read" && isolation !== "serializable") return undefined;
+    if (!isOfOneSnapshot(this.#modes.isolation)) return undefined;
     return this.participants.find(({ hasSnapshot }) => hasSnapshot)?.database;
   }
 
@@ -366,30 +366,4 @@ function coordinatorFirst(
 /** Nothing was written, so a reader that cannot commit has lost nothing. */
 async function endReader(connection: BackendConnection): Promise<void> {
   await connection.query("COMMIT").catch(() => connection.destroy());
-}
-
-function beginStatement(modes: TransactionModes): string {
-  const names = modeNames(modes);
-  return names.length === 0 ? "BEGIN" : `BEGIN ${names.join(", ")}`;
-}
-
-function setTransaction(names: readonly string[]): string {
-  return `SET TRANSACTION ${names.join(", ")}`;
-}
-
-/** An isolation level is never among them: PostgreSQL refuses to change it after a savepoint. */
-function changedModes(from: TransactionModes, to: TransactionModes): TransactionModes {
-  return {
-    isolation: from.isolation === to.isolation ? undefined : to.isolation,
-    readOnly: from.readOnly === to.readOnly ? undefined : to.readOnly,
-    deferrable: from.deferrable === to.deferrable ? undefined : to.deferrable,
-  };
-}
-
-function modeNames({ isolation, readOnly, deferrable }: TransactionModes): readonly string[] {
-  return [
-    isolation === undefined ? undefined : `ISOLATION LEVEL ${isolation.toUpperCase()}`,
-    readOnly === undefined ? undefined : readOnly ? "READ ONLY" : "READ WRITE",
-    deferrable === undefined ? undefined : deferrable ? "DEFERRABLE" : "NOT DEFERRABLE",
-  ].filter((name) => name !== undefined);
 }

@@ -145,8 +145,8 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     if (running === undefined) return 0;
     if (batch.parse !== undefined) prepared.add(statement);
     this.#start(running);
-    // A batch ends with Sync: what has a name keeps its columns from then on.
-    statement.isTold ||= batch.isDescribed || statement.name !== "";
+    statement.isTold ||= batch.isDescribed;
+    prepared.endBatch();
     return batch.end - start;
   }
 

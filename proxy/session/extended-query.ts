@@ -38,8 +38,6 @@ export class ExtendedQuery {
   readonly #prepared: PreparedStatements;
   readonly #portals: Portals;
   readonly #delayed = new DelayedAnswers();
-  /** Parsed since the last Sync, in PostgreSQL by the transaction that runs them: nothing has changed their tables since. */
-  #parsedNow: PreparedStatement[] = [];
   /** A backend has taken the running portal's values. */
   #isBound = false;
 
@@ -58,13 +56,8 @@ export class ExtendedQuery {
     const statement = await prepareStatement(this.#parts, name, sql, parameterTypeOids, signal);
     // Last, as in PostgreSQL: what is wrong with the text is told first.
     this.#prepared.refuseTaken(name);
-    this.#add(statement);
-    this.#parts.responder.parseComplete();
-  }
-
-  #add(statement: PreparedStatement): void {
     this.#prepared.add(statement);
-    this.#parsedNow.push(statement);
+    this.#parts.responder.parseComplete();
   }
 
   async bind(message: Bind, signal: AbortSignal): Promise<void> {
@@ -192,7 +185,7 @@ export class ExtendedQuery {
     const { statement } = portal;
     const fresh = await renewed(portal, isAgain, this.#parts, signal);
     if (fresh === portal) return portal;
-    if (this.#prepared.find(statement.name) === statement) this.#add(fresh.statement);
+    if (this.#prepared.find(statement.name) === statement) this.#prepared.add(fresh.statement);
     this.#portals.replace(fresh);
     return fresh;
   }
@@ -346,7 +339,7 @@ export class ExtendedQuery {
   async sync(signal: AbortSignal): Promise<void> {
     await this.settle(signal);
     const { runner } = this.#parts;
-    for (const statement of this.#parsedNow.splice(0)) statement.isTold ||= statement.name !== "";
+    this.#prepared.endBatch();
     if (runner.transaction.isExplicit) return;
     // Its end may have to read what cursors hold on to.
     if (runner.transaction.current !== undefined) await runner.end(signal);

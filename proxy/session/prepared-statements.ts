@@ -38,6 +38,11 @@ export interface NamedRows {
 
 export class PreparedStatements {
   readonly #byName = new Map<string, PreparedStatement>();
+  /**
+   * With a name, and made since the last Sync: in PostgreSQL by the transaction that runs them, so
+   * that nothing has changed their tables since. Each is in `#byName`.
+   */
+  readonly #young = new Set<PreparedStatement>();
 
   /** Asked before a name is used up: only the unnamed statement may be replaced. */
   refuseTaken(name: string): void {
@@ -60,7 +65,15 @@ export class PreparedStatements {
   }
 
   add(statement: PreparedStatement): void {
+    this.close(statement.name);
     this.#byName.set(statement.name, statement);
+    if (statement.name !== "") this.#young.add(statement);
+  }
+
+  /** A Sync: what has a name keeps its columns from then on. */
+  endBatch(): void {
+    for (const statement of this.#young) statement.isTold = true;
+    this.#young.clear();
   }
 
   get(name: string): PreparedStatement {
@@ -85,19 +98,23 @@ export class PreparedStatements {
 
   /** Close: an absent name is no error. */
   close(name: string): void {
+    const statement = this.#byName.get(name);
+    if (statement === undefined) return;
     this.#byName.delete(name);
+    this.#young.delete(statement);
   }
 
   /** DEALLOCATE: an absent name is one. */
   deallocate(name: string): void {
     this.get(name);
-    this.#byName.delete(name);
+    this.close(name);
   }
 
   /** All but the unnamed one, which is none of PostgreSQL's table of them. */
   clear(): void {
     const unnamed = this.#byName.get("");
     this.#byName.clear();
+    this.#young.clear();
     if (unnamed !== undefined) this.add(unnamed);
   }
 }

@@ -79,7 +79,7 @@ export class SessionPins {
       await withCatalog(signal, async (connection) => backends.pin(connection, reason));
       return;
     }
-    const participant = await open.join(this.#catalogDatabase, signal, "no table");
+    const participant = await open.join(this.#catalogDatabase, signal, "none");
     backends.pin(participant.connection, reason);
     participant.cannotPrepare = true;
   }

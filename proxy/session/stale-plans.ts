@@ -12,6 +12,7 @@ import type { ErrorId } from "../../base/sql-error.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import { inFormats } from "./bound-portal.ts";
 import type { Transaction } from "../execution/transaction.ts";
+import { isOfOneSnapshot } from "../execution/transaction-modes.ts";
 import type { Portal } from "./portals.ts";
 import type { Responder } from "./responder.ts";
 import { isUndone } from "./session-transaction.ts";
@@ -76,7 +77,7 @@ export async function runFresh<Plan extends { readonly kind: string }>(
       await runner.view.lookAgain(epoch);
       // Of DDL that comes to the databases one by one, past any proxy, the rest is to come.
       const pauseMs = STALE_PLAN_PAUSE_MS * (2 ** (STALE_PLAN_RETRIES_MAX - left) - 1);
-      if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
+      if (pauseMs > 0) await pause(pauseMs, signal);
       next = undefined;
     }
   }
@@ -147,13 +148,14 @@ async function keepTables(
   await runner.view.keepTables(sql, types, signal);
 }
 
+/** Rejects with the signal's reason, where a timer has a name of its own for it. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
+}
+
 /** Nothing has run in it: what has joined it since can go, and come again, unnoticed. */
 function isUntouched({ participants, modes }: Transaction): boolean {
   return participants.length === 0 && !isOfOneSnapshot(modes.isolation);
-}
-
-function isOfOneSnapshot(isolation: string | undefined): boolean {
-  return isolation === "repeatable read" || isolation === "serializable";
 }
 
 /** Where there is no plan, nothing has run. */

@@ -16,6 +16,7 @@ import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import { wholeDatabase } from "../execution/placement-use.ts";
 import type { PlacementUse } from "../execution/placement-use.ts";
+import { isOfOneSnapshot } from "../execution/transaction-modes.ts";
 import { drawValues } from "./generated-values.ts";
 import type { ValuesWanted } from "./generated-values.ts";
 import { bytesOf, placesOf } from "./plan-traits.ts";
@@ -127,8 +128,7 @@ export class StatementBinding {
   #refuseOldSnapshot(): void {
     const open = this.#parts.transaction.current?.transaction;
     if (open === undefined || open.participants.length === 0) return;
-    const { isolation } = open.modes;
-    if (isolation !== "repeatable read" && isolation !== "serializable") return;
+    if (!isOfOneSnapshot(open.modes.isolation)) return;
     throw new SqlError(
       "snapshot_before_map_change",
       "could not serialize access: the shard map changed while the transaction was held back",

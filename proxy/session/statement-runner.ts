@@ -17,6 +17,7 @@ import { untilPortalsRest } from "../execution/run-portal.ts";
 import type { ResultStream } from "../execution/result-event.ts";
 import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
+import { isOfOneSnapshot } from "../execution/transaction-modes.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { checkBlock, runDdl, runMaintenance } from "./ddl-run.ts";
 import { runExplain } from "./explain-run.ts";
@@ -130,7 +131,9 @@ export class StatementRunner {
     return this.transaction.begin(
       {
         ...modes,
-        isolation: modes.isolation ?? meaningful(defaultIsolation),
+        // Read committed is what a transaction has anyway: naming it would only lengthen each BEGIN.
+        isolation:
+          modes.isolation ?? (isOfOneSnapshot(defaultIsolation) ? defaultIsolation : undefined),
         readOnly: modes.readOnly ?? (isReadOnlyByDefault ? true : undefined),
       },
       isExplicit,
@@ -376,11 +379,6 @@ export class StatementRunner {
       this.#services.log.warn({ err: error }, "the catalog could not be loaded after a change");
     }
   }
-}
-
-/** Read committed is what a transaction has anyway: naming it would only lengthen each BEGIN. */
-function meaningful(isolation: TransactionModes["isolation"]): TransactionModes["isolation"] {
-  return isolation === "repeatable read" || isolation === "serializable" ? isolation : undefined;
 }
 
 export type RowsPlan = Extract<

@@ -81,7 +81,7 @@ export function gatherPlan(pulls: readonly PullText[], finish: string): Physical
     gather: { kind: "passThrough" },
     returnsRows: true,
     usesOwnTables: false,
-    isWithoutTables: false,
+    snapshot: "own",
     overflow: undefined,
     pulls: pulls.map((pull) => ({
       table: pull.table,

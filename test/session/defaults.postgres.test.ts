@@ -201,6 +201,9 @@ describe("a statement_timeout", () => {
       while (performance.now() < until) {
         await client.query(`SET statement_timeout = ${1 + index}`).catch(() => undefined);
         await insert(client).catch((error: ServerError) => ended.add(error.fields["C"]));
+        // However fast its writes are, this is not.
+        const asleep = client.query("SELECT pg_sleep(0.1)");
+        await asleep.catch((error: ServerError) => ended.add(error.fields["C"]));
       }
     });
     const patient = others.map(async (client) => {

@@ -12,17 +12,23 @@ const EAST = "SELECT balance FROM accounts WHERE id = 1";
 const WEST = "SELECT balance FROM accounts WHERE id = 101";
 const COUNTRIES = "SELECT count(*) FROM countries";
 
-/** None of them reads a table; most run on the catalog database. */
-const WITHOUT_TABLES = [
+/** None of them takes a snapshot; most run on the catalog database. */
+const WITHOUT_SNAPSHOT = [
   "SET LOCAL work_mem = '5MB'",
   "SET work_mem = '5MB'",
   "RESET work_mem",
   "SET LOCAL ROLE NONE",
   "SHOW transaction_isolation",
+  "NOTIFY changed",
+];
+
+/** Each takes the transaction's snapshot where it is the first, and reads no table. */
+const WITHOUT_TABLES = [
   "SELECT 1",
   "SELECT now()",
   "SELECT set_config('work_mem', '5MB', true)",
-  "NOTIFY changed",
+  "SELECT current_setting('work_mem')",
+  "EXPLAIN SELECT 1",
 ];
 
 let servers: Servers;
@@ -53,15 +59,23 @@ async function told(sql: string): Promise<string | null | undefined> {
 describe.each(["REPEATABLE READ", "SERIALIZABLE", "SERIALIZABLE READ ONLY DEFERRABLE"])(
   "%s",
   (level) => {
-    test("statements without a table come before and after those of one database", async () => {
-      for (const [index, sql] of WITHOUT_TABLES.entries()) {
-        const before = WITHOUT_TABLES.slice(0, index);
+    test("what takes no snapshot comes before and after the rows of one database", async () => {
+      for (const sql of WITHOUT_SNAPSHOT) {
         await client.query(`BEGIN ISOLATION LEVEL ${level}`);
         await client.query(sql);
         expect([sql, await told(EAST)]).toEqual([sql, "10"]);
-        for (const other of before) await client.query(other);
+        for (const other of [...WITHOUT_SNAPSHOT, ...WITHOUT_TABLES]) await client.query(other);
         expect(await told(EAST)).toBe("10");
         expect(await told(WEST)).toBe("0A000");
+        await client.query("ROLLBACK");
+      }
+    });
+
+    test("a SELECT without a table has taken the snapshot, where it is the first", async () => {
+      for (const sql of WITHOUT_TABLES) {
+        await client.query(`BEGIN ISOLATION LEVEL ${level}`);
+        await client.query(sql);
+        expect([sql, await told(EAST)]).toEqual([sql, "0A000"]);
         await client.query("ROLLBACK");
       }
     });
@@ -87,10 +101,18 @@ describe("REPEATABLE READ", () => {
     expect(await told(EAST)).toBe("0A000");
   });
 
-  test("a database that was used without its tables is no exception", async () => {
-    expect(await told("SELECT 1")).toBe("1");
+  test("a database that was used without a snapshot is no exception", async () => {
+    expect(await told("SHOW transaction_isolation")).toBe("repeatable read");
     expect(await told(EAST)).toBe("10");
     expect(await told("SELECT count(*) FROM notes")).toBe("0A000");
+  });
+
+  test("what commits after the first SELECT is not seen, whatever that read", async () => {
+    expect(await told("SELECT 1")).toBe("1");
+    const other = await servers.proxy.connect();
+    await other.query("INSERT INTO countries VALUES ('at', 'Austria')");
+    await other.close();
+    expect(await told(COUNTRIES)).toBe("0");
   });
 
   test("so is one whose claim a savepoint's rollback has undone", async () => {

@@ -8,7 +8,6 @@
  * It knows bytes and back-pressure, and neither tables nor where rows come from.
  */
 import type { SqlError } from "../../../base/sql-error.ts";
-
 import type { BackendConnection } from "../../backend/backend-connection.ts";
 import { backendFailure } from "../../backend/backend-error.ts";
 import type { BackendError } from "../../backend/backend-error.ts";
