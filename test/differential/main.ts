@@ -2,8 +2,9 @@
  * `npm run test:differential -- --seed N --statements N [--collation icu|embedded]
  * [--trace]`: one seeded run against the proxy, printed. Exit code 1 where an answer differs.
  *
- * `--refused ID` prints what was refused for that reason;
- * `--ignore REGEXP` goes past differences whose reason matches; `--twin` compares two plain servers instead, which shows what the harness itself adds.
+ * `--refused ID` prints what was refused for that reason; `--ignore REGEXP` goes past
+ * differences whose reason matches; `--long-way` turns `fast_path` off; `--twin` compares two
+ * plain servers instead, which shows what the harness itself adds.
  */
 import { parseArgs } from "node:util";
 import { startTestProxy } from "../support/proxy.ts";
@@ -17,6 +18,7 @@ const { values } = parseArgs({
     collation: { type: "string", default: "icu" },
     differences: { type: "string", default: "20" },
     twin: { type: "boolean", default: false },
+    "long-way": { type: "boolean", default: false },
     ignore: { type: "string" },
     refused: { type: "string" },
     trace: { type: "boolean", default: false },
@@ -29,7 +31,8 @@ const LOG_CHARS = 2_000;
 const collation = COLLATIONS.find((each) => each === values.collation);
 if (collation === undefined) throw new Error(`--collation is one of ${COLLATIONS.join(", ")}`);
 await using environment = await startEnvironment(collation);
-await using proxy = values.twin ? undefined : await startTestProxy(environment.mapYaml);
+const config = values["long-way"] ? { fast_path: { relay: false, templates: false } } : {};
+await using proxy = values.twin ? undefined : await startTestProxy(environment.mapYaml, { config });
 const report = await runDifferential(environment, {
   seed: Number(values.seed),
   statements: Number(values.statements),
