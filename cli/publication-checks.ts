@@ -3,7 +3,7 @@
  * the next map's databases say of it. It changes nothing.
  */
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
-import { readIdentity } from "../proxy/topology/database-identity.ts";
+import { isSameDatabase, readIdentity } from "../proxy/topology/database-identity.ts";
 import { rowsLeftBehind } from "../shardmap/diff.ts";
 import { mapChanges, printChange } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
@@ -45,7 +45,7 @@ export async function checkPublication(
   const problems = [
     ...live,
     ...unread,
-    ...ownedTwice(identities),
+    ...(await ownedTwice(next, identities)),
     ...otherDatabases(known ?? {}, identities),
     ...(before === undefined ? [] : leftBehind(before, next, exists)),
   ];
@@ -88,11 +88,29 @@ async function readIdentities(
 }
 
 /** Two names of one database would each own what the other owns. */
-function ownedTwice(identities: Identities): readonly string[] {
-  const names = Map.groupBy(Object.keys(identities), (name) => identities[name]);
-  return [...names.values()]
-    .filter(({ length }) => length > 1)
-    .map((same) => `databases ${same.join(" and ")} are one and the same: name it once`);
+async function ownedTwice(map: ShardMap, identities: Identities): Promise<readonly string[]> {
+  const named = [...backendAddresses(map)].map(([database, address]) => ({ database, address }));
+  const problems: string[] = [];
+  for (const [index, first] of named.entries())
+    for (const second of named.slice(index + 1)) {
+      const identity = identities[first.database];
+      if (identity === undefined || identity !== identities[second.database]) continue;
+      const problem = await problemOfTwo(first, second);
+      if (problem !== undefined) problems.push(problem);
+    }
+  return problems;
+}
+
+async function problemOfTwo(
+  ...[first, second]: Parameters<typeof isSameDatabase>
+): Promise<string | undefined> {
+  const names = `databases ${first.database} and ${second.database}`;
+  try {
+    if (!(await isSameDatabase(first, second))) return undefined;
+    return `${names} are one and the same: name it once`;
+  } catch (error) {
+    return `${names} cannot be told apart: ${reasonAndRemedy(error)}`;
+  }
 }
 
 /** A URL may change where the database stays the same, as after a failover. */

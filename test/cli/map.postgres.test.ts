@@ -219,6 +219,27 @@ test("a database that is another one, or one named twice, keeps a map from being
   expect(twice.stderr).toContain("databases users1 and more are one and the same");
 });
 
+test("a standby is its primary under another name until it is promoted; then it is a database of its own", async () => {
+  await initialized();
+  // Made from the same template as `server`, as by copying its files.
+  await using copy = await startPostgres({ databases: DATABASES });
+  for (const database of DATABASES)
+    await copy.query(database, "CREATE TABLE users (id bigint PRIMARY KEY, name text)");
+  const identity = `SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = 'users1'`;
+  expect((await copy.query("users1", identity)).rows).toEqual(
+    (await server.query("users1", identity)).rows,
+  );
+  const urls = Object.fromEntries(DATABASES.map((name) => [name, server.url(name)]));
+  const map = mapFile({ version: 1, databases: { ...urls, copied: copy.url("users1") } });
+  const { rows } = await copy.query("postgres", "SHOW data_directory");
+  writeFileSync(join(String(rows[0]?.["data_directory"]), "standby.signal"), "");
+  await copy.restart();
+  const standby = await run("map", "publish", map);
+  expect(standby.stderr).toContain("databases users1 and copied are one and the same");
+  await copy.query("postgres", "SELECT pg_promote()");
+  expect(await run("map", "publish", map)).toMatchObject({ code: 0, stderr: "" });
+});
+
 test("what was published does not change, not even by hand", async () => {
   await initialized();
   await run("map", "publish", mapFile({ version: 1 }));
