@@ -8,12 +8,11 @@ import { ServerError } from "../../support/raw-client.ts";
 import type { RawClient } from "../../support/raw-client.ts";
 import { below } from "../../shardmap/random-keys.ts";
 import type { Random } from "../../shardmap/random-keys.ts";
-import { DATABASES } from "./fleet.ts";
-import type { Fleet } from "./fleet.ts";
+import { ACCOUNTS, DATABASES, OPENING_AMOUNT } from "./bank.ts";
+import type { Bank } from "./bank.ts";
 import type { Ledger } from "./ledger.ts";
-import { ACCOUNTS, OUTAGE } from "./teller.ts";
+import { OUTAGE } from "./teller.ts";
 
-export const OPENING_AMOUNT = 1_000;
 const READ_AT_ONCE = 200;
 
 /** Accounts whose balance is not what their transfers say. */
@@ -23,14 +22,14 @@ const unbalanced = (where: string): string => `
     (SELECT coalesce(sum(t.delta), 0) FROM transfers AS t WHERE t.account = a.id)`;
 
 export class Auditor {
-  readonly #fleet: Fleet;
+  readonly #bank: Bank;
   readonly #random: Random;
   readonly #ledger: Ledger;
   #client: RawClient | undefined;
   reads = 0;
 
-  constructor(fleet: Fleet, random: Random, ledger: Ledger) {
-    this.#fleet = fleet;
+  constructor(bank: Bank, random: Random, ledger: Ledger) {
+    this.#bank = bank;
     this.#random = random;
     this.#ledger = ledger;
   }
@@ -53,7 +52,7 @@ export class Auditor {
   }
 
   async #read(): Promise<void> {
-    this.#client ??= await this.#fleet.connect(this.#random());
+    this.#client ??= await this.#bank.connect(this.#random());
     const first = 1 + below(this.#random, ACCOUNTS - READ_AT_ONCE);
     const range = `a.id BETWEEN ${first} AND ${first + READ_AT_ONCE - 1}`;
     await this.#expect(unbalanced(range), "0", "accounts out of balance over all databases");
@@ -69,7 +68,7 @@ export class Auditor {
 
   /** Asked of the database itself: both accounts are there, so both sides must be, or neither. */
   async #readWholeTransfers(database: string): Promise<void> {
-    const { rows } = await this.#fleet.serverOf(database).query(
+    const { rows } = await this.#bank.serverOf(database).query(
       database,
       `SELECT t.id FROM transfers AS t JOIN accounts AS other ON other.id = t.peer
        WHERE t.account % 7 = ${below(this.#random, 7)} AND NOT EXISTS

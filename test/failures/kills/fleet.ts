@@ -10,9 +10,9 @@ import type { TestPostgres } from "../../support/postgres.ts";
 import { startTestProxy } from "../../support/proxy.ts";
 import type { TestProxy } from "../../support/proxy.ts";
 import type { RawClient } from "../../support/raw-client.ts";
+import { DATABASES, LOGICAL_SHARDS } from "./bank.ts";
+import type { Bank } from "./bank.ts";
 
-export const DATABASES = ["bank0", "bank1", "bank2", "bank3"] as const;
-export const LOGICAL_SHARDS = 32;
 const PROXIES = 2;
 const RESTART_ATTEMPTS = 20;
 
@@ -25,7 +25,7 @@ export interface Victim {
   restart(): Promise<void>;
 }
 
-export class Fleet implements AsyncDisposable {
+export class Fleet implements Bank, AsyncDisposable {
   readonly servers: readonly TestPostgres[];
   readonly #proxies: ProxySlot[];
   readonly #servers: readonly ServerSlot[];
@@ -67,7 +67,6 @@ export class Fleet implements AsyncDisposable {
     return this.servers[index] as TestPostgres;
   }
 
-  /** To one of the proxies, as a load balancer does: one that is down is not tried. */
   async connect(preferred: number): Promise<RawClient> {
     const up = this.#proxies.filter((slot) => slot.isUp());
     const slot = up[preferred % Math.max(up.length, 1)];
@@ -136,7 +135,7 @@ class ProxySlot implements Victim {
   }
 }
 
-class ServerSlot implements Victim {
+export class ServerSlot implements Victim {
   readonly name: string;
   readonly #server: TestPostgres;
   #isUp = true;

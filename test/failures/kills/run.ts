@@ -6,13 +6,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { below, pick, seeded } from "../../shardmap/random-keys.ts";
 import type { Random } from "../../shardmap/random-keys.ts";
-import { Auditor, OPENING_AMOUNT } from "./auditor.ts";
-import { DATABASES, Fleet, LOGICAL_SHARDS } from "./fleet.ts";
+import { Auditor } from "./auditor.ts";
+import {
+  countAll,
+  countPrepared,
+  countRecords,
+  OPENING_TOTAL,
+  openAccounts,
+  readSides,
+  SCHEMA,
+  totalOf,
+  untilNone,
+} from "./bank.ts";
+import { Fleet } from "./fleet.ts";
 import type { Victim } from "./fleet.ts";
 import { Ledger } from "./ledger.ts";
-import type { Side } from "./ledger.ts";
-import type { TestPostgres } from "../../support/postgres.ts";
-import { ACCOUNTS, Teller } from "./teller.ts";
+import { Teller } from "./teller.ts";
 
 const TELLERS = 16;
 const AUDITORS = 2;
@@ -45,11 +54,6 @@ export interface KillsReport {
   readonly seconds: number;
   readonly faults: readonly string[];
 }
-
-const SCHEMA = `
-  CREATE TABLE accounts (id integer PRIMARY KEY, amount bigint NOT NULL);
-  CREATE TABLE transfers (account integer, id text, peer integer NOT NULL, delta bigint NOT NULL,
-    PRIMARY KEY (account, id));`;
 
 /** `progress` is told of each kill. */
 export async function runKills(
@@ -97,7 +101,7 @@ export async function runKills(
   const sides = await readSides(fleet);
   ledger.faults.push(...ledger.differencesFrom(sides));
   const total = await totalOf(fleet, ledger);
-  if (total !== ACCOUNTS * OPENING_AMOUNT) ledger.faults.push(`the total is ${total}`);
+  if (total !== OPENING_TOTAL) ledger.faults.push(`the total is ${total}`);
   ledger.faults.push(...faultsInLogs(fleet));
   return {
     kills,
@@ -117,26 +121,6 @@ export async function runKills(
     seconds: (performance.now() - startMs) / 1000,
     faults: ledger.faults,
   };
-}
-
-/** Each database has its own accounts: the remainder is PostgreSQL's own, so a wrong route shows. */
-async function openAccounts(fleet: Fleet): Promise<void> {
-  const share = LOGICAL_SHARDS / DATABASES.length;
-  await Promise.all(
-    DATABASES.map((name, index) => {
-      const remainders = Array.from({ length: share }, (_, shard) => index * share + shard);
-      const isHere = remainders.map(
-        (shard) => `satisfies_hash_partition('layout'::regclass, ${LOGICAL_SHARDS}, ${shard}, id)`,
-      );
-      return fleet.serverOf(name).query(
-        name,
-        `CREATE TABLE layout (id integer) PARTITION BY HASH (id);
-         INSERT INTO accounts SELECT id, ${OPENING_AMOUNT} FROM generate_series(1, ${ACCOUNTS}) AS id
-         WHERE ${isHere.join(" OR ")};
-         DROP TABLE layout; ANALYZE accounts`,
-      );
-    }),
-  );
 }
 
 async function killAtRandom(
@@ -180,78 +164,6 @@ function pickVictim(random: Random, up: readonly Victim[]): Victim {
 async function untilTransfers(ledger: Ledger, count: number): Promise<void> {
   const endMs = performance.now() + STANDSTILL_MAX_MS;
   while (ledger.acknowledged < count && performance.now() < endMs) await sleep(20);
-}
-
-type Count = (server: TestPostgres, database: string) => Promise<number>;
-
-const countPrepared: Count = async (server, database) => {
-  const { rows } = await server.query(
-    database,
-    "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()",
-  );
-  return rows.length;
-};
-
-/** The table is made when it is first needed. */
-function countRecords(where: string): Count {
-  return async (server, database) => {
-    const isThere = "SELECT FROM pg_class WHERE oid = to_regclass('colonnade.commit_record')";
-    if ((await server.query(database, isThere)).rowCount === 0) return 0;
-    const sql = `SELECT transaction FROM colonnade.commit_record WHERE ${where}`;
-    return (await server.query(database, sql)).rows.length;
-  };
-}
-
-async function countAll(fleet: Fleet, count: Count): Promise<number> {
-  const counts = ["home", ...DATABASES].map((name) => count(fleet.serverOf(name), name));
-  return (await Promise.all(counts)).reduce((sum, each) => sum + each, 0);
-}
-
-/** Milliseconds until there are none; a fault where that takes too long. */
-async function untilNone(
-  fleet: Fleet,
-  what: string,
-  count: Count,
-  withinMs: number,
-  ledger: Ledger,
-): Promise<number> {
-  const startMs = performance.now();
-  for (;;) {
-    const left = await countAll(fleet, count);
-    const tookMs = performance.now() - startMs;
-    if (left === 0) return tookMs;
-    if (tookMs > withinMs) {
-      ledger.faults.push(`${left} ${what} are left after ${withinMs} ms`);
-      return tookMs;
-    }
-    await sleep(50);
-  }
-}
-
-async function readSides(fleet: Fleet): Promise<readonly Side[]> {
-  const answers = await Promise.all(
-    DATABASES.map((name) =>
-      fleet.serverOf(name).query(name, "SELECT id, account, delta::int FROM transfers"),
-    ),
-  );
-  return answers.flatMap(({ rows }) => rows as unknown as readonly Side[]);
-}
-
-/** As a client is told, and as the databases have it: both are the same. */
-async function totalOf(fleet: Fleet, ledger: Ledger): Promise<number> {
-  const client = await fleet.connect(0);
-  const [row] = await client.query("SELECT sum(amount) FROM accounts");
-  await client.close();
-  const sums = await Promise.all(
-    DATABASES.map(async (name) => {
-      const { rows } = await fleet.serverOf(name).query(name, "SELECT sum(amount) FROM accounts");
-      return Number(rows[0]?.["sum"]);
-    }),
-  );
-  const total = sums.reduce((sum, each) => sum + each, 0);
-  if (Number(row?.[0]) !== total)
-    ledger.faults.push(`a client is told the total ${row?.[0]}, and it is ${total}`);
-  return total;
 }
 
 /** What the proxies say of themselves: an invariant that did not hold is one of theirs, whatever came of it. */

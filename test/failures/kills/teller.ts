@@ -15,9 +15,9 @@ import {
 } from "../../support/raw-frames.ts";
 import { below, pick } from "../../shardmap/random-keys.ts";
 import type { Random } from "../../shardmap/random-keys.ts";
+import { ACCOUNTS } from "./bank.ts";
 import type { Ledger, Outcome, Transfer } from "./ledger.ts";
 
-export const ACCOUNTS = 10_000;
 /** Some transfers meet on few accounts, so that they wait for each other and deadlock. */
 const BUSY_ACCOUNTS = 40;
 const AMOUNT_MAX = 100;

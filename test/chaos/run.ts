@@ -1,0 +1,334 @@
+/**
+ * Chaos: tellers and auditors of a bank over three proxies and four databases, while processes are killed,
+ * stopped and continued, networks are cut, and maps are published and rolled back, as a seed has it. Every answer is checked
+ * as it comes; afterwards the databases are compared with what each client was told.
+ */
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Auditor } from "../failures/kills/auditor.ts";
+import {
+  ACCOUNTS,
+  countAll,
+  countPrepared,
+  OPENING_TOTAL,
+  openAccounts,
+  readSides,
+  totalOf,
+  untilNone,
+} from "../failures/kills/bank.ts";
+import { Ledger } from "../failures/kills/ledger.ts";
+import { Teller } from "../failures/kills/teller.ts";
+import { below, seeded } from "../shardmap/random-keys.ts";
+import type { Random } from "../shardmap/random-keys.ts";
+import { eventsOf } from "./events.ts";
+import type { Event, Trouble } from "./events.ts";
+import { ChaosFleet } from "./fleet.ts";
+import { FollowerWatch, FOLLOWS_WITHIN_MS } from "./follower-watch.ts";
+import type { ChaosReport } from "./report.ts";
+
+const TELLERS = 9;
+const AUDITORS = 2;
+/** What the bank's kills ask: nothing is prepared any more so long after everything serves again. */
+const DECIDED_WITHIN_MS = 10_000;
+/** In a calm, each proxy answers right so soon. */
+const ANSWERS_WITHIN_MS = 5_000;
+
+export async function runChaos(
+  seed: number,
+  seconds: number,
+  print: (line: string) => void,
+): Promise<ChaosReport> {
+  await using fleet = await ChaosFleet.start();
+  const ledger = new Ledger();
+  const play = new Play(fleet, ledger, seeded(seed), print);
+  await play.open();
+  const startMs = performance.now();
+  const stop = new AbortController();
+  const random = seeded(seed + 1);
+  const connect = (): ReturnType<ChaosFleet["connect"]> => fleet.connect(random());
+  const tellers = Array.from(
+    { length: TELLERS },
+    (_, index) => new Teller(index, seeded(random()), ledger, connect),
+  );
+  const auditors = Array.from(
+    { length: AUDITORS },
+    () => new Auditor(fleet, seeded(random()), ledger),
+  );
+  const watch = new FollowerWatch(fleet, ledger.faults);
+  const working = [...tellers, ...auditors, watch].map((each) => each.run(stop.signal));
+  await play.run(startMs + seconds * 1_000);
+  stop.abort();
+  await Promise.all(working);
+
+  const preparedLeft = await countAll(fleet, countPrepared);
+  const decidedMs = await untilNone(
+    fleet,
+    "transactions prepared",
+    countPrepared,
+    DECIDED_WITHIN_MS,
+    ledger,
+  );
+  const sides = await readSides(fleet);
+  ledger.faults.push(...ledger.differencesFrom(sides), ...(await play.lostMaps()));
+  const total = await totalOf(fleet, ledger);
+  if (total !== OPENING_TOTAL) ledger.faults.push(`the total is ${total}, not ${OPENING_TOTAL}`);
+  ledger.faults.push(...faultsInLogs(fleet));
+  return {
+    seconds: (performance.now() - startMs) / 1_000,
+    events: play.counts,
+    acknowledged: ledger.count("acknowledged"),
+    rolledBack: ledger.count("rolled back"),
+    unknown: ledger.count("unknown"),
+    unknownThere: ledger.unknownAmong(sides),
+    audits: auditors.reduce((sum, { reads }) => sum + reads, 0),
+    errors: ledger.errors,
+    followedMs: watch.tookMs,
+    preparedLeft,
+    decidedMs,
+    total,
+    faults: ledger.faults,
+  };
+}
+
+/** Plays events on a fleet, and knows what it has been promised by `map publish`. */
+class Play {
+  readonly #fleet: ChaosFleet;
+  readonly #ledger: Ledger;
+  readonly #random: Random;
+  readonly #print: (line: string) => void;
+  readonly #startMs = performance.now();
+  readonly #going = new Set<Promise<void>>();
+  readonly #published = new Map<number, string>();
+  #routes: readonly number[] = [0, 0];
+  /** One after the other, as operators do it that know of each other. */
+  #publishing: Promise<void> = Promise.resolve();
+  readonly counts = new Map<string, number>();
+
+  constructor(fleet: ChaosFleet, ledger: Ledger, random: Random, print: (line: string) => void) {
+    this.#fleet = fleet;
+    this.#ledger = ledger;
+    this.#random = random;
+    this.#print = print;
+  }
+
+  async open(): Promise<void> {
+    const fleet = this.#fleet;
+    await openAccounts(fleet);
+    for (const words of [
+      ["control", "init"],
+      ["map", "publish", fleet.mapFile(1, this.#routes)],
+    ]) {
+      const { code, stderr } = await fleet.command(...words);
+      if (code !== 0) throw new Error(`${words.join(" ")} ended with ${code}: ${stderr}`);
+    }
+    await Promise.all(fleet.proxies.map((proxy) => proxy.start()));
+  }
+
+  /** Ends in a calm, after `endMs`. */
+  async run(endMs: number): Promise<void> {
+    const { proxies, servers, dataLines } = this.#fleet;
+    const cast = {
+      proxies: proxies.length,
+      servers: servers.length,
+      dataLines: dataLines.length,
+    };
+    let isCalm = false;
+    for (const event of eventsOf(this.#random, cast)) {
+      if (performance.now() >= endMs) break;
+      await sleep(event.afterMs);
+      await this.#play(event);
+      isCalm = event.kind === "calm";
+    }
+    if (!isCalm) await this.#calm();
+  }
+
+  async #play(event: Event): Promise<void> {
+    switch (event.kind) {
+      case "trouble":
+        return this.#begin(event.trouble, event.forMs);
+      case "publish":
+        this.#publish("publish", (inForce) => {
+          this.#routes = event.routes;
+          return ["publish", this.#fleet.mapFile(inForce + 1, event.routes)];
+        });
+        return;
+      case "roll back":
+        this.#publish("roll back", (inForce) => [
+          "rollback",
+          String(Math.max(1, inForce - event.back)),
+        ]);
+        return;
+      case "calm":
+        await this.#calm();
+    }
+  }
+
+  #tell(line: string): void {
+    const seconds = ((performance.now() - this.#startMs) / 1_000).toFixed(1);
+    this.#print(`${seconds.padStart(6)} s  ${line}`);
+  }
+
+  #count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  #go(work: Promise<void>): void {
+    const going = work.finally(() => this.#going.delete(going));
+    this.#going.add(going);
+  }
+
+  #begin(trouble: Trouble, forMs: number): void {
+    const begun = this.#trouble(trouble, forMs);
+    if (begun === undefined) return;
+    this.#count("cut" in trouble ? `${trouble.kind}: ${trouble.cut}` : trouble.kind);
+    this.#tell(`${begun.what} for ${forMs} ms`);
+    this.#go(begun.over);
+  }
+
+  /** Undefined where its target is in trouble already. */
+  #trouble(
+    trouble: Trouble,
+    forMs: number,
+  ): { readonly what: string; readonly over: Promise<void> } | undefined {
+    const { proxies, servers, dataLines } = this.#fleet;
+    switch (trouble.kind) {
+      case "kill proxy": {
+        const proxy = proxies[trouble.target];
+        if (proxy?.isServing !== true) return undefined;
+        const mapFile = trouble.hasFile ? this.#fleet.mapFile(1, [0, 0]) : undefined;
+        const over = killed(proxy, forMs, () => proxy.start(mapFile));
+        return { what: `kill ${proxy.name}`, over };
+      }
+      case "stop proxy": {
+        const proxy = proxies[trouble.target];
+        if (proxy?.isServing !== true) return undefined;
+        return { what: `stop ${proxy.name}`, over: stopped(proxy, forMs) };
+      }
+      case "kill server": {
+        const server = servers[trouble.target];
+        if (server?.isWhole !== true) return undefined;
+        return { what: `kill ${server.name}`, over: killed(server, forMs, () => server.restart()) };
+      }
+      case "cut":
+      case "cut control": {
+        const line =
+          trouble.kind === "cut" ? dataLines[trouble.target] : proxies[trouble.target]?.controlLine;
+        if (line?.isWhole !== true) return undefined;
+        const random = seeded(this.#random());
+        line.cut(trouble.cut, () => !trouble.isPartial || below(random, 2) === 0);
+        const over = sleep(forMs).then(() => line.mend());
+        const part = trouble.isPartial ? ", some connections" : "";
+        return { what: `cut ${line.name} (${trouble.cut}${part})`, over };
+      }
+    }
+  }
+
+  #publish(what: string, words: (inForce: number) => readonly string[]): void {
+    const before = this.#publishing;
+    this.#publishing = (async () => {
+      await before;
+      const inForce = await this.#inForce();
+      if (inForce === undefined) return;
+      const given = words(inForce);
+      if (given[1] === String(inForce)) return;
+      const { code, stderr } = await this.#fleet.command("map", ...given, "--no-wait");
+      const result = code === 0 ? "published" : "refused";
+      this.#count(`${what}, ${result}`);
+      this.#tell(`${what} version ${inForce + 1}: ${code === 0 ? result : stderr.split("\n")[0]}`);
+      if (code === 0 && given[0] === "publish")
+        this.#published.set(inForce + 1, readFileSync(given[1] ?? "", "utf8"));
+    })();
+    this.#go(this.#publishing);
+  }
+
+  async #inForce(): Promise<number | undefined> {
+    try {
+      const sql = "SELECT map_version AS v FROM colonnade.control";
+      const { rows } = await this.#fleet.control.query("postgres", sql);
+      return Number(rows[0]?.["v"]);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Everything is mended; then a map is published, each proxy follows, and answers right. */
+  async #calm(): Promise<void> {
+    await Promise.all(this.#going);
+    this.#tell("calm");
+    this.#count("calm");
+    const { proxies } = this.#fleet;
+    await Promise.all(proxies.map((proxy) => this.#expectAnswer(proxy)));
+    const refused = this.counts.get("publish, refused") ?? 0;
+    this.#publish("publish", (inForce) => [
+      "publish",
+      this.#fleet.mapFile(inForce + 1, this.#routes),
+    ]);
+    await this.#publishing;
+    if ((this.counts.get("publish, refused") ?? 0) > refused)
+      this.#ledger.faults.push("a map was refused though everything was whole");
+    await sleep(FOLLOWS_WITHIN_MS + 200);
+  }
+
+  async #expectAnswer(proxy: ChaosFleet["proxies"][number]): Promise<void> {
+    const endMs = performance.now() + ANSWERS_WITHIN_MS;
+    for (;;) {
+      try {
+        const client = await proxy.connect();
+        const [row] = await client.query("SELECT count(*) FROM accounts");
+        if (row?.[0] !== String(ACCOUNTS))
+          this.#ledger.faults.push(`${proxy.name} counts ${row?.[0]} accounts in a calm`);
+        await client.close();
+        return;
+      } catch (error) {
+        if (performance.now() < endMs) continue;
+        this.#ledger.faults.push(
+          `${proxy.name} does not answer though everything is whole: ${String(error)}`,
+        );
+        return;
+      }
+    }
+  }
+
+  /** What was published and is not in the history as it was given, or a gap in that. */
+  async lostMaps(): Promise<readonly string[]> {
+    const { rows } = await this.#fleet.control.query(
+      "postgres",
+      "SELECT version, yaml FROM colonnade.map ORDER BY version",
+    );
+    const texts = new Map(rows.map(({ version, yaml }) => [Number(version), String(yaml)]));
+    const gaps = [...texts.keys()].filter((version, index) => version !== index + 1);
+    const lost = [...this.#published].filter(([version, text]) => texts.get(version) !== text);
+    return [
+      ...gaps.map((version) => `version ${version} of the map is out of its order`),
+      ...lost.map(([version]) => `version ${version} of the map was published and is lost`),
+    ];
+  }
+}
+
+async function killed(
+  victim: { kill(): Promise<void> },
+  forMs: number,
+  revive: () => Promise<void>,
+): Promise<void> {
+  await victim.kill();
+  await sleep(forMs);
+  await revive();
+}
+
+async function stopped(proxy: ChaosFleet["proxies"][number], forMs: number): Promise<void> {
+  proxy.pause();
+  await sleep(forMs);
+  proxy.resume();
+}
+
+/** What a proxy says of itself: what it expects to happen in an outage, and nothing else. */
+const EXPECTED = /control schema cannot be reached|shard map refused|lease has run out/;
+
+function faultsInLogs(fleet: ChaosFleet): readonly string[] {
+  return fleet
+    .logs()
+    .flatMap((log) => log.split("\n"))
+    .filter((line) => /InvariantViolation|unhandled|"level":(50|60)/i.test(line))
+    .filter((line) => !EXPECTED.test(line))
+    .map((line) => `a proxy's log: ${line.slice(0, 500)}`);
+}
