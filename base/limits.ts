@@ -540,6 +540,30 @@ export const MIGRATION_PAUSE_MS = 2_000;
 /** Of it, what is kept for the flip, or for taking the fence away. */
 export const MIGRATION_RESERVE_MS = 200;
 
+/** How often an orchestrator looks whether a command has changed a migration. */
+export const MIGRATION_POLL_MS = 100;
+
+/** How often it looks while statements are held. */
+export const MIGRATION_CUTOVER_POLL_MS = 10;
+
+/** How long an orchestrator waits before it tries again what failed because a server was away. */
+export const MIGRATION_RETRY_MS = 500;
+
+/** How often an orchestrator says that it lives. */
+export const ORCHESTRATOR_BEAT_MS = 500;
+
+/** An orchestrator that has been silent for so long may be replaced; what it does late has no effect. */
+export const ORCHESTRATOR_SILENT_MS = 5_000;
+
+/** The fence waits so long for the writers of a table at a time: whoever comes later waits behind it. */
+export const FENCE_LOCK_TIMEOUT_MS = 400;
+
+/** A stream is current when a marker passes it within this time. */
+export const MIGRATION_CURRENT_MS = 1_000;
+
+/** Chunks of one migration that are copied at once. */
+export const MIGRATION_COPY_WORKERS = 2;
+
 /** How often `migrate status --watch` looks. */
 export const MIGRATION_WATCH_MS = 1_000;
 
@@ -556,7 +580,7 @@ export const PREFLIGHT_LONG_TRANSACTION_MS = 60_000;
 export const PREFLIGHT_STATEMENT_TIMEOUT_MS = 30_000;
 
 /** Letters of a move's name: slots and publications, which carry it, have 63. */
-export const MOVE_NAME_LENGTH_MAX = 40;
+export const MOVE_NAME_LENGTH_MAX = 50;
 
 /** Opening one of a migration's own connections. */
 export const MOVE_CONNECT_TIMEOUT_MS = 10_000;

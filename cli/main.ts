@@ -40,6 +40,7 @@ function commandLine(): Command {
   addControl(program);
   addMap(program);
   addMigrate(program);
+  addOrchestrate(program);
   addHold(program);
   addGuard(program);
   return program;
@@ -234,17 +235,7 @@ function addMigrate(program: Command): void {
     .action(
       async (name, flags) => await (await import("./migrate/status.ts")).statusCommand(name, flags),
     );
-  migrate
-    .command("cancel")
-    .description("give migrations up that are not switched yet")
-    .argument("<names...>", "which ones")
-    .requiredOption("--control <url>", CONTROL_URL)
-    .option("--dry-run", "only say what would be done")
-    .option("--json", "print one JSON document")
-    .action(
-      async (which, flags) =>
-        await (await import("./migrate/cancel.ts")).cancelCommand(which, flags),
-    );
+  addMigrateCommands(migrate);
   migrate
     .command("doctor")
     .description("find slots and publications that migrations have left behind")
@@ -252,6 +243,66 @@ function addMigrate(program: Command): void {
     .option("--clean", "take them away")
     .option("--json", "print one JSON document")
     .action(async (flags) => await (await import("./migrate/doctor.ts")).doctorCommand(flags));
+}
+
+const ROW_COMMANDS = [
+  ["pause", "stop copying, building and verifying; the stream goes on"],
+  ["resume", "go on with what was paused, or with what has stopped"],
+  ["resync", "copy the rows anew, after a rollback or where the source has lost its log"],
+  ["complete", "keep what was moved for good: there is no way back afterwards"],
+  ["cancel", "give migrations up that are not switched yet"],
+] as const;
+
+function addMigrateCommands(migrate: Command): void {
+  migrate
+    .command("start")
+    .description("start a migration, or go on with it, and run it until it is over")
+    .argument("<name>", "which one")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--background", "leave the work to `colonnade orchestrate`")
+    .option("--dry-run", "only say what would be done")
+    .option("--json", "print one JSON document a line")
+    .action(
+      async (name, flags) => await (await import("./migrate/command.ts")).startCommand(name, flags),
+    );
+  for (const [name, description] of [
+    ["cutover", "let the targets own the rows, within a pause of two seconds or not at all"],
+    ["rollback", "let the sources own the rows again, with all that was written since"],
+  ] as const) {
+    migrate
+      .command(name)
+      .description(description)
+      .argument("<name>", "which one")
+      .requiredOption("--control <url>", CONTROL_URL)
+      .option("--dry-run", "only say what stands in the way")
+      .option("--json", "print one JSON document")
+      .action(
+        async (which, flags) =>
+          await (await import("./migrate/command.ts")).cutoverCommand(name, which, flags),
+      );
+  }
+  for (const [name, description] of ROW_COMMANDS) {
+    migrate
+      .command(name)
+      .description(description)
+      .argument("<names...>", "which ones")
+      .requiredOption("--control <url>", CONTROL_URL)
+      .option("--dry-run", "only say what would be done")
+      .option("--json", "print one JSON document")
+      .action(
+        async (which, flags) =>
+          await (await import("./migrate/command.ts")).rowCommand(name, which, flags),
+      );
+  }
+}
+
+function addOrchestrate(program: Command): void {
+  program
+    .command("orchestrate")
+    .description("run every migration that is under way, until it is stopped")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--json", "print one JSON document a line")
+    .action(async (flags) => await (await import("./migrate/run.ts")).orchestrateCommand(flags));
 }
 
 function addHold(program: Command): void {

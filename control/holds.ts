@@ -179,6 +179,25 @@ async function refuseUnleased(database: ControlDatabase, placements: string): Pr
   );
 }
 
+/** The one of this name that is not over, for whoever goes on with it; undefined where there is none. */
+export async function findHold(
+  database: ControlDatabase,
+  name: string,
+): Promise<{ readonly hold: FleetHold; readonly isStarted: boolean } | undefined> {
+  const [row] = await database.query(
+    `SELECT attempt, to_json(placements), requested_by, (SELECT revision FROM colonnade.control), started_at IS NOT NULL FROM colonnade.hold WHERE name = ${quoteLiteral(name)} AND ended_at IS NULL AND deadline > clock_timestamp()`,
+  );
+  if (row === undefined) return undefined;
+  const [attempt, placements, requestedBy, revision, isStarted] = row;
+  const request = {
+    name,
+    placements: JSON.parse(placements ?? "[]") as readonly string[],
+    requestedBy: requestedBy ?? "",
+  };
+  const hold = new FleetHold(database, request, Number(attempt), Number(revision));
+  return { hold, isStarted: isStarted === "t" };
+}
+
 /** A hold that was announced. Whoever asked for it ends it, whatever happens; else its deadline does. */
 export class FleetHold {
   readonly #database: ControlDatabase;

@@ -10,6 +10,7 @@ import { MOVE_BATCH_CHANGES_MAX, MOVE_IDLE_PROGRESS_MS } from "../base/limits.ts
 import type { Lsn } from "../base/lsn.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { applyChanges } from "./apply-pipeline.ts";
+import { ticketOfMarker } from "./fence.ts";
 import type { TargetChange } from "./target-change.ts";
 import type { ChunkEnd, Marker, QueueEntry, TargetQueue } from "./target-queue.ts";
 import { epochLost, updateProgress, type Holder } from "./target-state.ts";
@@ -124,7 +125,8 @@ export class Applier {
   /** The markers and what stands before them are durable together, and then somebody may look. */
   async #commitMarkers(markers: readonly Marker[], position: Lsn): Promise<void> {
     this.#whole = { position: later(position, this.#durable), count: this.#pending.length };
-    await this.#commitWhole(markers.at(-1));
+    const { move } = this.#options.holder;
+    await this.#commitWhole(markers.findLast((each) => ticketOfMarker(move, each) !== undefined));
     for (const marker of markers) await this.#options.onMarker(marker, position);
   }
 

@@ -1,19 +1,13 @@
 /** What the commands of `colonnade migrate` share: the stored rows with their plans, and a step made and stored. */
 import type { ControlDatabase } from "../../control/control-database.ts";
-import {
-  controlNowMs,
-  listMigrations,
-  readMigration,
-  storeMigration,
-} from "../../control/migration-store.ts";
+import { controlNowMs, listMigrations, readMigration } from "../../control/migration-store.ts";
 import type { StoredMigration } from "../../control/migration-store.ts";
 import { step } from "../../migration/machine.ts";
 import type { Command } from "../../migration/machine/events.ts";
-import { claimsItsObjects, storableUntilMs } from "../../migration/machine/life.ts";
 import type { Migration } from "../../migration/machine/life.ts";
 import { decodePlan } from "../../migration/plan/plan-document.ts";
 import type { StoredPlan } from "../../migration/plan/plan-document.ts";
-import { claimedObjects } from "../../migration/plan/planned-migration.ts";
+import { storeStep } from "../../migration/orchestrator/transition.ts";
 import { CommandFailure } from "../failure.ts";
 
 export interface KnownMigration {
@@ -52,24 +46,11 @@ export async function obey(
   if (result.kind === "ignored") return { migration: before, changed: false };
   const { migration } = result;
   if (mode.isDry) return { migration, changed: true };
-  const outcome = await storeMigration(database, stored, {
-    document: migration,
-    what: command.kind,
-    notAfterMs: storableUntilMs(before, migration),
-    claims: claimsAfter(before, migration, plan),
-  });
+  const place = { row: stored, plan };
+  const outcome = await storeStep(database, place, migration, { what: command.kind });
   if (outcome.kind !== "stored")
     throw new CommandFailure(
       `${before.name} has been changed by somebody else meanwhile: look, and try again`,
     );
   return { migration, changed: true };
-}
-
-function claimsAfter(
-  before: Migration,
-  after: Migration,
-  plan: StoredPlan,
-): "keep" | "release" | { readonly objects: readonly string[] } {
-  if (claimsItsObjects(before) === claimsItsObjects(after)) return "keep";
-  return claimsItsObjects(after) ? { objects: claimedObjects(plan) } : "release";
 }

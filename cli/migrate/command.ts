@@ -1,0 +1,173 @@
+/**
+ * `colonnade migrate start|pause|resume|resync|cutover|rollback|complete|cancel`: what an operator
+ * asks of a migration. Each changes its row alone, and may be given again; the work is done by
+ * whoever runs the migration.
+ */
+import { userInfo } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FLEET_ACK_POLL_MS } from "../../base/limits.ts";
+import type { ControlDatabase } from "../../control/control-database.ts";
+import { announceHold } from "../../control/holds.ts";
+import { readEvents, readMigration } from "../../control/migration-store.ts";
+import { isOrchestrated } from "../../control/orchestrator-lock.ts";
+import type { LoggedEvent } from "../../control/migration-store.ts";
+import { isTrafficHeld } from "../../migration/machine/life.ts";
+import type { Migration } from "../../migration/machine/life.ts";
+import { placementIdsOf } from "../../migration/orchestrator/scene.ts";
+import { runMigration } from "../../migration/orchestrator/run-migration.ts";
+import { withControl } from "../control-access.ts";
+import type { ControlFlags } from "../control-access.ts";
+import { CommandFailure } from "../failure.ts";
+import { printJson, printLines } from "../output.ts";
+import { Interruption, runOptions } from "./run.ts";
+import { knownMigrations, obey } from "./stored-migrations.ts";
+import type { KnownMigration } from "./stored-migrations.ts";
+import { blockersOf } from "./blockers.ts";
+
+export interface CommandFlags extends ControlFlags {
+  readonly dryRun?: true;
+}
+
+interface Answer {
+  readonly name: string;
+  readonly state: string;
+  readonly changed: boolean;
+}
+
+/** Those that only change the row. Exit code 1 where the migration cannot obey now. */
+export async function rowCommand(
+  kind: "pause" | "resume" | "resync" | "complete" | "cancel",
+  names: readonly string[],
+  flags: CommandFlags,
+): Promise<void> {
+  const isDry = flags.dryRun === true;
+  const answers = await withControl(flags, async (database) => {
+    const done: Answer[] = [];
+    for (const known of await knownMigrations(database, names)) {
+      const command = kind === "complete" ? { kind, blockers: [] } : { kind };
+      const { migration, changed } = await obey(database, known, command, { isDry });
+      done.push({ name: migration.name, state: migration.life.state, changed });
+    }
+    return done;
+  });
+  if (flags.json === true) return printJson(answers);
+  printLines(
+    answers.map(({ name, state, changed }) =>
+      changed ? `${name} ${isDry ? "would be" : "is"} ${state}` : `${name} is ${state} already`,
+    ),
+  );
+}
+
+export interface StartFlags extends CommandFlags {
+  /** Leave the work to `colonnade orchestrate`. */
+  readonly background?: true;
+}
+
+/** Starts it, or goes on with it, and runs it until it is over or the command is interrupted. */
+export async function startCommand(name: string, flags: StartFlags): Promise<void> {
+  const isDry = flags.dryRun === true;
+  const { migration, changed } = await withControl(flags, async (database) => {
+    const [known] = await knownMigrations(database, [name]);
+    return await obey(database, known as KnownMigration, { kind: "start" }, { isDry });
+  });
+  if (isDry || flags.background === true) {
+    const { state } = migration.life;
+    if (flags.json === true) return printJson({ name, state, changed });
+    return printLines([`${name} ${isDry && changed ? "would be" : "is"} ${state}`]);
+  }
+  using interruption = new Interruption();
+  const ending = await runMigration(runOptions(flags, name), interruption.signal).catch(
+    (error: unknown) => {
+      if (interruption.signal.aborted) return { kind: "interrupted" as const };
+      throw error;
+    },
+  );
+  if (ending.kind === "interrupted" || ending.kind === "over") return;
+  throw new CommandFailure(
+    ending.kind === "busy"
+      ? `another process runs ${name}: colonnade migrate status ${name} --watch`
+      : `another process has taken ${name} over`,
+  );
+}
+
+interface CutoverResult {
+  readonly name: string;
+  readonly state: string;
+  /** From the first statement that was held to the last; undefined where nothing was held. */
+  readonly pausedMs: number | undefined;
+  readonly events: readonly LoggedEvent[];
+}
+
+/**
+ * Cuts over, or rolls back, and tells how it ended. Exit code 1 where it was given up: service is
+ * where it was then, and the reason is in the log.
+ */
+export async function cutoverCommand(
+  kind: "cutover" | "rollback",
+  name: string,
+  flags: CommandFlags,
+): Promise<void> {
+  const due = kind === "cutover" ? "reversible" : "rolledBack";
+  const result = await withControl(flags, async (database) => {
+    const [found] = await knownMigrations(database, [name]);
+    const known = found as KnownMigration;
+    const blockers = await blockersOf(database, known, kind);
+    const isDry = flags.dryRun === true;
+    const { changed } = await obey(database, known, { kind, blockers }, { isDry: true });
+    if (isDry || !changed) return await resultOf(database, name);
+    const request = { name, placements: placementIdsOf(known), requestedBy: userInfo().username };
+    const hold = await announceHold(database, request);
+    try {
+      const [fresh] = await knownMigrations(database, [name]);
+      await obey(database, fresh as KnownMigration, { kind, blockers: [] }, { isDry: false });
+    } catch (error) {
+      await hold.resume();
+      throw error;
+    }
+    await untilRestored(database, name);
+    return await resultOf(database, name);
+  });
+  if (flags.json === true) printJson(result);
+  else printLines(lines(result));
+  if (flags.dryRun === true || result.state === due) return;
+  throw new CommandFailure(`${name} is ${result.state}: the ${kind} was given up`, 1);
+}
+
+/** Until no statement waits any more, on whichever side service is. */
+async function untilRestored(database: ControlDatabase, name: string): Promise<void> {
+  for (;;) {
+    const { document } = await readMigration<Migration>(database, name);
+    if (!isTrafficHeld(document) && document.life.state !== "retreating") return;
+    await sleep(FLEET_ACK_POLL_MS);
+  }
+}
+
+const EVENTS_OF_AN_ATTEMPT = 12;
+
+async function resultOf(database: ControlDatabase, name: string): Promise<CutoverResult> {
+  const { document } = await readMigration<Migration>(database, name);
+  const events = await readEvents(database, name, EVENTS_OF_AN_ATTEMPT);
+  const from = events.findLastIndex(({ what }) => what === "cutover" || what === "rollback");
+  const own = from < 0 ? [] : events.slice(from);
+  const [row] = await database.query(
+    `SELECT extract(epoch FROM ended_at - started_at) * 1000 FROM colonnade.hold WHERE name = '${name}' AND started_at IS NOT NULL AND ended_at IS NOT NULL ORDER BY attempt DESC LIMIT 1`,
+  );
+  const pausedMs = row === undefined ? undefined : Math.round(Number(row[0]));
+  return { name, state: document.life.state, pausedMs, events: own };
+}
+
+function lines({ name, state, pausedMs, events }: CutoverResult): readonly string[] {
+  return [
+    ...events.map(({ at, what, state: into }) => `  ${at} UTC  ${what}: ${into}`),
+    `${name} is ${state}${pausedMs === undefined ? "" : `; statements waited for ${pausedMs} ms at most`}`,
+  ];
+}
+
+/** Whether somebody does what is asked. */
+export async function requireOrchestrator(database: ControlDatabase, name: string): Promise<void> {
+  if (await isOrchestrated(database, name)) return;
+  throw new CommandFailure(
+    `no process runs ${name}: colonnade migrate start ${name}, or colonnade orchestrate`,
+    1,
+  );
+}

@@ -1,0 +1,183 @@
+/**
+ * The fence: triggers by which a server itself refuses writes to rows that others own, whoever
+ * writes them. One transaction puts them on every table of a side and a marker into the log: it
+ * waits for every writer inside, so their commits stand before the marker, and whoever comes
+ * later meets the trigger. Appliers and copiers are sessions of a replica, whom it lets pass.
+ *
+ *     colonnade.move_fence   one row a migration and side: the highest ticket seen, and whether it is up
+ *
+ * What bears a lower ticket than the one seen has no effect. So neither can a fence of an attempt
+ * that was given up come late, nor a late retreat take a newer fence away. Rows are never removed.
+ */
+import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
+import type { Side } from "./machine/life.ts";
+import type { Marker } from "./target-queue.ts";
+
+/** One server's part of one side. */
+export interface Fence {
+  readonly migration: string;
+  readonly side: Side;
+  readonly tables: readonly { readonly schema: string; readonly name: string }[];
+}
+
+/** Made where it is missing, by however many at once. */
+export const CREATE_FENCE_STATE = `
+SELECT pg_advisory_xact_lock(7523913460157215329);
+CREATE SCHEMA IF NOT EXISTS colonnade;
+CREATE TABLE IF NOT EXISTS colonnade.move_fence (
+  migration text NOT NULL,
+  side text NOT NULL,
+  ticket int8 NOT NULL,
+  is_up bool NOT NULL,
+  PRIMARY KEY (migration, side)
+);
+COMMENT ON TABLE colonnade.move_fence IS 'which migrations refuse writes to their tables here, by tickets that only grow';
+CREATE OR REPLACE FUNCTION colonnade.refuse_write() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+  RAISE EXCEPTION 'cannot write to table "%.%": migration "%" has its rows in another place', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[0]
+    USING ERRCODE = 'read_only_sql_transaction', HINT = 'Write through the proxy, which knows where they are.';
+END
+$$;
+`;
+
+const TRIGGER = "colonnade_fence";
+
+/** A message of the log that the fence's own commit carries. */
+const MARKER_PREFIX = "colonnade_fence";
+
+/** For the stream of one move, which stores it when everything before it is durable. */
+export function fenceMarker(move: string, ticket: number): Marker {
+  return { prefix: MARKER_PREFIX, content: `${move} ${ticket}` };
+}
+
+/** The ticket of a marker that `move` has to store; undefined for every other marker. */
+export function ticketOfMarker(move: string, { prefix, content }: Marker): number | undefined {
+  const [name, ticket] = content.split(" ");
+  return prefix === MARKER_PREFIX && name === move ? Number(ticket) : undefined;
+}
+
+/**
+ * In one transaction, with `markers` in its commit. False where a higher ticket was seen.
+ * `lockTimeoutMs`: for each table; whoever writes comes to wait behind it meanwhile. Throws the
+ * server's 55P03 where a writer stayed inside for longer.
+ */
+export async function raiseFence(
+  connection: BackendConnection,
+  fence: Fence,
+  ticket: number,
+  more: { readonly markers: readonly Marker[]; readonly lockTimeoutMs: number },
+): Promise<boolean> {
+  return await withTicket(connection, fence, ticket, true, more.lockTimeoutMs, async () => {
+    const tables = await tablesOf(connection, fence);
+    const statements = [
+      ...tables.map(
+        (table) =>
+          `CREATE OR REPLACE TRIGGER ${TRIGGER} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION colonnade.refuse_write(${quoteLiteral(fence.migration)})`,
+      ),
+      ...more.markers.map(
+        ({ prefix, content }) =>
+          `SELECT pg_logical_emit_message(true, ${quoteLiteral(prefix)}, ${quoteLiteral(content)})`,
+      ),
+    ];
+    if (statements.length > 0) await connection.query(statements.join("; "));
+  });
+}
+
+/**
+ * Writes pass again. The triggers stay, disabled: that needs no lock that readers stand in the
+ * way of, as dropping them does. False where a higher ticket was seen.
+ */
+export async function lowerFence(
+  connection: BackendConnection,
+  fence: Fence,
+  ticket: number,
+  lockTimeoutMs: number,
+): Promise<boolean> {
+  return await withTicket(connection, fence, ticket, false, lockTimeoutMs, async () => {
+    const statements = (await fencedTables(connection, fence)).map(
+      (table) => `ALTER TABLE ${table} DISABLE TRIGGER ${TRIGGER}`,
+    );
+    if (statements.length > 0) await connection.query(statements.join("; "));
+  });
+}
+
+/** The triggers are gone; readers are waited for, for as long as `lockTimeoutMs` says. */
+export async function dropFence(
+  connection: BackendConnection,
+  fence: Fence,
+  lockTimeoutMs: number,
+): Promise<void> {
+  await connection.query(`SET lock_timeout = ${lockTimeoutMs}`);
+  for (const table of await fencedTables(connection, fence, "any"))
+    await connection.query(`DROP TRIGGER IF EXISTS ${TRIGGER} ON ${table}`);
+  await connection.query("RESET lock_timeout");
+}
+
+/** Every table refuses writes, by this very ticket. */
+export async function isFenceUp(
+  connection: BackendConnection,
+  fence: Fence,
+  ticket: number,
+): Promise<boolean> {
+  const { rows } = await connection.query(
+    `SELECT FROM colonnade.move_fence WHERE ${own(fence)} AND ticket = ${ticket} AND is_up`,
+  );
+  if (rows.length === 0) return false;
+  const [due, fenced] = [await tablesOf(connection, fence), await fencedTables(connection, fence)];
+  return due.every((table) => fenced.includes(table));
+}
+
+async function withTicket(
+  connection: BackendConnection,
+  fence: Fence,
+  ticket: number,
+  isUp: boolean,
+  lockTimeoutMs: number,
+  work: () => Promise<void>,
+): Promise<boolean> {
+  await connection.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
+  try {
+    const { rows } = await connection.query(
+      `INSERT INTO colonnade.move_fence AS seen (migration, side, ticket, is_up) VALUES (${quoteLiteral(fence.migration)}, ${quoteLiteral(fence.side)}, ${ticket}, ${isUp}) ON CONFLICT (migration, side) DO UPDATE SET ticket = excluded.ticket, is_up = excluded.is_up WHERE seen.ticket <= excluded.ticket RETURNING true`,
+    );
+    if (rows.length > 0) await work();
+    await connection.query("COMMIT");
+    return rows.length > 0;
+  } catch (error) {
+    if (!connection.isBroken) await connection.query("ROLLBACK");
+    throw error;
+  }
+}
+
+function own({ migration, side }: Fence): string {
+  return `migration = ${quoteLiteral(migration)} AND side = ${quoteLiteral(side)}`;
+}
+
+/** Parents and leaves alike, for a statement trigger of a parent is not met by who writes to a leaf (R14). */
+async function tablesOf(connection: BackendConnection, fence: Fence): Promise<readonly string[]> {
+  const { rows } = await connection.query(
+    `SELECT DISTINCT oid::regclass::text COLLATE "C" FROM (${relations(fence)}) r WHERE oid IS NOT NULL ORDER BY 1`,
+  );
+  return rows.map(([table]) => table ?? "");
+}
+
+async function fencedTables(
+  connection: BackendConnection,
+  fence: Fence,
+  which: "enabled" | "any" = "enabled",
+): Promise<readonly string[]> {
+  const enabled = which === "any" ? "" : " AND t.tgenabled <> 'D'";
+  const { rows } = await connection.query(
+    `SELECT DISTINCT t.tgrelid::regclass::text COLLATE "C" FROM pg_trigger t JOIN (${relations(fence)}) r ON r.oid = t.tgrelid WHERE t.tgname = ${quoteLiteral(TRIGGER)}${enabled} ORDER BY 1`,
+  );
+  return rows.map(([table]) => table ?? "");
+}
+
+function relations({ tables }: Fence): string {
+  const names = tables.map(
+    ({ schema, name }) =>
+      `(${quoteLiteral(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`)})`,
+  );
+  return `SELECT unnest(array(SELECT relid::oid FROM pg_partition_tree(t.oid)) || t.oid) AS oid FROM (SELECT to_regclass(name)::oid AS oid FROM (VALUES ${names.join(", ")}) AS named (name)) t`;
+}

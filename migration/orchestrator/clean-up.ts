@@ -1,0 +1,147 @@
+/**
+ * What a migration leaves when it is over: nothing but the rows of their owner. Each step may be
+ * run again; what is not there any more is no error.
+ */
+import { FENCE_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
+import type { DatabaseName } from "../../base/ids.ts";
+import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { endLeased } from "../../control/holds.ts";
+import { forgetObject, listObjects } from "../../control/migration-objects.ts";
+import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { dropFence, lowerFence } from "../fence.ts";
+import type { Direction } from "../machine/life.ts";
+import { targetDatabases } from "../move.ts";
+import { dropOrigin } from "../origin.ts";
+import { dropStream, streamNames } from "../stream-setup.ts";
+import { endDdlGuard } from "./ddl-guard.ts";
+import { fencesOf, movesOf, Sessions } from "./scene.ts";
+import type { Scene } from "./scene.ts";
+import { forgetFingerprints } from "./stream-state.ts";
+
+/** Of both directions: nothing flows any more, and no server keeps its log for it. */
+export async function dropStreams(scene: Scene, signal: AbortSignal): Promise<void> {
+  await dropStreamsOf(scene, "forward", signal);
+  await dropStreamsOf(scene, "back", signal);
+  await endLeased(scene.control, scene.plan.name);
+}
+
+export async function dropStreamsOf(
+  scene: Scene,
+  direction: Direction,
+  signal: AbortSignal,
+): Promise<void> {
+  using sessions = new Sessions(scene, signal);
+  const { control, plan } = scene;
+  for (const planned of movesOf(scene, direction)) {
+    const source = await sessions.to(planned.source);
+    const { slot, publication } = streamNames(planned);
+    await endWalsender(source, slot);
+    await dropStream(source, planned);
+    await forgetFingerprints(source, planned.name);
+    const place = { migration: plan.name, database: planned.source };
+    await forgetObject(control, { ...place, kind: "slot", name: slot });
+    await forgetObject(control, { ...place, kind: "publication", name: publication });
+    for (const name of targetDatabases(planned)) {
+      const target = await sessions.to(name);
+      await target.query(dropOrigin(planned.name, name));
+      await forgetProgress(target, planned.name);
+    }
+  }
+}
+
+/** Of a process that was killed a moment ago, or is stopped. */
+async function endWalsender(source: BackendConnection, slot: string): Promise<void> {
+  await source.query(
+    `SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(slot)} AND active_pid IS NOT NULL`,
+  );
+}
+
+async function forgetProgress(target: BackendConnection, move: string): Promise<void> {
+  const { rows } = await target.query("SELECT to_regclass('colonnade.move_progress') IS NOT NULL");
+  if (rows[0]?.[0] !== "t") return;
+  const own = `WHERE move = ${quoteLiteral(move)}`;
+  await target.query(
+    `DELETE FROM colonnade.move_progress ${own}; DELETE FROM colonnade.move_chunk ${own}`,
+  );
+}
+
+/** Given up before its switch: the sources are as they were, and the targets, too. */
+export async function cleanUp(scene: Scene, ticket: number, signal: AbortSignal): Promise<void> {
+  await dropStreams(scene, signal);
+  using sessions = new Sessions(scene, signal);
+  await takeFencesAway(scene, sessions, ticket);
+  const { control, plan } = scene;
+  for (const object of (await listObjects(control)).toReversed()) {
+    if (object.migration !== plan.name || object.remove === "on completion") continue;
+    const database = object.database as DatabaseName;
+    if (object.kind === "table") {
+      const target = await sessions.to(database);
+      await target.query(`DROP TABLE IF EXISTS ${object.name}`);
+    }
+    if (object.kind !== "event trigger") await forgetObject(control, object);
+  }
+  await endGuards(scene, sessions);
+}
+
+/** The targets own the rows for good; what the sources had of them is kept aside. */
+export async function finish(scene: Scene, ticket: number, signal: AbortSignal): Promise<void> {
+  await dropStreams(scene, signal);
+  using sessions = new Sessions(scene, signal);
+  await retire(scene, sessions);
+  await takeFencesAway(scene, sessions, ticket);
+  await endGuards(scene, sessions);
+  const { control, plan } = scene;
+  for (const object of await listObjects(control))
+    if (object.migration === plan.name) await forgetObject(control, object);
+}
+
+/** Where the tables of a source go that no map names any more. */
+export const RETIRED_SCHEMA = "colonnade_retired";
+
+/**
+ * The sources' tables with their old rows: moved aside, for somebody to drop. Canonical tables
+ * stay where they are, as catalog queries read them, and are emptied.
+ */
+async function retire(scene: Scene, sessions: Sessions): Promise<void> {
+  const { plan, canonical } = scene;
+  for (const { source, tables } of plan.moves) {
+    const connection = await sessions.to(source);
+    const isCanonical = ({ schema }: { readonly schema: string }): boolean =>
+      canonical.database === source && canonical.schema === schema;
+    const emptied = tables.filter(isCanonical).map(qualified);
+    // All in one statement: they may refer to each other.
+    if (emptied.length > 0) await connection.query(`TRUNCATE ${emptied.join(", ")}`);
+    for (const table of tables.filter((each) => !isCanonical(each))) {
+      const { rows } = await connection.query(
+        `SELECT to_regclass(${quoteLiteral(qualified(table))}) IS NULL`,
+      );
+      if (rows[0]?.[0] === "t") continue;
+      const retired = quoteIdentifier(`${plan.name}_${table.name}`.slice(0, 63));
+      await connection.query(
+        `CREATE SCHEMA IF NOT EXISTS ${RETIRED_SCHEMA}; ALTER TABLE ${qualified(table)} RENAME TO ${retired}; ALTER TABLE ${quoteIdentifier(table.schema)}.${retired} SET SCHEMA ${RETIRED_SCHEMA}`,
+      );
+    }
+  }
+}
+
+function qualified({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+}
+
+async function takeFencesAway(scene: Scene, sessions: Sessions, ticket: number): Promise<void> {
+  for (const side of ["sources", "targets"] as const)
+    for (const [database, fence] of fencesOf(scene, side)) {
+      const connection = await sessions.to(database);
+      const { rows } = await connection.query(
+        "SELECT to_regclass('colonnade.move_fence') IS NOT NULL",
+      );
+      if (rows[0]?.[0] !== "t") continue;
+      await lowerFence(connection, fence, ticket, FENCE_LOCK_TIMEOUT_MS);
+      await dropFence(connection, fence, FENCE_LOCK_TIMEOUT_MS);
+    }
+}
+
+async function endGuards(scene: Scene, sessions: Sessions): Promise<void> {
+  for (const [database] of fencesOf(scene, "sources"))
+    await endDdlGuard(scene, await sessions.to(database), database);
+}

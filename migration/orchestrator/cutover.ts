@@ -1,0 +1,192 @@
+/**
+ * What a cutover, a rollback and a retreat do on servers and proxies; see MIGRATIONS 4.7. Each
+ * function looks or acts once; who calls it does so again until the machine has gone on.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { FENCE_LOCK_TIMEOUT_MS, MIGRATION_CUTOVER_POLL_MS } from "../../base/limits.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
+import { listProxies } from "../../control/fleet-state.ts";
+import type { FleetHold } from "../../control/holds.ts";
+import type { LeaseWatch } from "../../control/lease-watch.ts";
+import { BackendError } from "../../proxy/backend/backend-connection.ts";
+import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { fenceMarker, isFenceUp, lowerFence, raiseFence, ticketOfMarker } from "../fence.ts";
+import type { MarkerSeen, Observation, ProxySeen } from "../machine/events.ts";
+import { givingSide } from "../machine/life.ts";
+import type { Direction, ServerIdentity, Side } from "../machine/life.ts";
+import { targetDatabases } from "../move.ts";
+import { advanceSequences, readSequences } from "../sequences.ts";
+import { openTarget } from "../sessions.ts";
+import { describeMove } from "../source-tables.ts";
+import { databaseOf, fencesOf, movesOf, Sessions } from "./scene.ts";
+import type { Scene } from "./scene.ts";
+
+/** Of a hold that has started: who obeys it, and with how many transactions still open. */
+export async function proxiesOfHold(hold: FleetHold): Promise<readonly ProxySeen[]> {
+  return (await hold.acks()).map(({ name, state, open }) => ({
+    name,
+    hasFollowed: state === "obeys",
+    openTransactions: open,
+    isLeaseDead: state === "refuses",
+  }));
+}
+
+/** Of a map that was put in force with `revision`: who serves it. */
+export async function proxiesOfRevision(
+  { control }: Scene,
+  revision: number,
+  watch: LeaseWatch,
+): Promise<readonly ProxySeen[]> {
+  const proxies = await listProxies(control);
+  const nowMs = performance.now();
+  watch.observe(proxies, nowMs);
+  return proxies.map((proxy) => ({
+    name: proxy.name,
+    hasFollowed: proxy.problem === undefined && proxy.appliedRevision >= revision,
+    openTransactions: 0,
+    isLeaseDead: watch.hasRunOut(proxy, nowMs),
+  }));
+}
+
+const LOCK_NOT_AVAILABLE = "55P03";
+
+/** Tried until the writers inside have ended; undefined where a higher ticket was seen. */
+export async function fence(
+  scene: Scene,
+  side: Side,
+  ticket: number,
+  signal: AbortSignal,
+): Promise<readonly ServerIdentity[] | undefined> {
+  using sessions = new Sessions(scene, signal);
+  const direction: Direction = side === "sources" ? "forward" : "back";
+  const identities: ServerIdentity[] = [];
+  for (const [database, own] of fencesOf(scene, side)) {
+    const connection = await sessions.to(database);
+    const markers = movesOf(scene, direction)
+      .filter(({ source }) => source === database)
+      .map(({ name }) => fenceMarker(name, ticket));
+    const isRaised = await retried(
+      signal,
+      async () =>
+        await raiseFence(connection, own, ticket, {
+          markers,
+          lockTimeoutMs: FENCE_LOCK_TIMEOUT_MS,
+        }),
+    );
+    if (!isRaised) return undefined;
+    identities.push(await identityOf(connection));
+  }
+  return identities;
+}
+
+export async function unfence(
+  scene: Scene,
+  side: Side,
+  ticket: number,
+  signal: AbortSignal,
+): Promise<void> {
+  using sessions = new Sessions(scene, signal);
+  for (const [database, own] of fencesOf(scene, side)) {
+    const connection = await sessions.to(database);
+    await retried(
+      signal,
+      async () => await lowerFence(connection, own, ticket, FENCE_LOCK_TIMEOUT_MS),
+    );
+  }
+}
+
+async function retried<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof BackendError) || error.fields.C !== LOCK_NOT_AVAILABLE) throw error;
+    }
+    await sleep(MIGRATION_CUTOVER_POLL_MS, undefined, { signal });
+  }
+}
+
+/** Looks until the signal aborts, and tells each time that somebody has come further. */
+export async function watchMarkers(
+  scene: Scene,
+  direction: Direction,
+  ticket: number,
+  tell: (markers: readonly MarkerSeen[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  using sessions = new Sessions(scene, signal);
+  const moves = movesOf(scene, direction);
+  const [givers, takers] = [
+    new Set(moves.map(({ source }) => source)),
+    new Set(moves.flatMap(targetDatabases)),
+  ];
+  for (;;) {
+    const seen: MarkerSeen[] = [];
+    for (const giver of givers)
+      for (const taker of takers) {
+        // Where no move leads, nothing has to arrive.
+        const due = moves.filter(
+          (move) => move.source === giver && targetDatabases(move).includes(taker),
+        );
+        const tickets = [ticket];
+        for (const { name } of due)
+          tickets.push(await storedTicket(await sessions.to(taker), name));
+        seen.push({ giver, taker, ticket: Math.min(...tickets) });
+      }
+    tell(seen);
+    await sleep(MIGRATION_CUTOVER_POLL_MS, undefined, { signal });
+  }
+}
+
+/** Of the last fence's marker that the target has durably; -1 for none. */
+async function storedTicket(target: BackendConnection, move: string): Promise<number> {
+  const { rows } = await target.query(
+    `SELECT marker FROM colonnade.move_progress WHERE move = ${quoteLiteral(move)}`,
+  );
+  const [prefix = "", ...content] = (rows[0]?.[0] ?? "").split(" ");
+  return ticketOfMarker(move, { prefix, content: content.join(" ") }) ?? -1;
+}
+
+/** Sequences of the taking side, then the giving servers over new connections, last of all (R37). */
+export async function check(
+  scene: Scene,
+  direction: Direction,
+  ticket: number,
+  signal: AbortSignal,
+): Promise<Observation> {
+  using sessions = new Sessions(scene, signal);
+  const differences: string[] = [];
+  for (const planned of movesOf(scene, direction)) {
+    const giver = await sessions.to(planned.source);
+    const move = await describeMove(giver, planned);
+    const states = await readSequences(giver, move);
+    const [row] = (await giver.query("SHOW max_connections")).rows;
+    for (const name of targetDatabases(planned)) {
+      const taker = await sessions.to(name);
+      if (states.length > 0) await advanceSequences(taker, move, states, Number(row?.[0]));
+    }
+  }
+  const fencedGivers: ServerIdentity[] = [];
+  for (const [database, own] of fencesOf(scene, givingSide(direction))) {
+    const fresh = await openTarget(databaseOf(scene, database), signal);
+    try {
+      if (await isFenceUp(fresh, own, ticket)) fencedGivers.push(await identityOf(fresh));
+    } finally {
+      fresh.close();
+    }
+  }
+  return { kind: "checked", ticket, differences, fencedGivers };
+}
+
+/** The timeline is that of the log that is being written, and not of the last checkpoint. */
+async function identityOf(connection: BackendConnection): Promise<ServerIdentity> {
+  const { rows } = await connection.query(
+    "SELECT system_identifier, left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()",
+  );
+  const [systemId, timeline] = rows[0] ?? [];
+  return {
+    database: connection.database,
+    systemId: systemId ?? "",
+    timeline: Number.parseInt(timeline ?? "", 16),
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * Event triggers that refuse to alter or drop what is moved, on both sides, while a migration
+ * lasts. They need a superuser; without, preflight has warned, and a changed table stops the
+ * stream before a row is applied under it. Sessions of a replica, as ours are, they let pass.
+ *
+ *     colonnade.guarded_table   one row a migration and table
+ */
+import type { DatabaseName } from "../../base/ids.ts";
+import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { intendObject } from "../../control/migration-objects.ts";
+import { forgetObject } from "../../control/migration-objects.ts";
+import { BackendError } from "../../proxy/backend/backend-connection.ts";
+import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { fencesOf } from "./scene.ts";
+import type { Scene, Sessions } from "./scene.ts";
+
+const EVENT_TRIGGERS = ["colonnade_guard_ddl", "colonnade_guard_drop"] as const;
+
+/** Indexes may be made and dropped, and privileges given: neither changes what is streamed. */
+const CREATE_GUARD = `
+SELECT pg_advisory_xact_lock(7523913460157215329);
+CREATE SCHEMA IF NOT EXISTS colonnade;
+CREATE TABLE IF NOT EXISTS colonnade.guarded_table (
+  migration text NOT NULL,
+  relid oid NOT NULL,
+  PRIMARY KEY (migration, relid)
+);
+COMMENT ON TABLE colonnade.guarded_table IS 'tables that are not to be altered while a migration moves them';
+CREATE OR REPLACE FUNCTION colonnade.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE found record;
+BEGIN
+  SELECT c.object_identity, g.migration INTO found FROM pg_event_trigger_ddl_commands() c
+  LEFT JOIN pg_trigger t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
+  LEFT JOIN pg_rewrite r ON c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
+  LEFT JOIN pg_policy p ON c.classid = 'pg_policy'::regclass AND p.oid = c.objid
+  JOIN colonnade.guarded_table g ON g.relid = CASE c.classid WHEN 'pg_class'::regclass THEN c.objid
+    ELSE coalesce(t.tgrelid, r.ev_class, p.polrelid) END
+  WHERE c.command_tag IN ('ALTER TABLE', 'CREATE TRIGGER', 'ALTER TRIGGER', 'CREATE RULE', 'CREATE POLICY', 'ALTER POLICY') LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'cannot change % while migration "%" moves it', found.object_identity, found.migration
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Complete or cancel the migration first: colonnade migrate status.';
+  END IF;
+END
+$$;
+CREATE OR REPLACE FUNCTION colonnade.guard_drop() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+DECLARE found record;
+BEGIN
+  SELECT d.object_identity, g.migration INTO found FROM pg_event_trigger_dropped_objects() d
+  JOIN colonnade.guarded_table g ON d.classid = 'pg_class'::regclass AND g.relid = d.objid LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'cannot drop % while migration "%" moves it', found.object_identity, found.migration
+      USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Complete or cancel the migration first: colonnade migrate status.';
+  END IF;
+END
+$$;
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'colonnade_guard_ddl') THEN
+    CREATE EVENT TRIGGER colonnade_guard_ddl ON ddl_command_end EXECUTE FUNCTION colonnade.guard_ddl();
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'colonnade_guard_drop') THEN
+    CREATE EVENT TRIGGER colonnade_guard_drop ON sql_drop EXECUTE FUNCTION colonnade.guard_drop();
+  END IF;
+END
+$$;
+`;
+
+const INSUFFICIENT_PRIVILEGE = "42501";
+
+/** On the sources, whose tables are there. */
+export async function guardDdl(scene: Scene, sessions: Sessions): Promise<void> {
+  for (const [database, { migration, tables }] of fencesOf(scene, "sources")) {
+    const connection = await sessions.to(database);
+    for (const name of EVENT_TRIGGERS)
+      await intendObject(scene.control, {
+        migration,
+        database,
+        kind: "event trigger",
+        name,
+        remove: "always",
+      });
+    try {
+      await connection.query(CREATE_GUARD);
+    } catch (error) {
+      if (!(error instanceof BackendError) || error.fields.C !== INSUFFICIENT_PRIVILEGE)
+        throw error;
+      continue;
+    }
+    for (const { schema, name } of tables) {
+      const table = quoteLiteral(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
+      await connection.query(
+        `INSERT INTO colonnade.guarded_table SELECT ${quoteLiteral(migration)}, relid FROM (SELECT ${table}::regclass::oid AS relid UNION SELECT relid FROM pg_partition_tree(${table})) t ON CONFLICT DO NOTHING`,
+      );
+    }
+  }
+}
+
+/** The event triggers go with the last migration that needs them. */
+export async function endDdlGuard(
+  scene: Scene,
+  connection: BackendConnection,
+  database: DatabaseName,
+): Promise<void> {
+  const migration = scene.plan.name;
+  const { rows } = await connection.query(
+    "SELECT to_regclass('colonnade.guarded_table') IS NOT NULL",
+  );
+  if (rows[0]?.[0] === "t")
+    await connection.query(`
+SELECT pg_advisory_xact_lock(7523913460157215329);
+DELETE FROM colonnade.guarded_table WHERE migration = ${quoteLiteral(migration)};
+DO $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM colonnade.guarded_table) THEN
+${EVENT_TRIGGERS.map((name) => `    DROP EVENT TRIGGER IF EXISTS ${name};`).join("\n")}
+  END IF;
+END
+$$`);
+  for (const name of EVENT_TRIGGERS)
+    await forgetObject(scene.control, { migration, database, kind: "event trigger", name });
+}

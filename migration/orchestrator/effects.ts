@@ -1,0 +1,153 @@
+/** Each effect of the state machine as work on real servers: it tells what it sees, and ends when there is no more to see. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { unreachable } from "../../base/invariant.ts";
+import { MIGRATION_CUTOVER_POLL_MS } from "../../base/limits.ts";
+import { findHold } from "../../control/holds.ts";
+import { LeaseWatch } from "../../control/lease-watch.ts";
+import { preflight } from "../preflight/preflight.ts";
+import type { Effect } from "../machine/effects.ts";
+import type { Observation } from "../machine/events.ts";
+import type { Migration } from "../machine/life.ts";
+import { cleanUp, dropStreams, finish } from "./clean-up.ts";
+import {
+  check,
+  fence,
+  proxiesOfHold,
+  proxiesOfRevision,
+  unfence,
+  watchMarkers,
+} from "./cutover.ts";
+import { nextMap } from "./next-map.ts";
+import type { NextMap } from "./next-map.ts";
+import type { Scene } from "./scene.ts";
+import { setUp } from "./setup.ts";
+import type { Streams } from "./streams.ts";
+import type { MigrationRow } from "./transition.ts";
+import { armReverse, buildIndexes, catchUp, copyRows, verifyAll } from "./work.ts";
+
+export interface EffectContext {
+  readonly scene: Scene;
+  readonly streams: Streams;
+  /** As it was stored when the effect was listed. */
+  readonly row: MigrationRow;
+  readonly tell: (event: Observation) => void;
+  /** What a switch will put in force. */
+  readonly keepMap: (map: NextMap) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects with what went wrong, or with the signal's reason. */
+export async function perform(effect: Effect, context: EffectContext): Promise<void> {
+  const { scene, streams, row, tell, signal } = context;
+  switch (effect.do) {
+    case "inspect":
+      return await inspect(context);
+    case "setUp":
+      return await settingUp(context);
+    case "stream":
+      return await streams.run(effect.direction, signal);
+    case "copy":
+      await copyRows(streams, signal);
+      return done(context);
+    case "reportWhenCaughtUp":
+      await catchUp(scene, streams, signal);
+      return done(context);
+    case "buildIndexes":
+      await buildIndexes(scene, signal);
+      return done(context);
+    case "armReverse":
+      await armReverse(scene, signal);
+      return done(context);
+    case "verify":
+      return await verifying(context);
+    case "watchProxies":
+      return await watchProxies(context, effect.ticket);
+    case "fence": {
+      const givers = await fence(scene, effect.side, effect.ticket, signal);
+      if (givers !== undefined) tell({ kind: "fenced", ticket: effect.ticket, givers });
+      return undefined;
+    }
+    case "watchMarkers":
+      return await watchMarkers(
+        scene,
+        effect.direction,
+        effect.ticket,
+        (markers) => tell({ kind: "markersSeen", markers }),
+        signal,
+      );
+    case "check":
+      return tell(await check(scene, effect.direction, effect.ticket, signal));
+    case "unfence":
+      await unfence(scene, effect.side, effect.ticket, signal);
+      return tell({ kind: "unfenced", ticket: effect.ticket });
+    case "finish":
+      await finish(scene, row.document.ticket, signal);
+      return tell({ kind: "finished" });
+    case "dropStreams":
+      return await dropStreams(scene, signal);
+    case "cleanUp":
+      await cleanUp(scene, row.document.ticket, signal);
+      return tell({ kind: "cleanedUp" });
+    default:
+      return unreachable(effect);
+  }
+}
+
+type WithWork = Extract<Migration["life"], { readonly isPaused: boolean }>;
+
+function done({ row, tell }: EffectContext): void {
+  const { life } = row.document;
+  if ("isPaused" in life) tell({ kind: "done", work: (life satisfies WithWork).state });
+}
+
+async function inspect({ scene, tell }: EffectContext): Promise<void> {
+  const { findings } = await preflight({
+    migration: scene.plan,
+    addresses: new Map([...scene.databases].map(([name, { address }]) => [name, address])),
+    referenceTables: scene.referenceTables,
+  });
+  const errors = findings
+    .filter(({ severity }) => severity === "error")
+    .map(({ id, database, object, message }) => `${id}: ${database}: ${object} ${message}`);
+  tell({ kind: "inspected", errors });
+}
+
+async function settingUp({ scene, row, tell, signal }: EffectContext): Promise<void> {
+  const { life, ticket } = row.document;
+  if (life.state !== "setup") return;
+  await setUp(scene, life, ticket, signal);
+  tell({ kind: "setUp", step: life.step });
+}
+
+/** The exact level: what follows is a switch. */
+async function verifying(context: EffectContext): Promise<void> {
+  const { scene, streams, tell, signal } = context;
+  const differences = await verifyAll(scene, streams, "forward", "exact", signal);
+  if (differences.length === 0) return done(context);
+  const [first = ""] = differences;
+  const more = differences.length > 1 ? ` (and ${differences.length - 1} more)` : "";
+  tell({ kind: "failed", because: "rows_differ", detail: `${first}${more}` });
+}
+
+/** Before the fence they have to hold back; after the switch, to serve the map that it has put in force. */
+async function watchProxies(context: EffectContext, ticket: number): Promise<void> {
+  const { scene, row, tell, keepMap, signal } = context;
+  const { life, policy } = row.document;
+  if (life.state === "switched") {
+    const watch = new LeaseWatch();
+    for (;;) {
+      const proxies = await proxiesOfRevision(scene, row.revision ?? 0, watch);
+      tell({ kind: "proxiesSeen", ticket, proxies });
+      await sleep(MIGRATION_CUTOVER_POLL_MS, undefined, { signal });
+    }
+  }
+  if (life.state === "pausing") keepMap(await nextMap(scene, life.direction));
+  const found = await findHold(scene.control, scene.plan.name);
+  // It is announced by who asks for a cutover. Where it is over, the attempt's deadline ends it.
+  if (found === undefined) return;
+  if (!found.isStarted) await found.hold.start(policy.pauseMs);
+  for (;;) {
+    tell({ kind: "proxiesSeen", ticket, proxies: await proxiesOfHold(found.hold) });
+    await sleep(MIGRATION_CUTOVER_POLL_MS, undefined, { signal });
+  }
+}

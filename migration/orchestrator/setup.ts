@@ -1,0 +1,172 @@
+/**
+ * The steps of the set-up, in the order that MIGRATIONS 4.3 argues for. Each may be run again,
+ * also after a kill in its middle; whatever one makes is written down in the control schema first.
+ */
+import { invariant, unreachable } from "../../base/invariant.ts";
+import type { DatabaseName } from "../../base/ids.ts";
+import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { leasePlacements } from "../../control/holds.ts";
+import { intendObject } from "../../control/migration-objects.ts";
+import type { MigrationObject } from "../../control/migration-objects.ts";
+import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { CREATE_FENCE_STATE, raiseFence } from "../fence.ts";
+import type { In, SetupStep } from "../machine/life.ts";
+import { placementsOf, targetDatabases } from "../move.ts";
+import type { PlannedMove } from "../move.ts";
+import { createTables } from "../schema-copy.ts";
+import { describeMove } from "../source-tables.ts";
+import { createPublication, createSlot, dropStream, streamNames } from "../stream-setup.ts";
+import { CREATE_TARGET_STATE } from "../target-state.ts";
+import { FENCE_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
+import { guardDdl } from "./ddl-guard.ts";
+import { fencesOf, movesOf, placementIdsOf, Sessions } from "./scene.ts";
+import type { Scene } from "./scene.ts";
+import { storeFingerprints } from "./stream-state.ts";
+
+/** `ticket`: the migration's, which the targets' first fence bears. */
+export async function setUp(
+  scene: Scene,
+  life: In<"setup">,
+  ticket: number,
+  signal: AbortSignal,
+): Promise<void> {
+  using sessions = new Sessions(scene, signal);
+  const isAnew = life.leadsTo === "resync";
+  const step: SetupStep = life.step;
+  switch (step) {
+    case "guardDdl":
+      return await guardDdl(scene, sessions);
+    case "publish":
+      return await publish(scene, sessions);
+    case "makeSlot":
+      return await makeSlots(scene, sessions, isAnew, signal);
+    case "makeTargets":
+      return await makeTargets(scene, sessions, isAnew, ticket);
+    case "probeReverse":
+      return await probeReverse(scene, sessions);
+    case "leaseProxies":
+      return await leasePlacements(scene.control, scene.plan.name, placementIdsOf(scene), {
+        signal,
+      });
+    default:
+      return unreachable(step);
+  }
+}
+
+/** Before the slot, and never changed after it: what is written between the two is in both. */
+async function publish(scene: Scene, sessions: Sessions): Promise<void> {
+  for (const planned of movesOf(scene, "forward")) {
+    const source = await sessions.to(planned.source);
+    const move = await describeMove(source, planned);
+    await storeFingerprints(source, move);
+    await intend(scene, planned.source, "publication", streamNames(planned).publication);
+    await createPublication(source, move);
+  }
+}
+
+/** `isAnew`: an older slot has missed something, or been ahead; the targets are emptied after it. */
+async function makeSlots(
+  scene: Scene,
+  sessions: Sessions,
+  isAnew: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const planned of movesOf(scene, "forward")) {
+    const source = await sessions.to(planned.source);
+    if (isAnew) {
+      await dropStream(source, planned);
+      await createPublication(source, await describeMove(source, planned));
+    }
+    await intend(scene, planned.source, "slot", streamNames(planned).slot);
+    await createSlot(source, planned, { signal });
+  }
+}
+
+async function makeTargets(
+  scene: Scene,
+  sessions: Sessions,
+  isAnew: boolean,
+  ticket: number,
+): Promise<void> {
+  for (const planned of movesOf(scene, "forward")) {
+    const source = await sessions.to(planned.source);
+    const move = await describeMove(source, planned);
+    await source.query(CREATE_TARGET_STATE);
+    await source.query(CREATE_FENCE_STATE);
+    for (const name of targetDatabases(planned)) {
+      const target = await sessions.to(name);
+      await target.query(CREATE_TARGET_STATE);
+      await target.query(CREATE_FENCE_STATE);
+      await intendTables(scene, target, planned);
+      await createTables(source, target, move);
+      if (isAnew) await empty(target, planned);
+    }
+  }
+  // Rows that nobody owns yet are written by the applier alone (R34).
+  for (const [database, fence] of fencesOf(scene, "targets")) {
+    const target = await sessions.to(database);
+    await raiseFence(target, fence, ticket, {
+      markers: [],
+      lockTimeoutMs: FENCE_LOCK_TIMEOUT_MS,
+    });
+  }
+}
+
+/** Only what is not there is ours to take away again. */
+async function intendTables(
+  scene: Scene,
+  target: BackendConnection,
+  { tables }: PlannedMove,
+): Promise<void> {
+  for (const { name, destination } of tables)
+    for (const { database, schema } of placementsOf(destination)) {
+      if (database !== target.database) continue;
+      const table = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+      const { rows } = await target.query(`SELECT to_regclass(${quoteLiteral(table)}) IS NULL`);
+      if (rows[0]?.[0] === "t") await intend(scene, database, "table", table, "on cancel");
+    }
+}
+
+/** Rows of an earlier copy, and how far it was. */
+async function empty(target: BackendConnection, { name, tables }: PlannedMove): Promise<void> {
+  const names = tables.flatMap((table) =>
+    placementsOf(table.destination)
+      .filter(({ database }) => database === target.database)
+      .map(({ schema }) => `${quoteIdentifier(schema)}.${quoteIdentifier(table.name)}`),
+  );
+  await target.query(
+    `TRUNCATE ${[...new Set(names)].join(", ")}; DELETE FROM colonnade.move_chunk WHERE move = ${quoteLiteral(name)}; DELETE FROM colonnade.move_progress WHERE move = ${quoteLiteral(name)}`,
+  );
+}
+
+/** Every right and resource that the way back needs, tried before it is relied on. */
+async function probeReverse(scene: Scene, sessions: Sessions): Promise<void> {
+  for (const planned of movesOf(scene, "back")) {
+    const from = await sessions.to(planned.source);
+    const slot = quoteLiteral(`${streamNames(planned).slot}_probe`);
+    // Of its session, so that a kill leaves nothing behind; made and dropped in one.
+    await from.query(
+      `SELECT pg_drop_replication_slot(slot_name) FROM (SELECT slot_name FROM pg_create_logical_replication_slot(${slot}, 'pgoutput', true)) probe`,
+    );
+    for (const database of targetDatabases(planned)) {
+      const to = await sessions.to(database);
+      const { rows } = await to.query("SHOW session_replication_role");
+      invariant(rows[0]?.[0] === "replica", "a migration's sessions write as a replica's");
+      const origin = quoteLiteral(`${streamNames(planned).slot}_probe`);
+      await to.query(
+        `SELECT pg_replication_origin_drop(${origin}) FROM (SELECT pg_replication_origin_create(${origin})) probe`,
+      );
+    }
+  }
+}
+
+/** Written down before it is made: a crash in between leaves a row that names it. */
+export async function intend(
+  { control, plan }: Scene,
+  database: DatabaseName,
+  kind: MigrationObject["kind"],
+  name: string,
+  remove: MigrationObject["remove"] = "always",
+): Promise<void> {
+  await intendObject(control, { migration: plan.name, database, kind, name, remove });
+}

@@ -1,0 +1,166 @@
+/** What a migration does between its set-up and readiness, state by state; each resolves when it is done. */
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MIGRATION_CURRENT_MS, MIGRATION_RETRY_MS } from "../../base/limits.ts";
+import { LSN_ZERO, parseLsn } from "../../base/lsn.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
+import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { targetDatabases, tableName } from "../move.ts";
+import type { Move } from "../move.ts";
+import { finishTables } from "../schema-copy.ts";
+import { openSource } from "../sessions.ts";
+import { describeMove } from "../source-tables.ts";
+import { createPublication, createSlot, streamNames } from "../stream-setup.ts";
+import { CREATE_TARGET_STATE, recordChunk, takeOver } from "../target-state.ts";
+import { selfTest } from "../verify-self-test.ts";
+import { verifyMove } from "../verify.ts";
+import type { VerifyLevel } from "../verify-sql.ts";
+import { databaseOf, movesOf, Sessions } from "./scene.ts";
+import type { Scene } from "./scene.ts";
+import { intend } from "./setup.ts";
+import { storeFingerprints } from "./stream-state.ts";
+import type { RunningMove, Streams } from "./streams.ts";
+
+/** Every row is in every target, or the signal aborts. */
+export async function copyRows(streams: Streams, signal: AbortSignal): Promise<void> {
+  streams.allowCopy(signal);
+  await streams.using("forward", signal, async (moves) => {
+    await Promise.all(moves.map(({ mover }) => mover.copied));
+  });
+}
+
+/** A marker passes every stream in less than MIGRATION_CURRENT_MS. */
+export async function catchUp(scene: Scene, streams: Streams, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const latenciesMs = await streams.using(
+      "forward",
+      signal,
+      async (moves) => await Promise.all(moves.map((move) => latencyOf(scene, move, signal))),
+    );
+    if (Math.max(...latenciesMs) < MIGRATION_CURRENT_MS) return;
+    await sleep(MIGRATION_RETRY_MS, undefined, { signal });
+  }
+}
+
+/** Milliseconds from the source's log to durability in every target. */
+async function latencyOf(
+  scene: Scene,
+  { move, mover }: RunningMove,
+  signal: AbortSignal,
+): Promise<number> {
+  const source = await openSource(databaseOf(scene, move.source), signal);
+  try {
+    const marker = { prefix: "colonnade_latency", content: randomUUID() };
+    const over = new AbortController();
+    const reached = mover.markers.wait(
+      marker,
+      () => Promise.resolve(),
+      AbortSignal.any([signal, over.signal]),
+    );
+    reached.catch(() => undefined);
+    const startMs = performance.now();
+    // The commit of an id is flushed, and the message before it.
+    await source.query(
+      `SELECT pg_logical_emit_message(false, ${quoteLiteral(marker.prefix)}, ${quoteLiteral(marker.content)}), pg_current_xact_id()`,
+    );
+    await reached;
+    return performance.now() - startMs;
+  } finally {
+    source.close();
+  }
+}
+
+/** Indexes, foreign keys and triggers, which are made faster at once than row by row. */
+export async function buildIndexes(scene: Scene, signal: AbortSignal): Promise<void> {
+  using sessions = new Sessions(scene, signal);
+  for (const planned of movesOf(scene, "forward")) {
+    const source = await openSource(databaseOf(scene, planned.source), signal);
+    try {
+      const move = await describeMove(source, planned);
+      for (const name of targetDatabases(planned))
+        await finishTables(source, await sessions.to(name), move);
+    } finally {
+      source.close();
+    }
+  }
+}
+
+/**
+ * From here on what is written in a target stays in its log until the source has it. Nobody but
+ * the applier writes there yet, and what it writes is tagged and passed over: so no row is copied.
+ */
+export async function armReverse(scene: Scene, signal: AbortSignal): Promise<void> {
+  using sessions = new Sessions(scene, signal);
+  for (const planned of movesOf(scene, "back")) {
+    const from = await sessions.to(planned.source);
+    const move = await describeMove(from, planned);
+    await storeFingerprints(from, move);
+    await intend(scene, planned.source, "publication", streamNames(planned).publication);
+    await createPublication(from, move);
+    await intend(scene, planned.source, "slot", streamNames(planned).slot);
+    const begin = await createSlot(from, planned, { signal });
+    for (const name of targetDatabases(planned)) {
+      const to = await sessions.to(name);
+      await to.query(CREATE_TARGET_STATE);
+      await takeOver(to, { move: planned.name, epoch: scene.epoch }, begin);
+      await recordNothingToCopy(to, move);
+    }
+  }
+}
+
+/** A snapshot that sees no transaction: every change of the stream is applied. */
+const SEES_NOTHING = { xmin: 0n, xmax: 0n, running: new Set<bigint>() };
+
+async function recordNothingToCopy(target: BackendConnection, move: Move): Promise<void> {
+  for (const table of move.tables) {
+    const { rows } = await target.query(
+      `SELECT FROM colonnade.move_chunk WHERE move = ${quoteLiteral(move.name)} AND source_table = ${quoteLiteral(tableName(table))}`,
+    );
+    if (rows.length > 0) continue;
+    const all = { from: undefined, to: undefined, snapshot: SEES_NOTHING };
+    await target.query(recordChunk({ ...all, move: move.name, table, rowCount: 0, byteCount: 0 }));
+  }
+}
+
+/** Sentences: rows that differ, or faults that verification does not see. Empty where all is well. */
+export async function verifyAll(
+  scene: Scene,
+  streams: Streams,
+  direction: "forward" | "back",
+  level: VerifyLevel,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const [first] = movesOf(scene, direction).flatMap(targetDatabases);
+  if (first === undefined) return [];
+  const { isSound, missed } = await selfTest(databaseOf(scene, first), signal);
+  if (!isSound) return [`verification does not see ${missed.join(", ")}`];
+  return await streams.using(direction, signal, async (moves) => {
+    const found: string[] = [];
+    for (const { move, mover } of moves) {
+      const report = await verifyMove(
+        {
+          move,
+          source: databaseOf(scene, move.source),
+          targets: targetDatabases(move).map((name) => databaseOf(scene, name)),
+          markers: mover.markers,
+          level,
+          isQuiet: false,
+        },
+        signal,
+      );
+      found.push(
+        ...report.differences.map(
+          ({ table, kind, key, placement }) =>
+            `row ${key} of ${tableName(table)} is ${kind}${placement === undefined ? "" : ` in ${placement}`}`,
+        ),
+      );
+    }
+    return found;
+  });
+}
+
+/** How far the log of a source is, for those who wait until all of it is applied. */
+export async function flushedPosition(source: BackendConnection): Promise<bigint> {
+  const { rows } = await source.query("SELECT pg_current_wal_flush_lsn()");
+  return parseLsn(rows[0]?.[0] ?? "") ?? LSN_ZERO;
+}
