@@ -27,7 +27,8 @@ export type Effect =
   | { readonly do: "unfence"; readonly side: Side; readonly ticket: number }
   /** The last comparison; then all but the rows of the new owner is taken away. */
   | { readonly do: "finish" }
-  | { readonly do: "dropStreams" }
+  /** `forward`: what was drained before the switch, whose slot would keep the sources' log for nobody. */
+  | { readonly do: "dropStreams"; readonly which: "forward" | "all" }
   | { readonly do: "cleanUp" };
 
 const FORWARD: Effect = { do: "stream", direction: "forward", discarding: false };
@@ -78,11 +79,11 @@ export function effectsOf({ life, ticket }: Migration): readonly Effect[] {
           : { do: "watchProxies", ticket },
       ];
     case "reversible":
-      return life.reverse === "live" ? [BACK] : [];
+      return [...(life.reverse === "live" ? [BACK] : []), { do: "dropStreams", which: "forward" }];
     case "completing":
       return [{ do: "finish" }];
     case "rolledBack":
-      return [{ do: "dropStreams" }];
+      return [{ do: "dropStreams", which: "all" }];
     case "aborting":
       return [{ do: "cleanUp" }];
     case "stopped":

@@ -18,13 +18,29 @@ import { fencesOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 import { forgetFingerprints } from "./stream-state.ts";
 
-/** Of both directions: nothing flows any more, and no server keeps its log for it. */
+/** Of both directions, and proxies need no leases for them any more. */
 export async function dropStreams(scene: Scene, signal: AbortSignal): Promise<void> {
-  await dropStreamsOf(scene, "forward", signal);
-  await dropStreamsOf(scene, "back", signal);
+  await forgetStreams(scene, signal);
   await endLeased(scene.control, scene.plan.name);
 }
 
+/** Nothing flows any more, no server keeps its log for it, and how far it was is forgotten. */
+export async function forgetStreams(scene: Scene, signal: AbortSignal): Promise<void> {
+  for (const direction of DIRECTIONS) await dropStreamsOf(scene, direction, signal);
+  using sessions = new Sessions(scene, signal);
+  // Not before: what is written down under a dropped origin would no longer be told as ours.
+  for (const direction of DIRECTIONS)
+    for (const planned of movesOf(scene, direction))
+      for (const name of targetDatabases(planned)) {
+        const target = await sessions.to(name);
+        await target.query(dropOrigin(planned.name, name));
+        await forgetProgress(target, planned.name);
+      }
+}
+
+const DIRECTIONS = ["forward", "back"] as const;
+
+/** Slots and publications of one direction. */
 export async function dropStreamsOf(
   scene: Scene,
   direction: Direction,
@@ -41,11 +57,6 @@ export async function dropStreamsOf(
     const place = { migration: plan.name, database: planned.source };
     await forgetObject(control, { ...place, kind: "slot", name: slot });
     await forgetObject(control, { ...place, kind: "publication", name: publication });
-    for (const name of targetDatabases(planned)) {
-      const target = await sessions.to(name);
-      await target.query(dropOrigin(planned.name, name));
-      await forgetProgress(target, planned.name);
-    }
   }
 }
 

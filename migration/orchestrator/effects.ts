@@ -4,11 +4,12 @@ import { unreachable } from "../../base/invariant.ts";
 import { MIGRATION_CUTOVER_POLL_MS } from "../../base/limits.ts";
 import { findHold } from "../../control/holds.ts";
 import { LeaseWatch } from "../../control/lease-watch.ts";
+import { listMigrations } from "../../control/migration-store.ts";
 import { preflight } from "../preflight/preflight.ts";
 import type { Effect } from "../machine/effects.ts";
 import type { Observation } from "../machine/events.ts";
 import type { Migration } from "../machine/life.ts";
-import { cleanUp, dropStreams, finish } from "./clean-up.ts";
+import { cleanUp, dropStreams, dropStreamsOf, finish } from "./clean-up.ts";
 import {
   check,
   fence,
@@ -21,6 +22,7 @@ import { nextMap } from "./next-map.ts";
 import type { NextMap } from "./next-map.ts";
 import type { Scene } from "./scene.ts";
 import { setUp } from "./setup.ts";
+import { unsupported } from "./supported.ts";
 import type { Streams } from "./streams.ts";
 import type { MigrationRow } from "./transition.ts";
 import { armReverse, buildIndexes, catchUp, copyRows, verifyAll } from "./work.ts";
@@ -84,7 +86,9 @@ export async function perform(effect: Effect, context: EffectContext): Promise<v
       await finish(scene, row.document.ticket, signal);
       return tell({ kind: "finished" });
     case "dropStreams":
-      return await dropStreams(scene, signal);
+      return effect.which === "all"
+        ? await dropStreams(scene, signal)
+        : await dropStreamsOf(scene, "forward", signal);
     case "cleanUp":
       await cleanUp(scene, row.document.ticket, signal);
       return tell({ kind: "cleanedUp" });
@@ -101,6 +105,9 @@ function done({ row, tell }: EffectContext): void {
 }
 
 async function inspect({ scene, tell }: EffectContext): Promise<void> {
+  const all = await listMigrations<Migration>(scene.control);
+  const refused = unsupported(scene.plan, all);
+  if (refused.length > 0) return tell({ kind: "inspected", errors: refused });
   const { findings } = await preflight({
     migration: scene.plan,
     addresses: new Map([...scene.databases].map(([name, { address }]) => [name, address])),

@@ -15,9 +15,10 @@ import { placementsOf, targetDatabases } from "../move.ts";
 import type { PlannedMove } from "../move.ts";
 import { createTables } from "../schema-copy.ts";
 import { describeMove } from "../source-tables.ts";
-import { createPublication, createSlot, dropStream, streamNames } from "../stream-setup.ts";
+import { createPublication, createSlot, streamNames } from "../stream-setup.ts";
 import { CREATE_TARGET_STATE } from "../target-state.ts";
 import { FENCE_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
+import { forgetStreams } from "./clean-up.ts";
 import { guardDdl } from "./ddl-guard.ts";
 import { fencesOf, movesOf, placementIdsOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
@@ -64,18 +65,24 @@ async function publish(scene: Scene, sessions: Sessions): Promise<void> {
   }
 }
 
-/** `isAnew`: an older slot has missed something, or been ahead; the targets are emptied after it. */
+/**
+ * `isAnew`: an older slot has missed something, or been ahead; the targets are emptied after it.
+ * That must not flow back, so the way back is closed before, and armed again later.
+ */
 async function makeSlots(
   scene: Scene,
   sessions: Sessions,
   isAnew: boolean,
   signal: AbortSignal,
 ): Promise<void> {
+  if (isAnew) await forgetStreams(scene, signal);
   for (const planned of movesOf(scene, "forward")) {
     const source = await sessions.to(planned.source);
     if (isAnew) {
-      await dropStream(source, planned);
-      await createPublication(source, await describeMove(source, planned));
+      const move = await describeMove(source, planned);
+      await storeFingerprints(source, move);
+      await intend(scene, planned.source, "publication", streamNames(planned).publication);
+      await createPublication(source, move);
     }
     await intend(scene, planned.source, "slot", streamNames(planned).slot);
     await createSlot(source, planned, { signal });
@@ -127,16 +134,14 @@ async function intendTables(
     }
 }
 
-/** Rows of an earlier copy, and how far it was. */
-async function empty(target: BackendConnection, { name, tables }: PlannedMove): Promise<void> {
+/** Rows of an earlier copy. */
+async function empty(target: BackendConnection, { tables }: PlannedMove): Promise<void> {
   const names = tables.flatMap((table) =>
     placementsOf(table.destination)
       .filter(({ database }) => database === target.database)
       .map(({ schema }) => `${quoteIdentifier(schema)}.${quoteIdentifier(table.name)}`),
   );
-  await target.query(
-    `TRUNCATE ${[...new Set(names)].join(", ")}; DELETE FROM colonnade.move_chunk WHERE move = ${quoteLiteral(name)}; DELETE FROM colonnade.move_progress WHERE move = ${quoteLiteral(name)}`,
-  );
+  await target.query(`TRUNCATE ${[...new Set(names)].join(", ")}`);
 }
 
 /** Every right and resource that the way back needs, tried before it is relied on. */
