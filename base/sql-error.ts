@@ -901,7 +901,7 @@ export const ERRORS = {
   },
   copy_option_not_supported: {
     sqlstate: "0A000",
-    when: "An option of COPY under which the proxy could not tell rows and keys as the server does: DEFAULT, ON_ERROR ignore, FREEZE of COPY TO, an ENCODING other than UTF-8, delimiters and quotes of several bytes.",
+    when: "An option of COPY under which the proxy could not tell rows and keys as the server does: ON_ERROR ignore with its REJECT_LIMIT, an ENCODING other than UTF-8; or one that could stand for a value that the proxy fills in.",
     hint: "Leave the option out.",
   },
   copy_of_several_placements: {
@@ -920,10 +920,6 @@ export const ERRORS = {
   copy_column_generated: {
     sqlstate: "42P10",
     when: "The column list of a COPY names a generated column.",
-  },
-  copy_header_mismatch: {
-    sqlstate: "22P04",
-    when: "The header line of a COPY with HEADER MATCH names other columns.",
   },
   copy_row_too_large: {
     sqlstate: "54000",

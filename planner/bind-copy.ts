@@ -8,7 +8,7 @@ import type { Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { placementOf } from "./bind-keys.ts";
 import type { CopyInPlan, CopyKey } from "./copy/copy-plan.ts";
 import { renderTemplate } from "./sql-template.ts";
-import type { RenderedSql } from "./sql-template.ts";
+import type { RenderedSql, SqlTemplate } from "./sql-template.ts";
 
 /** A placement, or a database as a whole. */
 export interface CopyPlace {
@@ -22,6 +22,8 @@ export interface CopyPlace {
 export interface KeyField {
   readonly value: Buffer | null;
   readonly isQuoted: boolean;
+  /** It is the marker of DEFAULT. */
+  readonly isDefault: boolean;
 }
 
 /** `fields`: one a key column that stands in the data, in the key's order. */
@@ -36,6 +38,8 @@ export interface BoundCopy {
   readonly isEverywhere: boolean;
   /** At least one. */
   readonly places: readonly CopyPlace[];
+  /** What the first place is asked, before any row, of a statement whose rows are taken apart. */
+  readonly check: RenderedSql | undefined;
   /** The fields to read of each row, by index in the data. */
   readonly keyFields: readonly number[];
   /** Throws SqlError where no place may take the row. */
@@ -43,24 +47,33 @@ export interface BoundCopy {
 }
 
 export function bindCopy(plan: CopyInPlan, map: ShardMap): BoundCopy {
-  const { target, template } = plan;
+  const { target, template, rows } = plan;
   const { canonicalSchema } = map;
+  const rendered = (sql: SqlTemplate, placement: Placement | undefined): RenderedSql =>
+    renderTemplate(sql, { placement, canonicalSchema, limit: undefined });
   const at = (database: DatabaseName, placement: Placement | undefined): CopyPlace => ({
     database,
     placementId: placement?.id ?? `${database}.${canonicalSchema}`,
-    rendered: renderTemplate(template, { placement, canonicalSchema, limit: undefined }),
+    rendered: rendered(template, placement),
   });
+  const checkAt = (placement: Placement | undefined): RenderedSql | undefined =>
+    rows === undefined ? undefined : rendered(rows.check, placement);
   switch (target.kind) {
-    case "home": {
-      const places = [at(target.database, undefined)];
-      return { places, isEverywhere: false, keyFields: [], placesOf: () => places };
-    }
+    case "home":
     case "everyDatabase": {
-      const places = [...map.databases.keys()].map((database) => at(database, undefined));
-      return { places, isEverywhere: true, keyFields: [], placesOf: () => places };
+      const isEverywhere = target.kind === "everyDatabase";
+      const databases = isEverywhere ? [...map.databases.keys()] : [target.database];
+      const places = databases.map((database) => at(database, undefined));
+      return {
+        places,
+        check: checkAt(undefined),
+        isEverywhere,
+        keyFields: [],
+        placesOf: () => places,
+      };
     }
     case "sharded":
-      return bindSharded(plan, target, map, at);
+      return bindSharded(plan, target, map, { at, checkAt });
     default:
       return unreachable(target);
   }
@@ -70,7 +83,13 @@ function bindSharded(
   plan: CopyInPlan,
   target: Extract<CopyInPlan["target"], { kind: "sharded" }>,
   map: ShardMap,
-  at: (database: DatabaseName, placement: Placement) => CopyPlace,
+  {
+    at,
+    checkAt,
+  }: {
+    readonly at: (database: DatabaseName, placement: Placement) => CopyPlace;
+    readonly checkAt: (placement: Placement | undefined) => RenderedSql | undefined;
+  },
 ): BoundCopy {
   const colocation = map.colocations.get(target.table.colocation.name);
   if (colocation === undefined) {
@@ -89,6 +108,7 @@ function bindSharded(
   const reader = new KeyReader(plan, target.key);
   return {
     places,
+    check: checkAt(colocation.placements[0]),
     isEverywhere: false,
     keyFields,
     placesOf: (fields, drawn, line) => {
@@ -100,6 +120,10 @@ function bindSharded(
       return found;
     },
   };
+}
+
+interface FieldOfKey extends Pick<CopyKey, "name" | "column"> {
+  readonly source: Extract<CopyKey["source"], { kind: "field" }>;
 }
 
 class KeyReader {
@@ -154,6 +178,7 @@ class KeyReader {
         return assignedFromText(column, drawn[source.index] ?? "");
       case "field": {
         invariant(field !== undefined, "a row has a field for each column of its key");
+        if (field.isDefault) return this.#byDefault({ name, column, source }, drawn, line);
         const value = this.#forced(field, source);
         if (value === null) {
           throw this.#refused(
@@ -168,6 +193,31 @@ class KeyReader {
       }
       default:
         return unreachable(source);
+    }
+  }
+
+  #byDefault(
+    { name, column, source }: FieldOfKey,
+    drawn: readonly string[],
+    line: number,
+  ): KeyReading {
+    const { byDefault } = source;
+    switch (byDefault.kind) {
+      case "constant":
+        return assignedFromText(column, byDefault.text);
+      case "generated":
+        return assignedFromText(column, drawn[byDefault.index] ?? "");
+      case "none":
+        return "invalid";
+      case "computed":
+        throw this.#refused(
+          "shard_key_not_constant",
+          `default of shard key column "${name}" of table "${this.#table}" is no constant`,
+          line,
+          "Write the value into the data.",
+        );
+      default:
+        return unreachable(byDefault);
     }
   }
 

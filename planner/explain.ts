@@ -3,11 +3,13 @@
  * plan always prints the same, so that a printed plan can be compared.
  */
 import { unreachable } from "../base/invariant.ts";
+import { ERRORS } from "../base/sql-error.ts";
 import type { Colocation } from "../shardmap/shard-map.ts";
 import { boundPullTree, databaseGatherTree } from "./explain/database-gather.ts";
 import { gatherLabel } from "./explain/gather-label.ts";
 import { routingLabel, termLabel } from "./explain/routing-label.ts";
 import { printTree, type Tree } from "./explain/tree.ts";
+import type { CopyInPlan, CopyOutPlan } from "./copy/copy-plan.ts";
 import type { CursorPlan } from "./cursor-plan.ts";
 import type { DdlPlan, Gather, InsertPlan, LogicalPlan, QueryPlan } from "./logical-plan.ts";
 import type { TransactionPlan } from "./session-plan.ts";
@@ -29,6 +31,13 @@ export function explainJson(plans: object): unknown {
       return isColocation(value) ? value.name : value;
     }),
   ) as unknown;
+}
+
+/** What is refused once a server has checked the statement. */
+function refusalLeaves({ refusal }: CopyInPlan | CopyOutPlan): readonly Tree[] {
+  if (refusal === undefined) return [];
+  const { id, message } = refusal;
+  return [leaf(`checked by a server, then refused: ${ERRORS[id].sqlstate} ${id}: ${message}`)];
 }
 
 function isColocation(value: unknown): value is Colocation {
@@ -59,9 +68,12 @@ function logicalTree(plan: LogicalPlan): Tree {
         children: [logicalTree(plan.plan)],
       };
     case "copyIn":
-      return { label: `${plan.rule} into ${plan.table}`, children: [sqlLeaf(plan.template.sql)] };
+      return {
+        label: `${plan.rule} into ${plan.table}`,
+        children: [sqlLeaf(plan.template.sql), ...refusalLeaves(plan)],
+      };
     case "copyOut":
-      return { label: plan.rule, children: [queryTree(plan.query)] };
+      return { label: plan.rule, children: [queryTree(plan.query), ...refusalLeaves(plan)] };
     case "cursor":
       return cursorTree(plan);
     case "ddl":

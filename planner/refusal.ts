@@ -60,10 +60,20 @@ export function refuse(id: ErrorId, message: string, details: RefusalDetails = {
 
 /** Runs a part of the planner that others may stand in for: undefined where it refuses. */
 export function unlessRefused<T>(plan: () => T): T | undefined {
+  const outcome = plannedOrRefused(plan);
+  return outcome.kind === "planned" ? outcome.value : undefined;
+}
+
+/** Runs a part of the planner whose refusal is told later, if at all. */
+export function plannedOrRefused<T>(
+  plan: () => T,
+):
+  | { readonly kind: "planned"; readonly value: T }
+  | { readonly kind: "refused"; readonly draft: RefusalDraft } {
   try {
-    return plan();
+    return { kind: "planned", value: plan() };
   } catch (error) {
-    if (error instanceof PlanRefused) return undefined;
+    if (error instanceof PlanRefused) return { kind: "refused", draft: error.draft };
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { SqlError } from "../../base/sql-error.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import { planStatement } from "../../planner/plan.ts";
+import { refusalError } from "../../planner/refusal.ts";
 import { namedTables } from "./named-tables.ts";
 import { routeClass, type RouteClass } from "./route-class.ts";
 import type { WorkloadStatement } from "./workload.ts";
@@ -42,6 +43,7 @@ function outcomeOf(
 ): Pick<PlannedStatement, "class" | "reason"> | undefined {
   try {
     const plan = planStatement(parsed, context);
+    if ("refusal" in plan && plan.refusal !== undefined) throw refusalError(plan.refusal);
     const found = routeClass(plan);
     if (found === undefined) return undefined;
     // The list of which one element is left may well have been of shard keys.

@@ -14,11 +14,18 @@ import { checkInsertExpressions, type InsertTarget } from "../insert/expressions
 import { resolveTable, type ResolvedTable } from "../names.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
-import { refuse } from "../refusal.ts";
+import { placeRefusal, plannedOrRefused, refuse, type RefusalDraft } from "../refusal.ts";
 import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
 import { copyOptions, type ColumnChoice, type CopyOptions } from "./copy-options.ts";
-import type { CopiedColumn, CopyDataFormat, CopyInPlan, CopyKey } from "./copy-plan.ts";
+import type {
+  CopiedColumn,
+  CopyInPlan,
+  CopyKey,
+  DefaultKey,
+  DefaultMarker,
+  MarkedColumn,
+} from "./copy-plan.ts";
 
 export function planCopyIn(
   statement: ParsedStatement,
@@ -59,6 +66,7 @@ function relayed(
     table: name,
     template: templateFor(statement, context),
     rows: undefined,
+    refusal: undefined,
   };
 }
 
@@ -94,45 +102,61 @@ class RowsCopy {
   }
 
   intoEveryDatabase(): CopyInPlan {
-    const { name, relation } = this.#table;
-    const generated = this.#generated([], "reference");
-    const filled = new Set(generated.map(({ column }) => column));
+    const { name } = this.#table;
+    const columns = this.#filled([], "reference", isDefaulting(this.#copy));
+    const filled = new Set(columns.all.map(({ column }) => column));
     checkReferenceDefaults(
       name,
-      this.#omitted.filter((column) => !filled.has(column.name)),
+      this.#defaulted(isDefaulting(this.#copy)).filter((column) => !filled.has(column.name)),
       this.#context,
     );
     const target = { kind: "everyDatabase" } as const;
-    if (generated.length === 0) return relayed(this.#statement, this.#table, target, this.#context);
-    const options = copyOptions(this.#copy);
-    return this.#plan("copyToEveryDatabase", target, options, generated, relation);
+    if (filled.size === 0) return relayed(this.#statement, this.#table, target, this.#context);
+    const read = plannedOrRefused(() => copyOptions(this.#copy));
+    if (read.kind === "refused") return this.#refused(read.draft);
+    return this.#plan("copyToEveryDatabase", target, read.value, columns);
   }
 
   intoPlacements(): CopyInPlan {
     const table = this.#table;
     invariant(table.kind === "sharded", "only a sharded table has placements");
     const { keyColumns } = table.table;
-    const options = copyOptions(this.#copy);
     checkUniqueKeys({ relation: table.relation, keyColumns }, this.#copy.relation?.location);
-    const generated = this.#generated(keyColumns, "sharded");
-    const key = keyColumns.map((name, index) => this.#key(name, index, options, generated));
+    const read = plannedOrRefused(() => copyOptions(this.#copy));
+    if (read.kind === "refused") return this.#refused(read.draft);
+    const options = read.value;
+    const columns = this.#filled(keyColumns, "sharded", options.defaultText !== undefined);
+    const key = keyColumns.map((name, index) => this.#key(name, index, options, columns));
     const target = { kind: "sharded", key, table: table.table } as const;
-    return this.#plan("copyByShardKey", target, options, generated, table.relation);
+    return this.#plan("copyByShardKey", target, options, columns);
   }
 
-  #generated(keys: readonly string[], target: InsertTarget): readonly CopiedColumn[] {
-    return this.#omitted.flatMap((column): readonly CopiedColumn[] => {
+  /** The statement as it is, for a server that may find more wrong with it: it comes to no row. */
+  #refused(draft: RefusalDraft): CopyInPlan {
+    const target = { kind: "home", database: this.#context.map.catalog } as const;
+    const plan = relayed(this.#statement, this.#table, target, this.#context);
+    return { ...plan, refusal: placeRefusal(draft, this.#statement) };
+  }
+
+  /** Columns that may take their default. */
+  #defaulted(isMarked: boolean): readonly CatalogColumn[] {
+    return isMarked ? [...this.#omitted, ...this.#given] : this.#omitted;
+  }
+
+  #filled(keys: readonly string[], target: InsertTarget, isMarked: boolean): FilledColumns {
+    const copied = (column: CatalogColumn): CopiedColumn | undefined => {
       const generated = generatedFor(column, target, keys.includes(column.name));
-      return generated === undefined ? [] : [{ ...generated, typeOid: column.typeOid }];
+      return generated === undefined ? undefined : { ...generated, typeOid: column.typeOid };
+    };
+    const generated = this.#omitted.flatMap((column) => copied(column) ?? []);
+    const marked = this.#given.flatMap((given, index): readonly MarkedColumn[] => {
+      const column = isMarked ? copied(given) : undefined;
+      return column === undefined ? [] : [{ index, column }];
     });
+    return { generated, marked, all: [...generated, ...marked.map(({ column }) => column)] };
   }
 
-  #key(
-    name: string,
-    index: number,
-    options: CopyOptions,
-    generated: readonly CopiedColumn[],
-  ): CopyKey {
+  #key(name: string, index: number, options: CopyOptions, columns: FilledColumns): CopyKey {
     const { table, relation } = this.#table as Extract<ResolvedTable, { kind: "sharded" }>;
     const type = table.colocation.keyTypes[index];
     const column = relation.columns.find((candidate) => candidate.name === name);
@@ -145,27 +169,27 @@ class RowsCopy {
       name,
       typeOid,
       column: { type, typmod },
-      source: this.#keySource(column, options, generated),
+      source: this.#keySource(column, options, columns),
     };
   }
 
   #keySource(
     column: CatalogColumn,
     { forceNull, forceNotNull }: CopyOptions,
-    generated: readonly CopiedColumn[],
+    columns: FilledColumns,
   ): CopyKey["source"] {
     const field = this.#given.indexOf(column);
+    const byDefault = defaultKey(column, columns);
     if (field >= 0) {
       return {
         kind: "field",
         index: field,
         isForcedNull: isChosen(forceNull, column.name),
         isForcedNotNull: isChosen(forceNotNull, column.name),
+        byDefault,
       };
     }
-    const filled = generated.findIndex((candidate) => candidate.column === column.name);
-    if (filled >= 0) return { kind: "generated", index: filled };
-    if (column.fill.kind === "constant") return { kind: "constant", text: column.fill.text };
+    if (byDefault.kind === "generated" || byDefault.kind === "constant") return byDefault;
     return refuse(
       "shard_key_not_constant",
       `COPY into table "${this.#table.name}" gives shard key column "${column.name}" no value`,
@@ -181,19 +205,29 @@ class RowsCopy {
     rule: string,
     target: CopyInPlan["target"],
     options: CopyOptions,
-    generated: readonly CopiedColumn[],
-    relation: CatalogRelation,
+    { generated, marked, all }: FilledColumns,
   ): CopyInPlan {
     const columns = this.#given.map(({ name }) => name);
-    if (generated.length > 0) checkReadAsWritten(this.#copy, options.format);
+    if (all.length > 0) checkReadAsWritten(this.#copy, options);
+    const { format, header, defaultText } = options;
+    const marker: DefaultMarker | undefined =
+      defaultText === undefined ? undefined : { text: defaultText, filled: marked };
     return {
       kind: "copyIn",
       access: "write",
       rule,
       target,
-      table: relation.name,
+      table: this.#table.name,
       template: templateFor(synthesize(this.#withColumns(columns, generated)), this.#context),
-      rows: { format: options.format, header: options.header, columns, generated },
+      rows: {
+        check: templateFor(this.#statement, this.#context),
+        format,
+        header,
+        columns,
+        generated,
+        marker,
+      },
+      refusal: undefined,
     };
   }
 
@@ -214,12 +248,34 @@ class RowsCopy {
   }
 }
 
+/** The columns that the proxy fills: those that the data has not, and those it may leave to their default. */
+interface FilledColumns {
+  readonly generated: readonly CopiedColumn[];
+  readonly marked: readonly MarkedColumn[];
+  /** In the order in which a row's values are drawn. */
+  readonly all: readonly CopiedColumn[];
+}
+
+function isDefaulting({ options = [] }: CopyStmt): boolean {
+  return options.some((option) => "DefElem" in option && option.DefElem.defname === "default");
+}
+
+function defaultKey({ name, fill }: CatalogColumn, { all }: FilledColumns): DefaultKey {
+  const index = all.findIndex(({ column }) => column === name);
+  if (index >= 0) return { kind: "generated", index };
+  if (fill.kind === "constant") return { kind: "constant", text: fill.text };
+  return { kind: fill.kind === "null" ? "none" : "computed" };
+}
+
 /** What a number or a UUID may be written with. */
 const GENERATED = /^[-0-9a-f]+$/;
 
-/** Generated values are written as they are: none of them may be NULL's text, a quote or an escape. */
-function checkReadAsWritten(copy: CopyStmt, format: CopyDataFormat): void {
-  if (format.kind === "text" && GENERATED.test(format.nullText)) refuseOption("null", copy);
+/** Generated values are written as they are: none of them may be another's text, a quote or an escape. */
+function checkReadAsWritten(copy: CopyStmt, { format, forceNull, defaultText }: CopyOptions): void {
+  if (format.kind === "binary") return;
+  const isNullRead = format.kind === "text" || forceNull === "all" || forceNull.length > 0;
+  if (isNullRead && GENERATED.test(format.nullText)) refuseOption("null", copy);
+  if (format.kind === "text" && GENERATED.test(defaultText ?? "")) refuseOption("default", copy);
   if (format.kind !== "csv") return;
   if (GENERATED.test(format.quote)) refuseOption("quote", copy);
   if (GENERATED.test(format.escape)) refuseOption("escape", copy);

@@ -1,6 +1,7 @@
 /**
  * The options of a COPY, as far as the proxy must know them to read or write its data itself
- * (copy.c, ProcessCopyOptions). What is wrong with them otherwise, the server says.
+ * (copy.c, ProcessCopyOptions). A server is asked about them before what is refused here is told, and
+ * before any data comes or goes: what is wrong with them, it says.
  */
 import type { CopyStmt, DefElem, Node } from "@pgsql/types";
 import { refuse } from "../refusal.ts";
@@ -12,13 +13,15 @@ export interface CopyOptions {
   readonly forceQuote: ColumnChoice;
   readonly forceNull: ColumnChoice;
   readonly forceNotNull: ColumnChoice;
+  /** DEFAULT: what stands for a column's default in the data. */
+  readonly defaultText: string | undefined;
 }
 
 /** Names, or every column. */
 export type ColumnChoice = readonly string[] | "all";
 
-/** What is left to the server that gets the rows: each checks that its table is as new as FREEZE asks. */
-const OF_ROWS_IN: ReadonlySet<string> = new Set(["freeze"]);
+/** Of FREEZE each server that gets rows checks whether its table is as new as it asks. */
+const OF_ROWS_IN: ReadonlySet<string> = new Set(["freeze", "default"]);
 
 const KNOWN: ReadonlySet<string> = new Set([
   "format",
@@ -43,6 +46,10 @@ export function copyOptions({ options = [], is_from }: CopyStmt): CopyOptions {
   for (const option of options) {
     if (!("DefElem" in option)) continue;
     const name = option.DefElem.defname ?? "";
+    if (given.has(name))
+      refuse("copy_option_not_supported", "conflicting or redundant options", {
+        location: option.DefElem.location,
+      });
     const isKnown = KNOWN.has(name) || (is_from === true && OF_ROWS_IN.has(name));
     if (!isKnown && !isOff(name, option.DefElem)) refuseOption(name, option.DefElem);
     given.set(name, option.DefElem);
@@ -50,19 +57,26 @@ export function copyOptions({ options = [], is_from }: CopyStmt): CopyOptions {
   const encoding = given.get("encoding");
   if (encoding !== undefined && !UTF8_NAMES.has((textOf(encoding.arg) ?? "").toLowerCase()))
     refuseOption("encoding", encoding);
+  const format = dataFormat(given);
+  const headerOption = given.get("header");
+  const header = headerOf(headerOption, is_from === true);
+  if (format.kind === "binary" && header !== "none" && headerOption !== undefined)
+    refuseOption("header", headerOption);
   return {
-    format: dataFormat(given),
-    header: headerOf(given.get("header"), is_from === true),
+    format,
+    header,
     forceQuote: columnsOf(given.get("force_quote")?.arg),
     forceNull: columnsOf(given.get("force_null")?.arg),
     forceNotNull: columnsOf(given.get("force_not_null")?.arg),
+    defaultText: textOf(given.get("default")?.arg),
   };
 }
 
 /** FREEZE false and ON_ERROR stop are what holds anyway. */
 function isOff(name: string, { arg }: DefElem): boolean {
   const text = textOf(arg)?.toLowerCase();
-  return (name === "freeze" && text === "false") || (name === "on_error" && text === "stop");
+  const isFalse = ["false", "off", "0"].includes(text ?? "");
+  return (name === "freeze" && isFalse) || (name === "on_error" && text === "stop");
 }
 
 function refuseOption(name: string, { location }: DefElem): never {

@@ -8,9 +8,10 @@ import type { LogicalPlan, QueryPlan } from "../logical-plan.ts";
 import { resolveTable } from "../names.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
-import { refuse, unlessRefused } from "../refusal.ts";
+import { placeRefusal, plannedOrRefused, refuse } from "../refusal.ts";
 import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
+import { copyOptionsText } from "./copy-check.ts";
 import { copyOptions, type CopyOptions } from "./copy-options.ts";
 import type { CopyOutPlan } from "./copy-plan.ts";
 
@@ -35,9 +36,10 @@ export function planCopyOut(
       "COPY of a statement that writes a reference table is not supported",
     );
   }
-  const { format, header, forceQuote } = isWrittenByServer(plan)
-    ? (unlessRefused(() => copyOptions(copy)) ?? SERVERS_OWN)
-    : copyOptions(copy);
+  const read = plannedOrRefused(() => copyOptions(copy));
+  const { format, header, forceQuote } = read.kind === "planned" ? read.value : SERVERS_OWN;
+  const isServers = isWrittenByServer(plan);
+  if (!isServers && forceQuote !== "all") checkForcedQuotes(copy, forceQuote, context);
   return {
     kind: "copyOut",
     access: plan.access,
@@ -47,12 +49,30 @@ export function planCopyOut(
     format,
     hasHeader: header !== "none",
     forcedQuotes: forceQuote,
+    check: isServers ? undefined : copyOptionsText(statement, copy),
+    refusal: isServers || read.kind === "planned" ? undefined : placeRefusal(read.draft, statement),
   };
 }
 
 /** Whatever its options ask for: one database is asked, and its data relayed. */
 function isWrittenByServer({ routing, gather }: QueryPlan): boolean {
   return routing.kind === "home" && gather.kind !== "database";
+}
+
+/** Of a table, PostgreSQL names it; what a query does not give, the server says. */
+function checkForcedQuotes(
+  { relation }: CopyStmt,
+  names: readonly string[],
+  context: PlanContext,
+): void {
+  const table = relation === undefined ? undefined : resolveTable(relation, context);
+  if (table === undefined || !("relation" in table)) return;
+  const unknown = names.find((name) => !table.relation.columns.some((each) => each.name === name));
+  if (unknown === undefined) return;
+  refuse(
+    "copy_column_unknown",
+    `column "${unknown}" of relation "${table.relation.name}" does not exist`,
+  );
 }
 
 /** Of options that only the server knows: of these the proxy reads none where it relays. */
@@ -62,6 +82,7 @@ const SERVERS_OWN: CopyOptions = {
   forceQuote: [],
   forceNull: [],
   forceNotNull: [],
+  defaultText: undefined,
 };
 
 function withCopyText(

@@ -4,6 +4,7 @@ import type { KeyColumn } from "../../shardmap/key-assignment.ts";
 import type { MapTable } from "../../shardmap/shard-map.ts";
 import type { GeneratedColumn } from "../generated-column.ts";
 import type { QueryPlan } from "../logical-plan.ts";
+import type { Refusal } from "../refusal.ts";
 import type { SqlTemplate } from "../sql-template.ts";
 
 /** COPY ... FROM STDIN. */
@@ -30,16 +31,37 @@ export interface CopyInPlan {
   readonly template: SqlTemplate;
   /** Undefined where the data is relayed as it comes. */
   readonly rows: CopyRows | undefined;
+  /**
+   * What the proxy says of an option that it does not take, once a server has found nothing wrong
+   * with the statement: what is wrong, the server says. No row is taken.
+   */
+  readonly refusal: Refusal | undefined;
 }
 
 /** How rows are taken apart. */
 export interface CopyRows {
+  /** The client's statement, for a server to say what is wrong with it, or with the header. */
+  readonly check: SqlTemplate;
   readonly format: CopyDataFormat;
   readonly header: "none" | "skipped" | "matched";
   /** The data's columns in order. */
   readonly columns: readonly string[];
   /** What is written behind the fields of each row. */
   readonly generated: readonly CopiedColumn[];
+  /** DEFAULT: a field that is this text takes its column's default; undefined without the option. */
+  readonly marker: DefaultMarker | undefined;
+}
+
+export interface DefaultMarker {
+  readonly text: string;
+  /** The data's columns that the proxy fills where the marker stands; the server does in any other. */
+  readonly filled: readonly MarkedColumn[];
+}
+
+export interface MarkedColumn {
+  /** Of the field in the data. */
+  readonly index: number;
+  readonly column: CopiedColumn;
 }
 
 /** A column that the proxy fills, and its type: binary data is written by it. */
@@ -58,10 +80,19 @@ export interface CopyKey {
         readonly isForcedNull: boolean;
         /** FORCE_NOT_NULL: the NULL text is itself. */
         readonly isForcedNotNull: boolean;
+        /** Where the field is the marker of DEFAULT. */
+        readonly byDefault: DefaultKey;
       }
-    | { readonly kind: "generated"; readonly index: number }
-    | { readonly kind: "constant"; readonly text: string };
+    | KeyDefault;
 }
+
+/** `index`: among the values drawn for the row, those of marked fields behind the others. */
+export type KeyDefault =
+  | { readonly kind: "generated"; readonly index: number }
+  | { readonly kind: "constant"; readonly text: string };
+
+/** `none`: the server says that the column has no default. `computed`: only it knows the value. */
+export type DefaultKey = KeyDefault | { readonly kind: "none" } | { readonly kind: "computed" };
 
 /** COPY ... TO STDOUT. */
 export interface CopyOutPlan {
@@ -76,6 +107,16 @@ export interface CopyOutPlan {
   readonly hasHeader: boolean;
   /** Columns written in quotes whatever they hold; `all` for every one. */
   readonly forcedQuotes: readonly string[] | "all";
+  /** The options, for a server to say what is wrong with them; undefined where the server that writes the data does. */
+  readonly check: CopyOptionsText | undefined;
+  /** As in CopyInPlan. */
+  readonly refusal: Refusal | undefined;
+}
+
+/** Options of a COPY written anew, each with its place in the client's text. */
+export interface CopyOptionsText {
+  readonly original: string;
+  readonly options: readonly { readonly sql: string; readonly originalOffset: number }[];
 }
 
 /** Delimiters and quotes are one byte each. */

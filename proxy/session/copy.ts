@@ -5,7 +5,11 @@
  */
 import { SqlError, ProtocolViolation } from "../../base/sql-error.ts";
 import type { BoundCopy } from "../../planner/bind-copy.ts";
-import type { CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
+import { checkStatement } from "../../planner/copy/copy-check.ts";
+import type { CopiedColumn, CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
+import { refusalError } from "../../planner/refusal.ts";
+import { BackendError } from "../backend/backend-connection.ts";
+import { inClientText } from "../execution/backend-answer.ts";
 import { CopyInto } from "../execution/copy/copy-into.ts";
 import { CopyRelay } from "../execution/copy/copy-relay.ts";
 import { CopyWriter } from "../execution/copy/copy-writer.ts";
@@ -54,7 +58,9 @@ async function copyIn(
   const transaction = await runner.openTransaction(signal);
   const { sink, start } = sinkOf(plan, bound, { runner, transaction, responder, signal });
   try {
-    responder.copyIn(await start());
+    const format = await start();
+    if (plan.refusal !== undefined) throw refusalError(plan.refusal);
+    responder.copyIn(format);
     return `COPY ${await receive(client, sink, signal)}`;
   } finally {
     await sink.settled();
@@ -81,7 +87,8 @@ function sinkOf(
     const relay = new CopyRelay({ ...bound, use }, transaction, signal, onNotice);
     return { sink: relay, start: () => relay.start() };
   }
-  const draw = (count: number) => binding.draw({ generated: rows.generated, count }, signal);
+  const draw = (generated: readonly CopiedColumn[], count: number) =>
+    binding.draw({ generated, count }, signal);
   const into = new CopyInto({ ...bound, table, rows, draw, use }, transaction, signal, onNotice);
   const format = rows.format.kind === "binary" ? "binary" : "text";
   const start = async (): Promise<CopyFormat> => {
@@ -125,6 +132,8 @@ async function copyOut(
   isAlone: boolean,
   signal: AbortSignal,
 ): Promise<string> {
+  runner.transaction.refuseWhenFailed();
+  await checkOptions(plan, runner, signal);
   const format = plan.format.kind === "binary" ? "binary" : "text";
   const output = async (): Promise<readonly ColumnDescription[]> => {
     const columns = await runner.descriptions.plannedColumns(plan.rowsSql, signal);
@@ -156,6 +165,27 @@ async function copyOut(
   await responder.copyData(writer.end());
   responder.copyDone();
   return `COPY ${writer.rowCount}`;
+}
+
+/** What is wrong with options that the proxy follows itself, a server says. */
+async function checkOptions(
+  { check, rowsSql, refusal }: CopyOutPlan,
+  { descriptions, view }: StatementRunner,
+  signal: AbortSignal,
+): Promise<void> {
+  if (check !== undefined) {
+    const columns = (await descriptions.plannedColumns(rowsSql, signal)) ?? [];
+    const rendered = checkStatement(check, columns.map(nameOf));
+    await view.withCatalog(signal, async (connection) => {
+      try {
+        await connection.query(rendered.sql, signal);
+      } catch (error) {
+        if (!(error instanceof BackendError)) throw error;
+        throw new BackendError(inClientText(error.fields, rendered));
+      }
+    });
+  }
+  if (refusal !== undefined) throw refusalError(refusal);
 }
 
 const nameOf = ({ name }: ColumnDescription): string => name;

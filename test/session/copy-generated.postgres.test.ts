@@ -364,3 +364,33 @@ test.runIf(hasPsql())("psql's \\copy, from a file and to one", async () => {
     await rm(directory, { recursive: true, force: true });
   }
 });
+
+test.each([
+  ["text", "a\t#\nb\t5\nc\t#\n"],
+  ["csv", 'a,#\n"b",5\nc,#\n'],
+])("DEFAULT in %s: a key in whose place the marker stands is drawn", async (format, rows) => {
+  const sql = `COPY people (name, id) FROM STDIN (FORMAT ${format}, DEFAULT '#')`;
+  await copied(sql, Buffer.from(rows));
+  await copied(sql, Buffer.from(rows.replace("5", "6")));
+  const found = await client.query("SELECT name, id IN (5, 6) FROM people ORDER BY name, id");
+  expect(found.map((row) => row.join(" "))).toEqual(["a f", "a f", "b t", "b t", "c f", "c f"]);
+  expect(await client.query("SELECT count(DISTINCT id) FROM people")).toEqual([["6"]]);
+  await expectFoundByKey("people", "id");
+});
+
+test("DEFAULT: columns that the proxy fills, beside such as the data has not, and in every database", async () => {
+  await copied("COPY tokens FROM STDIN (DEFAULT '#')", Buffer.from("#\ta\n#\tb\n"));
+  await expectFoundByKey("tokens", "id");
+  const [like] = await errorsOf(client, [query("COPY tokens FROM STDIN (DEFAULT '1a')")]);
+  expect(like).toMatchObject({ R: "copy_option_not_supported", P: "6" });
+  const visits = "COPY visits (id, person) FROM STDIN (DEFAULT '#')";
+  await copied(visits, Buffer.from("#\t1\n7\t2\n#\t3"));
+  const ids = await client.query("SELECT id = 7, id IS NULL FROM visits ORDER BY person");
+  expect(ids.map((row) => row.join(" "))).toEqual(["f f", "t f", "f f"]);
+  await copied("COPY labels FROM STDIN (DEFAULT '#')", Buffer.from("#\ta\n#\tb\n"));
+  const read = "SELECT * FROM labels ORDER BY id";
+  const { rows: labels } = await postgres.query("main", read);
+  expect(labels).toHaveLength(2);
+  for (const database of ["east", "west"])
+    expect((await postgres.query(database, read)).rows).toEqual(labels);
+});

@@ -52,11 +52,6 @@ const SCRIPTS: readonly (readonly [ErrorId, string, Script])[] = [
     [query("COPY accounts FROM STDIN"), data("3\teve\t1\n"), fail("no more")],
   ],
   [
-    "copy_header_mismatch",
-    "the header names other columns",
-    [copy("COPY accounts FROM STDIN WITH (FORMAT csv, HEADER match)", "id,nama,balance\n")],
-  ],
-  [
     "shard_key_null",
     "no value for the shard key",
     [copy("COPY accounts FROM STDIN", "3\ta\t1\n\\N\tb\t1\n")],
@@ -149,6 +144,21 @@ test("copy_column_generated: a column that the table computes", async () => {
   } finally {
     client.destroy();
   }
+});
+
+test("shard_key_not_constant: a marked key whose default only a server can compute", async () => {
+  const client = await servers.proxy.connect();
+  try {
+    await client.query("ALTER TABLE accounts ALTER id SET DEFAULT length(current_user)");
+    const computed = [copy("COPY accounts FROM STDIN (DEFAULT 'd')", "3\ta\t1\nd\ta\t1\n")];
+    const [error, ...more] = await errorsOf(client, computed);
+    expect(more).toEqual([]);
+    expect(error).toMatchObject({ R: "shard_key_not_constant", W: "COPY accounts, line 2" });
+    await client.query("ALTER TABLE accounts ALTER id DROP DEFAULT");
+  } finally {
+    client.destroy();
+  }
+  await expectNothingKept();
 });
 
 test("copy_row_too_large: a row that does not end, at the line it is on", async () => {

@@ -102,7 +102,8 @@ export class BinaryRows implements CopyRowReader {
       if (stop > bytes.length) return undefined;
       const value = length === -1 ? null : bytes.subarray(at, stop);
       for (const [place, wanted] of this.#wanted.entries())
-        if (wanted === index) fields[place] = { value, isQuoted: false };
+        if (wanted === index)
+          fields[place] = { value, isQuoted: false, isDefault: false, start: at, stop };
       at = stop;
     }
     this.#row += 1;
@@ -110,9 +111,10 @@ export class BinaryRows implements CopyRowReader {
     return { bytes: bytes.subarray(0, at), end: at, line: this.#row, lines: 1, fields };
   }
 
+  /** Of the header, which is on no line, PostgreSQL gives no context. */
   #malformed(message: string): never {
-    throw new SqlError("copy_data_malformed", message, {
-      context: `COPY ${this.#table}, line ${this.#row + 1}`,
-    });
+    const context =
+      this.#state === "header" ? undefined : `COPY ${this.#table}, line ${this.#row + 1}`;
+    throw new SqlError("copy_data_malformed", message, { context });
   }
 }

@@ -84,6 +84,8 @@ export interface BatchRequest {
   /** For errors. */
   readonly table: string;
   readonly batch: CopyBatch;
+  /** The statement is as the client sent it, but for its tables' places. */
+  readonly isClientsText: boolean;
 }
 
 /**
@@ -131,13 +133,12 @@ const CONTEXT_LINE = /^(COPY .*, line )(\d+)/;
 
 /**
  * An error as one server would word it: its line in the client's data. Its position would be in a
- * text that the client has never seen.
+ * text that the client has never seen, unless that is its own.
  */
-function inClientData(
-  fields: ErrorFields,
-  { rendered, batch, rows, table }: BatchRequest,
-): ErrorFields {
-  const { P: _, ...others } = inClientText(fields, rendered);
+function inClientData(fields: ErrorFields, request: BatchRequest): ErrorFields {
+  const { rendered, batch, rows, table, isClientsText } = request;
+  const { P: position, ...unplaced } = inClientText(fields, rendered);
+  const others = isClientsText && position !== undefined ? { ...unplaced, P: position } : unplaced;
   const { W: context } = others;
   if (context === undefined) return others;
   const batchLine = Number(CONTEXT_LINE.exec(context)?.[2]);

@@ -4,13 +4,20 @@
  */
 
 export type CopyFormat =
-  | { readonly kind: "text"; readonly delimiter: number; readonly nullText: Buffer }
+  | {
+      readonly kind: "text";
+      readonly delimiter: number;
+      readonly nullText: Buffer;
+      /** Undefined without the option DEFAULT. */
+      readonly defaultText: Buffer | undefined;
+    }
   | {
       readonly kind: "csv";
       readonly delimiter: number;
       readonly quote: number;
       readonly escape: number;
       readonly nullText: Buffer;
+      readonly defaultText: Buffer | undefined;
     }
   | { readonly kind: "binary" };
 
@@ -32,6 +39,11 @@ export interface CopyField {
   readonly value: Buffer | null;
   /** In quotes: FORCE_NULL and FORCE_NOT_NULL tell such from others. */
   readonly isQuoted: boolean;
+  /** It is the DEFAULT text, and stands for its column's default. */
+  readonly isDefault: boolean;
+  /** Where it stands in the row's bytes, as it came. */
+  readonly start: number;
+  readonly stop: number;
 }
 
 export interface CopyRowReader {

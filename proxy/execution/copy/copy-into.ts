@@ -21,14 +21,14 @@ import { CopyBatch, sendBatch } from "./copy-batch.ts";
 import type { CopyField, CopyRow, CopyRowReader } from "./copy-format.ts";
 import { rowReader } from "./row-reader.ts";
 import { GeneratedFields } from "./generated-fields.ts";
+import type { DrawValues } from "./generated-fields.ts";
 import { tooShort } from "./short-rows.ts";
 
 export interface CopyTarget extends BoundCopy {
   /** For errors. */
   readonly table: string;
   readonly rows: CopyRows;
-  /** Values for the generated columns of that many rows. */
-  readonly draw: (count: number) => Promise<readonly (readonly string[])[]>;
+  readonly draw: DrawValues;
   readonly use: PlacementUse;
 }
 
@@ -39,6 +39,10 @@ export class CopyInto {
   readonly #onNotice: (bytes: Buffer) => void;
   readonly #reader: CopyRowReader;
   readonly #generated: GeneratedFields;
+  /** The fields that are read: those of the key, and behind them those that the proxy may fill. */
+  readonly #wanted: readonly number[];
+  /** Where the fields that the proxy may fill are among them. */
+  readonly #markable: readonly number[];
   readonly #waiting = new Map<CopyPlace, CopyBatch>();
   /** By database: the batches under way, one after the other. */
   readonly #sending = new Map<DatabaseName, Promise<void>>();
@@ -61,15 +65,30 @@ export class CopyInto {
     this.#signal = signal;
     this.#onNotice = onNotice;
     this.#isHeaderDue = target.rows.header !== "none";
-    this.#reader = rowReader(target.rows, target.keyFields, target.table);
+    const markable = target.rows.marker?.filled.map(({ index }) => index) ?? [];
+    this.#wanted = [...new Set([...target.keyFields, ...markable])];
+    this.#markable = markable.map((index) => this.#wanted.indexOf(index));
+    this.#reader = rowReader(target.rows, this.#wanted, target.table);
     this.#generated = new GeneratedFields(target.rows, target.draw);
   }
 
-  /** Has a server check the statement, as it would before it asks for data. */
+  /** Has a server check the statement, as it would before it asks for data; a header to match comes later. */
   async start(): Promise<void> {
+    if (this.#target.rows.header === "matched") await this.#send(this.#firstPlace, new CopyBatch());
+    else await this.#check(new CopyBatch());
+  }
+
+  get #firstPlace(): CopyPlace {
     const [place] = this.#target.places;
     invariant(place !== undefined, "a COPY has a place to go to");
-    await this.#send(place, new CopyBatch());
+    return place;
+  }
+
+  /** Has a server read what the client has sent as the client's own statement says. */
+  async #check(batch: CopyBatch): Promise<void> {
+    const { check } = this.#target;
+    invariant(check !== undefined, "rows that are taken apart have a statement to be checked");
+    await this.#send({ ...this.#firstPlace, rendered: check }, batch, true);
   }
 
   /** Takes bytes of the data, cut anywhere. Resolves once there is room for more. */
@@ -99,6 +118,8 @@ export class CopyInto {
   /** The end of the data: sends what waits. How many rows there were. */
   async finish(): Promise<number> {
     await this.#take(this.#reader.end());
+    if (this.#isHeaderDue && this.#target.rows.header === "matched")
+      await this.#check(new CopyBatch());
     for (const place of this.#waiting.keys()) this.#flush(place);
     await this.settled();
     this.#throwFailure();
@@ -126,36 +147,32 @@ export class CopyInto {
       this.#line = row.line;
       if (this.#isHeaderDue) {
         this.#isHeaderDue = false;
-        if (this.#target.rows.header === "matched") this.#matchHeader(row);
+        if (this.#target.rows.header === "matched") await this.#matchHeader(row);
         continue;
       }
-      const drawn = this.#generated.take() ?? (await this.#generated.draw());
-      const pieces = this.#generated.piecesOf(row, drawn);
-      for (const place of this.#target.placesOf(this.#keysOf(row), drawn, row.line))
+      const keys = this.#keysOf(row);
+      const fields =
+        this.#markable.length === 0 ? [] : this.#markable.map((index) => row.fields[index]);
+      const drawn = this.#generated.take(fields) ?? (await this.#generated.draw(fields));
+      const pieces = this.#generated.piecesOf(row, fields, drawn);
+      for (const place of this.#target.placesOf(keys, drawn, row.line))
         this.#add(place, row, pieces);
     }
     this.#throwFailure();
   }
 
-  /** A header that is matched has every field read, and they stay so. */
   #keysOf(row: CopyRow): readonly (CopyField | undefined)[] {
     const { rows, keyFields, table } = this.#target;
     const { fields } = row;
-    const keys = rows.header === "matched" ? keyFields.map((index) => fields[index]) : fields;
+    const keys = fields.length === keyFields.length ? fields : fields.slice(0, keyFields.length);
     if (keys.includes(undefined)) throw tooShort(row, rows, table);
     return keys;
   }
 
-  #matchHeader(row: CopyRow): void {
-    const { columns } = this.#target.rows;
-    const names = row.fields.map((field) => field?.value?.toString("utf8"));
-    const wrong = columns.findIndex((column, index) => names[index] !== column);
-    if (wrong === -1) return;
-    throw new SqlError(
-      "copy_header_mismatch",
-      `column name mismatch in header line field ${wrong + 1}: got "${names[wrong] ?? ""}", expected "${columns[wrong] ?? ""}"`,
-      { context: `COPY ${this.#target.table}, line 1: "${shown(row)}"` },
-    );
+  async #matchHeader(row: CopyRow): Promise<void> {
+    const batch = new CopyBatch();
+    batch.add(row, [row.bytes]);
+    await this.#check(batch);
   }
 
   #add(place: CopyPlace, row: CopyRow, pieces: readonly Buffer[]): void {
@@ -192,14 +209,19 @@ export class CopyInto {
     this.#sending.set(place.database, sent);
   }
 
-  async #send({ database, rendered, placementId }: CopyPlace, batch: CopyBatch): Promise<void> {
+  /** `isClientsText`: the statement is the client's own. */
+  async #send(
+    { database, rendered, placementId }: CopyPlace,
+    batch: CopyBatch,
+    isClientsText = false,
+  ): Promise<void> {
     const participant = await this.#transaction.join(database, this.#signal);
     this.#target.use.maySend([placementId]);
     participant.wrote = "yes";
     const { rows, table } = this.#target;
     const kept = await sendBatch(
       participant.connection,
-      { rendered, rows, table, batch },
+      { rendered, rows, table, batch, isClientsText },
       this.#onNotice,
     );
     this.#kept.set(database, (this.#kept.get(database) ?? 0) + kept);
@@ -208,12 +230,4 @@ export class CopyInto {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
-}
-
-/** As PostgreSQL shows a line in a CONTEXT: no more than this of it. */
-const SHOWN_CHARACTERS_MAX = 100;
-
-function shown({ bytes, end }: CopyRow): string {
-  const text = bytes.toString("utf8", 0, end);
-  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}...` : text;
 }

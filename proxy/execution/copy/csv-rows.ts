@@ -54,17 +54,17 @@ export class CsvRows implements CopyRowReader {
     const found: (CopyField | undefined)[] = this.#wanted.map(() => undefined);
     let start = 0;
     for (let index = 0; found.includes(undefined) && start <= end; index += 1) {
-      const { field, stop } = this.#field(bytes, start, end);
+      const field = this.#field(bytes, start, end);
       for (const [at, wanted] of this.#wanted.entries()) if (wanted === index) found[at] = field;
-      start = stop + 1;
+      start = field.stop + 1;
     }
     return found;
   }
 
-  /** The field that begins at `start`, and the delimiter or line end it stops at. */
-  #field(bytes: Buffer, start: number, end: number): { field: CopyField; stop: number } {
-    const { delimiter, quote, escape, nullText } = this.#format;
-    const value: number[] = [];
+  /** The field that begins at `start`; it stops at a delimiter or the line's end. */
+  #field(bytes: Buffer, start: number, end: number): CopyField {
+    const { delimiter, quote, escape, nullText, defaultText } = this.#format;
+    const unquoted: number[] = [];
     let isInside = false;
     let isQuoted = false;
     let at = start;
@@ -80,13 +80,16 @@ export class CsvRows implements CopyRowReader {
         isEscapable(bytes[at + 1], at + 1 < end, quote, escape)
       ) {
         at += 1;
-        value.push(bytes[at] ?? 0);
+        unquoted.push(bytes[at] ?? 0);
       } else if (isInside && byte === quote) isInside = false;
-      else value.push(byte);
+      else unquoted.push(byte);
     }
-    const bytesRead = Buffer.from(value);
+    const bytesRead = Buffer.from(unquoted);
     const isNull = !isQuoted && bytesRead.equals(nullText);
-    return { field: { value: isNull ? null : bytesRead, isQuoted }, stop: at };
+    const isDefault =
+      !isNull && defaultText !== undefined && bytes.subarray(start, at).equals(defaultText);
+    const value = isNull ? null : bytesRead;
+    return { value, isQuoted, isDefault, start, stop: at };
   }
 }
 

@@ -6,13 +6,13 @@ import type { CopyRowReader } from "./copy-format.ts";
 import { CsvRows } from "./csv-rows.ts";
 import { TextRows } from "./text-rows.ts";
 
-/** A header to be matched needs every field; else only the key's are read. */
+/** `wanted`: the fields to give, by index. */
 export function rowReader(
-  { format, header, columns }: CopyRows,
-  keyFields: readonly number[],
+  { format, marker }: CopyRows,
+  wanted: readonly number[],
   table: string,
 ): CopyRowReader {
-  const wanted = header === "matched" ? [...columns.keys()] : keyFields;
+  const defaultText = marker === undefined ? undefined : Buffer.from(marker.text);
   switch (format.kind) {
     case "text":
       return new TextRows(
@@ -20,6 +20,7 @@ export function rowReader(
           kind: "text",
           delimiter: format.delimiter.charCodeAt(0),
           nullText: Buffer.from(format.nullText),
+          defaultText,
         },
         wanted,
         table,
@@ -32,6 +33,7 @@ export function rowReader(
           quote: format.quote.charCodeAt(0),
           escape: format.escape.charCodeAt(0),
           nullText: Buffer.from(format.nullText),
+          defaultText,
         },
         wanted,
         table,

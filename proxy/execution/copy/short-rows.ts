@@ -73,8 +73,7 @@ const missingData = (column = ""): string => `missing data for column "${column}
 
 /** Index of the first column that a row has no field for; undefined where it has them all. */
 function firstMissing(row: Buffer, rows: CopyRows, table: string): number | undefined {
-  // A header that is matched has every field read.
-  const reader = rowReader({ ...rows, header: "matched" }, [], table);
+  const reader = rowReader(rows, [...rows.columns.keys()], table);
   const [read] = [...reader.push(row), ...reader.end()];
   const index = read?.fields.indexOf(undefined) ?? -1;
   return index < 0 ? undefined : index;

@@ -54,7 +54,7 @@ export class TextRows implements CopyRowReader {
     for (let index = 0; found.includes(undefined) && start <= end; index += 1) {
       const stop = this.#fieldEnd(bytes, start, end);
       for (const [at, wanted] of this.#wanted.entries())
-        if (wanted === index) found[at] = this.#field(bytes.subarray(start, stop));
+        if (wanted === index) found[at] = this.#field(bytes, start, stop);
       start = stop + 1;
     }
     return found;
@@ -71,10 +71,13 @@ export class TextRows implements CopyRowReader {
     return end;
   }
 
-  /** NULL is told by the text as it stands, before escapes are taken away. */
-  #field(raw: Buffer): CopyField {
-    const isNull = raw.equals(this.#format.nullText);
-    return { value: isNull ? null : unescaped(raw), isQuoted: false };
+  /** NULL and DEFAULT are told by the text as it stands, before escapes are taken away. */
+  #field(bytes: Buffer, start: number, stop: number): CopyField {
+    const { nullText, defaultText } = this.#format;
+    const raw = bytes.subarray(start, stop);
+    const isNull = raw.equals(nullText);
+    const isDefault = !isNull && defaultText !== undefined && raw.equals(defaultText);
+    return { value: isNull ? null : unescaped(raw), isQuoted: false, isDefault, start, stop };
   }
 }
 
