@@ -119,7 +119,11 @@ function insertTree(plan: InsertPlan): Tree {
   const target = isReference ? "every database" : `by ${plan.table.keyColumns.join(", ")}`;
   const fills = plan.generated.map(({ column, source }) => {
     const origin =
-      source.kind === "sequence" ? `sequence ${source.schema}.${source.sequence}` : "a random uuid";
+      source.kind === "sequence"
+        ? `sequence ${source.schema}.${source.sequence}`
+        : source.kind === "randomUuid"
+          ? "a random uuid"
+          : `its default ${source.sql}`;
     return leaf(`fill ${column} from ${origin}`);
   });
   const rows = plan.rows.map(({ key, pieces }, index) => {

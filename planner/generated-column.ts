@@ -10,5 +10,7 @@ export interface GeneratedColumn {
         /** Who may insert into the table may draw from it. */
         readonly isIdentity: boolean;
       }
-    | { readonly kind: "randomUuid" };
+    | { readonly kind: "randomUuid" }
+    /** Its own default, written out where rows of several databases are to have one time: SQL, as pg_get_expr prints it. */
+    | { readonly kind: "clockDefault"; readonly sql: string };
 }

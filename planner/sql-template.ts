@@ -85,20 +85,32 @@ export function inOriginal(
   shifts: readonly Shift[],
 ): Pick<RenderedSql, "original" | "shifts"> {
   if (origin === undefined) return { original: sql, shifts };
-  const segments: readonly Shift[] = [{ at: 0, by: 0 }, ...shifts];
-  const through = segments.flatMap(({ at, by }, index): readonly Shift[] => {
+  const before = origin.pieces.map(({ at, from, isCopied }) => ({
+    at,
+    by: isCopied ? from - at : undefined,
+  }));
+  return { original: origin.text, shifts: composedShifts(shifts, before) };
+}
+
+/** The shifts of a text made of one that has shifts (`before`) itself. */
+export function composedShifts(
+  shifts: readonly Shift[],
+  before: readonly Shift[],
+): readonly Shift[] {
+  const outer: readonly Shift[] = [{ at: 0, by: 0 }, ...shifts];
+  const inner: readonly Shift[] = [{ at: 0, by: 0 }, ...before];
+  return outer.flatMap(({ at, by }, index): readonly Shift[] => {
     if (by === undefined) return [{ at, by }];
-    const end = segments[index + 1]?.at ?? Number.POSITIVE_INFINITY;
-    const first = origin.pieces.findLast((piece) => piece.at <= at + by);
-    const within = origin.pieces.filter(
+    const end = outer[index + 1]?.at ?? Number.POSITIVE_INFINITY;
+    const first = inner.findLast((piece) => piece.at <= at + by);
+    const within = inner.filter(
       (piece) => piece === first || (piece.at > at + by && piece.at < end + by),
     );
     return within.map((piece) => ({
       at: Math.max(at, piece.at - by),
-      by: piece.isCopied ? by + piece.from - piece.at : undefined,
+      by: piece.by === undefined ? undefined : by + piece.by,
     }));
   });
-  return { original: origin.text, shifts: through };
 }
 
 function renamedSchema({ placement, canonicalSchema }: RenderContext): readonly ShownSchema[] {

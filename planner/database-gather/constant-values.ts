@@ -43,8 +43,8 @@ const MOMENTS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * `now()`, `CURRENT_DATE - 7`, `now() - interval '1 day'`. Each server's transaction has its
- * own, as it has where the statement is scattered: they differ by moments.
+ * `now()`, `CURRENT_DATE - 7`, `now() - interval '1 day'`. Each server would have its own, so
+ * that all are given one when they are asked (statement-clock.ts).
  */
 export function isMoment(expression: Node): boolean {
   if ("SQLValueFunction" in expression) return MOMENTS.has(expression.SQLValueFunction.op ?? "");

@@ -74,7 +74,7 @@ function appendRow(
   return appended;
 }
 
-/** As a literal: a number, or a quoted uuid. Both are checked, for they come from elsewhere. */
+/** As a literal: a number, or a quoted uuid. Both are checked, for they come from elsewhere. A default is the catalog's text. */
 function drawnValue(
   plan: InsertPlan,
   draws: readonly (readonly string[])[],
@@ -82,7 +82,9 @@ function drawnValue(
   generated: number,
 ): string {
   const value = draws[row]?.[generated] ?? "";
-  if (plan.generated[generated]?.source.kind === "randomUuid") {
+  const source = plan.generated[generated]?.source;
+  if (source?.kind === "clockDefault") return `(${source.sql})`;
+  if (source?.kind === "randomUuid") {
     invariant(/^[0-9a-f-]{36}$/.test(value), "a drawn uuid has PostgreSQL's form");
     return `'${value}'`;
   }

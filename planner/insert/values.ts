@@ -16,6 +16,7 @@ import type { InsertPiece, InsertRow, InsertTemplate, KeyTerm } from "../logical
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
+import { readsClock } from "../statement-clock.ts";
 import { templateOf } from "../rewrite.ts";
 import type { SqlTemplate, TemplateEdit } from "../sql-template.ts";
 
@@ -115,10 +116,18 @@ class InsertSplitter {
   /** Where the proxy's value of a column is drawn; the same for every row. */
   #generatedIndex(column: CatalogColumn): number | undefined {
     const isKey = this.#input.keys.some((key) => key.column === column);
-    const generated = generatedFor(column, this.#input.target, isKey);
+    const generated =
+      generatedFor(column, this.#input.target, isKey) ?? this.#clockDefault(column, isKey);
     if (generated === undefined) return undefined;
     if (column.fill.kind === "identity" && column.fill.always) this.#writesIdentity = true;
     return this.#addGenerated(generated);
+  }
+
+  /** One row is in one database, whose time is as good as any. */
+  #clockDefault({ name, fill }: CatalogColumn, isKey: boolean): GeneratedColumn | undefined {
+    const isSplit = this.#input.target === "sharded" && this.#values.length > 1 && !isKey;
+    if (!isSplit || fill.kind !== "expression" || !readsClock(fill.sql)) return undefined;
+    return { column: name, source: { kind: "clockDefault", sql: fill.sql } };
   }
 
   #addGenerated(generated: GeneratedColumn): number {

@@ -15,6 +15,7 @@ import { fragmentRequest } from "./execution-request.ts";
 import type { ExecutionRequest, ExecutorOptions } from "./execution-request.ts";
 import type { FragmentProtocol } from "./fragment-request.ts";
 import { combineCommandTags, gatherRows, insertOrderRows } from "./gather/gather.ts";
+import { needsMoment, readMoment, requestAt } from "./moment.ts";
 import { Notices } from "./notices.ts";
 import { isBeyondTheProxy } from "./overflow.ts";
 import type { ResultStream } from "./result-event.ts";
@@ -36,6 +37,26 @@ export class Executor {
 
   /** Inside `transaction`, or where there is none each database's statement commits by itself: then writes have one fragment. */
   execute(
+    request: ExecutionRequest,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    return needsMoment(request.plan, transaction)
+      ? this.#atOneMoment(request, transaction, signal)
+      : this.#whole(request, transaction, signal);
+  }
+
+  async *#atOneMoment(
+    request: ExecutionRequest,
+    transaction: Transaction | undefined,
+    signal: AbortSignal,
+  ): ResultStream {
+    const parts = { backends: this.#backends, catalog: this.#options.catalog, transaction, signal };
+    const moment = await readMoment(request.plan, parts);
+    yield* this.#whole(requestAt(request, moment), transaction, signal);
+  }
+
+  #whole(
     request: ExecutionRequest,
     transaction: Transaction | undefined,
     signal: AbortSignal,

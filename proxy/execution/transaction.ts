@@ -72,6 +72,11 @@ export class Transaction {
     return [...this.#participants.values()];
   }
 
+  /** The one whose time is the transaction's. */
+  get firstDatabase(): DatabaseName | undefined {
+    return this.#participants.keys().next().value;
+  }
+
   get wroteToCatalog(): boolean {
     const participant = this.#participants.get(this.#catalog);
     return participant !== undefined && participant.wrote !== "no";

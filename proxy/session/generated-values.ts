@@ -60,6 +60,9 @@ async function drawColumn(
       const blockSize = sequenceBlockSize(services.topology().map, source);
       return services.sequences.draw(source, count, blockSize, outside);
     }
+    case "clockDefault":
+      // The databases compute it, from the time that they are given.
+      return [];
     default:
       return unreachable(source);
   }

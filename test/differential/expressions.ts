@@ -67,6 +67,14 @@ export function membership(
   return `${column.sql} = ANY (${quoted(`{${elements.join(",")}}`)})`;
 }
 
+/** True at any time, where all of a statement's readings are of one. */
+const CLOCK = [
+  "now() = CURRENT_TIMESTAMP",
+  "now() <= statement_timestamp()",
+  "CURRENT_DATE = now()::date",
+  "localtimestamp(2) = now()::timestamp(2)",
+];
+
 export function predicate(writing: Writing, scope: readonly ScopeColumn[], depth: number): string {
   const { random } = writing;
   if (depth > 0 && random.chance(35)) {
@@ -80,6 +88,7 @@ export function predicate(writing: Writing, scope: readonly ScopeColumn[], depth
       `(${left}) IS TRUE`,
     ]);
   }
+  if (random.chance(1)) return random.pick(CLOCK);
   if (scope.length === 0) return random.pick(["true", "1 > 2", "NULL::boolean", "'a' < 'b'"]);
   const column = random.pick(scope);
   const { sql, type } = column;

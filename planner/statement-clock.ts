@@ -1,0 +1,214 @@
+/**
+ * `now()` and its kin, as constants. PostgreSQL's time of a transaction, and of a statement, is
+ * one wherever it is asked for; each database has its own. So the texts of a statement that runs
+ * in several of them are given the time of one.
+ *
+ *     WHERE placed_at > now()      WHERE placed_at > CAST('2026-11-22 13:05:00.123456Z' AS timestamptz)
+ *     SELECT now() FROM            SELECT CAST('...' AS timestamptz) AS now FROM
+ *     SELECT now()::date FROM      SELECT (SELECT CAST('...' AS timestamptz) AS now)::date FROM
+ *
+ * A column keeps the name that it has from its expression. `clock_timestamp()` is another at each
+ * call, in PostgreSQL too, and stays what it is.
+ */
+import type { FuncCall, Node, SQLValueFunction } from "@pgsql/types";
+import { quoteIdentifier } from "../base/sql-quoting.ts";
+import { nameParts, unwrap, walkNodes } from "./ast.ts";
+import { outputName } from "./analyze/output-names.ts";
+import { parseSql, type ParsedStatement } from "./parse.ts";
+import { nameExtent } from "./rewrite.ts";
+import { composedShifts, type RenderedSql, type Shift } from "./sql-template.ts";
+import { editText, type TextEdit } from "./text-origin.ts";
+
+/** Microseconds since the epoch of Unix. */
+export interface Moment {
+  readonly transaction: bigint;
+  readonly statement: bigint;
+}
+
+/** One row: a `Moment`, as the database that runs it has it. */
+export const MOMENT_QUERY = `SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8,
+  (extract(epoch FROM pg_catalog.statement_timestamp()) * 1000000)::pg_catalog.int8`;
+
+const MAY_READ_CLOCK =
+  /\b(?:now|transaction_timestamp|statement_timestamp|current_date|current_time|current_timestamp|localtime|localtimestamp)\b/i;
+
+/** Whether the text may read the clock: never false where it does. */
+export function mayReadClock(sql: string): boolean {
+  return MAY_READ_CLOCK.test(sql);
+}
+
+/** Whether an expression's text reads it. */
+export function readsClock(expression: string): boolean {
+  if (!mayReadClock(expression)) return false;
+  const outcome = parseSql(`SELECT ${expression}`);
+  const [statement] = outcome.kind === "statements" ? outcome.statements : [];
+  return statement !== undefined && clockReads(statement.node).size > 0;
+}
+
+/** The text with the moment in place of each reading of the clock. */
+export function atMoment(rendered: RenderedSql, moment: Moment): RenderedSql {
+  if (!mayReadClock(rendered.sql)) return rendered;
+  const outcome = parseSql(rendered.sql);
+  const [statement] = outcome.kind === "statements" ? outcome.statements : [];
+  if (statement === undefined) return rendered;
+  const reads = [...clockReads(statement.node)];
+  const edits = reads.map(([read, form]) => editOf(read, form, statement, moment));
+  if (edits.length === 0) return rendered;
+  const { text, origin } = editText(rendered.sql, edits);
+  const shifts = origin.pieces.map(({ at, from, isCopied }): Shift => ({
+    at,
+    by: isCopied ? from - at : undefined,
+  }));
+  return { ...rendered, sql: text, shifts: composedShifts(shifts, rendered.shifts) };
+}
+
+/**
+ * How a reading is written. `column`: it is a column of a SELECT or RETURNING by itself, whose name
+ * comes from it. `within`: it is in one that has its name from it, as `now()::date` has.
+ */
+type Form = "column" | "within" | "value";
+
+interface ClockRead {
+  readonly node: Node;
+  readonly location: number | undefined;
+  /** Tokens of its name, and whether parentheses follow. */
+  readonly nameCount: number;
+  readonly hasParentheses: boolean;
+  /** A type of PostgreSQL's, with its modifier. */
+  readonly type: string;
+  readonly of: keyof Moment;
+}
+
+function clockReads(root: Node): ReadonlyMap<ClockRead, Form> {
+  const reads = new Map<ClockRead, Form>();
+  const walk = (value: unknown, form: Form): void =>
+    walkNodes(value, ({ kind, body }) => {
+      if (kind === "ResTarget" && body["name"] === undefined) {
+        walk(body["val"], formIn(body["val"] as Node | undefined));
+        return false;
+      }
+      if (kind === "RangeFunction") {
+        walk(argumentsOf(body["functions"]), "value");
+        return false;
+      }
+      const read = clockRead(kind, body);
+      if (read !== undefined) reads.set(read, form);
+      return read === undefined;
+    });
+  walk(root, "value");
+  return reads;
+}
+
+/** In a column without a name. */
+function formIn(value: Node | undefined): Form {
+  if (value === undefined) return "value";
+  if (isClockRead(value)) return "column";
+  return isNamedByClock(value) ? "within" : "value";
+}
+
+/** As FigureColnameInternal() goes down (parse_target.c). */
+function isNamedByClock(value: Node | undefined): boolean {
+  if (value === undefined) return false;
+  if ("TypeCast" in value) return isNamedByClock(value.TypeCast.arg);
+  if ("CollateClause" in value) return isNamedByClock(value.CollateClause.arg);
+  if ("CaseExpr" in value) return isNamedByClock(value.CaseExpr.defresult);
+  return isClockRead(value);
+}
+
+function isClockRead(value: Node): boolean {
+  const node = unwrap(value);
+  return node !== undefined && clockRead(node.kind, node.body) !== undefined;
+}
+
+/** A function in FROM names a table and its column: it is left as it is, and what it is given is not. */
+function argumentsOf(functions: unknown): readonly unknown[] {
+  const given: unknown[] = [];
+  walkNodes(functions, ({ kind, body }) => {
+    if (kind !== "FuncCall") return true;
+    given.push(body["args"]);
+    return false;
+  });
+  return given;
+}
+
+function clockRead(kind: string, body: Readonly<Record<string, unknown>>): ClockRead | undefined {
+  if (kind === "SQLValueFunction") return keywordRead(body);
+  if (kind === "FuncCall") return functionRead(body);
+  return undefined;
+}
+
+const KEYWORD_TYPES: Readonly<Record<string, string>> = {
+  SVFOP_CURRENT_DATE: "date",
+  SVFOP_CURRENT_TIME: "timetz",
+  SVFOP_CURRENT_TIMESTAMP: "timestamptz",
+  SVFOP_LOCALTIME: "time",
+  SVFOP_LOCALTIMESTAMP: "timestamp",
+};
+
+function keywordRead(body: SQLValueFunction): ClockRead | undefined {
+  const { op = "", typmod, location } = body;
+  const hasParentheses = op.endsWith("_N");
+  const type = KEYWORD_TYPES[op.replace(/_N$/, "")];
+  if (type === undefined) return undefined;
+  return {
+    node: { SQLValueFunction: body },
+    location,
+    nameCount: 1,
+    hasParentheses,
+    type: hasParentheses ? `${type}(${typmod ?? 0})` : type,
+    of: "transaction",
+  };
+}
+
+const FUNCTIONS: Readonly<Record<string, keyof Moment>> = {
+  now: "transaction",
+  transaction_timestamp: "transaction",
+  statement_timestamp: "statement",
+};
+
+function functionRead(body: FuncCall): ClockRead | undefined {
+  const names = nameParts(body.funcname);
+  const of = Object.hasOwn(FUNCTIONS, names.at(-1) ?? "")
+    ? FUNCTIONS[names.at(-1) ?? ""]
+    : undefined;
+  const isBuiltIn = names.length === 1 || (names.length === 2 && names[0] === "pg_catalog");
+  if (of === undefined || !isBuiltIn || body.args !== undefined) return undefined;
+  return {
+    node: { FuncCall: body },
+    location: body.location,
+    nameCount: names.length,
+    hasParentheses: true,
+    type: "timestamptz",
+    of,
+  };
+}
+
+function editOf(read: ClockRead, form: Form, statement: ParsedStatement, moment: Moment): TextEdit {
+  const name = nameExtent(statement, read.location, read.nameCount);
+  const end = read.hasParentheses ? closingParenthesis(statement, name.end) : name.end;
+  const text = written(constant(moment[read.of], read.type), form, outputName(read.node) ?? "");
+  return { start: name.start + statement.start, end: end + statement.start, text };
+}
+
+function written(value: string, form: Form, name: string): string {
+  if (form === "value") return value;
+  const named = `${value} AS ${quoteIdentifier(name)}`;
+  return form === "column" ? named : `(SELECT ${named})`;
+}
+
+/** The first after an offset: between it and the opening one stands a number at most. */
+function closingParenthesis({ text, tokens }: ParsedStatement, offset: number): number {
+  const closing = tokens.find(
+    ({ start, end }) => start >= offset && text.slice(start, end) === ")",
+  );
+  return closing?.end ?? offset;
+}
+
+/** In UTC, and in the form that every DateStyle reads alike. The time zone is the session's, as it is for the clock. */
+function constant(microseconds: bigint, type: string): string {
+  const instant = new Date(Number(microseconds / 1000n)).toISOString().slice(0, -1);
+  const rest = String(microseconds % 1000n).padStart(3, "0");
+  const base = `CAST('${instant.replace("T", " ")}${rest}+00' AS pg_catalog.timestamptz)`;
+  if (type === "timestamptz") return base;
+  return `CAST(${base} AS pg_catalog.${type})`;
+}
