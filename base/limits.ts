@@ -300,6 +300,9 @@ export const INSERT_QUERY_LENGTH_MAX = 4 * 1024 * 1024;
 /** How long one recovery pass may take for one database before it is left to the next. */
 export const RECOVERY_PASS_TIMEOUT_MS = 10_000;
 
+/** How long a map that is applied waits for answers of the catalog database, and then of the others: a cutover, with its clients held, waits for that. */
+export const MAP_READ_WAIT_MS = 1_000;
+
 /** How often the catalog database is asked whether somebody else changed its tables. */
 export const CATALOG_POLL_INTERVAL_MS = 5_000;
 

@@ -5,7 +5,12 @@
  * database says that somebody else changed it. What is loaded late never makes an answer
  * wrong by itself: names and columns are resolved again by the servers.
  */
-import { CATALOG_POLL_INTERVAL_MS, CATALOG_LOAD_TIMEOUT_MS } from "../../base/limits.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  CATALOG_LOAD_TIMEOUT_MS,
+  CATALOG_POLL_INTERVAL_MS,
+  MAP_READ_WAIT_MS,
+} from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
@@ -103,10 +108,33 @@ export class LiveTopology {
     if (this.#current.map === map) this.#replace(view);
   }
 
-  /** `connectTo` makes the new map's databases reachable; it runs before they are read. */
+  /**
+   * `connectTo` makes the new map's databases reachable; it runs before they are read. A fleet may be
+   * waiting, so databases that do not answer are not waited for: they are read when they do.
+   */
   async replaceMap(map: ShardMap, connectTo: () => void): Promise<void> {
     connectTo();
-    this.#replace(await loadView(map, this.#source, this.#backends));
+    const read = await this.#readCatalog(map);
+    const catalog = read ?? this.#keptCatalog(map);
+    const translations = new OidTranslations(map, catalog, this.#backends);
+    await Promise.race([translations.loadAll(), aMoment()]);
+    // What the catalog database has told of itself is as good as the catalog that is kept.
+    if (read === undefined) this.#current = { map, catalog, translations };
+    else this.#replace({ map, catalog, translations });
+  }
+
+  /** Undefined where the catalog database is the same and does not answer. */
+  async #readCatalog(map: ShardMap): Promise<Catalog | undefined> {
+    const loading = this.#source.load(map.catalog);
+    if (map.catalog !== this.#current.map.catalog) return await loading;
+    return await Promise.race([loading.catch(() => undefined), aMoment()]);
+  }
+
+  /** Until the next look. Its epoch tells of maps, too: what was prepared for the old one is prepared again. */
+  #keptCatalog(map: ShardMap): Catalog {
+    this.#options.log.warn({ mapVersion: map.version }, "a map is applied with the catalog in use");
+    this.#fingerprint = "";
+    return { ...this.#current.catalog, epoch: this.#source.nextEpoch() };
   }
 
   #replace(view: TopologyView): void {
@@ -177,4 +205,8 @@ async function loadView(
 ): Promise<TopologyView> {
   const catalog = await source.load(map.catalog);
   return { map, catalog, translations: await OidTranslations.load(map, catalog, backends) };
+}
+
+async function aMoment(): Promise<undefined> {
+  return await sleep(MAP_READ_WAIT_MS, undefined, { ref: false });
 }

@@ -24,22 +24,27 @@ export class OidTranslations {
   readonly #loaded = new Map<DatabaseName, OidTranslator>();
   readonly #loading = new Map<DatabaseName, Promise<void>>();
 
-  /** Reads every database. Those that cannot be read now are read when they are first needed. */
+  /** As `loadAll` leaves them. */
   static async load(
     map: ShardMap,
     catalog: Catalog,
     backends: CatalogBackends,
   ): Promise<OidTranslations> {
     const translations = new OidTranslations(map, catalog, backends);
-    await Promise.allSettled([...map.databases.keys()].map((name) => translations.#loadOnce(name)));
+    await translations.loadAll();
     return translations;
   }
 
-  /** Reads nothing yet: see `load`. */
+  /** Reads nothing yet: see `loadAll`. */
   constructor(map: ShardMap, catalog: Catalog, backends: CatalogBackends) {
     this.#map = map;
     this.#catalog = catalog;
     this.#backends = backends;
+  }
+
+  /** Reads every database. Those that cannot be read now are read when they are first needed. */
+  async loadAll(): Promise<void> {
+    await Promise.allSettled([...this.#map.databases.keys()].map((name) => this.#loadOnce(name)));
   }
 
   /**
