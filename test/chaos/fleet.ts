@@ -30,6 +30,8 @@ const RIGHT = ["bank2", "bank3"];
 /** A proxy that cannot start is started again, as by a supervisor. */
 const RESTART_PAUSE_MS = 200;
 const RESTARTS_MAX = 100;
+/** Which line the first map takes to each server of databases. */
+export const FIRST_ROUTES: readonly number[] = [0, 0];
 const ANSWER_TIMEOUT_MS = 40_000;
 const METRIC_TIMEOUT_MS = 5_000;
 
@@ -96,6 +98,18 @@ export class ChaosFleet implements Bank, AsyncDisposable {
     this.proxies = controlLines.map(
       (line, index) => new ProxySlot(`proxy ${index}`, directory, line),
     );
+  }
+
+  /** The first map is published, and all proxies serve it. */
+  async open(): Promise<void> {
+    for (const words of [
+      ["control", "init"],
+      ["map", "publish", this.mapFile(1, FIRST_ROUTES)],
+    ]) {
+      const { code, stderr } = await this.command(...words);
+      if (code !== 0) throw new Error(`${words.join(" ")} ended with ${code}: ${stderr}`);
+    }
+    await Promise.all(this.proxies.map((proxy) => proxy.start()));
   }
 
   get control(): TestPostgres {
@@ -242,9 +256,9 @@ export class ProxySlot {
   }
 
   /** SIGTERM: its clients' transactions end first. */
-  async drain(): Promise<void> {
+  async drain(): Promise<CommandResult | undefined> {
     this.#change("down");
-    await this.#end("SIGTERM");
+    return await this.#end("SIGTERM");
   }
 
   pause(): void {
@@ -275,13 +289,13 @@ export class ProxySlot {
     await this.#end("SIGINT");
   }
 
-  async #end(signal: NodeJS.Signals): Promise<void> {
+  async #end(signal: NodeJS.Signals): Promise<CommandResult | undefined> {
     const command = this.#command;
-    if (command === undefined) return;
-    command.child.kill(signal);
-    await command.finished;
-    this.#ended.push(command.output());
+    command?.child.kill(signal);
+    const result = await command?.finished;
+    if (command !== undefined) this.#ended.push(command.output());
     this.#command = undefined;
+    return result;
   }
 
   #change(state: State): void {

@@ -22,7 +22,7 @@ import { below, seeded } from "../shardmap/random-keys.ts";
 import type { Random } from "../shardmap/random-keys.ts";
 import { eventsOf } from "./events.ts";
 import type { Event, Trouble } from "./events.ts";
-import { ChaosFleet } from "./fleet.ts";
+import { ChaosFleet, FIRST_ROUTES } from "./fleet.ts";
 import { FollowerWatch, FOLLOWS_WITHIN_MS } from "./follower-watch.ts";
 import type { ChaosReport } from "./report.ts";
 
@@ -41,7 +41,8 @@ export async function runChaos(
   await using fleet = await ChaosFleet.start();
   const ledger = new Ledger();
   const play = new Play(fleet, ledger, seeded(seed), print);
-  await play.open();
+  await openAccounts(fleet);
+  await fleet.open();
   const startMs = performance.now();
   const stop = new AbortController();
   const random = seeded(seed + 1);
@@ -99,7 +100,7 @@ class Play {
   readonly #startMs = performance.now();
   readonly #going = new Set<Promise<void>>();
   readonly #published = new Map<number, string>();
-  #routes: readonly number[] = [0, 0];
+  #routes = FIRST_ROUTES;
   /** One after the other, as operators do it that know of each other. */
   #publishing: Promise<void> = Promise.resolve();
   readonly counts = new Map<string, number>();
@@ -109,19 +110,6 @@ class Play {
     this.#ledger = ledger;
     this.#random = random;
     this.#print = print;
-  }
-
-  async open(): Promise<void> {
-    const fleet = this.#fleet;
-    await openAccounts(fleet);
-    for (const words of [
-      ["control", "init"],
-      ["map", "publish", fleet.mapFile(1, this.#routes)],
-    ]) {
-      const { code, stderr } = await fleet.command(...words);
-      if (code !== 0) throw new Error(`${words.join(" ")} ended with ${code}: ${stderr}`);
-    }
-    await Promise.all(fleet.proxies.map((proxy) => proxy.start()));
   }
 
   /** Ends in a calm, after `endMs`. */
@@ -195,7 +183,7 @@ class Play {
       case "kill proxy": {
         const proxy = proxies[trouble.target];
         if (proxy?.isServing !== true) return undefined;
-        const mapFile = trouble.hasFile ? this.#fleet.mapFile(1, [0, 0]) : undefined;
+        const mapFile = trouble.hasFile ? this.#fleet.mapFile(1, FIRST_ROUTES) : undefined;
         const over = killed(proxy, forMs, () => proxy.start(mapFile));
         return { what: `kill ${proxy.name}`, over };
       }
