@@ -2,7 +2,7 @@
  * `npm run bench`: the bounds the project holds, measured and printed with their limits.
  * Method and machine are in README.md beside this file.
  *
- * `--only planner,idle,select,scatter,schemas,copy` runs a part; `--seconds N` sets the time of each load,
+ * `--only planner,idle,select,scatter,schemas,copy,guards` runs a part; `--seconds N` sets the time of each load,
  * `--gigabytes N` the data of a COPY.
  * `npm run bench -- compare` measures the proxy beside others (compare/compare.ts).
  * Exit code 1 where a bound is not held, 2 where nothing was measured.
@@ -11,6 +11,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { compare, readWish as readComparison } from "./compare/compare.ts";
 import { measureCopy } from "./copy.ts";
+import { measureGuards } from "./guards.ts";
 import { measureIdleClients } from "./idle-clients.ts";
 import { measureManySchemas } from "./many-schemas.ts";
 import { measurePlanner } from "./planner.ts";
@@ -32,6 +33,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   scatter: ({ seconds }) => measureScatter(seconds),
   schemas: ({ seconds }) => measureManySchemas(seconds),
   copy: ({ gigabytes }) => measureCopy(gigabytes),
+  guards: ({ seconds }) => measureGuards(seconds),
 };
 
 /** pgbench's own bound on `-T` is higher; a longer load than an hour is a mistyped one. */
