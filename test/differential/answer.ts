@@ -44,6 +44,8 @@ export function readAnswer(
     const item = itemOf(type, body, names);
     if (item === undefined) continue;
     if (item.kind === "columns") formats = item.formats;
+    // Of a portal that is described only after it.
+    if (type === "2") formats = [];
     items.push(item);
   }
   return items;
