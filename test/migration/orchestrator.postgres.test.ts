@@ -1,0 +1,180 @@
+/**
+ * Migrations as operators run them, by the command line, while clients write through two proxies
+ * and past them: nothing acknowledged is lost or doubled, whichever way the rows go, and whenever
+ * the orchestrator dies.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { RunningCommand } from "../support/command.ts";
+import { inFullRun } from "../support/run-mode.ts";
+import { Journal } from "./journal.ts";
+import { FIRST, requireDone, type Served, startServed } from "./served.ts";
+
+const MOVE = "move_users_users0_public";
+const GROUP = "group_billing";
+
+let served: Served;
+let journals: Journal[];
+
+beforeAll(async () => {
+  served = await startServed(2);
+  const [one, two] = served.proxies;
+  if (one === undefined || two === undefined) throw new Error("two proxies");
+  const client = await one.connect();
+  await client.query("INSERT INTO users SELECT i, 'u' || i FROM generate_series(1, 3000) i");
+  await client.query("INSERT INTO orders SELECT i, 1, 'o' FROM generate_series(1, 3000) i");
+  await client.end();
+  journals = [one, two, one, two].map(
+    (proxy, index) =>
+      new Journal({
+        connect: () => proxy.connect(),
+        firstId: 100_000 + index * 1_000,
+        rowCount: 200,
+        seed: index,
+        pauseMs: 5,
+        invoices: `w${index}`,
+      }),
+  );
+});
+
+afterAll(async () => {
+  for (const journal of journals) await journal.stop();
+  await served[Symbol.asyncDispose]();
+});
+
+async function planned(version: number, where: Parameters<Served["mapFile"]>[1]): Promise<void> {
+  requireDone(await served.migrate("plan", "--to", served.mapFile(version, where)));
+}
+
+async function stateOf(name: string): Promise<string> {
+  const { stdout } = await served.migrate("status", name, "--json");
+  return (JSON.parse(stdout) as { readonly state: string }).state;
+}
+
+/** Prints where it is until it is in one of the states; for one that nobody kills. */
+async function until(command: RunningCommand, state: string): Promise<void> {
+  await command.untilPrinted(`: ${state} (`);
+}
+
+/** What is in all databases, and what the map in force lets statements see. */
+async function differences(
+  databases: readonly string[],
+  books: string,
+): Promise<readonly string[]> {
+  const rows = new Map<number, number[]>();
+  for (const database of databases) {
+    const found = await served.data.query(database, "SELECT id::int8, n FROM users");
+    for (const { id, n } of found.rows)
+      rows.set(Number(id), [...(rows.get(Number(id)) ?? []), Number(n)]);
+  }
+  const invoices = new Map<string, number>();
+  for (const { token } of (await served.data.query(books, "SELECT token FROM invoices")).rows)
+    invoices.set(String(token), (invoices.get(String(token)) ?? 0) + 1);
+  const lost = rows.size < 3_000 ? [`${rows.size} users`] : [];
+  return [...lost, ...journals.flatMap((journal) => journal.differences(rows, invoices))];
+}
+
+/** A writer that stays inside is waited for, for as long as a pause may last; a prepared one is named before. */
+async function heldUp(): Promise<void> {
+  const writer = await served.data.connect("users0");
+  await writer.query("BEGIN; DELETE FROM orders WHERE user_id < 0");
+  for (const journal of journals) journal.restart();
+  const late = await served.migrate("cutover", MOVE);
+  expect([late.code, late.stderr]).toEqual([1, expect.stringContaining("was given up")]);
+  expect(await stateOf(MOVE)).toBe("ready");
+  await writer.query("PREPARE TRANSACTION 'left'");
+  const refused = await served.migrate("cutover", MOVE);
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("'left'")]);
+  await writer.query("ROLLBACK PREPARED 'left'");
+  await writer.end();
+}
+
+test("a placement goes to another database, back, and there again; nothing is lost", async () => {
+  await planned(2, {
+    ...FIRST,
+    users: ["shards: 0-3, database: users2", "shards: 4-7, database: users1"],
+  });
+  const run = served.start("migrate", "start", MOVE);
+  await until(run, "ready");
+  const east = (await served.data.query("users0", "SELECT id FROM users WHERE id <= 3000 LIMIT 5"))
+    .rows;
+  // No other writer has this row.
+  const past = new Journal({
+    connect: () => served.data.connect("users0"),
+    firstId: Number(east[0]?.["id"]),
+    rowCount: 1,
+    seed: 9,
+    pauseMs: 2,
+    isDirect: true,
+  });
+  await sleep(300);
+  await heldUp();
+  requireDone(await served.migrate("cutover", MOVE));
+  await sleep(500);
+  // Whoever goes past the proxy is refused by the database itself.
+  expect(past.report.refusedBySqlstate.get("25006")).toBeGreaterThan(0);
+  await past.stop();
+  expect(past.report.acknowledged).toBeGreaterThan(20);
+  await expect(served.data.query("users0", "TRUNCATE users CASCADE")).rejects.toMatchObject({
+    code: "25006",
+  });
+  requireDone(await served.migrate("rollback", MOVE));
+  await sleep(500);
+  requireDone(await served.migrate("resync", MOVE));
+  while ((await stateOf(MOVE)) !== "ready") await sleep(100);
+  requireDone(await served.migrate("cutover", MOVE));
+  await sleep(500);
+  requireDone(await served.migrate("complete", MOVE));
+  await until(run, "completed");
+  expect((await run.finished).code).toBe(0);
+  journals.push(past);
+  for (const journal of journals.slice(0, -1)) {
+    const { refusedBySqlstate, unknown, wrongReads, acknowledged } = journal.report;
+    expect([[...refusedBySqlstate], unknown, wrongReads]).toEqual([[], 0, []]);
+    expect(acknowledged).toBeGreaterThan(50);
+  }
+  expect(requireDone(await served.migrate("doctor"))).toBe("nothing is left behind\n");
+});
+
+test("tables go to a database of their own while the orchestrator is killed again and again", async () => {
+  await planned(5, {
+    users: ["shards: 0-3, database: users2", "shards: 4-7, database: users1"],
+    invoices: "books",
+  });
+  requireDone(await served.migrate("start", GROUP, "--background"));
+  for (const state of inFullRun(
+    ["setup", "copying", "catchingUp", "indexing", "armingReverse", "verifying", "ready"],
+    ["copying", "verifying"],
+  )) {
+    const run = served.start("orchestrate");
+    await Promise.race([until(run, state), run.untilPrinted(": ready (")]);
+    run.child.kill("SIGKILL");
+    await run.finished;
+  }
+  for (const state of inFullRun(["pausing", "fenced", "drained", "switched"], ["fenced"])) {
+    const run = served.start("orchestrate");
+    while (!["ready", "reversible"].includes(await stateOf(GROUP))) await sleep(50);
+    if ((await stateOf(GROUP)) === "reversible") {
+      run.child.kill("SIGKILL");
+      break;
+    }
+    await run.untilPrinted(`${GROUP}: `);
+    const cutover = served.start("migrate", "cutover", GROUP);
+    await until(run, state);
+    run.child.kill("SIGKILL");
+    await run.finished;
+    const next = served.start("orchestrate");
+    const { code } = await cutover.finished;
+    expect([0, 1]).toContain(code);
+    next.child.kill("SIGKILL");
+    await next.finished;
+  }
+  const run = served.start("orchestrate");
+  if ((await stateOf(GROUP)) !== "reversible") requireDone(await served.migrate("cutover", GROUP));
+  await sleep(300);
+  for (const journal of journals) await journal.stop();
+  expect(await stateOf(GROUP)).toBe("reversible");
+  expect(await differences(["users1", "users2"], "books")).toEqual([]);
+  run.child.kill("SIGINT");
+  expect((await run.finished).code).toBe(0);
+});
