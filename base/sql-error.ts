@@ -541,6 +541,10 @@ export const ERRORS = {
     sqlstate: "08P01",
     when: "The inside of a message is not as the protocol says.",
   },
+  format_code_unsupported: {
+    sqlstate: "22023",
+    when: "A Bind message gives a format code other than 0, for text, and 1, for binary.",
+  },
   too_many_portals: { sqlstate: "54000", when: "One transaction holds too many portals." },
   portal_too_large: {
     sqlstate: "53200",

@@ -116,7 +116,6 @@ const REQUIRED_VALUES: ReadonlyMap<
     "transform_null_equals",
     { isAllowed: isOff, because: "The proxy takes a comparison with NULL as unknown." },
   ],
-  ["client_encoding", { isAllowed: isUtf8, because: "The proxy reads statements as UTF-8." }],
 ]);
 
 /** Settings that say who the session is: the proxy does some of its work as the connection's own user. */
@@ -153,10 +152,4 @@ function isOff(value: string): boolean {
     (word !== "" && ("false".startsWith(word) || "no".startsWith(word))) ||
     word === "off"
   );
-}
-
-/** PostgreSQL's clean_encoding_name leaves letters and digits, in lower case. */
-function isUtf8(value: string): boolean {
-  const name = value.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
-  return name === "utf8" || name === "unicode";
 }

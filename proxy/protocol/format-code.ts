@@ -5,11 +5,18 @@ import type { FrameWriter } from "./frame-writer.ts";
 
 export type FormatCode = "text" | "binary";
 
+/** A code of neither format, in a message that is otherwise as it should be. */
+export class UnsupportedFormatCode extends ProtocolViolation {
+  constructor(code: number) {
+    super(`unsupported format code: ${code}`);
+  }
+}
+
 export function decodeFormatCode(body: BodyReader): FormatCode {
   const code = body.int16();
   if (code === 0) return "text";
   if (code === 1) return "binary";
-  throw new ProtocolViolation(`unsupported format code: ${code}`);
+  throw new UnsupportedFormatCode(code);
 }
 
 export function encodeFormatCode(format: FormatCode, writer: FrameWriter): void {

@@ -27,6 +27,7 @@ import type { SessionSettings } from "./settings.ts";
 import { blockCommand } from "./plan-traits.ts";
 import { runPrepare } from "./sql-prepared.ts";
 import type { SqlPreparedParts } from "./sql-prepared.ts";
+import { truncatedNames } from "./truncated-names.ts";
 import type { StatementPlanner } from "./statement-planner.ts";
 import type { StatementRunner } from "./statement-runner.ts";
 
@@ -62,6 +63,8 @@ export class Commands {
 
   /** The command tag. */
   async run(plan: CommandPlan, signal: AbortSignal): Promise<string> {
+    // A setting's statement is a server's to read, and to remark on.
+    if (plan.kind !== "setting") await this.#tellTruncated(plan.sql, signal);
     switch (plan.kind) {
       case "transaction":
         return this.#transaction(plan, signal);
@@ -174,6 +177,15 @@ export class Commands {
   async warn(sqlstate: string, message: string, signal: AbortSignal): Promise<void> {
     const { hidesWarnings } = await this.#runner.view.environment(signal);
     if (!hidesWarnings) this.#responder.warning(sqlstate, message);
+  }
+
+  async #tellTruncated(sql: string, signal: AbortSignal): Promise<void> {
+    const truncated = truncatedNames(sql);
+    if (truncated.length === 0 || this.#runner.transaction.isFailed) return;
+    const { hidesNotices } = await this.#runner.view.environment(signal);
+    if (hidesNotices) return;
+    for (const { name, kept } of truncated)
+      this.#responder.ownNotice("42622", `identifier "${name}" will be truncated to "${kept}"`);
   }
 
   async #setting(plan: SettingPlan, signal: AbortSignal): Promise<string> {

@@ -18,6 +18,7 @@ export interface Environment {
   readonly extraFloatDigits: number;
   /** By client_min_messages. */
   readonly hidesWarnings: boolean;
+  readonly hidesNotices: boolean;
   /** Settings that can show in the rows of a query, by name. */
   readonly shown: ReadonlyMap<string, string>;
   /** What ParameterStatus tells the client. */
@@ -71,6 +72,7 @@ export async function readEnvironment(connection: BackendConnection): Promise<En
     isReadOnlyByDefault: readOnly === "on",
     extraFloatDigits: Number(extraFloatDigits),
     hidesWarnings: leastMessage === "error",
+    hidesNotices: leastMessage === "error" || leastMessage === "warning",
     shown: new Map(SHOWN.map((name, index) => [name, shown[index] ?? ""])),
     parameters: new Map(connection.parameters),
   };

@@ -134,7 +134,16 @@ export class Responder {
   }
 
   warning(sqlstate: string, message: string): void {
-    const fields = { S: "WARNING", V: "WARNING", C: sqlstate, M: message };
+    this.#told("WARNING", sqlstate, message);
+  }
+
+  /** In the proxy's words, as PostgreSQL has them. */
+  ownNotice(sqlstate: string, message: string): void {
+    this.#told("NOTICE", sqlstate, message);
+  }
+
+  #told(severity: "NOTICE" | "WARNING", sqlstate: string, message: string): void {
+    const fields = { S: severity, V: severity, C: sqlstate, M: message };
     this.#send((writer) => encodeNoticeResponse({ kind: "noticeResponse", fields }, writer));
   }
 

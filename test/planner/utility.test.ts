@@ -69,7 +69,6 @@ describe("settings", () => {
   test.each([
     ["standard_conforming_strings", "off"],
     ["standard_conforming_strings", "f"],
-    ["client_encoding", "SJIS"],
     ["transform_null_equals", "on"],
     ["array_nulls", "0"],
   ])("%s = %s would be read otherwise than the proxy reads", (name, value) => {

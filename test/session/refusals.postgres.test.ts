@@ -143,6 +143,24 @@ test.each<[ErrorId, Readonly<Record<string, string>>]>([
   expectRefused([(error as ServerError).fields], id, "FATAL");
 });
 
+test("client_encoding_not_supported: a SET, and nobody reads in it afterwards", async () => {
+  const client = await servers.proxy.connect();
+  const errors = await errorsOf(client, [query("SET client_encoding = 'LATIN1'")]);
+  expectRefused(errors, "client_encoding_not_supported");
+  const within = await errorsOf(client, [
+    query("BEGIN; SAVEPOINT a; SELECT name FROM accounts WHERE id = 1"),
+    query("SELECT set_config('client_encoding', 'LATIN1', false)"),
+    query("ROLLBACK TO a"),
+  ]);
+  expectRefused(within, "client_encoding_not_supported");
+  const shown = "SELECT 'é', current_setting('client_encoding') FROM accounts WHERE id = 1";
+  expect(await client.query(shown)).toEqual([["é", "UTF8"]]);
+  await client.query("COMMIT");
+  const other = await servers.proxy.connect();
+  for (const each of [client, other]) expect(await each.query(shown)).toEqual([["é", "UTF8"]]);
+  for (const each of [client, other]) each.destroy();
+});
+
 test("query_canceled: while it waits for a backend that another client holds", async () => {
   const [holder, waiting] = [await servers.proxy.connect(), await servers.proxy.connect()];
   try {

@@ -19,7 +19,8 @@ const ONE = "SELECT id, name, balance FROM accounts WHERE id = $1";
 const ALL = "SELECT id, name FROM accounts ORDER BY id";
 const AFTER = [query("SELECT id, balance FROM accounts ORDER BY id")];
 
-const MALFORMED = (message: string): string => `ErrorResponse S=ERROR V=ERROR C=08P01 M=${message}`;
+const UNSUPPORTED = (message: string): string =>
+  `ErrorResponse S=ERROR V=ERROR C=22023 M=${message}`;
 
 const int8 = (value: bigint): Buffer => {
   const bytes = Buffer.alloc(8);
@@ -180,7 +181,7 @@ export const EXTENDED: Readonly<Record<string, Case>> = {
     script: [parse("", ONE), bindWithFormats([2], ["1"], []), sync()],
     differs: {
       because: "the message is refused as it is read, before its parameters are looked at",
-      instead: [["ErrorResponse", MALFORMED("unsupported format code: 2")]],
+      instead: [["ErrorResponse", UNSUPPORTED("unsupported format code: 2")]],
     },
   },
   "unknown format code of a column": {
@@ -189,7 +190,7 @@ export const EXTENDED: Readonly<Record<string, Case>> = {
       because: "the message is refused as it is read, and not once there are rows",
       instead: [
         ["BindComplete", undefined],
-        ["ErrorResponse", MALFORMED("unsupported format code: 7")],
+        ["ErrorResponse", UNSUPPORTED("unsupported format code: 7")],
       ],
     },
   },

@@ -2,7 +2,30 @@
 import type { Case } from "./comparing.ts";
 import { bind, execute, parse, query, run, sync } from "./conversation.ts";
 
+const LONG = `"A ${"é".repeat(40)}"`;
+const CUT = `"A ${"é".repeat(30)}"`;
+
 export const NOTIFY: Readonly<Record<string, Case>> = {
+  "names that are longer than PostgreSQL keeps": {
+    script: [
+      query(`LISTEN ${LONG}`),
+      query("SELECT pg_listening_channels()"),
+      query(`NOTIFY ${CUT}, 'cut'`),
+      query(`LISTEN ${"Name".repeat(20)}`),
+      query(`UNLISTEN ${LONG}`),
+      query("SELECT pg_listening_channels()"),
+      query(`PREPARE ${"p".repeat(64)} AS SELECT 1`),
+      query(`EXECUTE ${"p".repeat(63)}`),
+      query(`DEALLOCATE ${"p".repeat(64)}`),
+      query("BEGIN"),
+      query(`SAVEPOINT ${LONG}`),
+      query(`ROLLBACK TO ${CUT}`),
+      query("SET LOCAL client_min_messages = warning"),
+      query(`RELEASE ${LONG}`),
+      query("COMMIT"),
+      query(`LISTEN ${"x".repeat(63)} -- ${LONG}`),
+    ],
+  },
   "who listens hears itself, once it has committed": {
     script: [
       query("LISTEN news"),

@@ -440,6 +440,24 @@ export const SIMPLE: Readonly<Record<string, Case>> = {
       query("SHOW standard_conforming_strings"),
     ].filter((_, index) => index !== 1),
   },
+  "client_encoding, where texts stay as they are": {
+    script: [
+      query("SET client_encoding = 'SQL_ASCII'"),
+      query("SHOW client_encoding"),
+      query("INSERT INTO accounts VALUES (5, 'é', 1), (150, 'grün', 2)"),
+      query("SELECT id, name, length(name) FROM accounts WHERE name > 'e' ORDER BY id"),
+      query("SELECT name FROM accounts WHERE id = 150"),
+      query("SELECT 'é', count(*) FROM accounts WHERE name = 'é'"),
+      query("SET client_encoding = 'no such'"),
+      query("BEGIN; SET LOCAL client_encoding = 'Unicode'"),
+      query("SHOW client_encoding"),
+      query("ROLLBACK"),
+      query("SELECT set_config('client_encoding', 'utf-8', false)"),
+      query("SET client_encoding = sql_ascii"),
+      query("RESET client_encoding"),
+      query("SHOW client_encoding"),
+    ],
+  },
   search_path: {
     script: [
       query("SET search_path = nowhere"),
