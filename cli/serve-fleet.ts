@@ -2,17 +2,20 @@
  * `colonnade serve --control`: the shard map comes from the control schema, and follows it.
  * A file is what a proxy starts with where the control schema cannot be reached, or has no map yet.
  */
-import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { printProblem } from "../base/document/problems.ts";
 import { SqlError } from "../base/sql-error.ts";
 import { ControlDatabase } from "../control/control-database.ts";
+import { listProxies } from "../control/fleet-state.ts";
 import { currentMap } from "../control/map-versions.ts";
 import type { PublishedMap } from "../control/map-versions.ts";
+import { summarizeMigrations } from "../control/migration-store.ts";
 import { requireControlSchema } from "../control/schema-versions.ts";
+import { FLEET_RENEW_TIMEOUT_MS } from "../base/limits.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
+import type { FleetView } from "../proxy/console/console-sources.ts";
 import { FleetMember } from "../proxy/fleet/fleet-member.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
 import { parseShardMap } from "../shardmap/schema.ts";
@@ -52,7 +55,40 @@ export async function mapToStartWith(
   return { map: requireMap(path), isFleetReached };
 }
 
+/** Over a connection of its own for each question: an operator asks now and then, and most when the others are lost. */
+export function fleetView(control: BackendAddress, self: string): FleetView {
+  const ask = async <T>(question: (database: ControlDatabase) => Promise<T>): Promise<T> => {
+    using database = await ControlDatabase.open(control);
+    const expiry = setTimeout(() => database.connection.destroy(), FLEET_RENEW_TIMEOUT_MS);
+    try {
+      return await question(database);
+    } finally {
+      clearTimeout(expiry);
+    }
+  };
+  const port = (address: string): number => Number(address.slice(address.lastIndexOf(":") + 1));
+  return {
+    otherProxies: async () => {
+      const all = await ask(listProxies);
+      const now = Date.now();
+      return all
+        .filter(({ id }) => id !== self)
+        .map(({ name, processId, programVersion, address, uptimeMs, ...row }) => ({
+          ...row,
+          host: name,
+          pid: processId,
+          port: port(address),
+          version: programVersion,
+          startedAt: new Date(now - uptimeMs),
+        }));
+    },
+    migrations: () => ask(summarizeMigrations),
+  };
+}
+
 export interface JoiningProxy {
+  /** A UUID, new with each start. */
+  readonly id: string;
   readonly control: BackendAddress;
   readonly host: string;
   readonly programVersion: string;
@@ -66,12 +102,12 @@ export interface JoiningProxy {
 }
 
 export function joinFleet(joining: JoiningProxy): FleetMember {
-  const { control, host, programVersion, map, proxy, check, log, metrics } = joining;
+  const { id, control, host, programVersion, map, proxy, check, log, metrics } = joining;
   let { version } = map;
   const member = new FleetMember({
     control,
     self: {
-      id: randomUUID(),
+      id,
       name: hostname(),
       address: `${host}:${proxy.port}`,
       processId: process.pid,

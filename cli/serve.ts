@@ -6,6 +6,7 @@
  * drains, and so does DRAIN of the admin console: running transactions end first. SIGINT, or
  * a second SIGTERM, stops at once.
  */
+import { randomUUID } from "node:crypto";
 import { createLog, type Log } from "../base/log.ts";
 import { Metrics } from "../base/metrics.ts";
 import type { Config } from "../proxy/config/config.ts";
@@ -19,7 +20,7 @@ import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 import { requireConfig, requireMap } from "./input-files.ts";
 import { MapReloads } from "./map-reloads.ts";
 import { packageVersion } from "./package-root.ts";
-import { joinFleet, mapToStartWith } from "./serve-fleet.ts";
+import { fleetView, joinFleet, mapToStartWith } from "./serve-fleet.ts";
 
 export interface ServeFlags {
   /** One of the two at least. */
@@ -81,12 +82,14 @@ async function serveInFleet(
   let member: FleetMember | undefined;
   const look = (): void => member?.look();
   const version = packageVersion();
+  const id = randomUUID();
   process.on("SIGHUP", look);
   try {
     const readMapAgain = async (): Promise<void> => look();
     const proxy = await start({
       map,
       waitsForFleet,
+      fleet: fleetView(control, id),
       config,
       log,
       metrics,
@@ -94,6 +97,7 @@ async function serveInFleet(
       readMapAgain,
     });
     member = joinFleet({
+      id,
       control,
       host: config.listen.host,
       programVersion: version,

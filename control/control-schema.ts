@@ -9,7 +9,7 @@
 import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
 
 /** What this program reads and writes; `upgrade` brings an older one here. */
-export const CONTROL_SCHEMA_VERSION = 3;
+export const CONTROL_SCHEMA_VERSION = 4;
 
 /** Heard by every proxy of the fleet; the payload is the revision. */
 export const CONTROL_CHANNEL = "colonnade_control";
@@ -20,6 +20,28 @@ export const LOCK_CONTROL_SCHEMA = "SELECT pg_catalog.pg_advisory_xact_lock(7523
 /** Whether there is a control schema, of whatever version. */
 export const CONTROL_TABLE_EXISTS =
   "SELECT pg_catalog.to_regclass('colonnade.control') IS NOT NULL";
+
+/** What SHOW MIGRATIONS tells of a migration: neither its plan nor what decides it. */
+const MIGRATION_COLUMNS_SHOWN =
+  "name, kind, state, parties, epoch, ticket, created_by, created_at, changed_at";
+
+/** For roles that an older version has granted their rights to: see grantToProxies. */
+function toEachProxyRole(...grants: readonly string[]): string {
+  const statements = grants.map((grant) => `EXECUTE '${grant} TO ' || proxies;`);
+  return `DO $$
+DECLARE proxies pg_catalog.text;
+BEGIN
+  FOR proxies IN
+    SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+    FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) g, pg_catalog.pg_roles r
+    WHERE c.oid = 'colonnade.proxy'::pg_catalog.regclass AND g.grantee = r.oid
+      AND g.privilege_type = 'INSERT' AND g.grantee <> c.relowner
+  LOOP
+    ${statements.join("\n    ")}
+  END LOOP;
+END
+$$;`;
+}
 
 /** `CONTROL_UPGRADES[n]` leads from version n to n + 1; run in one transaction, in order. */
 export const CONTROL_UPGRADES: readonly string[] = [
@@ -92,20 +114,10 @@ CREATE TABLE colonnade.hold (
 );
 COMMENT ON TABLE colonnade.hold IS 'placements whose new statements proxies hold back: announced, started, ended by who asked or, after its deadline, by anybody';
 CREATE UNIQUE INDEX hold_is_one ON colonnade.hold (name) WHERE ended_at IS NULL;
-DO $$
-DECLARE proxies pg_catalog.text;
-BEGIN
-  FOR proxies IN
-    SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
-    FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) g, pg_catalog.pg_roles r
-    WHERE c.oid = 'colonnade.proxy'::pg_catalog.regclass AND g.grantee = r.oid
-      AND g.privilege_type = 'INSERT' AND g.grantee <> c.relowner
-  LOOP
-    EXECUTE 'GRANT SELECT ON colonnade.leased, colonnade.hold TO ' || proxies
-      || '; GRANT UPDATE (ended_at, ended_by) ON colonnade.hold TO ' || proxies;
-  END LOOP;
-END
-$$;
+${toEachProxyRole(
+  "GRANT SELECT ON colonnade.leased, colonnade.hold",
+  "GRANT UPDATE (ended_at, ended_by) ON colonnade.hold",
+)}
 `,
   `
 CREATE TABLE colonnade.migration (
@@ -150,6 +162,12 @@ CREATE TABLE colonnade.migration_object (
 );
 COMMENT ON TABLE colonnade.migration_object IS 'what a migration is about to make in a database, written before it does, gone once it is removed';
 `,
+  `
+ALTER TABLE colonnade.migration
+  ADD COLUMN kind pg_catalog.text GENERATED ALWAYS AS (plan ->> 'kind') STORED,
+  ADD COLUMN parties pg_catalog.jsonb GENERATED ALWAYS AS (document -> 'parties') STORED;
+${toEachProxyRole(`GRANT SELECT (${MIGRATION_COLUMNS_SHOWN}) ON colonnade.migration`)}
+`,
 ];
 
 export function setSchemaVersion(version: number): string {
@@ -157,7 +175,7 @@ export function setSchemaVersion(version: number): string {
 }
 
 /**
- * What a role needs to run proxies: to read maps and holds, and to keep a row of its own. A map
+ * What a role needs to run proxies: to read maps and holds, to tell which migrations there are, and to keep a row of its own. A map
  * holds its databases' URLs, passwords among them, so nobody else is given anything.
  */
 export function grantToProxies(role: string): string {
@@ -165,6 +183,7 @@ export function grantToProxies(role: string): string {
   return [
     `GRANT USAGE ON SCHEMA colonnade TO ${to}`,
     `GRANT SELECT ON colonnade.control, colonnade.map, colonnade.leased, colonnade.hold TO ${to}`,
+    `GRANT SELECT (${MIGRATION_COLUMNS_SHOWN}) ON colonnade.migration TO ${to}`,
     `GRANT SELECT, INSERT, UPDATE, DELETE ON colonnade.proxy TO ${to}`,
     // A hold that nobody ends in time is ended by whoever notices.
     `GRANT UPDATE (ended_at, ended_by) ON colonnade.hold TO ${to}`,

@@ -84,6 +84,48 @@ export async function listMigrations<Document extends MigrationDocument>(
   return rows.map((row) => storedMigration<Document>(row));
 }
 
+/** What a proxy, which may read no more, tells of a migration. */
+export interface MigrationSummary {
+  readonly name: string;
+  readonly kind: string;
+  readonly state: string;
+  /** Placements, or tables in their databases. */
+  readonly sources: readonly string[];
+  readonly targets: readonly string[];
+  readonly epoch: number;
+  readonly ticket: number;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  readonly changedAt: Date;
+}
+
+/** In the order in which they were made. */
+export async function summarizeMigrations(
+  database: ControlDatabase,
+): Promise<readonly MigrationSummary[]> {
+  const milliseconds = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::int8`;
+  const rows = await database.query(
+    `SELECT name, kind, state, coalesce(parties, '{}'), epoch, ticket, created_by, ${milliseconds("created_at")}, ${milliseconds("changed_at")} FROM colonnade.migration ORDER BY created_at, name`,
+  );
+  return rows.map(([name, kind, state, parties, epoch, ticket, createdBy, created, changed]) => {
+    const { sources = [], targets = [] } = JSON.parse(parties ?? "{}") as Partial<
+      Pick<MigrationSummary, "sources" | "targets">
+    >;
+    return {
+      name: name ?? "",
+      kind: kind ?? "",
+      state: state ?? "",
+      sources,
+      targets,
+      epoch: Number(epoch),
+      ticket: Number(ticket),
+      createdBy: createdBy ?? "",
+      createdAt: new Date(Number(created)),
+      changedAt: new Date(Number(changed)),
+    };
+  });
+}
+
 /** Throws `migration_unknown`. */
 export async function readMigration<Document extends MigrationDocument>(
   database: ControlDatabase,

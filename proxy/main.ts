@@ -23,6 +23,7 @@ import { OwnBackends } from "./backend/own-backends.ts";
 import type { PoolOptions } from "./backend/pool-options.ts";
 import { readSessionDefaults } from "./backend/session-defaults.ts";
 import type { Config } from "./config/config.ts";
+import type { FleetView } from "./console/console-sources.ts";
 import { openConsole } from "./console/open-console.ts";
 import type { OpenConsole } from "./console/open-console.ts";
 import { DeadlockDetector } from "./execution/deadlock-detector.ts";
@@ -63,6 +64,8 @@ export interface ProxyOptions {
   readonly version: string;
   /** Reads the map's file again and calls `reload` with it: for RELOAD of the admin console. */
   readonly readMapAgain?: (() => Promise<void>) | undefined;
+  /** What the admin console tells of the fleet; undefined where there is none. */
+  readonly fleet?: FleetView | undefined;
   /** Serves nothing until it is told what its fleet demands: see RunningProxy.holds. */
   readonly waitsForFleet?: boolean;
   readonly log: Log;
@@ -302,7 +305,7 @@ interface ConsoleView extends Draining {
 }
 
 function consoleOf(
-  { config, log, readMapAgain }: ProxyOptions,
+  { config, log, readMapAgain, fleet }: ProxyOptions,
   backends: Backends,
   { process, topology, inDoubtNow, ...parts }: Parts,
   { isReady, isDraining, requestDrain, ports }: ConsoleView,
@@ -313,6 +316,7 @@ function consoleOf(
     config,
     map: () => topology.current.map,
     backends,
+    fleet,
     inDoubt: inDoubtNow,
     state: () => (isDraining() ? "draining" : isReady() ? "serving" : "not ready"),
     reload: readMapAgain,
@@ -388,10 +392,8 @@ async function authenticationPolicy(
   const now = () => performance.now();
   if (method === "trust") return { method };
   if (query !== undefined) {
-    return {
-      method,
-      users: new QueryUserStore({ query: secretQuery(query, backends, topology), now }),
-    };
+    const ask = secretQuery(query, backends, topology);
+    return { method, users: new QueryUserStore({ query: ask, now }) };
   }
   return { method, users: await UsersFile.open({ path: path ?? "", now, log }) };
 }

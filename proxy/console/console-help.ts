@@ -2,16 +2,11 @@
 import { SHOW_CLIENTS, SHOW_SERVERS } from "./show-clients.ts";
 import { column, show } from "./show.ts";
 import type { Show } from "./show.ts";
+import { SHOW_MIGRATIONS, SHOW_PROXIES } from "./show-fleet.ts";
 import { SHOW_HOLDS } from "./show-holds.ts";
 import { SHOW_MAP, SHOW_PLACEMENTS } from "./show-map.ts";
 import { SHOW_DATABASES, SHOW_POOLS, SHOW_STATS } from "./show-pools.ts";
-import {
-  SHOW_CONFIG,
-  SHOW_IN_DOUBT,
-  SHOW_PLANS,
-  SHOW_PROXIES,
-  SHOW_VERSION,
-} from "./show-process.ts";
+import { SHOW_CONFIG, SHOW_IN_DOUBT, SHOW_PLANS, SHOW_VERSION } from "./show-process.ts";
 
 export interface Command {
   readonly syntax: string;
@@ -66,6 +61,7 @@ export const SHOWS: readonly Show[] = [
   SHOW_PLANS,
   SHOW_MAP,
   SHOW_PROXIES,
+  SHOW_MIGRATIONS,
   SHOW_HOLDS,
   SHOW_IN_DOUBT,
   SHOW_CONFIG,

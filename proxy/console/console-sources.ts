@@ -26,9 +26,44 @@ export interface ConsoleSources {
   /** Never rejects. */
   readonly inDoubt: () => Promise<InDoubtReport>;
   readonly holds: Pick<Holds, "reports" | "leased" | "leaseMs">;
+  /** Undefined for a proxy that follows no control schema. */
+  readonly fleet: FleetView | undefined;
   readonly isPaused: (database: DatabaseName) => boolean;
   readonly state: () => ProxyState;
   readonly statistics: Statistics;
+}
+
+/** What the control schema says just now. Both reject where it cannot be asked. */
+export interface FleetView {
+  /** All but this one. */
+  otherProxies(): Promise<readonly OtherProxy[]>;
+  migrations(): Promise<readonly MigrationFacts[]>;
+}
+
+export interface OtherProxy {
+  readonly id: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly port: number;
+  readonly version: string;
+  readonly mapVersion: number;
+  readonly startedAt: Date;
+  readonly silentMs: number;
+  /** Why it cannot follow; undefined where it does. */
+  readonly problem: string | undefined;
+}
+
+export interface MigrationFacts {
+  readonly name: string;
+  readonly kind: string;
+  readonly state: string;
+  readonly sources: readonly string[];
+  readonly targets: readonly string[];
+  readonly epoch: number;
+  readonly ticket: number;
+  readonly createdBy: string;
+  readonly createdAt: Date;
+  readonly changedAt: Date;
 }
 
 export type ProxyState = "serving" | "not ready" | "draining";

@@ -13,7 +13,7 @@ import type { LockHolders } from "../execution/lock-holders.ts";
 import type { Pauses } from "../execution/pauses.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { Console, CONSOLE_DATABASE } from "./console.ts";
-import type { ConsoleSources, ProcessFacts, ProxyState } from "./console-sources.ts";
+import type { ConsoleSources, FleetView, ProcessFacts, ProxyState } from "./console-sources.ts";
 import { Statistics } from "./statistics.ts";
 
 export interface ConsoleParts {
@@ -26,6 +26,7 @@ export interface ConsoleParts {
   readonly pauses: Pauses;
   readonly holds: Holds;
   readonly holders: LockHolders;
+  readonly fleet: FleetView | undefined;
   readonly inDoubt: () => Promise<InDoubtReport>;
   readonly state: () => ProxyState;
   /** Undefined where the map is not from a file. */
@@ -61,6 +62,7 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
       plans: () => parts.plans.entries(),
       inDoubt: parts.inDoubt,
       holds: parts.holds,
+      fleet: parts.fleet,
       isPaused: (database) => pauses.isPaused(database),
       state: parts.state,
       statistics,

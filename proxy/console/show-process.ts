@@ -1,4 +1,4 @@
-/** SHOW PLANS, IN_DOUBT, PROXIES, CONFIG and VERSION: what this process keeps, is, and was told. */
+/** SHOW PLANS, IN_DOUBT, CONFIG and VERSION: what this process keeps, is, and was told. */
 import { CONSOLE_PLAN_TEXT_LENGTH_MAX } from "../../base/limits.ts";
 import type { CachedPlan } from "../../planner/plan-cache.ts";
 import { DEFAULT_CONFIG } from "../config/config.ts";
@@ -55,34 +55,6 @@ export const SHOW_IN_DOUBT = show<InDoubtRow>({
     ),
     column("error", "text", "Why the database could not be asked; else NULL.", (row) =>
       "error" in row ? row.error : null,
-    ),
-  ],
-});
-
-export const SHOW_PROXIES = show<ConsoleSources>({
-  name: "proxies",
-  help: "This proxy. Each proxy tells of itself alone.",
-  rows: (sources) => [sources],
-  columns: [
-    column("id", "text", "Its id, which changes with each start.", (from) => from.process.id),
-    column("host", "text", "The machine's name.", (from) => from.process.hostname),
-    column("pid", "integer", "Its process.", (from) => from.process.pid),
-    column("port", "integer", "For clients.", (from) => from.process.ports().port),
-    column(
-      "admin_port",
-      "integer",
-      "For /metrics and its like.",
-      (from) => from.process.ports().adminPort ?? null,
-    ),
-    column("version", "text", "Its version.", (from) => from.process.version),
-    column("map_version", "integer", "Of the map it serves.", (from) => from.map().version),
-    column("state", "text", "`serving`, `not ready` or `draining`.", (from) => from.state()),
-    column("started_at", "timestamptz", "When it was started.", (from) => from.process.startedAt),
-    column(
-      "clients",
-      "integer",
-      "Connected clients, those of its console included.",
-      (from) => from.clients().length,
     ),
   ],
 });

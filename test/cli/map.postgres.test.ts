@@ -112,7 +112,9 @@ test("a role of proxies may read maps and write nothing but its row", async () =
   const client = await server.connect("main", { user: "proxies" });
   try {
     await client.query("SELECT * FROM colonnade.map; SELECT * FROM colonnade.control");
+    await client.query("SELECT name, kind, state, parties FROM colonnade.migration");
     for (const sql of [
+      "SELECT plan FROM colonnade.migration",
       "UPDATE colonnade.control SET map_version = NULL",
       "INSERT INTO colonnade.map VALUES (1, '', '', now(), '[]', '{}')",
       "CREATE TABLE colonnade.mine (id int)",

@@ -6,6 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { freePort } from "../../cli/dev/free-port.ts";
+import { ControlDatabase } from "../../control/control-database.ts";
+import { createMigration } from "../../control/migration-store.ts";
+import { plannedMigration } from "../../migration/machine.ts";
+import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import {
   type CommandResult,
   runCommand,
@@ -90,13 +94,25 @@ colocations:
 }
 
 async function startProxy(...more: readonly string[]): Promise<(typeof proxies)[number]> {
+  return await startProxyAs("postgres", more);
+}
+
+/** `role`: of its connections to the control schema. */
+async function startProxyAs(
+  role: string,
+  more: readonly string[] = [],
+): Promise<(typeof proxies)[number]> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const config = join(directory, `config-${port}.yaml`);
-  writeFileSync(config, `listen: { port: ${port} }\nadmin: { port: ${adminPort} }\n`);
+  const settings = ["admin_users: [postgres]", `port: ${port}`, `port: ${adminPort}`];
+  const sections = ["console", "listen", "admin"].map(
+    (name, index) => `${name}: { ${settings[index]} }`,
+  );
+  writeFileSync(config, sections.join("\n"));
   const command = startCommand(
     "serve",
     "--control",
-    control.url("postgres"),
+    control.url("postgres", role),
     "--config",
     config,
     ...more,
@@ -256,4 +272,61 @@ test("a map that a proxy cannot serve is told of, and the old one stays", async 
     20_000,
   );
   expect(await metric(proxy.adminPort, "colonnade_map_version")).toBe(1);
+});
+
+test("the console tells of the fleet's proxies and migrations, with no more rights than a proxy needs", async () => {
+  await control.query("postgres", "DROP ROLE IF EXISTS fleet; CREATE ROLE fleet LOGIN");
+  await done(colonnade("control", "init", "--proxy-role", "fleet"));
+  const [asked, killed] = [await startProxyAs("fleet"), await startProxyAs("fleet")];
+  await until(async () => (await status()).proxies.length === 2, 20_000);
+  const migration = plannedMigration(
+    "move_users",
+    { sources: ["users0"], targets: ["users1"] },
+    { pauseMs: 2_000, reserveMs: 500 },
+  );
+  using database = await ControlDatabase.open(parseBackendAddress(control.url("postgres")));
+  await createMigration(database, migration, { plan: { kind: "placement" }, createdBy: "ada" });
+  const client = new pg.Client({
+    host: "127.0.0.1",
+    port: asked.port,
+    user: "postgres",
+    database: "colonnade",
+  });
+  await client.connect();
+  try {
+    expect((await client.query("SHOW MIGRATIONS")).rows).toMatchObject([
+      {
+        name: "move_users",
+        kind: "placement",
+        state: "planned",
+        sources: "users0",
+        targets: "users1",
+        epoch: "0",
+        created_by: "ada",
+      },
+    ]);
+    const proxiesShown = async (): Promise<readonly unknown[]> =>
+      (await client.query("SHOW PROXIES")).rows;
+    const own = { port: asked.port, map_version: 1, state: "serving", is_this: true };
+    const other = { port: killed.port, pid: killed.command.child.pid, map_version: 1 };
+    expect(await proxiesShown()).toMatchObject([
+      { ...own, problem: null },
+      { ...other, state: "following", is_this: false },
+    ]);
+    killed.command.child.kill("SIGKILL");
+    await expect
+      .poll(proxiesShown, { timeout: 10_000 })
+      .toMatchObject([own, { ...other, state: "silent" }]);
+    await control.query(
+      "postgres",
+      "REVOKE ALL ON colonnade.proxy, colonnade.migration FROM fleet",
+    );
+    expect(await proxiesShown()).toMatchObject([
+      { ...own, problem: expect.stringContaining("permission denied") },
+    ]);
+    await expect(client.query("SHOW MIGRATIONS")).rejects.toMatchObject({ code: "42501" });
+  } finally {
+    await client.end();
+    await control.query("postgres", "DROP SCHEMA colonnade CASCADE; DROP ROLE fleet");
+  }
 });
