@@ -85,12 +85,35 @@ function hashCondition(
 ): string {
   const [first, ...others] = columns.map(extendedHash);
   invariant(first !== undefined, "a key has a column");
+  const remainder =
+    others.length === 0
+      ? remainderOfOne(first, BigInt(logicalShards))
+      : remainderOfSeveral(first, others, logicalShards);
+  return `${remainder} OPERATOR(pg_catalog.<@) '${multirange(shards)}'::pg_catalog.int8multirange`;
+}
+
+/**
+ * In bigint alone, which is many times as fast as numeric. The row's hash is hash + constant modulo 2^64,
+ * the first value being combined with 0, whose shifts are 0. As an unsigned number that is hash + constant,
+ * and 2^64 more where the sum is below 0; of either the remainder is taken before the sum, which could overflow.
+ */
+function remainderOfOne(hash: string, shards: bigint): string {
+  // One more `shards`, since mod() of a negative number is one.
+  const added = (constant: bigint): bigint => (constant % shards) + shards;
+  const carried = `CASE WHEN ${hash} < '${-HASH_COMBINE_CONSTANT}'::pg_catalog.int8 THEN ${added(TWO_TO_64 + HASH_COMBINE_CONSTANT)} ELSE ${added(HASH_COMBINE_CONSTANT)} END`;
+  return `pg_catalog.mod(pg_catalog.mod(${hash}, ${shards}) + ${carried}, ${shards})`;
+}
+
+function remainderOfSeveral(
+  first: string,
+  others: readonly string[],
+  logicalShards: number,
+): string {
   // The first value is combined with 0, whose shifts are 0.
   let row = wrapped(`${first}::pg_catalog.numeric + ${HASH_COMBINE_CONSTANT}`);
   for (const hash of others) row = combined(row, hash);
   const unsigned = `pg_catalog.mod(${row}::pg_catalog.numeric + ${TWO_TO_64}, ${TWO_TO_64})`;
-  const remainder = `pg_catalog.mod(${unsigned}, ${logicalShards})::pg_catalog.int8`;
-  return `${remainder} OPERATOR(pg_catalog.<@) '${multirange(shards)}'::pg_catalog.int8multirange`;
+  return `pg_catalog.mod(${unsigned}, ${logicalShards})::pg_catalog.int8`;
 }
 
 /**
