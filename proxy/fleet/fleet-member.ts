@@ -170,7 +170,7 @@ export class FleetMember {
     const nextMs = Math.min(...holds.map(({ remainingMs }) => remainingMs));
     this.#nextDeadlineMs = performance.now() + nextMs;
     if (nextMs > 0) return isNew;
-    await endExpiredHolds(database);
+    await answered(database, () => endExpiredHolds(database));
     return true;
   }
 
@@ -178,7 +178,7 @@ export class FleetMember {
     const { mapVersion, apply, log } = this.#options;
     const { revision, mapVersion: wanted } = state;
     if (wanted !== undefined && wanted !== mapVersion()) {
-      const map = await publishedMapOf(database, wanted);
+      const map = await answered(database, () => publishedMapOf(database, wanted));
       try {
         await apply(map);
         log.info({ mapVersion: wanted, revision }, "shard map applied");
@@ -199,10 +199,10 @@ export class FleetMember {
     const { control } = this.#options;
     const database = await ControlDatabase.open(control, this.#stop.signal);
     try {
-      await requireControlSchema(database);
+      await answered(database, () => requireControlSchema(database));
       // Listened to before the first look, so that no change falls in between.
       const listening = await this.#listen(control);
-      await forgetSilentProxies(database, FLEET_FORGET_SILENT_MS);
+      await answered(database, () => forgetSilentProxies(database, FLEET_FORGET_SILENT_MS));
       this.#links = { database, listening };
       return this.#links;
     } catch (error) {
@@ -268,5 +268,15 @@ export class FleetMember {
         "the control schema cannot be reached; going on with the map in force",
       );
     this.#isConnected = isConnected;
+  }
+}
+
+/** A network that swallows an answer closes nothing for many minutes. */
+async function answered<T>(database: ControlDatabase, work: () => Promise<T>): Promise<T> {
+  const timer = setTimeout(() => database.connection.destroy(), FLEET_RENEW_TIMEOUT_MS);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -16,6 +16,7 @@ import {
   type RunningCommand,
   startCommand,
 } from "../support/command.ts";
+import { Gate } from "../support/gate.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 const PROXIES = 3;
@@ -97,10 +98,11 @@ async function startProxy(...more: readonly string[]): Promise<(typeof proxies)[
   return await startProxyAs("postgres", more);
 }
 
-/** `role`: of its connections to the control schema. */
+/** `role`: of its connections to the control schema, which are the URL's where it is given. */
 async function startProxyAs(
   role: string,
   more: readonly string[] = [],
+  url = control.url("postgres", role),
 ): Promise<(typeof proxies)[number]> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const config = join(directory, `config-${port}.yaml`);
@@ -109,14 +111,7 @@ async function startProxyAs(
     (name, index) => `${name}: { ${settings[index]} }`,
   );
   writeFileSync(config, sections.join("\n"));
-  const command = startCommand(
-    "serve",
-    "--control",
-    control.url("postgres", role),
-    "--config",
-    config,
-    ...more,
-  );
+  const command = startCommand("serve", "--control", url, "--config", config, ...more);
   await command.untilPrinted('"listening"');
   const proxy = { command, port, adminPort };
   proxies.push(proxy);
@@ -240,6 +235,17 @@ test("a proxy that loses the control schema serves on, says so, and follows agai
   await control.restart();
   await colonnade("map", "publish", mapFile(2), "--no-wait");
   await until(async () => (await metric(proxy.adminPort, "colonnade_map_version")) === 2, 5_000);
+});
+
+test("an answer of the control schema that never comes is not waited for", async () => {
+  await using gate = await Gate.open(control);
+  const proxy = await startProxyAs("postgres", [], gate.url("postgres"));
+  await until(async () => (await status()).proxies.length === 1, 20_000);
+  const swallowed = gate.stop("answer", "yaml, identities FROM colonnade.map");
+  await colonnade("map", "publish", mapFile(2), "--no-wait");
+  await swallowed.reached;
+  // FLEET_RENEW_TIMEOUT_MS, and connecting anew.
+  await until(async () => (await metric(proxy.adminPort, "colonnade_map_version")) === 2, 8_000);
 });
 
 test("without the control schema a proxy starts with a file, or not at all", async () => {
