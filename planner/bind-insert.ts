@@ -4,9 +4,11 @@ import { SqlError } from "../base/sql-error.ts";
 import { PLAIN_SPELLING, type KeyValue } from "../shardmap/shard-key.ts";
 import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { assignedValue, placementOf } from "./bind-keys.ts";
+import type { Moment } from "./clock-value.ts";
 import { renderInsert } from "./insert/template.ts";
 import type { InsertPlan } from "./logical-plan.ts";
 import type { BoundGather, BoundParameter, Fragment, PhysicalPlan } from "./physical-plan.ts";
+import type { RenderedSql } from "./sql-template.ts";
 
 export function bindInsert(
   plan: InsertPlan,
@@ -80,15 +82,20 @@ function placedFragments(
     else rows.push(row);
   }
   const { canonicalSchema } = map;
+  const isSplit = plan.rows.length > 1;
   return colocation.placements.flatMap((placement): readonly Fragment[] => {
     const rowIndexes = rowsByPlacement.get(placement);
     if (rowIndexes === undefined) return [];
-    const rendered = renderInsert(plan, rowIndexes, draws, {
-      placement,
-      canonicalSchema,
-      limit: undefined,
-    });
-    return [{ database: placement.database, placementIds: [placement.id], rendered, rowIndexes }];
+    const at = (moment: Moment | undefined): RenderedSql =>
+      renderInsert(plan, rowIndexes, draws, {
+        placement,
+        canonicalSchema,
+        limit: undefined,
+        moment,
+      });
+    const { database, id } = placement;
+    const clock = plan.readsClock ? at : isSplit ? "none" : undefined;
+    return [{ database, placementIds: [id], rendered: at(undefined), clock, rowIndexes }];
   });
 }
 

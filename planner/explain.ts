@@ -123,12 +123,14 @@ function insertTree(plan: InsertPlan): Tree {
         ? `sequence ${source.schema}.${source.sequence}`
         : source.kind === "randomUuid"
           ? "a random uuid"
-          : `its default ${source.sql}`;
+          : `its default ${source.template.sql}`;
     return leaf(`fill ${column} from ${origin}`);
   });
   const rows = plan.rows.map(({ key, pieces }, index) => {
     const keyLabel = isReference ? "" : ` key (${key.map(termLabel).join(", ")})`;
-    const text = pieces.map((piece) => (piece.kind === "text" ? piece.text : `<${piece.index}>`));
+    const text = pieces.map((piece) =>
+      piece.kind === "generated" ? `<${piece.index}>` : piece.text,
+    );
     return leaf(`row ${index}${keyLabel}: ${text.join("")}`);
   });
   return {

@@ -1,5 +1,7 @@
 /** Columns that the proxy itself fills, since all databases must agree on their values. */
 
+import type { SqlTemplate } from "./sql-template.ts";
+
 export interface GeneratedColumn {
   readonly column: string;
   readonly source:
@@ -11,6 +13,6 @@ export interface GeneratedColumn {
         readonly isIdentity: boolean;
       }
     | { readonly kind: "randomUuid" }
-    /** Its own default, written out where rows of several databases are to have one time: SQL, as pg_get_expr prints it. */
-    | { readonly kind: "clockDefault"; readonly sql: string };
+    /** Its own default, as pg_get_expr prints it, written out so that rows of several databases have one time. */
+    | { readonly kind: "clockDefault"; readonly template: SqlTemplate };
 }

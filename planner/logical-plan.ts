@@ -14,6 +14,7 @@ import type { Refusal } from "./refusal.ts";
 import type { SessionPlan, SettingPlan, TransactionPlan } from "./session-plan.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import type { TextOrigin } from "./text-origin.ts";
+import type { ClockValue } from "./clock-value.ts";
 import type { GeneratedColumn } from "./generated-column.ts";
 import type { TransactionBlock } from "./transaction-block.ts";
 
@@ -319,6 +320,8 @@ export interface InsertPlan {
   readonly returnsRows: boolean;
   /** DO NOTHING, the WHERE of DO UPDATE or a trigger may leave rows out: which, RETURNING does not say. */
   readonly mayDropRows: boolean;
+  /** Of several rows: some part reads the clock. Each reading is a piece, an edit or a generated value. */
+  readonly readsClock: boolean;
 }
 
 export interface InsertRow {
@@ -331,6 +334,13 @@ export interface InsertRow {
 export type InsertPiece =
   /** `start`: where the text stands in the client's statement, for error positions. */
   | { readonly kind: "text"; readonly text: string; readonly start: number }
+  /** The text reads the clock. */
+  | {
+      readonly kind: "clock";
+      readonly text: string;
+      readonly start: number;
+      readonly value: ClockValue;
+    }
   | { readonly kind: "generated"; readonly index: number };
 
 /** The client's statement; what stands from `rowsStart` to `rowsEnd` is replaced by the rows of one placement. */

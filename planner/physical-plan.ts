@@ -4,6 +4,7 @@
  */
 import type { DatabaseName } from "../base/ids.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
+import type { Moment } from "./clock-value.ts";
 import { bindInsert } from "./bind-insert.ts";
 import { bindQuery } from "./bind-query.ts";
 import type { InsertPlan, QueryPlan, StreamedGather } from "./logical-plan.ts";
@@ -53,6 +54,11 @@ export interface Fragment {
   /** Whose rows it answers with, for EXPLAIN, errors and logs: `users0.public`. Several are asked by one UNION ALL. */
   readonly placementIds: readonly string[];
   readonly rendered: RenderedSql;
+  /**
+   * Of an INSERT of several rows: the text with one time for all databases; `none` where no part
+   * of it reads the clock. Undefined where that has to be looked for in the text.
+   */
+  readonly clock?: "none" | ((moment: Moment) => RenderedSql) | undefined;
   /** INSERT: which of the statement's rows this fragment inserts, by index; else undefined. */
   readonly rowIndexes: readonly number[] | undefined;
 }

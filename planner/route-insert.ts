@@ -244,7 +244,7 @@ function planSplit(
 ): LogicalPlan {
   const split = splitInsert(input);
   if (split === undefined) return rejected(input.statement);
-  const { rows, generated, template, defaulted } = split;
+  const { rows, generated, template, defaulted, readsClock } = split;
   if (input.target === "reference") checkReferenceDefaults(table.name, defaulted, input.context);
   const plan: InsertPlan = {
     kind: "insert",
@@ -257,6 +257,7 @@ function planSplit(
     template,
     returnsRows: input.insert.returningClause !== undefined,
     mayDropRows,
+    readsClock,
   };
   verifyInsert(plan, input);
   return plan;

@@ -5,6 +5,7 @@
  */
 import { quoteIdentifier } from "../base/sql-quoting.ts";
 import type { Placement } from "../shardmap/shard-map.ts";
+import { clockText, type ClockValue, type Moment } from "./clock-value.ts";
 import type { TextOrigin } from "./text-origin.ts";
 import type { UnionArm } from "./union-arm.ts";
 
@@ -33,7 +34,9 @@ export type TemplateValue =
    */
   | { readonly kind: "table"; readonly name: string; readonly isFoundAsWritten: boolean }
   /** The value of LIMIT a placement needs: count + offset. */
-  | { readonly kind: "limit" };
+  | { readonly kind: "limit" }
+  /** The moment, where one is given; else what stands there, which asks for it. */
+  | (ClockValue & { readonly kind: "clock" });
 
 export interface RenderedSql {
   readonly sql: string;
@@ -62,6 +65,8 @@ export interface RenderContext {
   /** The schema of the canonical tables. */
   readonly canonicalSchema: string;
   readonly limit: bigint | undefined;
+  /** Undefined where each database may have its own. */
+  readonly moment?: Moment | undefined;
 }
 
 export function renderTemplate(template: SqlTemplate, context: RenderContext): RenderedSql {
@@ -126,6 +131,8 @@ function renderValue(value: TemplateValue, context: RenderContext, original: str
       return renderTable(value.name, value.isFoundAsWritten, context, original);
     case "limit":
       return context.limit === undefined ? original : String(context.limit);
+    case "clock":
+      return context.moment === undefined ? original : clockText(value, context.moment);
   }
 }
 

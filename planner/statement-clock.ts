@@ -11,23 +11,19 @@
  * call, in PostgreSQL too, and stays what it is.
  */
 import type { FuncCall, Node, SQLValueFunction } from "@pgsql/types";
-import { quoteIdentifier } from "../base/sql-quoting.ts";
 import { nameParts, unwrap, walkNodes } from "./ast.ts";
 import { outputName } from "./analyze/output-names.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
 import { nameExtent } from "./rewrite.ts";
-import { composedShifts, type RenderedSql, type Shift } from "./sql-template.ts";
-import { editText, type TextEdit } from "./text-origin.ts";
-
-/** Microseconds since the epoch of Unix. */
-export interface Moment {
-  readonly transaction: bigint;
-  readonly statement: bigint;
-}
-
-/** One row: a `Moment`, as the database that runs it has it. */
-export const MOMENT_QUERY = `SELECT (extract(epoch FROM pg_catalog.now()) * 1000000)::pg_catalog.int8,
-  (extract(epoch FROM pg_catalog.statement_timestamp()) * 1000000)::pg_catalog.int8`;
+import { clockText, type ClockForm, type ClockValue, type Moment } from "./clock-value.ts";
+import {
+  composedShifts,
+  type RenderedSql,
+  type Shift,
+  type SqlTemplate,
+  type TemplateEdit,
+} from "./sql-template.ts";
+import { editText } from "./text-origin.ts";
 
 const MAY_READ_CLOCK =
   /\b(?:now|transaction_timestamp|statement_timestamp|current_date|current_time|current_timestamp|localtime|localtimestamp)\b/i;
@@ -37,24 +33,36 @@ export function mayReadClock(sql: string): boolean {
   return MAY_READ_CLOCK.test(sql);
 }
 
-/** Whether an expression's text reads it. */
-export function readsClock(expression: string): boolean {
-  if (!mayReadClock(expression)) return false;
-  const outcome = parseSql(`SELECT ${expression}`);
-  const [statement] = outcome.kind === "statements" ? outcome.statements : [];
-  return statement !== undefined && clockReads(statement.node).size > 0;
+/** An expression's text, where it reads the clock. */
+export function clockTemplate(expression: string): SqlTemplate | undefined {
+  if (!mayReadClock(expression)) return undefined;
+  const before = "SELECT ";
+  const [statement] = statementsOf(before + expression);
+  const edits = statement === undefined ? [] : clockEdits(statement);
+  if (edits.length === 0) return undefined;
+  const moved = edits.map(({ start, end, with: value }) => ({
+    start: start - before.length,
+    end: end - before.length,
+    with: { ...value, form: "value" as const },
+  }));
+  return { sql: expression, edits: moved, arm: undefined };
 }
 
 /** The text with the moment in place of each reading of the clock. */
 export function atMoment(rendered: RenderedSql, moment: Moment): RenderedSql {
   if (!mayReadClock(rendered.sql)) return rendered;
-  const outcome = parseSql(rendered.sql);
-  const [statement] = outcome.kind === "statements" ? outcome.statements : [];
-  if (statement === undefined) return rendered;
-  const reads = [...clockReads(statement.node)];
-  const edits = reads.map(([read, form]) => editOf(read, form, statement, moment));
+  const [statement] = statementsOf(rendered.sql);
+  const offset = statement?.start ?? 0;
+  const edits = statement === undefined ? [] : clockEdits(statement);
   if (edits.length === 0) return rendered;
-  const { text, origin } = editText(rendered.sql, edits);
+  const { text, origin } = editText(
+    rendered.sql,
+    edits.map(({ start, end, with: value }) => ({
+      start: start + offset,
+      end: end + offset,
+      text: clockText(value, moment),
+    })),
+  );
   const shifts = origin.pieces.map(({ at, from, isCopied }): Shift => ({
     at,
     by: isCopied ? from - at : undefined,
@@ -62,11 +70,27 @@ export function atMoment(rendered: RenderedSql, moment: Moment): RenderedSql {
   return { ...rendered, sql: text, shifts: composedShifts(shifts, rendered.shifts) };
 }
 
-/**
- * How a reading is written. `column`: it is a column of a SELECT or RETURNING by itself, whose name
- * comes from it. `within`: it is in one that has its name from it, as `now()::date` has.
- */
-type Form = "column" | "within" | "value";
+function statementsOf(sql: string): readonly ParsedStatement[] {
+  const outcome = parseSql(sql);
+  return outcome.kind === "statements" ? outcome.statements : [];
+}
+
+export interface ClockEdit extends TemplateEdit {
+  readonly with: ClockValue & { readonly kind: "clock" };
+}
+
+/** Where the statement's text reads the clock, in order. */
+export function clockEdits(statement: ParsedStatement): readonly ClockEdit[] {
+  if (!mayReadClock(statement.text)) return [];
+  const edits = [...clockReads(statement.node)].map(([read, form]): ClockEdit => {
+    const name = nameExtent(statement, read.location, read.nameCount);
+    const end = read.hasParentheses ? closingParenthesis(statement, name.end) : name.end;
+    const { type, of } = read;
+    const value = { type, of, name: outputName(read.node) ?? "", form };
+    return { start: name.start, end, with: { kind: "clock", ...value } };
+  });
+  return edits.toSorted((left, right) => left.start - right.start);
+}
 
 interface ClockRead {
   readonly node: Node;
@@ -79,9 +103,9 @@ interface ClockRead {
   readonly of: keyof Moment;
 }
 
-function clockReads(root: Node): ReadonlyMap<ClockRead, Form> {
-  const reads = new Map<ClockRead, Form>();
-  const walk = (value: unknown, form: Form): void =>
+function clockReads(root: Node): ReadonlyMap<ClockRead, ClockForm> {
+  const reads = new Map<ClockRead, ClockForm>();
+  const walk = (value: unknown, form: ClockForm): void =>
     walkNodes(value, ({ kind, body }) => {
       if (kind === "ResTarget" && body["name"] === undefined) {
         walk(body["val"], formIn(body["val"] as Node | undefined));
@@ -100,7 +124,7 @@ function clockReads(root: Node): ReadonlyMap<ClockRead, Form> {
 }
 
 /** In a column without a name. */
-function formIn(value: Node | undefined): Form {
+function formIn(value: Node | undefined): ClockForm {
   if (value === undefined) return "value";
   if (isClockRead(value)) return "column";
   return isNamedByClock(value) ? "within" : "value";
@@ -183,32 +207,10 @@ function functionRead(body: FuncCall): ClockRead | undefined {
   };
 }
 
-function editOf(read: ClockRead, form: Form, statement: ParsedStatement, moment: Moment): TextEdit {
-  const name = nameExtent(statement, read.location, read.nameCount);
-  const end = read.hasParentheses ? closingParenthesis(statement, name.end) : name.end;
-  const text = written(constant(moment[read.of], read.type), form, outputName(read.node) ?? "");
-  return { start: name.start + statement.start, end: end + statement.start, text };
-}
-
-function written(value: string, form: Form, name: string): string {
-  if (form === "value") return value;
-  const named = `${value} AS ${quoteIdentifier(name)}`;
-  return form === "column" ? named : `(SELECT ${named})`;
-}
-
 /** The first after an offset: between it and the opening one stands a number at most. */
 function closingParenthesis({ text, tokens }: ParsedStatement, offset: number): number {
   const closing = tokens.find(
     ({ start, end }) => start >= offset && text.slice(start, end) === ")",
   );
   return closing?.end ?? offset;
-}
-
-/** In UTC, and in the form that every DateStyle reads alike. The time zone is the session's, as it is for the clock. */
-function constant(microseconds: bigint, type: string): string {
-  const instant = new Date(Number(microseconds / 1000n)).toISOString().slice(0, -1);
-  const rest = String(microseconds % 1000n).padStart(3, "0");
-  const base = `CAST('${instant.replace("T", " ")}${rest}+00' AS pg_catalog.timestamptz)`;
-  if (type === "timestamptz") return base;
-  return `CAST(${base} AS pg_catalog.${type})`;
 }

@@ -3,6 +3,7 @@
  * or some of them, and the values that were drawn for it.
  */
 import { invariant } from "../../base/invariant.ts";
+import { clockText, type Moment } from "../clock-value.ts";
 import type { InsertPlan, InsertRow } from "../logical-plan.ts";
 import {
   inOriginal,
@@ -49,23 +50,35 @@ export function renderInsert(
     const row = plan.rows[rowIndex];
     invariant(row !== undefined, "a fragment's rows are rows of its statement");
     if (index > 0) sql += ", ";
-    sql = appendRow(sql, row, (generated) => drawnValue(plan, draws, rowIndex, generated), shifts);
+    const drawn = (generated: number): string =>
+      drawnValue(plan, draws[rowIndex]?.[generated] ?? "", generated, context);
+    sql = appendRow(sql, row, { drawn, moment: context.moment }, shifts);
   }
   shifts.push({ at: sql.length, by: rowsEnd - sql.length });
   shifts.push(...movedShifts(tail.shifts, sql.length, rowsEnd));
   return { sql: sql + tail.sql, ...inOriginal(statement, shifts), schemas: head.schemas };
 }
 
+interface RowValues {
+  readonly drawn: (generated: number) => string;
+  readonly moment: Moment | undefined;
+}
+
 function appendRow(
   sql: string,
   row: InsertRow,
-  drawn: (generated: number) => string,
+  { drawn, moment }: RowValues,
   shifts: Shift[],
 ): string {
   let appended = sql;
   for (const piece of row.pieces) {
     if (piece.kind === "generated") {
       appended += drawn(piece.index);
+      continue;
+    }
+    if (piece.kind === "clock" && moment !== undefined) {
+      shifts.push({ at: appended.length, by: undefined });
+      appended += clockText(piece.value, moment);
       continue;
     }
     shifts.push({ at: appended.length, by: piece.start - appended.length });
@@ -77,13 +90,12 @@ function appendRow(
 /** As a literal: a number, or a quoted uuid. Both are checked, for they come from elsewhere. A default is the catalog's text. */
 function drawnValue(
   plan: InsertPlan,
-  draws: readonly (readonly string[])[],
-  row: number,
+  value: string,
   generated: number,
+  context: RenderContext,
 ): string {
-  const value = draws[row]?.[generated] ?? "";
   const source = plan.generated[generated]?.source;
-  if (source?.kind === "clockDefault") return `(${source.sql})`;
+  if (source?.kind === "clockDefault") return `(${renderTemplate(source.template, context).sql})`;
   if (source?.kind === "randomUuid") {
     invariant(/^[0-9a-f-]{36}$/.test(value), "a drawn uuid has PostgreSQL's form");
     return `'${value}'`;

@@ -16,7 +16,7 @@ import type { InsertPiece, InsertRow, InsertTemplate, KeyTerm } from "../logical
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
-import { readsClock } from "../statement-clock.ts";
+import { clockEdits, clockTemplate, type ClockEdit } from "../statement-clock.ts";
 import { templateOf } from "../rewrite.ts";
 import type { SqlTemplate, TemplateEdit } from "../sql-template.ts";
 
@@ -38,6 +38,8 @@ export interface SplitInsert {
   readonly template: InsertTemplate;
   /** Columns that a row leaves to the server's default. */
   readonly defaulted: readonly CatalogColumn[];
+  /** See InsertPlan. */
+  readonly readsClock: boolean;
 }
 
 /** Undefined where PostgreSQL refuses the column list: it then words the error. */
@@ -69,6 +71,10 @@ class InsertSplitter {
   readonly #generated: GeneratedColumn[] = [];
   /** Omitted columns that the proxy fills, as indexes of `#generated`. */
   readonly #appended: readonly { readonly column: CatalogColumn; readonly index: number }[];
+  /** Its rows may be of several databases. */
+  readonly #isSplit: boolean;
+  /** Of a split one: where its text reads the clock, in order. */
+  readonly #clock: readonly ClockEdit[];
   #writesIdentity = false;
 
   constructor(input: InsertInput, values: readonly (readonly Node[])[], columns: InsertColumns) {
@@ -76,6 +82,8 @@ class InsertSplitter {
     this.#values = values;
     this.#columns = columns;
     this.#layout = insertLayout(input.statement, input.insert);
+    this.#isSplit = input.target === "sharded" && values.length > 1;
+    this.#clock = this.#isSplit ? clockEdits(input.statement) : [];
     this.#appended = columns.omitted.flatMap((column) => {
       const index = this.#generatedIndex(column);
       return index === undefined ? [] : [{ column, index }];
@@ -93,6 +101,9 @@ class InsertSplitter {
       generated: this.#generated,
       template: this.#template(),
       defaulted: this.#defaulted(),
+      readsClock:
+        this.#clock.length > 0 ||
+        this.#generated.some(({ source }) => source.kind === "clockDefault"),
     };
   }
 
@@ -125,9 +136,9 @@ class InsertSplitter {
 
   /** One row is in one database, whose time is as good as any. */
   #clockDefault({ name, fill }: CatalogColumn, isKey: boolean): GeneratedColumn | undefined {
-    const isSplit = this.#input.target === "sharded" && this.#values.length > 1 && !isKey;
-    if (!isSplit || fill.kind !== "expression" || !readsClock(fill.sql)) return undefined;
-    return { column: name, source: { kind: "clockDefault", sql: fill.sql } };
+    if (!this.#isSplit || isKey || fill.kind !== "expression") return undefined;
+    const template = clockTemplate(fill.sql);
+    return template && { column: name, source: { kind: "clockDefault", template } };
   }
 
   #addGenerated(generated: GeneratedColumn): number {
@@ -178,11 +189,14 @@ class InsertSplitter {
     const layout = this.#layout.rows[row];
     const appended = this.#appended.map(({ index }): InsertPiece => ({ kind: "generated", index }));
     if (layout === undefined) return this.#defaultRowPieces(appended);
-    const pieces = new PieceWriter(this.#input.statement.text, layout.start);
+    const { text } = this.#input.statement;
+    const pieces = new PieceWriter(text, layout.start);
+    const clock = editsIn(layout, this.#clock);
     for (const [position, column] of this.#columns.given.entries()) {
       const index = this.#filledIndex(column, values[position]);
-      if (index !== undefined)
-        pieces.replace(valueExtent(layout, position), { kind: "generated", index });
+      const extent = valueExtent(layout, position);
+      if (index !== undefined) pieces.replace(extent, { kind: "generated", index });
+      else for (const edit of editsIn(extent, clock)) pieces.replace(edit, clockPiece(edit, text));
     }
     for (const piece of appended) pieces.insertAt(layout.end - 1, ", ", piece);
     return pieces.finish(layout.end);
@@ -206,6 +220,7 @@ class InsertSplitter {
       ...this.#columnEdits(),
       ...this.#overridingEdits(),
       ...this.#valuesEdits(),
+      ...this.#clock.filter(({ start, end }) => end <= rowsExtent.start || start >= rowsExtent.end),
     ];
     return {
       statement: templateOf(this.#input.statement.text, edits),
@@ -252,6 +267,14 @@ function isSameDraw(left: GeneratedColumn, right: GeneratedColumn): boolean {
   return (
     left.source.schema === right.source.schema && left.source.sequence === right.source.sequence
   );
+}
+
+function editsIn(extent: Extent, edits: readonly ClockEdit[]): readonly ClockEdit[] {
+  return edits.filter(({ start, end }) => start >= extent.start && end <= extent.end);
+}
+
+function clockPiece({ start, end, with: value }: ClockEdit, text: string): InsertPiece {
+  return { kind: "clock", text: text.slice(start, end), start, value };
 }
 
 function isDefault(value: Node | undefined): boolean {

@@ -5,9 +5,11 @@
  */
 import type { DatabaseName } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
+import { MOMENT_QUERY } from "../../planner/clock-value.ts";
+import type { Moment } from "../../planner/clock-value.ts";
 import type { Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
-import { atMoment, mayReadClock, MOMENT_QUERY } from "../../planner/statement-clock.ts";
-import type { Moment } from "../../planner/statement-clock.ts";
+import { atMoment, mayReadClock } from "../../planner/statement-clock.ts";
+import type { RenderedSql } from "../../planner/sql-template.ts";
 import type { ExecutionRequest } from "./execution-request.ts";
 import { inLockOrder } from "./lock-order.ts";
 import type { SessionBackends } from "./session-backends.ts";
@@ -26,13 +28,17 @@ export function needsMoment(plan: PhysicalPlan, transaction: Transaction | undef
   const [first] = texts;
   const began = transaction?.firstDatabase;
   const isAlone = texts.length === 1 && (began === undefined || began === first?.database);
-  return !isAlone && texts.some(({ rendered }) => mayReadClock(rendered.sql));
+  return !isAlone && texts.some(readsClock);
 }
 
 function textsOf({ fragments, pulls, overflow }: PhysicalPlan): readonly Fragment[] {
   const own =
     pulls.length === 0 ? fragments : [...pulls.flatMap((pull) => pull.fragments), ...fragments];
   return overflow === undefined ? own : [...own, ...textsOf(overflow)];
+}
+
+function readsClock({ clock, rendered }: Fragment): boolean {
+  return clock === undefined ? mayReadClock(rendered.sql) : clock !== "none";
 }
 
 export async function readMoment(
@@ -68,11 +74,16 @@ export function requestAt(request: ExecutionRequest, moment: Moment): ExecutionR
 
 function planAt(plan: PhysicalPlan, moment: Moment): PhysicalPlan {
   const at = (fragments: readonly Fragment[]): readonly Fragment[] =>
-    fragments.map((each) => ({ ...each, rendered: atMoment(each.rendered, moment) }));
+    fragments.map((each) => ({ ...each, rendered: renderedAt(each, moment) }));
   return {
     ...plan,
     fragments: at(plan.fragments),
     pulls: plan.pulls.map((pull) => ({ ...pull, fragments: at(pull.fragments) })),
     overflow: plan.overflow && planAt(plan.overflow, moment),
   };
+}
+
+function renderedAt({ clock, rendered }: Fragment, moment: Moment): RenderedSql {
+  if (clock === "none") return rendered;
+  return clock === undefined ? atMoment(rendered, moment) : clock(moment);
 }

@@ -63,7 +63,7 @@ function errorOf(sql: string): Pick<SqlError, "id" | "position"> {
 describe("rows", () => {
   test("keep their own text and go by their own key", () => {
     const planned = insertPlan(
-      "INSERT INTO orders (user_id, id, note) OVERRIDING SYSTEM VALUE VALUES ( 1 , 2 /*é*/, E'a\\'),(' ), ($2::int8, 3, $$),($$) RETURNING *",
+      "INSERT INTO orders (user_id, id, note, \"made_at\") OVERRIDING SYSTEM VALUE VALUES ( 1 , 2 /*é*/, E'a\\'),(' ), ($2::int8, 3, $$),($$, (now())) RETURNING *",
     );
     expect(planned.rows.map(({ key }) => key)).toEqual([
       [{ kind: "number", text: "1" }],

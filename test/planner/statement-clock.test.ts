@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { UNION_ARMS_MAX } from "../../base/limits.ts";
 import { loadParser } from "../../planner/parse.ts";
 import { originalPosition, plainSql } from "../../planner/sql-template.ts";
-import { atMoment, readsClock } from "../../planner/statement-clock.ts";
+import { atMoment, clockTemplate } from "../../planner/statement-clock.ts";
 
 const MOMENT = { transaction: 1_000_000_123_456n, statement: 1_000_001_000_000n };
 const BEGAN = "CAST('1970-01-12 13:46:40.123456+00' AS pg_catalog.timestamptz)";
@@ -79,6 +79,6 @@ describe("a default", () => {
     ["clock_timestamp()", false],
     ["public.f('a'::public.mood)", false],
   ])("%s reads it: %s", (sql, reads) => {
-    expect(readsClock(sql)).toBe(reads);
+    expect(clockTemplate(sql) !== undefined).toBe(reads);
   });
 });
