@@ -126,6 +126,18 @@ export const ERRORS = {
     when: "A session needs a server connection of its own (temporary tables, advisory locks), and as many sessions as may have one.",
     hint: "Raise the pool's size, or end what keeps sessions pinned; /clients of the admin address tells who is and why.",
   },
+  idle_session_timeout: {
+    sqlstate: "57P05",
+    when: "A client was idle outside a transaction for longer than its idle_session_timeout: its session is ended.",
+  },
+  idle_in_transaction_session_timeout: {
+    sqlstate: "25P03",
+    when: "A client was idle within a transaction for longer than its idle_in_transaction_session_timeout: its session is ended.",
+  },
+  transaction_timeout: {
+    sqlstate: "25P04",
+    when: "A transaction took longer than the client's transaction_timeout: its session is ended.",
+  },
   pinned_backend_lost: {
     sqlstate: "57P01",
     when: "The server connection that held a session's temporary tables or advisory locks was lost: the session ends.",

@@ -65,9 +65,10 @@ export class PinnedBackend {
   }
 }
 
-function lostError({ database }: BackendConnection): SqlError {
+function lostError(connection: BackendConnection): SqlError {
   return new SqlError(
     "pinned_backend_lost",
-    `the connection to database "${database}" that held the session's state was lost`,
+    `the connection to database "${connection.database}" that held the session's state was lost`,
+    { cause: connection.isBroken ? connection.loss() : undefined },
   );
 }

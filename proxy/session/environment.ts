@@ -7,6 +7,7 @@ import { SqlError } from "../../base/sql-error.ts";
 import type { TransactionModes } from "../../planner/session-plan.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { BoundedCache } from "./bounded-cache.ts";
+import type { TimeoutLimits } from "./session-timeouts.ts";
 
 export interface Environment {
   readonly searchPath: readonly string[];
@@ -19,6 +20,7 @@ export interface Environment {
   /** By client_min_messages. */
   readonly hidesWarnings: boolean;
   readonly hidesNotices: boolean;
+  readonly timeouts: TimeoutLimits;
   /** Settings that can show in the rows of a query, by name. */
   readonly shown: ReadonlyMap<string, string>;
   /** What ParameterStatus tells the client. */
@@ -50,6 +52,9 @@ const QUERY = `SELECT pg_catalog.current_setting('search_path'), CURRENT_USER, $
   pg_catalog.current_setting('extra_float_digits'),
   pg_catalog.current_setting('default_transaction_read_only'),
   pg_catalog.current_setting('client_min_messages'),
+  ${["idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"]
+    .map((name) => `pg_catalog.current_setting('${name}', true)`)
+    .join(", ")},
   ${SHOWN.map((name) => `pg_catalog.current_setting('${name}')`).join(", ")}`;
 
 export async function readEnvironment(connection: BackendConnection): Promise<Environment> {
@@ -62,6 +67,9 @@ export async function readEnvironment(connection: BackendConnection): Promise<En
     extraFloatDigits,
     readOnly,
     leastMessage,
+    idleSession,
+    idleInTransaction,
+    transaction,
     ...shown
   ] = rows[0] ?? [];
   const environment: Environment = {
@@ -73,11 +81,30 @@ export async function readEnvironment(connection: BackendConnection): Promise<En
     extraFloatDigits: Number(extraFloatDigits),
     hidesWarnings: leastMessage === "error",
     hidesNotices: leastMessage === "error" || leastMessage === "warning",
+    timeouts: {
+      idleSession: milliseconds(idleSession),
+      idleInTransaction: milliseconds(idleInTransaction),
+      transaction: milliseconds(transaction),
+    },
     shown: new Map(SHOWN.map((name, index) => [name, shown[index] ?? ""])),
     parameters: new Map(connection.parameters),
   };
   refuseUnreadable(environment);
   return environment;
+}
+
+const MILLISECONDS: ReadonlyMap<string, number> = new Map([
+  ["ms", 1],
+  ["s", 1_000],
+  ["min", 60_000],
+  ["h", 3_600_000],
+  ["d", 86_400_000],
+]);
+
+/** As a setting in milliseconds is shown; 0 where the server does not know it. */
+function milliseconds(shown: string | null | undefined): number {
+  const [, count = "0", unit = "ms"] = /^(\d+)(\D+)?$/.exec(shown ?? "") ?? [];
+  return Number(count) * (MILLISECONDS.get(unit) ?? 0);
 }
 
 /** Encodings in which the bytes of the text are those of its UTF-8, or ASCII. */

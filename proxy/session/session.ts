@@ -13,24 +13,26 @@ import { decodeExecute } from "../protocol/frontend/execute.ts";
 import { decodeParse } from "../protocol/frontend/parse.ts";
 import { decodeQuery } from "../protocol/frontend/query.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
-import { withSchemaHint } from "./schema-privileges.ts";
-import { SESSION_TYPES, unknownType } from "./session-messages.ts";
+import { functionCallRefused, SESSION_TYPES, shutdown, unknownType } from "./session-messages.ts";
 import type { Client } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { Cursors } from "./cursors.ts";
 import { decoded } from "./decoded-message.ts";
 import { DirectPath } from "./direct-path.ts";
+import { changedEnvironment } from "./changed-environment.ts";
+import type { Environment } from "./environment.ts";
 import { errorFields } from "./error-fields.ts";
+import { causeOf, reportError } from "./error-report.ts";
 import { Listening } from "./listening.ts";
 import { ExtendedQuery } from "./extended-query.ts";
 import { Portals } from "./portals.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
 import { Responder } from "./responder.ts";
 import type { SessionServices } from "./session-services.ts";
-import { sessionStatus } from "./session-status.ts";
-import type { SessionStatus } from "./session-status.ts";
+import { sessionStatus, type SessionStatus } from "./session-status.ts";
+import { endedByTimeout, SessionTimeouts } from "./session-timeouts.ts";
 import { SessionSettings } from "./settings.ts";
-import { runSimpleQuery, StatementFailure } from "./simple-query.ts";
+import { runSimpleQuery } from "./simple-query.ts";
 import type { QueryParts } from "./simple-query.ts";
 import { StatementRunner } from "./statement-runner.ts";
 
@@ -43,6 +45,7 @@ export class Session {
   readonly #extended: ExtendedQuery;
   readonly #parts: QueryParts;
   readonly #direct: DirectPath;
+  readonly #timeouts: SessionTimeouts;
   /** After an error in the extended protocol, messages are skipped up to the next Sync. */
   #isSkipping = false;
   /** Aborts what the running statement waits for; undefined while none runs. */
@@ -70,7 +73,15 @@ export class Session {
     this.#runner.backends.onPinnedLost = (error) => this.#leaveOver(error);
     const portals = new Portals();
     const cursors = new Cursors({ runner: this.#runner, portals, responder: this.#responder });
-    this.#runner.transaction.beforeCommit = (signal) => cursors.hold(signal);
+    this.#runner.transaction.beforeCommit = async (signal) => {
+      // Of a session that ends, nobody would be told of it.
+      if (this.#isKilled) throw this.#lost;
+      await cursors.hold(signal);
+    };
+    this.#timeouts = new SessionTimeouts(
+      (error) => this.kill(error),
+      () => this.#runner.transaction.status === "inTransaction",
+    );
     const commands = new Commands({
       runner: this.#runner,
       portals,
@@ -101,9 +112,15 @@ export class Session {
       prepared,
       portals,
       isReady: () => this.#statement === undefined && !this.#isSkipping && !this.#isClosing,
-      started: () => (this.#statementCount += 1),
+      started: () => {
+        this.#timeouts.busy();
+        this.#statementCount += 1;
+      },
       fail: (error) => this.#failDirect(error),
-      rested: () => this.#leaveWhereAsked(),
+      rested: () => {
+        this.#timeouts.idle("idle");
+        this.#leaveWhereAsked();
+      },
     });
     if (services.isDirectPathOn) client.direct = this.#direct;
     this.#runner.binding.use.isActive = () => !this.isIdle;
@@ -150,6 +167,7 @@ export class Session {
       this.#report(error, "FATAL");
     } finally {
       this.#client.gone.removeEventListener("abort", onGone);
+      this.#timeouts.close();
       this.#listening.end();
       await this.#direct.rest();
       await this.#runner.transaction.rollback().catch((error: unknown) => {
@@ -197,10 +215,10 @@ export class Session {
   async #greet(): Promise<boolean> {
     const { signal } = (this.#statement = new AbortController());
     try {
-      const { parameters } = await this.#runner.view.environment(signal);
-      this.#responder.parameterStatuses(parameters);
+      this.#adopt(await this.#runner.view.environment(signal));
       this.#responder.backendKeyData();
       this.#responder.readyForQuery("idle");
+      this.#timeouts.idle("idle");
       return true;
     } catch (error) {
       this.#report(error, "FATAL");
@@ -213,6 +231,7 @@ export class Session {
   async #serve(): Promise<void> {
     for (;;) {
       const frame = await this.#client.receive();
+      this.#timeouts.busy();
       this.#listening.wake();
       if (frame === undefined || frame.type === FRONTEND_TYPE.terminate) return;
       if (this.#isSkipping && frame.type !== FRONTEND_TYPE.sync) {
@@ -236,8 +255,8 @@ export class Session {
 
   /** The session has lost what it cannot go on without: it ends now, or after what runs. */
   #leaveOver(error: SqlError): void {
-    this.#lost = error;
-    if (this.#statement === undefined) this.#sendAway(error);
+    this.#lost = endedByTimeout(error) ?? error;
+    if (this.#statement === undefined) this.#sendAway(this.#lost);
   }
 
   /** After a statement: what could not be done during it. */
@@ -290,11 +309,7 @@ export class Session {
       case FRONTEND_TYPE.copyFail:
         return;
       case FRONTEND_TYPE.functionCall:
-        throw new SqlError(
-          "statement_not_supported",
-          "the function call message is not supported",
-          { hint: "Call the function in a SELECT." },
-        );
+        throw functionCallRefused();
       default:
         throw unknownType({ type });
     }
@@ -327,9 +342,12 @@ export class Session {
       await this.#runner.pins.review();
       await this.#tellNotifications();
     }
-    await this.#tellSettings(signal);
+    const environment = await changedEnvironment(this.#runner, this.#services.log, signal);
+    if (environment !== undefined) this.#adopt(environment);
     this.#runner.backends.isFinishing = false;
-    this.#responder.readyForQuery(this.#runner.transaction.status);
+    const { status } = this.#runner.transaction;
+    this.#responder.readyForQuery(status);
+    this.#timeouts.idle(status);
     if (this.#runner.transaction.current === undefined) this.#listening.rest();
   }
 
@@ -341,26 +359,15 @@ export class Session {
     await this.#listening.flush(mayHaveNotified);
   }
 
-  /**
-   * As PostgreSQL, once for all changes since the client was last told. What has been done is
-   * done: that the settings cannot be read just now is no error, and they are told later.
-   */
-  async #tellSettings(signal: AbortSignal): Promise<void> {
-    const { transaction } = this.#runner;
-    if (!transaction.mayHaveChangedSettings) return;
-    try {
-      const environment = await this.#runner.view.environmentToTell(signal);
-      if (environment === undefined) return;
-      this.#responder.parameterStatuses(environment.parameters);
-      transaction.mayHaveChangedSettings = false;
-    } catch (error) {
-      this.#services.log.debug({ err: error }, "a client's settings cannot be read now");
-    }
+  #adopt({ parameters, timeouts }: Environment): void {
+    this.#responder.parameterStatuses(parameters);
+    this.#timeouts.adopt(timeouts);
   }
 
   /** In the extended protocol, an error skips to Sync. */
   async #fail(type: number, error: unknown, signal: AbortSignal): Promise<void> {
     await this.#undo(error);
+    if (this.#isKilled) return;
     if (
       type === FRONTEND_TYPE.query ||
       type === FRONTEND_TYPE.functionCall ||
@@ -373,6 +380,8 @@ export class Session {
   /** An error fails an explicit transaction, and ends an implicit one. */
   async #undo(error: unknown): Promise<void> {
     this.#extended.dropDelayed();
+    const timeout = endedByTimeout(causeOf(error));
+    if (timeout !== undefined) [this.#isKilled, this.#lost] = [true, timeout];
     if (!this.#isKilled) this.#report(error, "ERROR");
     this.#runner.transaction.fail();
     if (this.#runner.transaction.isExplicit)
@@ -382,19 +391,10 @@ export class Session {
 
   #report(error: unknown, severity: "ERROR" | "FATAL"): void {
     const { backends } = this.#runner;
-    const cause = backends.causeOf(error instanceof StatementFailure ? error.cause : error);
-    const charactersBefore = error instanceof StatementFailure ? error.charactersBefore : 0;
-    const { map } = this.#services.topology();
-    const fields = withSchemaHint(errorFields(cause, severity, charactersBefore), map);
-    this.#services.metrics.increment("colonnade_errors_total", {
-      class: fields.C?.slice(0, 2) ?? "",
-      id: cause instanceof SqlError ? cause.id : "relayed",
+    reportError(error, severity, {
+      services: this.#services,
+      backends,
+      responder: this.#responder,
     });
-    if (fields.C === "XX000") this.#services.log.error({ err: cause }, "internal error");
-    this.#responder.error(fields);
   }
-}
-
-function shutdown(): SqlError {
-  return new SqlError("proxy_shutdown", "terminating connection due to administrator command");
 }

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { ErrorId } from "../../base/sql-error.ts";
 import { ConnectionLost, RawClient, ServerError } from "../support/raw-client.ts";
 import { cancelFrame } from "../support/raw-frames.ts";
-import { bind, execute, parse, query, sync } from "./conversation.ts";
+import { bind, bindWithFormats, execute, parse, query, sync } from "./conversation.ts";
 import type { Script } from "./conversation.ts";
 import { errorsOf, expectRefused } from "./refusing.ts";
 import { startServers } from "./servers.ts";
@@ -39,6 +39,11 @@ const SCRIPTS: readonly (readonly [ErrorId, string, Script])[] = [
       query("INSERT INTO things (id, wide) VALUES (101, 1.7e308)"),
       query("SELECT sum(wide) FROM things"),
     ],
+  ],
+  [
+    "format_code_unsupported",
+    "a format that is neither text nor binary",
+    [parse("", "SELECT 1"), bindWithFormats([], [], [5]), sync()],
   ],
   [
     "expression_not_supported",
