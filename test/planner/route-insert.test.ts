@@ -63,17 +63,17 @@ function errorOf(sql: string): Pick<SqlError, "id" | "position"> {
 describe("rows", () => {
   test("keep their own text and go by their own key", () => {
     const planned = insertPlan(
-      "INSERT INTO orders (user_id, id, note, \"made_at\") OVERRIDING SYSTEM VALUE VALUES ( 1 , 2 /*é*/, E'a\\'),(' ), ($2::int8, 3, $$),($$, (now())) RETURNING *",
+      "INSERT INTO orders (user_id, id, note) OVERRIDING SYSTEM VALUE VALUES ( 1 , 2 /*é*/, E'a\\'),(' ), ($2::int8, 3, $$),($$) RETURNING *",
     );
     expect(planned.rows.map(({ key }) => key)).toEqual([
       [{ kind: "number", text: "1" }],
       [{ kind: "parameter", number: 2, typeOid: 20, isCast: true }],
     ]);
     expect(render(planned, "public", [1]).sql).toBe(
-      "INSERT INTO orders (user_id, id, note) OVERRIDING SYSTEM VALUE VALUES ($2::int8, 3, $$),($$) RETURNING *",
+      'INSERT INTO orders (user_id, id, note, "made_at") OVERRIDING SYSTEM VALUE VALUES ($2::int8, 3, $$),($$, (now())) RETURNING *',
     );
     expect(render(planned, "shard_3", [0]).sql).toBe(
-      'INSERT INTO "shard_3"."orders" (user_id, id, note) OVERRIDING SYSTEM VALUE VALUES ( 1 , 2 /*é*/, E\'a\\\'),(\' ) RETURNING *',
+      'INSERT INTO "shard_3"."orders" (user_id, id, note, "made_at") OVERRIDING SYSTEM VALUE VALUES ( 1 , 2 /*é*/, E\'a\\\'),(\' , (now())) RETURNING *',
     );
   });
 
