@@ -133,7 +133,7 @@ describe("hostile texts", () => {
       expect(statements("SELECT 1")).toHaveLength(1);
     }
     expect(parserInstancesMade() - before).toBeGreaterThanOrEqual(60);
-  });
+  }, 60_000);
 
   test("overflows at once use up the spares, are refused by name, and end", async () => {
     const ids = Array.from({ length: PARSER_SPARES + 3 }, () => errorOf(OVERFLOWING).id);
