@@ -249,51 +249,57 @@ const ROW_COMMANDS = [
   ["pause", "stop copying, building and verifying; the stream goes on"],
   ["resume", "go on with what was paused, or with what has stopped"],
   ["resync", "copy the rows anew, after a rollback or where the source has lost its log"],
-  ["complete", "keep what was moved for good: there is no way back afterwards"],
   ["cancel", "give migrations up that are not switched yet"],
 ] as const;
 
 function addMigrateCommands(migrate: Command): void {
-  migrate
-    .command("start")
-    .description("start a migration, or go on with it, and run it until it is over")
-    .argument("<name>", "which one")
-    .requiredOption("--control <url>", CONTROL_URL)
-    .option("--background", "leave the work to `colonnade orchestrate`")
-    .option("--dry-run", "only say what would be done")
-    .option("--json", "print one JSON document a line")
-    .action(
-      async (name, flags) => await (await import("./migrate/command.ts")).startCommand(name, flags),
-    );
-  for (const [name, description] of [
-    ["cutover", "let the targets own the rows, within a pause of two seconds or not at all"],
-    ["rollback", "let the sources own the rows again, with all that was written since"],
-  ] as const) {
+  const one = (name: string, description: string): Command =>
     migrate
       .command(name)
       .description(description)
       .argument("<name>", "which one")
       .requiredOption("--control <url>", CONTROL_URL)
-      .option("--dry-run", "only say what stands in the way")
-      .option("--json", "print one JSON document")
+      .option("--json", "print JSON");
+  const dryRun = ["--dry-run", "only say what would be done, or what stands in the way"] as const;
+  one("start", "start a migration, or go on with it, and run it until it is over")
+    .option("--background", "leave the work to `colonnade orchestrate`")
+    .option(...dryRun)
+    .action(async (name, flags) =>
+      (await import("./migrate/command.ts")).startCommand(name, flags),
+    );
+  for (const [kind, description] of [
+    ["cutover", "let the targets own the rows, within a pause of two seconds or not at all"],
+    ["rollback", "let the sources own the rows again, with all that was written since"],
+  ] as const)
+    one(kind, description)
+      .option(...dryRun)
       .action(
-        async (which, flags) =>
-          await (await import("./migrate/command.ts")).cutoverCommand(name, which, flags),
+        async (name, flags) =>
+          await (await import("./migrate/command.ts")).cutoverCommand(kind, name, flags),
       );
-  }
-  for (const [name, description] of ROW_COMMANDS) {
+  one("complete", "keep what was moved for good: there is no way back afterwards")
+    .option(...dryRun)
+    .action(
+      async (name, flags) =>
+        await (await import("./migrate/command.ts")).completeCommand(name, flags),
+    );
+  one("verify", "compare every row of both sides, while both change; nothing is changed")
+    .option("--fast", "values as their types compare them; else their texts")
+    .action(
+      async (name, flags) => await (await import("./migrate/verify.ts")).verifyCommand(name, flags),
+    );
+  for (const [kind, description] of ROW_COMMANDS)
     migrate
-      .command(name)
+      .command(kind)
       .description(description)
       .argument("<names...>", "which ones")
       .requiredOption("--control <url>", CONTROL_URL)
-      .option("--dry-run", "only say what would be done")
+      .option(...dryRun)
       .option("--json", "print one JSON document")
       .action(
         async (which, flags) =>
-          await (await import("./migrate/command.ts")).rowCommand(name, which, flags),
+          await (await import("./migrate/command.ts")).rowCommand(kind, which, flags),
       );
-  }
 }
 
 function addOrchestrate(program: Command): void {

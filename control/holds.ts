@@ -179,10 +179,15 @@ async function refuseUnleased(database: ControlDatabase, placements: string): Pr
   );
 }
 
-/** The one of this name that is not over, for whoever goes on with it; undefined where there is none. */
+/**
+ * The one of this name that is not over, for whoever goes on with it; undefined where there is
+ * none. `watch`: what has been seen of leases already, so that a proxy that died long ago is not
+ * waited for again.
+ */
 export async function findHold(
   database: ControlDatabase,
   name: string,
+  watch = new LeaseWatch(),
 ): Promise<{ readonly hold: FleetHold; readonly isStarted: boolean } | undefined> {
   const [row] = await database.query(
     `SELECT attempt, to_json(placements), requested_by, (SELECT revision FROM colonnade.control), started_at IS NOT NULL FROM colonnade.hold WHERE name = ${quoteLiteral(name)} AND ended_at IS NULL AND deadline > clock_timestamp()`,
@@ -194,7 +199,7 @@ export async function findHold(
     placements: JSON.parse(placements ?? "[]") as readonly string[],
     requestedBy: requestedBy ?? "",
   };
-  const hold = new FleetHold(database, request, Number(attempt), Number(revision));
+  const hold = new FleetHold(database, request, Number(attempt), Number(revision), watch);
   return { hold, isStarted: isStarted === "t" };
 }
 
@@ -204,10 +209,17 @@ export class FleetHold {
   readonly #request: HoldRequest;
   readonly attempt: number;
   #revision: number;
-  readonly #watch = new LeaseWatch();
+  readonly #watch: LeaseWatch;
 
   /** `announceHold` is how others come by one. */
-  constructor(database: ControlDatabase, request: HoldRequest, attempt: number, revision: number) {
+  constructor(
+    database: ControlDatabase,
+    request: HoldRequest,
+    attempt: number,
+    revision: number,
+    watch = new LeaseWatch(),
+  ) {
+    this.#watch = watch;
     this.#database = database;
     this.#request = request;
     this.attempt = attempt;

@@ -14,6 +14,7 @@ import { invariant } from "../base/invariant.ts";
 import type { DatabaseName } from "../base/ids.ts";
 import { MOVE_CONFIRM_MS, MOVE_UNSEEN_MAX } from "../base/limits.ts";
 import { LSN_ZERO, parseLsn, printLsn, type Lsn } from "../base/lsn.ts";
+import { quoteLiteral } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { Applier } from "./applier.ts";
@@ -102,6 +103,7 @@ export class Mover implements AsyncDisposable {
       const position = await takeOver(connection, holder, confirmed);
       // The slot has forgotten what this target told it had, and has not.
       if (position < confirmed) throw targetBehind(name, position, confirmed);
+      await endFormer(connection, move.name);
       await tagSession(connection, move.name);
       done.set(name, position);
       targets.set(name, connection);
@@ -110,6 +112,10 @@ export class Mover implements AsyncDisposable {
     // An id that is not below every transaction that has committed by now: see Backfill's floor.
     const [row] = (await observer.query("SELECT pg_current_xact_id(), pg_current_snapshot()")).rows;
     const floor = BigInt(row?.[0] ?? "0");
+    // Of a process that is stopped and not dead, say: it may not write any more, nor read.
+    await observer.query(
+      `SELECT pg_terminate_backend(active_pid, 1000) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(names.slot)} AND active_pid IS NOT NULL`,
+    );
     const stream = await ChangeStream.open(source, names, signal ?? new AbortController().signal);
     opened.keep();
     return new Mover(options, { observer, stream, chunks, targets, done, floor });
@@ -278,6 +284,15 @@ export class Mover implements AsyncDisposable {
       if (least === undefined || durable < least) least = durable;
     if (least !== undefined) this.#stream.confirm(least);
   }
+}
+
+/** Sessions that applied this move before it was taken over: one may hold the origin, and serve nobody. */
+async function endFormer(target: BackendConnection, move: string): Promise<void> {
+  const name = quoteLiteral(`colonnade ${move}`);
+  await target.query(
+    `SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = ${name} AND datname = current_database() AND pid <> pg_backend_pid()`,
+  );
+  await target.query(`SET application_name = ${name}`);
 }
 
 class MoveStopped extends Error {

@@ -31,12 +31,22 @@ export interface VerifyOptions {
   readonly move: Move;
   readonly source: MoveDatabase;
   readonly targets: readonly MoveDatabase[];
-  /** Of the mover that applies the stream; undefined where neither side changes. */
+  /** Of the mover that applies the stream; undefined where neither side changes, or another process applies it. */
   readonly markers: MarkerWaits | undefined;
+  /** Instead of markers: has every session look when both sides have the same. */
+  readonly align?: Align | undefined;
   readonly level: VerifyLevel;
   /** The source is fenced and the targets have all of it: a difference seen once is one. */
   readonly isQuiet: boolean;
 }
+
+/** Takes each side's snapshot, when it is asked to. */
+export interface Looks {
+  readonly source: () => Promise<void>;
+  readonly target: (database: DatabaseName) => Promise<void>;
+}
+
+export type Align = (looks: Looks, signal: AbortSignal) => Promise<void>;
 
 export interface VerifyReport {
   readonly level: VerifyLevel;
@@ -266,15 +276,21 @@ const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /** Takes the snapshot, which BEGIN does not. */
 const LOOK = "SELECT pg_current_snapshot()";
 
+async function takeSnapshot(session: BackendConnection): Promise<void> {
+  await session.query(BEGIN);
+  await session.query(LOOK);
+}
+
 /** Connections of one verification: two to the source, as a marker comes from outside the snapshot. */
 class Sessions implements Disposable {
   readonly source: BackendConnection;
   readonly #marking: BackendConnection;
   readonly #targets: ReadonlyMap<DatabaseName, BackendConnection>;
   readonly #markers: MarkerWaits | undefined;
+  readonly #alignBy: Align | undefined;
 
   static async open(
-    { source, targets, markers }: VerifyOptions,
+    { source, targets, markers, align }: VerifyOptions,
     signal: AbortSignal,
   ): Promise<Sessions> {
     const opened: BackendConnection[] = [];
@@ -289,7 +305,7 @@ class Sessions implements Disposable {
         opened.push(connection);
         byName.set(target.name, connection);
       }
-      return new Sessions(reading, marking, byName, markers);
+      return new Sessions(reading, marking, byName, { markers, align });
     } catch (error) {
       for (const connection of opened) connection.destroy();
       throw error;
@@ -300,12 +316,13 @@ class Sessions implements Disposable {
     source: BackendConnection,
     marking: BackendConnection,
     targets: ReadonlyMap<DatabaseName, BackendConnection>,
-    markers: MarkerWaits | undefined,
+    { markers, align }: Pick<VerifyOptions, "markers" | "align">,
   ) {
     this.source = source;
     this.#marking = marking;
     this.#targets = targets;
     this.#markers = markers;
+    this.#alignBy = align;
   }
 
   target(database: DatabaseName): BackendConnection {
@@ -316,7 +333,15 @@ class Sessions implements Disposable {
 
   /** Runs `work` while every session sees the same of the source's transactions, but for the latest few. */
   async aligned(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-    if (this.#markers === undefined) {
+    if (this.#alignBy !== undefined)
+      await this.#alignBy(
+        {
+          source: async () => await takeSnapshot(this.source),
+          target: async (database) => await takeSnapshot(this.target(database)),
+        },
+        AbortSignal.any([signal, AbortSignal.timeout(VERIFY_ALIGN_TIMEOUT_MS)]),
+      );
+    else if (this.#markers === undefined) {
       for (const session of [this.source, ...this.#targets.values()]) await session.query(BEGIN);
     } else await this.#align(this.#markers, signal);
     await work();
@@ -326,15 +351,11 @@ class Sessions implements Disposable {
   async #align(markers: MarkerWaits, signal: AbortSignal): Promise<void> {
     const content = randomUUID();
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(VERIFY_ALIGN_TIMEOUT_MS)]);
-    const look = async (database: DatabaseName): Promise<void> => {
-      const target = this.target(database);
-      await target.query(BEGIN);
-      await target.query(LOOK);
-    };
+    const look = async (database: DatabaseName): Promise<void> =>
+      await takeSnapshot(this.target(database));
     const reached = markers.wait({ prefix: VERIFY_MARKER, content }, look, deadline);
     reached.catch(() => undefined);
-    await this.source.query(BEGIN);
-    await this.source.query(LOOK);
+    await takeSnapshot(this.source);
     // The commit of an id is flushed, and the message before it.
     await this.#marking.query(
       `SELECT pg_logical_emit_message(false, ${quoteLiteral(VERIFY_MARKER)}, ${quoteLiteral(content)}), pg_current_xact_id()`,

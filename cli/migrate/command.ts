@@ -6,10 +6,10 @@
 import { userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FLEET_ACK_POLL_MS } from "../../base/limits.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
 import type { ControlDatabase } from "../../control/control-database.ts";
 import { announceHold } from "../../control/holds.ts";
 import { readEvents, readMigration } from "../../control/migration-store.ts";
-import { isOrchestrated } from "../../control/orchestrator-lock.ts";
 import type { LoggedEvent } from "../../control/migration-store.ts";
 import { isTrafficHeld } from "../../migration/machine/life.ts";
 import type { Migration } from "../../migration/machine/life.ts";
@@ -23,6 +23,7 @@ import { Interruption, runOptions } from "./run.ts";
 import { knownMigrations, obey } from "./stored-migrations.ts";
 import type { KnownMigration } from "./stored-migrations.ts";
 import { blockersOf } from "./blockers.ts";
+import { compared } from "./verify.ts";
 
 export interface CommandFlags extends ControlFlags {
   readonly dryRun?: true;
@@ -36,7 +37,7 @@ interface Answer {
 
 /** Those that only change the row. Exit code 1 where the migration cannot obey now. */
 export async function rowCommand(
-  kind: "pause" | "resume" | "resync" | "complete" | "cancel",
+  kind: "pause" | "resume" | "resync" | "cancel",
   names: readonly string[],
   flags: CommandFlags,
 ): Promise<void> {
@@ -44,12 +45,38 @@ export async function rowCommand(
   const answers = await withControl(flags, async (database) => {
     const done: Answer[] = [];
     for (const known of await knownMigrations(database, names)) {
-      const command = kind === "complete" ? { kind, blockers: [] } : { kind };
-      const { migration, changed } = await obey(database, known, command, { isDry });
+      const { migration, changed } = await obey(database, known, { kind }, { isDry });
       done.push({ name: migration.name, state: migration.life.state, changed });
     }
     return done;
   });
+  printAnswers(answers, flags);
+}
+
+/** What was moved is compared once more before the way back is closed. Exit code 1 where rows differ. */
+export async function completeCommand(name: string, flags: CommandFlags): Promise<void> {
+  const isDry = flags.dryRun === true;
+  using interruption = new Interruption();
+  const answer = await withControl(flags, async (database) => {
+    const [found] = await knownMigrations(database, [name]);
+    const known = found as KnownMigration;
+    const { life } = known.stored.document;
+    const isAlike = life.state === "reversible" && life.reverse === "live";
+    const { differences } = isAlike
+      ? await compared(database, known, "exact", interruption.signal)
+      : { differences: [] };
+    const [fresh] = await knownMigrations(database, [name]);
+    const command = { kind: "complete", blockers: differences } as const;
+    const { migration, changed } = await obey(database, fresh as KnownMigration, command, {
+      isDry,
+    });
+    return { name, state: migration.life.state, changed };
+  });
+  printAnswers([answer], flags);
+}
+
+function printAnswers(answers: readonly Answer[], flags: CommandFlags): void {
+  const isDry = flags.dryRun === true;
   if (flags.json === true) return printJson(answers);
   printLines(
     answers.map(({ name, state, changed }) =>
@@ -111,7 +138,7 @@ export async function cutoverCommand(
   const result = await withControl(flags, async (database) => {
     const [found] = await knownMigrations(database, [name]);
     const known = found as KnownMigration;
-    const blockers = await blockersOf(database, known, kind);
+    const blockers = await blockersIn(database, known, kind);
     const isDry = flags.dryRun === true;
     const { changed } = await obey(database, known, { kind, blockers }, { isDry: true });
     if (isDry || !changed) return await resultOf(database, name);
@@ -133,6 +160,17 @@ export async function cutoverCommand(
   throw new CommandFailure(`${name} is ${result.state}: the ${kind} was given up`, 1);
 }
 
+/** Asked for only where the state allows it at all. */
+async function blockersIn(
+  database: ControlDatabase,
+  known: KnownMigration,
+  kind: "cutover" | "rollback",
+): Promise<readonly string[]> {
+  const { state } = known.stored.document.life;
+  if (state !== (kind === "cutover" ? "ready" : "reversible")) return [];
+  return await blockersOf(database, known, kind === "cutover" ? "forward" : "back");
+}
+
 /** Until no statement waits any more, on whichever side service is. */
 async function untilRestored(database: ControlDatabase, name: string): Promise<void> {
   for (;;) {
@@ -150,7 +188,7 @@ async function resultOf(database: ControlDatabase, name: string): Promise<Cutove
   const from = events.findLastIndex(({ what }) => what === "cutover" || what === "rollback");
   const own = from < 0 ? [] : events.slice(from);
   const [row] = await database.query(
-    `SELECT extract(epoch FROM ended_at - started_at) * 1000 FROM colonnade.hold WHERE name = '${name}' AND started_at IS NOT NULL AND ended_at IS NOT NULL ORDER BY attempt DESC LIMIT 1`,
+    `SELECT extract(epoch FROM ended_at - started_at) * 1000 FROM colonnade.hold WHERE name = ${quoteLiteral(name)} AND started_at IS NOT NULL AND ended_at IS NOT NULL ORDER BY attempt DESC LIMIT 1`,
   );
   const pausedMs = row === undefined ? undefined : Math.round(Number(row[0]));
   return { name, state: document.life.state, pausedMs, events: own };
@@ -161,13 +199,4 @@ function lines({ name, state, pausedMs, events }: CutoverResult): readonly strin
     ...events.map(({ at, what, state: into }) => `  ${at} UTC  ${what}: ${into}`),
     `${name} is ${state}${pausedMs === undefined ? "" : `; statements waited for ${pausedMs} ms at most`}`,
   ];
-}
-
-/** Whether somebody does what is asked. */
-export async function requireOrchestrator(database: ControlDatabase, name: string): Promise<void> {
-  if (await isOrchestrated(database, name)) return;
-  throw new CommandFailure(
-    `no process runs ${name}: colonnade migrate start ${name}, or colonnade orchestrate`,
-    1,
-  );
 }

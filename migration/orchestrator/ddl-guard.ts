@@ -27,9 +27,9 @@ CREATE TABLE IF NOT EXISTS colonnade.guarded_table (
 );
 COMMENT ON TABLE colonnade.guarded_table IS 'tables that are not to be altered while a migration moves them';
 CREATE OR REPLACE FUNCTION colonnade.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-DECLARE found record;
+DECLARE changed record;
 BEGIN
-  SELECT c.object_identity, g.migration INTO found FROM pg_event_trigger_ddl_commands() c
+  SELECT c.object_identity, g.migration INTO changed FROM pg_event_trigger_ddl_commands() c
   LEFT JOIN pg_trigger t ON c.classid = 'pg_trigger'::regclass AND t.oid = c.objid
   LEFT JOIN pg_rewrite r ON c.classid = 'pg_rewrite'::regclass AND r.oid = c.objid
   LEFT JOIN pg_policy p ON c.classid = 'pg_policy'::regclass AND p.oid = c.objid
@@ -37,18 +37,18 @@ BEGIN
     ELSE coalesce(t.tgrelid, r.ev_class, p.polrelid) END
   WHERE c.command_tag IN ('ALTER TABLE', 'CREATE TRIGGER', 'ALTER TRIGGER', 'CREATE RULE', 'CREATE POLICY', 'ALTER POLICY') LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'cannot change % while migration "%" moves it', found.object_identity, found.migration
+    RAISE EXCEPTION 'cannot change % while migration "%" moves it', changed.object_identity, changed.migration
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Complete or cancel the migration first: colonnade migrate status.';
   END IF;
 END
 $$;
 CREATE OR REPLACE FUNCTION colonnade.guard_drop() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
-DECLARE found record;
+DECLARE changed record;
 BEGIN
-  SELECT d.object_identity, g.migration INTO found FROM pg_event_trigger_dropped_objects() d
+  SELECT d.object_identity, g.migration INTO changed FROM pg_event_trigger_dropped_objects() d
   JOIN colonnade.guarded_table g ON d.classid = 'pg_class'::regclass AND g.relid = d.objid LIMIT 1;
   IF FOUND THEN
-    RAISE EXCEPTION 'cannot drop % while migration "%" moves it', found.object_identity, found.migration
+    RAISE EXCEPTION 'cannot drop % while migration "%" moves it', changed.object_identity, changed.migration
       USING ERRCODE = 'object_not_in_prerequisite_state', HINT = 'Complete or cancel the migration first: colonnade migrate status.';
   END IF;
 END

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { unreachable } from "../../base/invariant.ts";
 import { MIGRATION_CUTOVER_POLL_MS } from "../../base/limits.ts";
 import { findHold } from "../../control/holds.ts";
-import { LeaseWatch } from "../../control/lease-watch.ts";
+import type { LeaseWatch } from "../../control/lease-watch.ts";
 import { listMigrations } from "../../control/migration-store.ts";
 import { preflight } from "../preflight/preflight.ts";
 import type { Effect } from "../machine/effects.ts";
@@ -35,6 +35,8 @@ export interface EffectContext {
   readonly tell: (event: Observation) => void;
   /** What a switch will put in force. */
   readonly keepMap: (map: NextMap) => void;
+  /** What this process has seen of proxies' leases. */
+  readonly watch: LeaseWatch;
   readonly signal: AbortSignal;
 }
 
@@ -129,7 +131,7 @@ async function settingUp({ scene, row, tell, signal }: EffectContext): Promise<v
 /** The exact level: what follows is a switch. */
 async function verifying(context: EffectContext): Promise<void> {
   const { scene, streams, tell, signal } = context;
-  const differences = await verifyAll(scene, streams, "forward", "exact", signal);
+  const differences = await verifyAll(scene, streams, signal);
   if (differences.length === 0) return done(context);
   const [first = ""] = differences;
   const more = differences.length > 1 ? ` (and ${differences.length - 1} more)` : "";
@@ -138,10 +140,9 @@ async function verifying(context: EffectContext): Promise<void> {
 
 /** Before the fence they have to hold back; after the switch, to serve the map that it has put in force. */
 async function watchProxies(context: EffectContext, ticket: number): Promise<void> {
-  const { scene, row, tell, keepMap, signal } = context;
+  const { scene, row, tell, keepMap, watch, signal } = context;
   const { life, policy } = row.document;
   if (life.state === "switched") {
-    const watch = new LeaseWatch();
     for (;;) {
       const proxies = await proxiesOfRevision(scene, row.revision ?? 0, watch);
       tell({ kind: "proxiesSeen", ticket, proxies });
@@ -149,7 +150,7 @@ async function watchProxies(context: EffectContext, ticket: number): Promise<voi
     }
   }
   if (life.state === "pausing") keepMap(await nextMap(scene, life.direction));
-  const found = await findHold(scene.control, scene.plan.name);
+  const found = await findHold(scene.control, scene.plan.name, watch);
   // It is announced by who asks for a cutover. Where it is over, the attempt's deadline ends it.
   if (found === undefined) return;
   if (!found.isStarted) await found.hold.start(policy.pauseMs);

@@ -9,6 +9,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  FLEET_RENEW_INTERVAL_MS,
   MIGRATION_CUTOVER_POLL_MS,
   MIGRATION_POLL_MS,
   MIGRATION_RETRY_MS,
@@ -16,7 +17,9 @@ import {
 import { SqlError } from "../../base/sql-error.ts";
 import type { ControlDatabase } from "../../control/control-database.ts";
 import { raiseRevision } from "../../control/control-schema.ts";
+import { listProxies } from "../../control/fleet-state.ts";
 import { findHold } from "../../control/holds.ts";
+import { LeaseWatch } from "../../control/lease-watch.ts";
 import { controlNowMs, migrationVersion, readMigration } from "../../control/migration-store.ts";
 import type { Stored } from "../../control/migration-store.ts";
 import { step } from "../machine.ts";
@@ -59,7 +62,10 @@ export class Orchestration {
   readonly #store: ControlDatabase;
   readonly #report: Report;
   readonly #streams: Streams;
+  /** Of leases, from before a cutover on: a proxy that is dead by then is not waited for in the pause. */
+  readonly #watch = new LeaseWatch();
   readonly #running = new Map<string, Running>();
+  #observedMs = -Infinity;
   readonly #events: Observation[] = [];
   #arrival = Promise.withResolvers<void>();
   #row: MigrationRow;
@@ -110,9 +116,17 @@ export class Orchestration {
       await this.#rest(isUrgent ? MIGRATION_CUTOVER_POLL_MS : MIGRATION_POLL_MS, signal);
       if (this.#events.length > 0) continue;
       if (isUrgent) await this.#advance({ kind: "tick" });
+      else await this.#observeLeases();
       const stored = await migrationVersion(this.#store, document.name);
       if (stored !== this.#row.version) await this.#reload();
     }
+  }
+
+  async #observeLeases(): Promise<void> {
+    if (performance.now() - this.#observedMs < FLEET_RENEW_INTERVAL_MS) return;
+    const proxies = await listProxies(this.#store);
+    this.#observedMs = performance.now();
+    this.#watch.observe(proxies, this.#observedMs);
   }
 
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
@@ -234,8 +248,15 @@ export class Orchestration {
     let told = "";
     while (!signal.aborted) {
       try {
-        const context = { scene: this.#scene, streams: this.#streams, row, tell, keepMap, signal };
-        return await perform(effect, context);
+        return await perform(effect, {
+          scene: this.#scene,
+          streams: this.#streams,
+          watch: this.#watch,
+          row,
+          tell,
+          keepMap,
+          signal,
+        });
       } catch (error) {
         if (signal.aborted) return;
         const failure = failureOf(error);

@@ -94,18 +94,7 @@ async function sceneOf(
   plan: StoredPlan,
   epoch: bigint,
 ): Promise<Scene> {
-  const before = await publishedMapOf(control, plan.mapFrom);
-  const maps = [
-    parsed(before.yaml, `version ${plan.mapFrom}`),
-    parsed(plan.nextMap, `the next map of ${plan.name}`),
-  ];
-  // A database of both maps is where the later one says.
-  const databases = new Map<DatabaseName, MoveDatabase>(
-    maps.flatMap((map) =>
-      [...addressesOf(map)].map(([name, address]) => [name, { name, address }] as const),
-    ),
-  );
-  const [, next] = maps as [ShardMap, ShardMap];
+  const { databases, next } = await databasesOf(addressesOf, control, plan);
   return {
     plan,
     epoch,
@@ -115,6 +104,22 @@ async function sceneOf(
     referenceTables: next.referenceTables,
     identify,
   };
+}
+
+/** Those of both maps; one of both is where the later map says. */
+export async function databasesOf(
+  addressesOf: RunOptions["addressesOf"],
+  control: ControlDatabase,
+  plan: StoredPlan,
+): Promise<{ readonly databases: Scene["databases"]; readonly next: ShardMap }> {
+  const before = await publishedMapOf(control, plan.mapFrom);
+  const next = parsed(plan.nextMap, `the next map of ${plan.name}`);
+  const databases = new Map<DatabaseName, MoveDatabase>(
+    [parsed(before.yaml, `version ${plan.mapFrom}`), next].flatMap((map) =>
+      [...addressesOf(map)].map(([name, address]) => [name, { name, address }] as const),
+    ),
+  );
+  return { databases, next };
 }
 
 function parsed(text: string, name: string): ShardMap {

@@ -2,9 +2,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MIGRATION_CURRENT_MS, MIGRATION_RETRY_MS } from "../../base/limits.ts";
-import { LSN_ZERO, parseLsn } from "../../base/lsn.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { compareMoves } from "./compare.ts";
 import { targetDatabases, tableName } from "../move.ts";
 import type { Move } from "../move.ts";
 import { finishTables } from "../schema-copy.ts";
@@ -12,9 +12,6 @@ import { openSource } from "../sessions.ts";
 import { describeMove } from "../source-tables.ts";
 import { createPublication, createSlot, streamNames } from "../stream-setup.ts";
 import { CREATE_TARGET_STATE, recordChunk, takeOver } from "../target-state.ts";
-import { selfTest } from "../verify-self-test.ts";
-import { verifyMove } from "../verify.ts";
-import type { VerifyLevel } from "../verify-sql.ts";
 import { databaseOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 import { intend } from "./setup.ts";
@@ -126,41 +123,10 @@ async function recordNothingToCopy(target: BackendConnection, move: Move): Promi
 export async function verifyAll(
   scene: Scene,
   streams: Streams,
-  direction: "forward" | "back",
-  level: VerifyLevel,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const [first] = movesOf(scene, direction).flatMap(targetDatabases);
-  if (first === undefined) return [];
-  const { isSound, missed } = await selfTest(databaseOf(scene, first), signal);
-  if (!isSound) return [`verification does not see ${missed.join(", ")}`];
-  return await streams.using(direction, signal, async (moves) => {
-    const found: string[] = [];
-    for (const { move, mover } of moves) {
-      const report = await verifyMove(
-        {
-          move,
-          source: databaseOf(scene, move.source),
-          targets: targetDatabases(move).map((name) => databaseOf(scene, name)),
-          markers: mover.markers,
-          level,
-          isQuiet: false,
-        },
-        signal,
-      );
-      found.push(
-        ...report.differences.map(
-          ({ table, kind, key, placement }) =>
-            `row ${key} of ${tableName(table)} is ${kind}${placement === undefined ? "" : ` in ${placement}`}`,
-        ),
-      );
-    }
-    return found;
+  return await streams.using("forward", signal, async (moves) => {
+    const streamed = moves.map(({ move, mover }) => ({ move, markers: mover.markers }));
+    return (await compareMoves(scene, streamed, "exact", signal)).differences;
   });
-}
-
-/** How far the log of a source is, for those who wait until all of it is applied. */
-export async function flushedPosition(source: BackendConnection): Promise<bigint> {
-  const { rows } = await source.query("SELECT pg_current_wal_flush_lsn()");
-  return parseLsn(rows[0]?.[0] ?? "") ?? LSN_ZERO;
 }

@@ -6,12 +6,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RunningCommand } from "../support/command.ts";
-import { inFullRun } from "../support/run-mode.ts";
+import { IS_FULL_RUN, inFullRun } from "../support/run-mode.ts";
 import { Journal } from "./journal.ts";
 import { FIRST, requireDone, type Served, startServed } from "./served.ts";
 
 const MOVE = "move_users_users0_public";
-const GROUP = "group_billing";
+/** Its first one is cancelled, and a name stays taken. */
+const GROUP = "group_billing_2";
 
 let served: Served;
 let journals: Journal[];
@@ -115,6 +116,9 @@ test("a placement goes to another database, back, and there again; nothing is lo
   expect(past.report.refusedBySqlstate.get("25006")).toBeGreaterThan(0);
   await past.stop();
   expect(past.report.acknowledged).toBeGreaterThan(20);
+  expect(requireDone(await served.migrate("verify", MOVE))).toMatch(
+    /: \d{4} rows compared \(exact\), no differences\n$/,
+  );
   await expect(served.data.query("users0", "TRUNCATE users CASCADE")).rejects.toMatchObject({
     code: "25006",
   });
@@ -136,11 +140,39 @@ test("a placement goes to another database, back, and there again; nothing is lo
   expect(requireDone(await served.migrate("doctor"))).toBe("nothing is left behind\n");
 });
 
-test("tables go to a database of their own while the orchestrator is killed again and again", async () => {
-  await planned(5, {
-    users: ["shards: 0-3, database: users2", "shards: 4-7, database: users1"],
-    invoices: "books",
+const BOOKS = {
+  users: ["shards: 0-3, database: users2", "shards: 4-7, database: users1"],
+  invoices: "books",
+};
+
+test("given up when it is ready, it leaves nothing behind; what it moves is not altered meanwhile", async () => {
+  const name = "group_billing";
+  await planned(5, BOOKS);
+  const run = served.start("migrate", "start", name);
+  await until(run, "ready");
+  await expect(
+    served.data.query("main", "ALTER TABLE invoices ADD COLUMN late int"),
+  ).rejects.toMatchObject({
+    message: `cannot change public.invoices while migration "${name}" moves it`,
   });
+  await expect(served.data.query("main", "DROP TABLE invoices")).rejects.toMatchObject({
+    code: "55000",
+  });
+  await expect(
+    served.data.query("books", "INSERT INTO invoices (token) VALUES ('foreign')"),
+  ).rejects.toMatchObject({ code: "25006" });
+  expect((await served.migrate("pause", name)).stderr).toContain("is ready has no work to pause");
+  requireDone(await served.migrate("cancel", name));
+  await until(run, "cancelled");
+  const left = `SELECT 'slot ' || slot_name AS left FROM pg_replication_slots UNION ALL SELECT 'publication ' || pubname FROM pg_publication
+UNION ALL SELECT 'event trigger ' || evtname FROM pg_event_trigger UNION ALL SELECT 'trigger on ' || tgrelid::regclass FROM pg_trigger WHERE tgname LIKE 'colonnade%' AND tgrelid::regclass::text NOT LIKE 'colonnade%'
+UNION ALL SELECT 'origin ' || roname FROM pg_replication_origin UNION ALL SELECT 'table ' || to_regclass('public.invoices') WHERE current_database() = 'books' AND to_regclass('public.invoices') IS NOT NULL`;
+  for (const database of ["main", "books"])
+    expect((await served.data.query(database, left)).rows).toEqual([]);
+});
+
+test("tables go to a database of their own while the orchestrator is killed again and again", async () => {
+  await planned(5, BOOKS);
   requireDone(await served.migrate("start", GROUP, "--background"));
   for (const state of inFullRun(
     ["setup", "copying", "catchingUp", "indexing", "armingReverse", "verifying", "ready"],
@@ -178,3 +210,54 @@ test("tables go to a database of their own while the orchestrator is killed agai
   run.child.kill("SIGINT");
   expect((await run.finished).code).toBe(0);
 });
+
+// Data of its own, and no other test's migrations.
+test.skipIf(!IS_FULL_RUN)(
+  "a placement is split over two databases, merged back by a rollback, and split again",
+  async () => {
+    await using fleet = await startServed(2);
+    const [proxy] = fleet.proxies;
+    const client = await (proxy as NonNullable<typeof proxy>).connect();
+    await client.query("INSERT INTO users SELECT i, 'u' || i FROM generate_series(1, 3000) i");
+    await client.query("INSERT INTO orders SELECT i, 1, 'o' FROM generate_series(1, 3000) i");
+    const sums =
+      "SELECT count(*)::int AS users, sum(n)::int AS n, (SELECT count(*)::int FROM orders) AS orders FROM users";
+    const where = {
+      users: [
+        "shards: 0-1, database: users2",
+        "shards: 2-3, database: users0, schema: late",
+        "shards: 4-7, database: users1",
+      ],
+      invoices: "main",
+    };
+    const move = "split_users_users0_public";
+    requireDone(await fleet.migrate("plan", "--to", fleet.mapFile(2, where)));
+    const run = fleet.start("migrate", "start", move);
+    await until(run, "ready");
+    const writing = new Journal({
+      connect: () => (proxy as NonNullable<typeof proxy>).connect(),
+      firstId: 200_000,
+      rowCount: 100,
+      seed: 3,
+      pauseMs: 2,
+    });
+    requireDone(await fleet.migrate("cutover", move));
+    await sleep(500);
+    requireDone(await fleet.migrate("verify", move));
+    requireDone(await fleet.migrate("rollback", move));
+    await sleep(300);
+    requireDone(await fleet.migrate("resync", move));
+    while (!(await fleet.migrate("status", move)).stdout.includes(": ready\n")) await sleep(100);
+    requireDone(await fleet.migrate("cutover", move));
+    await writing.stop();
+    const rows = new Map<number, number[]>();
+    for (const { id, n } of (await client.query("SELECT id, n FROM users")).rows)
+      rows.set(Number(id), [...(rows.get(Number(id)) ?? []), Number(n)]);
+    expect(writing.differences(rows, new Map())).toEqual([]);
+    expect((await client.query(sums)).rows[0]).toMatchObject({ orders: expect.any(Number) });
+    requireDone(await fleet.migrate("complete", move));
+    expect((await run.finished).code).toBe(0);
+    expect(requireDone(await fleet.migrate("doctor"))).toBe("nothing is left behind\n");
+    await client.end();
+  },
+);

@@ -1,0 +1,65 @@
+/** `colonnade migrate verify`: every row of both sides compared, while both change. It changes nothing. */
+import type { ControlDatabase } from "../../control/control-database.ts";
+import { ownerOf } from "../../migration/machine/life.ts";
+import type { Direction, State } from "../../migration/machine/life.ts";
+import { compareFromOutside } from "../../migration/orchestrator/compare.ts";
+import type { Comparison } from "../../migration/orchestrator/compare.ts";
+import { databasesOf } from "../../migration/orchestrator/run-migration.ts";
+import { backendAddresses } from "../../proxy/topology/backend-addresses.ts";
+import { withControl } from "../control-access.ts";
+import type { ControlFlags } from "../control-access.ts";
+import { CommandFailure } from "../failure.ts";
+import { printJson, printLines } from "../output.ts";
+import { Interruption } from "./run.ts";
+import { knownMigrations } from "./stored-migrations.ts";
+import type { KnownMigration } from "./stored-migrations.ts";
+
+export interface VerifyFlags extends ControlFlags {
+  /** Values as their types compare them; else their texts. */
+  readonly fast?: true;
+}
+
+/** States in which both sides have all rows, and a stream keeps them alike. */
+const COMPARABLE: ReadonlySet<State> = new Set([
+  "catchingUpAgain",
+  "verifying",
+  "ready",
+  "reversible",
+]);
+
+/** Exit code 1 where rows differ, or where there is nothing to compare yet. */
+export async function verifyCommand(name: string, flags: VerifyFlags): Promise<void> {
+  using interruption = new Interruption();
+  const level = flags.fast === true ? "fast" : "exact";
+  const { rowCount, differences } = await withControl(flags, async (database) => {
+    const [known] = await knownMigrations(database, [name]);
+    return await compared(database, known as KnownMigration, level, interruption.signal);
+  });
+  if (flags.json === true) printJson({ name, level, rowCount, differences });
+  else
+    printLines([
+      `${name}: ${rowCount} rows compared (${level}), ${differences.length === 0 ? "no" : differences.length} differences`,
+      ...differences.map((difference) => `  ${difference}`),
+    ]);
+  if (differences.length > 0) throw new CommandFailure(`${name}: rows differ`, 1);
+}
+
+/** From who owns the rows to who follows. */
+export async function compared(
+  database: ControlDatabase,
+  { stored, plan }: KnownMigration,
+  level: "fast" | "exact",
+  signal: AbortSignal,
+): Promise<Comparison> {
+  const { life } = stored.document;
+  const isComparable =
+    COMPARABLE.has(life.state) && !(life.state === "reversible" && life.reverse === "lost");
+  if (!isComparable)
+    throw new CommandFailure(
+      `${plan.name} is ${life.state}: both sides have the same rows only while one follows the other`,
+      1,
+    );
+  const direction: Direction = ownerOf(stored.document) === "sources" ? "forward" : "back";
+  const { databases } = await databasesOf(backendAddresses, database, plan);
+  return await compareFromOutside({ plan, databases }, direction, level, signal);
+}

@@ -1,0 +1,70 @@
+/** The gate: rows of both sides compared, after verification has shown that it sees what it should. */
+import { targetDatabases, tableName } from "../move.ts";
+import type { Move } from "../move.ts";
+import { alignByProgress } from "../align-by-progress.ts";
+import { reverseMoves } from "../reverse-move.ts";
+import { describeMove } from "../source-tables.ts";
+import { selfTest } from "../verify-self-test.ts";
+import { verifyMove } from "../verify.ts";
+import type { Align, VerifyOptions } from "../verify.ts";
+import type { VerifyLevel } from "../verify-sql.ts";
+import type { Direction } from "../machine/life.ts";
+import { databaseOf, Sessions } from "./scene.ts";
+import type { Scene } from "./scene.ts";
+
+export interface Comparison {
+  readonly rowCount: number;
+  /** Sentences; empty where all is well. */
+  readonly differences: readonly string[];
+}
+
+/** `moves`: from the sources to the targets, whoever owns the rows; rows are told apart by their placements. */
+export async function compareMoves(
+  scene: Pick<Scene, "databases">,
+  moves: readonly (Pick<VerifyOptions, "markers" | "align"> & { readonly move: Move })[],
+  level: VerifyLevel,
+  signal: AbortSignal,
+): Promise<Comparison> {
+  const [first] = moves.flatMap(({ move }) => targetDatabases(move));
+  if (first === undefined) return { rowCount: 0, differences: [] };
+  const { isSound, missed } = await selfTest(databaseOf(scene, first), signal);
+  if (!isSound)
+    return { rowCount: 0, differences: [`verification does not see ${missed.join(", ")}`] };
+  const differences: string[] = [];
+  let rowCount = 0;
+  for (const { move, markers, align } of moves) {
+    const source = databaseOf(scene, move.source);
+    const targets = targetDatabases(move).map((name) => databaseOf(scene, name));
+    const report = await verifyMove(
+      { move, source, targets, markers, align, level, isQuiet: false },
+      signal,
+    );
+    rowCount += report.rowCount;
+    differences.push(
+      ...report.differences.map(
+        ({ table, kind, key, placement }) =>
+          `row ${key} of ${tableName(table)} is ${kind}${placement === undefined ? "" : ` in ${placement}`}`,
+      ),
+    );
+  }
+  return { rowCount, differences };
+}
+
+/** By a process that does not apply the streams itself; `direction` is that of those which run. */
+export async function compareFromOutside(
+  scene: Pick<Scene, "plan" | "databases">,
+  direction: Direction,
+  level: VerifyLevel,
+  signal: AbortSignal,
+): Promise<Comparison> {
+  using sessions = new Sessions(scene, signal);
+  const compared: { readonly move: Move; readonly markers: undefined; readonly align: Align }[] =
+    [];
+  for (const planned of scene.plan.moves) {
+    const move = await describeMove(await sessions.to(planned.source), planned);
+    const streamed = direction === "forward" ? [planned] : reverseMoves(planned);
+    const align = alignByProgress(streamed, direction, (database) => sessions.to(database));
+    compared.push({ move, markers: undefined, align });
+  }
+  return await compareMoves(scene, compared, level, signal);
+}
