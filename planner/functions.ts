@@ -43,6 +43,11 @@ const SESSION_STATE: ReadonlySet<string> = new Set([
   "dblink_open",
   "dblink_fetch",
   "dblink_close",
+  "dblink_get_connections",
+  "dblink_is_busy",
+  "dblink_error_message",
+  "dblink_cancel_query",
+  "dblink_get_notify",
 ]);
 
 const SESSION_LOCKS: ReadonlySet<string> = new Set([

@@ -7,10 +7,13 @@ import type { ErrorFields } from "../protocol/backend/error-response.ts";
 export class BackendError extends Error {
   override readonly name = "BackendError";
   readonly fields: ErrorFields;
+  /** Whose server it is; undefined where that is not known, or can be of no interest. */
+  readonly database: DatabaseName | undefined;
 
-  constructor(fields: ErrorFields) {
+  constructor(fields: ErrorFields, database?: DatabaseName) {
     super(fields.M ?? "");
     this.fields = fields;
+    this.database = database;
   }
 }
 
@@ -29,7 +32,7 @@ export function backendFailure(
   database: DatabaseName,
   fields: ErrorFields,
 ): BackendError | SqlError {
-  const error = new BackendError(fields);
+  const error = new BackendError(fields, database);
   return isLast(fields) ? backendLost(database, error) : error;
 }
 

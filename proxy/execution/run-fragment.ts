@@ -86,7 +86,7 @@ async function* runToEnd(connection: BackendConnection, request: FragmentRequest
         case BACKEND_TYPE.errorResponse: {
           const fields = errorFields(run);
           if (!isParsed || isUnusable(fields)) forgetPrepared(connection, request);
-          failure ??= new BackendError(inClientText(fields, request.rendered));
+          failure ??= new BackendError(inClientText(fields, request.rendered), connection.database);
           break;
         }
         case BACKEND_TYPE.readyForQuery:

@@ -128,7 +128,10 @@ class PortalAnswer {
             break;
           case BACKEND_TYPE.errorResponse:
             forgetPrepared(connection, this.#request);
-            failure ??= new BackendError(inClientText(errorFields(run), this.#request.rendered));
+            failure ??= new BackendError(
+              inClientText(errorFields(run), this.#request.rendered),
+              connection.database,
+            );
             break;
           case BACKEND_TYPE.readyForQuery:
             if (failure !== undefined) throw failure;

@@ -302,7 +302,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     const { fields } = decodeErrorResponse(frame.subarray(FRAME_HEADER_BYTES));
     if (this.#connection !== undefined && (!isParsed || isUnusable(fields)))
       forgetPrepared(this.#connection, request);
-    return new BackendError(inClientText(fields, request.rendered));
+    return new BackendError(inClientText(fields, request.rendered), this.#connection?.database);
   }
 
   /** Outside a transaction, whatever the server is in: a connection that is in one is not used again. */

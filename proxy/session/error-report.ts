@@ -1,7 +1,9 @@
 /** Tells a client of an error, and the operator that there was one. */
 import { SqlError } from "../../base/sql-error.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
+import { BackendError } from "../backend/backend-connection.ts";
 import { errorFields } from "./error-fields.ts";
+import { withPlaceHint } from "./missing-tables.ts";
 import type { Responder } from "./responder.ts";
 import { withSchemaHint } from "./schema-privileges.ts";
 import type { SessionServices } from "./session-services.ts";
@@ -25,7 +27,9 @@ export function reportError(
   const cause = backends.causeOf(causeOf(error));
   const charactersBefore = error instanceof StatementFailure ? error.charactersBefore : 0;
   const { map } = services.topology();
-  const fields = withSchemaHint(errorFields(cause, severity, charactersBefore), map);
+  const told = errorFields(cause, severity, charactersBefore);
+  const database = cause instanceof BackendError ? cause.database : undefined;
+  const fields = withPlaceHint(withSchemaHint(told, map), database, map);
   services.metrics.increment("colonnade_errors_total", {
     class: fields.C?.slice(0, 2) ?? "",
     id: cause instanceof SqlError ? cause.id : "relayed",

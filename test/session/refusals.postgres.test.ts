@@ -7,8 +7,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { ErrorId } from "../../base/sql-error.ts";
 import { ConnectionLost, RawClient, ServerError } from "../support/raw-client.ts";
 import { cancelFrame } from "../support/raw-frames.ts";
-import { bind, bindWithFormats, execute, parse, query, sync } from "./conversation.ts";
+import { bind, bindWithFormats, execute, parse, query, run, sync } from "./conversation.ts";
 import type { Script } from "./conversation.ts";
+import { copy } from "./copying.ts";
 import { errorsOf, expectRefused } from "./refusing.ts";
 import { startServers } from "./servers.ts";
 import type { Servers } from "./servers.ts";
@@ -164,6 +165,33 @@ test("client_encoding_not_supported: a SET, and nobody reads in it afterwards", 
   const other = await servers.proxy.connect();
   for (const each of [client, other]) expect(await each.query(shown)).toEqual([["é", "UTF8"]]);
   for (const each of [client, other]) each.destroy();
+});
+
+test("a table that a database lacks is told with the database", async () => {
+  const client = await servers.proxy.connect();
+  await servers.second.query("west", "ALTER TABLE far.things RENAME TO gone");
+  try {
+    const reading = "SELECT id FROM things WHERE id = 201";
+    const errors = await errorsOf(client, [
+      query(reading),
+      query(reading),
+      [run(reading), sync()].flat(),
+      query("SELECT count(*) FROM things"),
+      query("BEGIN; DELETE FROM things"),
+      query("ROLLBACK"),
+      copy("COPY things (id) FROM STDIN", "201\n"),
+    ]);
+    expect(errors).toHaveLength(6);
+    for (const error of errors) {
+      expect(error).toMatchObject({ C: "42P01", M: 'relation "far.things" does not exist' });
+      expect(error["H"]).toContain('Database "west" has no table "things" in schema "far"');
+    }
+    const unknown = await errorsOf(client, [query("SELECT * FROM gone")]);
+    expect(unknown.map(({ C, H }) => [C, H])).toEqual([["42P01", undefined]]);
+  } finally {
+    await servers.second.query("west", "ALTER TABLE far.gone RENAME TO things");
+    client.destroy();
+  }
 });
 
 test("query_canceled: while it waits for a backend that another client holds", async () => {

@@ -118,7 +118,7 @@ export async function sendBatch(
         rowCount = Number(decodeCommandComplete(runBody(run)).tag.split(" ")[1] ?? 0);
       if (run.type === BACKEND_TYPE.errorResponse) {
         const { fields } = decodeErrorResponse(runBody(run));
-        failure ??= new BackendError(inClientData(fields, request));
+        failure ??= new BackendError(inClientData(fields, request), connection.database);
       }
       if (run.type !== BACKEND_TYPE.readyForQuery) continue;
       if (failure !== undefined) throw failure;
