@@ -40,8 +40,9 @@ export async function measureManySchemas(seconds: number): Promise<readonly Meas
   await makeTables(server);
   const began = performance.now();
   await using many = await startTestProxy(mapOf(server, MANY));
-  const startMs = performance.now() - began;
+  const manyMs = performance.now() - began;
   await using few = await startTestProxy(mapOf(server, FEW));
+  const fewMs = performance.now() - began - manyMs;
   await fill(many);
   await fill(few);
 
@@ -49,18 +50,24 @@ export async function measureManySchemas(seconds: number): Promise<readonly Meas
   try {
     const single = await turns(clients, seconds, () => pointSelects());
     const scatter = await turns(clients, seconds, () => ["SELECT count(*) FROM t00"]);
-    const { residentBytes } = await many.memory();
+    const memory = { many: await many.memory(), few: await few.memory() };
     return [
-      measured("start", startMs / 1_000, "s", 5),
+      measured("start", manyMs / 1_000, "s", 5),
+      measured("start, with 4 placements", fewMs / 1_000, "s"),
       ...compared(`${SELECTS_A_TURN} statements of one shard`, single, 1.05),
       ...compared("count(*) of all shards", scatter),
       measured("statements of count(*), a database", await statementsADatabase(many), "", 1),
-      measured("resident memory, afterwards", residentBytes / 1024 / 1024, "MB", 250),
+      measured("resident memory, afterwards", megabytes(memory.many.residentBytes), "MB", 250),
+      measured("the same, with 4 placements", megabytes(memory.few.residentBytes), "MB"),
       measured("check --live", await checkSeconds(server), "s", 30),
     ];
   } finally {
     for (const client of Object.values(clients)) client.close();
   }
+}
+
+function megabytes(bytes: number): number {
+  return bytes / 1024 / 1024;
 }
 
 function measured(what: string, value: number, unit: string, bound?: number): Measurement {

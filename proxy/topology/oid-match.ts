@@ -125,15 +125,27 @@ function matchRelations(
 ): ReadonlyMap<number, CanonicalRelation> {
   const byName = new Map(catalog.map((each) => [nameKey(each.schema, each.name), each]));
   const matched = new Map<number, CanonicalRelation>();
+  // Of each canonical relation, by the columns of those that stand for it, which are mostly the same.
+  const known = new Map<DatabaseRelation, Map<ColumnNumbers, CanonicalRelation>>();
   for (const { oid, schema, name, columnNumbers } of own) {
     const canonical = byName.get(canonicalName(schema, name));
     if (canonical === undefined) continue;
-    const numbers = new Map<number, number>();
-    for (const [column, number] of columnNumbers) {
-      const canonicalNumber = canonical.columnNumbers.get(column);
-      if (canonicalNumber !== undefined) numbers.set(number, canonicalNumber);
-    }
-    matched.set(oid, { oid: canonical.oid, columnNumbers: numbers });
+    const alike = known.get(canonical) ?? new Map<ColumnNumbers, CanonicalRelation>();
+    known.set(canonical, alike);
+    const found = alike.get(columnNumbers) ?? canonicalRelation(canonical, columnNumbers);
+    alike.set(columnNumbers, found);
+    matched.set(oid, found);
   }
   return matched;
+}
+
+type ColumnNumbers = DatabaseRelation["columnNumbers"];
+
+function canonicalRelation(canonical: DatabaseRelation, own: ColumnNumbers): CanonicalRelation {
+  const numbers = new Map<number, number>();
+  for (const [column, number] of own) {
+    const canonicalNumber = canonical.columnNumbers.get(column);
+    if (canonicalNumber !== undefined) numbers.set(number, canonicalNumber);
+  }
+  return { oid: canonical.oid, columnNumbers: numbers };
 }

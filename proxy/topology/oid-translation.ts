@@ -92,16 +92,20 @@ async function readDatabaseOids(
     const ranges = await ask(RANGES_QUERY);
     const relations = await ask(COLUMN_NUMBERS_QUERY);
     const rangeSubtypes = new Map(ranges.map(([oid, subtype]) => [Number(oid), Number(subtype)]));
-    return { types: { byOid, rangeSubtypes }, relations: relations.map(readRelation) };
+    return { types: { byOid, rangeSubtypes }, relations: readRelations(relations) };
   });
 }
 
-function readRelation(row: readonly (string | null)[]): DatabaseRelation {
-  const [oid, schema, name, numbers] = row;
-  return {
-    oid: Number(oid),
-    schema: schema ?? "",
-    name: name ?? "",
-    columnNumbers: new Map(Object.entries(JSON.parse(numbers ?? "{}") as Record<string, number>)),
-  };
+/** Placements have the same columns many times over: each list of them is kept once. */
+function readRelations(rows: readonly (readonly (string | null)[])[]): readonly DatabaseRelation[] {
+  const lists = new Map<string, ReadonlyMap<string, number>>();
+  return rows.map(([oid, schema, name, numbers]) => {
+    const text = numbers ?? "{}";
+    let columnNumbers = lists.get(text);
+    if (columnNumbers === undefined) {
+      columnNumbers = new Map(Object.entries(JSON.parse(text) as Record<string, number>));
+      lists.set(text, columnNumbers);
+    }
+    return { oid: Number(oid), schema: schema ?? "", name: name ?? "", columnNumbers };
+  });
 }
