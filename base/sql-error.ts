@@ -175,7 +175,7 @@ export const ERRORS = {
   },
   explain_not_supported: {
     sqlstate: "0A000",
-    when: "An EXPLAIN is about EXECUTE, DECLARE CURSOR, CREATE TABLE AS, or an INSERT whose rows are read first and inserted then, so that there is no one plan.",
+    when: "An EXPLAIN is about DECLARE CURSOR, CREATE TABLE AS, or an INSERT whose rows are read first and inserted then, so that there is no one plan.",
     hint: "Explain its query by itself, or use the command colonnade explain.",
   },
   insert_expression_not_supported: {

@@ -66,6 +66,8 @@ export interface SessionPlan {
         readonly kind: "execute";
         readonly name: string;
         readonly arguments: TextPiece & { readonly count: number };
+        /** `EXPLAIN (...) `, which stands before EXECUTE; undefined where it is to run. */
+        readonly explain: string | undefined;
       }
     | { readonly kind: "deallocate"; readonly name: string | undefined }
     | { readonly kind: "listen"; readonly channel: string }

@@ -8,6 +8,7 @@ import type { ExplainFormat } from "./explain/explain-node.ts";
 import type { LogicalPlan, QueryPlan } from "./logical-plan.ts";
 import type { ParsedStatement } from "./parse.ts";
 import { refuse } from "./refusal.ts";
+import { planExplainExecute } from "./utility-prepared.ts";
 import { statementWithin, type StatementWithin } from "./statement-within.ts";
 
 /** The kinds whose plan is one text: what PostgreSQL explains besides them is refused by name. */
@@ -21,13 +22,6 @@ const EXPLAINED: ReadonlySet<string> = new Set([
 
 /** What PostgreSQL explains besides, each with what tells the same. */
 const UNEXPLAINED: ReadonlyMap<string, readonly [command: string, hint: string]> = new Map([
-  [
-    "ExecuteStmt",
-    [
-      "EXECUTE",
-      "Explain the statement that was prepared, with its values, or as a prepared statement of the protocol.",
-    ],
-  ],
   ["CreateTableAsStmt", ["CREATE TABLE AS", "Explain its query by itself."]],
   ["DeclareCursorStmt", ["DECLARE CURSOR", "Explain its query by itself."]],
   ["RefreshMatViewStmt", ["REFRESH MATERIALIZED VIEW", "Explain the view's query by itself."]],
@@ -39,6 +33,8 @@ export function planExplain(
   planQuery: (query: ParsedStatement) => LogicalPlan,
 ): LogicalPlan {
   const { query } = explain;
+  if (query !== undefined && "ExecuteStmt" in query)
+    return planExplainExecute(statement, query.ExecuteStmt);
   if (query === undefined || !EXPLAINED.has(Object.keys(query)[0] ?? "")) {
     const [command, hint] = UNEXPLAINED.get(Object.keys(query ?? {})[0] ?? "") ?? [
       "this statement",

@@ -10,7 +10,7 @@ import { afterIdentifier } from "./rewrite.ts";
 
 export function planPrepare(statement: ParsedStatement, { name = "" }: PrepareStmt): SessionPlan {
   const { text, tokens } = statement;
-  const types = listAfterName(statement);
+  const types = listAfterName(statement, 1);
   const as = tokens[types.next];
   invariant(as !== undefined, "AS stands before a prepared statement");
   const inner = pieceOf(text, as.end, text.length);
@@ -21,23 +21,51 @@ export function planPrepare(statement: ParsedStatement, { name = "" }: PrepareSt
   };
 }
 
-export function planExecute(statement: ParsedStatement, { name = "" }: ExecuteStmt): SessionPlan {
-  const { items, whole } = listAfterName(statement);
+export function planExecute(statement: ParsedStatement, execute: ExecuteStmt): SessionPlan {
+  return executeAt(statement, execute, 0);
+}
+
+/** EXPLAIN of an EXECUTE: the session puts what stands before it before the statement that was prepared. */
+export function planExplainExecute(statement: ParsedStatement, execute: ExecuteStmt): SessionPlan {
+  const { text, tokens } = statement;
+  let depth = 0;
+  const at = tokens.findIndex(({ start, end }) => {
+    const token = text.slice(start, end).toLowerCase();
+    if (token === "(") depth += 1;
+    if (token === ")") depth -= 1;
+    return depth === 0 && token === "execute";
+  });
+  invariant(at > 0, "EXECUTE stands behind EXPLAIN");
+  return executeAt(statement, execute, at);
+}
+
+/** `at`: the index of the token EXECUTE. */
+function executeAt(
+  statement: ParsedStatement,
+  { name = "" }: ExecuteStmt,
+  at: number,
+): SessionPlan {
+  const { text, tokens } = statement;
+  const { items, whole } = listAfterName(statement, at + 1);
+  const explain = at === 0 ? undefined : text.slice(0, tokens[at]?.start);
   return {
     kind: "session",
-    sql: statement.text,
-    action: { kind: "execute", name, arguments: { ...whole, count: items.length } },
+    sql: text,
+    action: { kind: "execute", name, arguments: { ...whole, count: items.length }, explain },
   };
 }
 
-/** The items of the list in parentheses after the name, if there is one, and the token after it. */
-function listAfterName(statement: ParsedStatement): {
+/** The items of the list in parentheses after the name, if there is one, and the token after it. `name`: its first token. */
+function listAfterName(
+  statement: ParsedStatement,
+  name: number,
+): {
   readonly items: readonly TextPiece[];
   readonly whole: TextPiece;
   readonly next: number;
 } {
   const { text, tokens } = statement;
-  const first = afterIdentifier(statement, 1);
+  const first = afterIdentifier(statement, name);
   const characterAt = (index: number): string => {
     const token = tokens[index];
     return token === undefined ? "" : text.slice(token.start, token.end);

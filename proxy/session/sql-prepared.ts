@@ -82,14 +82,14 @@ export interface ExecutingPortal {
 }
 
 export async function prepareExecution(
-  { name, arguments: given }: Execute,
+  { name, arguments: given, explain }: Execute,
   parts: SqlPreparedParts,
   signal: AbortSignal,
   portal?: ExecutingPortal,
 ): Promise<Execution> {
   const { runner, prepared } = parts;
   const statement = prepared.get(name);
-  const { parameterTypes, columns } = statement.description;
+  const { parameterTypes } = statement.description;
   if (given.count !== parameterTypes.length) {
     throw new SqlError(
       "execute_argument_count",
@@ -98,7 +98,10 @@ export async function prepareExecution(
     );
   }
   const parameters = await readArguments(statement, given, parts, signal);
-  const plan = rowsPlan(await planPrepared(parts, statement, signal), name);
+  const run =
+    explain === undefined ? statement : await explained(statement, explain, parts, signal);
+  const { columns } = run.description;
+  const plan = rowsPlan(await planPrepared(parts, run, signal), name);
   if (portal !== undefined) refuseOthers(columns, portal.columns);
   const formats = portal?.resultFormats ?? [];
   const output = async () =>
@@ -118,6 +121,19 @@ export async function prepareExecution(
       return describe ? columnsWithRows(rows) : rows;
     },
   };
+}
+
+/** An EXPLAIN of the statement, to be bound as the statement would be. */
+async function explained(
+  statement: PreparedStatement,
+  explain: string,
+  { runner }: SqlPreparedParts,
+  signal: AbortSignal,
+): Promise<PreparedStatement> {
+  const { parameterTypes } = statement.description;
+  const sql = `${explain}${statement.sql}`;
+  const description = await runner.descriptions.statement(sql, parameterTypes, signal);
+  return { ...statement, sql, description, answersAs: undefined };
 }
 
 /** The client reads rows by what it was told of the portal. */
@@ -148,6 +164,7 @@ function rowsPlan(plan: LogicalPlan, name: string): RowsPlan {
     case "query":
     case "insert":
     case "insertQuery":
+    case "explain":
     case "ddl":
       return plan;
     default:

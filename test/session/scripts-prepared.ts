@@ -3,6 +3,31 @@ import type { Case } from "./comparing.ts";
 import { bind, describe, execute, parse, query, run, sync } from "./conversation.ts";
 
 export const SQL_PREPARED: Readonly<Record<string, Case>> = {
+  "EXPLAIN of EXECUTE": {
+    script: [
+      query("PREPARE p(bigint) AS SELECT name FROM accounts WHERE id = $1"),
+      query("EXPLAIN (COSTS off) EXECUTE p(1)"),
+      query("EXPLAIN (COSTS off, FORMAT json) EXECUTE p(101)"),
+      query("explain (costs off) /* execute */ execute \"p\" (200 + length('x'))"),
+      query("EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS off) EXECUTE p(2)"),
+      query("EXPLAIN EXECUTE p"),
+      query("EXPLAIN EXECUTE p(1, 2)"),
+      query("EXPLAIN EXECUTE p('one')"),
+      query("EXPLAIN EXECUTE q(1)"),
+      query("EXPLAIN (NOPE) EXECUTE p(1)"),
+      run("EXPLAIN (COSTS off) EXECUTE p(1)"),
+      sync(),
+      parse("named", "UPDATE accounts SET balance = 0 WHERE id = $1 RETURNING name"),
+      sync(),
+      query(
+        "BEGIN; EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off, BUFFERS off) EXECUTE named(1)",
+      ),
+      query("SELECT balance FROM accounts WHERE id = 1"),
+      query("ROLLBACK"),
+      query("EXPLAIN (COSTS off) EXECUTE named(2)"),
+      query("SELECT id, balance FROM accounts ORDER BY id"),
+    ],
+  },
   "a statement that is routed by its arguments": {
     script: [
       query("PREPARE one (bigint) AS SELECT name FROM accounts WHERE id = $1"),
