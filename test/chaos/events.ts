@@ -12,6 +12,7 @@ export interface Cast {
   readonly servers: number;
   /** Between all proxies and the databases. Each proxy has one of its own to the control schema. */
   readonly dataLines: number;
+  readonly placements: number;
 }
 
 export type Trouble =
@@ -36,6 +37,13 @@ export type Event =
     }
   | { readonly kind: "publish"; readonly afterMs: number; readonly routes: readonly number[] }
   | { readonly kind: "roll back"; readonly afterMs: number; readonly back: number }
+  /** Of a placement, as in a cutover: new statements wait. */
+  | {
+      readonly kind: "hold";
+      readonly afterMs: number;
+      readonly target: number;
+      readonly forMs: number;
+    }
   /** Everything is mended first; then each promise is looked at. */
   | { readonly kind: "calm"; readonly afterMs: number };
 
@@ -43,6 +51,8 @@ export type Event =
 const PAUSE_MS_MAX = 1_200;
 /** Shorter than the 40 s in which a client expects an answer, with all that may follow on it. */
 const TROUBLE_MS_MAX = 4_500;
+/** As cutovers are meant to be. */
+const HOLD_MS_MAX = 600;
 const EVENTS_BETWEEN_CALMS = [5, 12] as const;
 /** A proxy follows two lines for each server. */
 export const ROUTES_PER_SERVER = 2;
@@ -59,12 +69,16 @@ export function* eventsOf(random: Random, cast: Cast): Iterable<Event> {
 
 function eventOf(random: Random, cast: Cast): Event {
   const afterMs = below(random, PAUSE_MS_MAX);
-  const choice = below(random, 10);
+  const choice = below(random, 11);
   if (choice < 2) {
     const routes = Array.from({ length: cast.servers }, () => below(random, ROUTES_PER_SERVER));
     return { kind: "publish", afterMs, routes };
   }
   if (choice === 2) return { kind: "roll back", afterMs, back: 1 + below(random, 3) };
+  if (choice === 3) {
+    const target = below(random, cast.placements);
+    return { kind: "hold", afterMs, target, forMs: 100 + below(random, HOLD_MS_MAX - 100) };
+  }
   const forMs = 200 + below(random, TROUBLE_MS_MAX - 200);
   return { kind: "trouble", afterMs, trouble: troubleOf(random, cast), forMs };
 }

@@ -133,6 +133,16 @@ export class ChaosFleet implements Bank, AsyncDisposable {
     return await runCommand(...words, "--control", this.control.url("postgres"));
   }
 
+  /** As an operator does who knows that they were killed, and not merely silent. */
+  async forgetDeadProxies(): Promise<void> {
+    const alive = this.proxies.flatMap(({ pid }) => pid ?? []);
+    await this.control.query(
+      "postgres",
+      "DELETE FROM colonnade.proxy WHERE process_id <> ALL ($1::int[])",
+      [alive],
+    );
+  }
+
   /** A file with the map of a version; `routes`: which line leads to each server. */
   mapFile(version: number, routes: readonly number[]): string {
     const path = join(this.#directory, `map-${version}.yaml`);
@@ -217,6 +227,11 @@ export class ProxySlot {
   /** As far as its process is concerned. */
   get isServing(): boolean {
     return this.#state === "serving" && this.#command?.child.exitCode === null;
+  }
+
+  /** Of its process; undefined where it has none. */
+  get pid(): number | undefined {
+    return this.#command?.child.pid;
   }
 
   get port(): number {

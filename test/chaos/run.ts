@@ -10,6 +10,7 @@ import {
   ACCOUNTS,
   countAll,
   countPrepared,
+  DATABASES,
   OPENING_TOTAL,
   openAccounts,
   readSides,
@@ -119,6 +120,7 @@ class Play {
       proxies: proxies.length,
       servers: servers.length,
       dataLines: dataLines.length,
+      placements: DATABASES.length,
     };
     let isCalm = false;
     for (const event of eventsOf(this.#random, cast)) {
@@ -145,6 +147,9 @@ class Play {
           "rollback",
           String(Math.max(1, inForce - event.back)),
         ]);
+        return;
+      case "hold":
+        this.#go(this.#hold(`${DATABASES[event.target]}.public`, event.forMs));
         return;
       case "calm":
         await this.#calm();
@@ -227,6 +232,17 @@ class Play {
         this.#published.set(inForce + 1, readFileSync(given[1] ?? "", "utf8"));
     })();
     this.#go(this.#publishing);
+  }
+
+  /** Whether it comes about is no matter: with a proxy in trouble it does not. */
+  async #hold(placement: string, forMs: number): Promise<void> {
+    // Their processes are gone for good, and nobody else will say so.
+    await this.#fleet.forgetDeadProxies().catch(() => undefined);
+    const words = ["hold", "--placements", placement, "--for", `${forMs}ms`];
+    const { code } = await this.#fleet.command(...words);
+    const result = code === 0 ? "obeyed" : "not obeyed";
+    this.#count(`hold, ${result}`);
+    this.#tell(`hold ${placement} for ${forMs} ms: ${result}`);
   }
 
   async #inForce(): Promise<number | undefined> {
