@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { FLEET_ACK_POLL_MS } from "../../base/limits.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
 import type { ControlDatabase } from "../../control/control-database.ts";
-import { announceHold } from "../../control/holds.ts";
+import { announceHold, findHold } from "../../control/holds.ts";
 import { readEvents, readMigration } from "../../control/migration-store.ts";
 import type { LoggedEvent } from "../../control/migration-store.ts";
 import { isTrafficHeld } from "../../migration/machine/life.ts";
@@ -175,7 +175,9 @@ async function blockersIn(
 async function untilRestored(database: ControlDatabase, name: string): Promise<void> {
   for (;;) {
     const { document } = await readMigration<Migration>(database, name);
-    if (!isTrafficHeld(document) && document.life.state !== "retreating") return;
+    const isRestored = !isTrafficHeld(document) && document.life.state !== "retreating";
+    // The hold ends a moment after the row says so, or by its deadline.
+    if (isRestored && (await findHold(database, name)) === undefined) return;
     await sleep(FLEET_ACK_POLL_MS);
   }
 }
