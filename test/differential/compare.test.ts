@@ -93,6 +93,16 @@ describe("differenceOf", () => {
   });
 });
 
+test("a row that divides by zero and one that overflows may be met in either order", () => {
+  const divides = error({ C: "22012", M: "division by zero" });
+  const overflows = error({ C: "22003", M: "integer out of range" });
+  expect(differenceOf([divides], [overflows], [statement()])).toBeUndefined();
+  expect(
+    differenceOf([overflows], [error({ C: "22003", M: "bigint out of range" })], [statement()]),
+  ).toBeDefined();
+  expect(differenceOf([divides], [error({ C: "22P02", M: "x" })], [statement()])).toBeDefined();
+});
+
 describe("refusalOf", () => {
   test("is 0A000 without a source file: PostgreSQL's own has one", () => {
     expect(refusalOf([error({ C: "0A000", M: 'join of "a" and 5' })])).toBe('join of "…" and N');
