@@ -133,7 +133,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       parts.pauses.close();
       sessions.drain(Math.min(config.drain_spread_ms, ms / 2));
       const end = performance.now() + ms;
-      while (sessions.count > 0 && performance.now() < end) await sleep(DRAIN_POLL_MS);
+      // Who is being let in, or has not read yet why it is sent away, would only see a reset.
+      while (listener.clientCount > 0 && performance.now() < end) await sleep(DRAIN_POLL_MS);
       await (closing ??= close());
     },
     close: () => (closing ??= close()),
