@@ -7,8 +7,8 @@ import { inFullRun } from "../support/run-mode.ts";
 import { printChaos } from "./report.ts";
 import { runChaos } from "./run.ts";
 
-const SECONDS = inFullRun(200, 6);
-const TIMEOUT_MS = inFullRun(600_000, 120_000);
+const SECONDS = inFullRun(200, 4);
+const TIMEOUT_MS = inFullRun(900_000, 240_000);
 
 test(
   "a fleet in trouble gives no wrong answer, loses nothing, and follows",
