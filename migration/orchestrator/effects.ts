@@ -108,7 +108,10 @@ function done({ row, tell }: EffectContext): void {
 
 async function inspect({ scene, tell }: EffectContext): Promise<void> {
   const all = await listMigrations<Migration>(scene.control);
-  const refused = unsupported(scene.plan, all);
+  const refused = unsupported(
+    scene.plan,
+    all.map(({ plan }) => plan),
+  );
   if (refused.length > 0) return tell({ kind: "inspected", errors: refused });
   const { findings } = await preflight({
     migration: scene.plan,

@@ -90,7 +90,7 @@ async function heldUp(): Promise<void> {
   await writer.end();
 }
 
-test("a placement goes to another database, back, and there again; nothing is lost", async () => {
+test("a placement goes to another database, and back; nothing is lost", async () => {
   await planned(2, {
     ...FIRST,
     users: ["shards: 0-3, database: users2", "shards: 4-7, database: users1"],
@@ -124,12 +124,15 @@ test("a placement goes to another database, back, and there again; nothing is lo
   });
   requireDone(await served.migrate("rollback", MOVE));
   await sleep(500);
-  requireDone(await served.migrate("resync", MOVE));
-  while ((await stateOf(MOVE)) !== "ready") await sleep(100);
-  requireDone(await served.migrate("cutover", MOVE));
-  await sleep(500);
-  requireDone(await served.migrate("complete", MOVE));
-  await until(run, "completed");
+  if (IS_FULL_RUN) {
+    requireDone(await served.migrate("resync", MOVE));
+    while ((await stateOf(MOVE)) !== "ready") await sleep(100);
+    requireDone(await served.migrate("cutover", MOVE));
+    await sleep(500);
+    requireDone(await served.migrate("rollback", MOVE));
+  }
+  requireDone(await served.migrate("cancel", MOVE));
+  await until(run, "cancelled");
   expect((await run.finished).code).toBe(0);
   journals.push(past);
   for (const journal of journals.slice(0, -1)) {
@@ -140,14 +143,13 @@ test("a placement goes to another database, back, and there again; nothing is lo
   expect(requireDone(await served.migrate("doctor"))).toBe("nothing is left behind\n");
 });
 
-const BOOKS = {
-  users: ["shards: 0-3, database: users2", "shards: 4-7, database: users1"],
-  invoices: "books",
-};
+const BOOKS = { ...FIRST, invoices: "books" };
+/** After a cutover and a rollback of the first one. */
+const NEXT_VERSION = inFullRun(6, 4);
 
 test("given up when it is ready, it leaves nothing behind; what it moves is not altered meanwhile", async () => {
   const name = "group_billing";
-  await planned(5, BOOKS);
+  await planned(NEXT_VERSION, BOOKS);
   const run = served.start("migrate", "start", name);
   await until(run, "ready");
   await expect(
@@ -172,7 +174,7 @@ UNION ALL SELECT 'origin ' || roname FROM pg_replication_origin UNION ALL SELECT
 });
 
 test("tables go to a database of their own while the orchestrator is killed again and again", async () => {
-  await planned(5, BOOKS);
+  await planned(NEXT_VERSION, BOOKS);
   requireDone(await served.migrate("start", GROUP, "--background"));
   for (const state of inFullRun(
     ["setup", "copying", "catchingUp", "indexing", "armingReverse", "verifying", "ready"],
@@ -204,9 +206,12 @@ test("tables go to a database of their own while the orchestrator is killed agai
   const run = served.start("orchestrate");
   if ((await stateOf(GROUP)) !== "reversible") requireDone(await served.migrate("cutover", GROUP));
   await sleep(300);
+  requireDone(await served.migrate("complete", GROUP));
+  while ((await stateOf(GROUP)) !== "completed") await sleep(100);
   for (const journal of journals) await journal.stop();
-  expect(await stateOf(GROUP)).toBe("reversible");
-  expect(await differences(["users1", "users2"], "books")).toEqual([]);
+  expect(await differences(["users0", "users1"], "books")).toEqual([]);
+  expect((await served.data.query("main", "SELECT FROM invoices")).rows).toEqual([]);
+  expect(requireDone(await served.migrate("doctor"))).toBe("nothing is left behind\n");
   run.child.kill("SIGINT");
   expect((await run.finished).code).toBe(0);
 });
