@@ -27,10 +27,6 @@ export class Sessions implements SessionHost {
     this.#services = services;
   }
 
-  get count(): number {
-    return this.#sessions.size;
-  }
-
   /** One for each client: who it is, what it does, and why it keeps a backend, if it does. */
   list(): readonly ClientReport[] {
     return [...this.#sessions.values()].map(({ client, session }) =>
