@@ -18,8 +18,11 @@ export function withPlaceHint(
     return fields;
   // In quotes in whichever language the server speaks.
   const name = /["«„“]([^"»“”]+)["»“”]/.exec(fields.M ?? "")?.[1];
-  const [table, schema = map.canonicalSchema] = (name ?? "").split(".").toReversed();
+  const [table, written] = (name ?? "").split(".").toReversed();
   if (table === undefined || !map.tables.has(table)) return fields;
+  // There a name may also be one that the session's search_path does not find.
+  if (written === undefined && database === map.catalog) return fields;
+  const schema = written ?? map.canonicalSchema;
   const isOfMap =
     schema === map.canonicalSchema ||
     [...map.colocations.values()].some(({ placements }) =>
