@@ -4,7 +4,8 @@
  */
 import type { RangeVar } from "@pgsql/types";
 import { assignedValue } from "../planner/bind-keys.ts";
-import type { InsertPlan, KeyTerm, LogicalPlan, QueryPlan } from "../planner/logical-plan.ts";
+import type { KeyTerm, LogicalPlan, QueryPlan } from "../planner/logical-plan.ts";
+import type { InsertPlan } from "../planner/insert/insert-plan.ts";
 import { resolveTable } from "../planner/names.ts";
 import type { ParsedStatement } from "../planner/parse.ts";
 import type { BoundParameter } from "../planner/physical-plan.ts";

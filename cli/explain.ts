@@ -5,7 +5,8 @@
 import { randomUUID } from "node:crypto";
 import { SqlError } from "../base/sql-error.ts";
 import { explainJson, explainLogical, explainPhysical } from "../planner/explain.ts";
-import type { InsertPlan, LogicalPlan } from "../planner/logical-plan.ts";
+import type { LogicalPlan } from "../planner/logical-plan.ts";
+import type { InsertPlan } from "../planner/insert/insert-plan.ts";
 import { loadParser, type ParsedStatement, type ParseOutcome, parseSql } from "../planner/parse.ts";
 import { bindPlan, type BoundParameter, type PhysicalPlan } from "../planner/physical-plan.ts";
 import type { PlanContext } from "../planner/plan-context.ts";

@@ -9,7 +9,8 @@
 import { gatherLabel } from "./explain/gather-label.ts";
 import { routingLabel } from "./explain/routing-label.ts";
 import { property, type ExplainProperty } from "./explain/explain-node.ts";
-import type { ExplainPlan, InsertPlan, QueryPlan } from "./logical-plan.ts";
+import type { ExplainPlan, QueryPlan } from "./logical-plan.ts";
+import type { InsertPlan } from "./insert/insert-plan.ts";
 import type { BoundPull, Fragment, PhysicalPlan } from "./physical-plan.ts";
 import { renderedBehind } from "./sql-template.ts";
 

@@ -6,7 +6,7 @@ import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { assignedValue, placementOf } from "./bind-keys.ts";
 import type { Moment } from "./clock-value.ts";
 import { renderInsert } from "./insert/template.ts";
-import type { InsertPlan } from "./logical-plan.ts";
+import type { InsertPlan } from "./insert/insert-plan.ts";
 import type { BoundGather, BoundParameter, Fragment, PhysicalPlan } from "./physical-plan.ts";
 import type { RenderedSql } from "./sql-template.ts";
 

@@ -11,7 +11,8 @@ import { routingLabel, termLabel } from "./explain/routing-label.ts";
 import { printTree, type Tree } from "./explain/tree.ts";
 import type { CopyInPlan, CopyOutPlan } from "./copy/copy-plan.ts";
 import type { CursorPlan } from "./cursor-plan.ts";
-import type { DdlPlan, Gather, InsertPlan, LogicalPlan, QueryPlan } from "./logical-plan.ts";
+import type { DdlPlan, Gather, LogicalPlan, QueryPlan } from "./logical-plan.ts";
+import type { InsertPlan } from "./insert/insert-plan.ts";
 import type { TransactionPlan } from "./session-plan.ts";
 import type { PhysicalPlan } from "./physical-plan.ts";
 

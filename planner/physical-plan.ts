@@ -7,7 +7,8 @@ import type { ShardMap } from "../shardmap/shard-map.ts";
 import type { Moment } from "./clock-value.ts";
 import { bindInsert } from "./bind-insert.ts";
 import { bindQuery } from "./bind-query.ts";
-import type { InsertPlan, QueryPlan, StreamedGather } from "./logical-plan.ts";
+import type { QueryPlan, StreamedGather } from "./logical-plan.ts";
+import type { InsertPlan } from "./insert/insert-plan.ts";
 import type { RenderedSql } from "./sql-template.ts";
 
 /**

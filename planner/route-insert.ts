@@ -18,13 +18,8 @@ import { checkInsertExpressions } from "./insert/expressions.ts";
 import { keyPlaces } from "./insert/keys.ts";
 import { splitInsert, type InsertInput } from "./insert/values.ts";
 import { verifyInsert } from "./insert/verify.ts";
-import type {
-  HomeReason,
-  InsertPlan,
-  LogicalPlan,
-  QueryPlan,
-  RejectedPlan,
-} from "./logical-plan.ts";
+import type { HomeReason, LogicalPlan, QueryPlan, RejectedPlan } from "./logical-plan.ts";
+import type { InsertPlan } from "./insert/insert-plan.ts";
 import { resolveTable, targetOf, searchedSchemas, type ResolvedTable } from "./names.ts";
 import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";

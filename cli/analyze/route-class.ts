@@ -1,6 +1,7 @@
 /** What a plan costs, in one word: how many placements it needs, and how their answers become one. */
 import { unreachable } from "../../base/invariant.ts";
-import type { InsertPlan, LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
 
 /** From the best to the worst. */
 export const ROUTE_CLASSES = [

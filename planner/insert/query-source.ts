@@ -8,7 +8,7 @@ import { SqlError } from "../../base/sql-error.ts";
 import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import { sameTree } from "../ast.ts";
-import type { InsertQueryPlan } from "../logical-plan.ts";
+import type { InsertQueryPlan } from "./insert-plan.ts";
 import { parseSql, type ParsedStatement } from "../parse.ts";
 import { refuse } from "../refusal.ts";
 import { composedOrigin, editText } from "../text-origin.ts";

@@ -4,7 +4,7 @@
  */
 import { invariant } from "../../base/invariant.ts";
 import { clockText, type Moment } from "../clock-value.ts";
-import type { InsertPlan, InsertRow } from "../logical-plan.ts";
+import type { InsertPlan, InsertRow } from "./insert-plan.ts";
 import {
   inOriginal,
   movedShifts,

@@ -4,7 +4,7 @@ import { invariant } from "../../base/invariant.ts";
 import { sameTree } from "../ast.ts";
 import { renderInsert } from "./template.ts";
 import type { InsertInput } from "./values.ts";
-import type { InsertPlan } from "../logical-plan.ts";
+import type { InsertPlan } from "./insert-plan.ts";
 import { parseSql } from "../parse.ts";
 
 const PROBE_UUID = "00000000-0000-0000-0000-000000000000";

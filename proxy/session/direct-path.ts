@@ -6,7 +6,8 @@
  * all that a client reads is the same.
  */
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
-import type { InsertPlan, LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
 import { bindPlan } from "../../planner/physical-plan.ts";
 import type { Fragment } from "../../planner/physical-plan.ts";
 import { BackendError } from "../backend/backend-connection.ts";

@@ -7,7 +7,8 @@ import { invariant } from "../../base/invariant.ts";
 import { INSERT_QUERY_LENGTH_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import { insertOfRows, rowWriter } from "../../planner/insert/query-source.ts";
-import type { InsertPlan, InsertQueryPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { QueryPlan } from "../../planner/logical-plan.ts";
+import type { InsertPlan, InsertQueryPlan } from "../../planner/insert/insert-plan.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import { planStatement } from "../../planner/plan.ts";
 import {

@@ -1,7 +1,8 @@
 /** What running a plan depends on, as far as the plan itself tells. */
 import type { CommandPlan } from "./commands.ts";
 import type { DatabaseName } from "../../base/ids.ts";
-import type { InsertPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { QueryPlan } from "../../planner/logical-plan.ts";
+import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
 import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
 import type { PinReason } from "../execution/pinned-backend.ts";
 

@@ -6,7 +6,8 @@
 import { PORTAL_ROWS_AT_ONCE } from "../../base/limits.ts";
 import { invariant, unreachable } from "../../base/invariant.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import type { DdlPlan, InsertPlan, LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { DdlPlan, LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
 import type { TransactionModes } from "../../planner/session-plan.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import { describe } from "../execution/describe.ts";

@@ -193,7 +193,7 @@ function errorDifference(
 ): string | undefined {
   if (leniency === "any two errors") return undefined;
   const codes = new Set([want["C"] ?? "", have["C"] ?? ""]);
-  if (codes.size === 2 && codes.isSubsetOf(OF_SOME_ROW)) return undefined;
+  if (codes.size === 2 && [...codes].every((code) => OF_SOME_ROW.has(code))) return undefined;
   // The proxy's own words are of its own catalogue; what kind of error it is must be the same.
   const isOwn = isOwnError(have) && have["R"] !== undefined;
   if (isOwn && (want["C"] === have["C"] || FOUND_EARLIER.has(have["R"] ?? ""))) return undefined;
