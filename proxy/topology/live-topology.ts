@@ -6,6 +6,8 @@
  * wrong by itself: names and columns are resolved again by the servers.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { DatabaseName } from "../../base/ids.ts";
 import {
   CATALOG_LOAD_TIMEOUT_MS,
   CATALOG_POLL_INTERVAL_MS,
@@ -116,11 +118,19 @@ export class LiveTopology {
     connectTo();
     const read = await this.#readCatalog(map);
     const catalog = read ?? this.#keptCatalog(map);
-    const translations = new OidTranslations(map, catalog, this.#backends);
+    const translations = new OidTranslations(map, catalog, this.#backends, this.#keptFor(map));
     await Promise.race([translations.loadAll(), aMoment()]);
     // What the catalog database has told of itself is as good as the catalog that is kept.
     if (read === undefined) this.#current = { map, catalog, translations };
     else this.#replace({ map, catalog, translations });
+  }
+
+  /** Of databases that are where they were, so that a slow one is served meanwhile as before. */
+  #keptFor(map: ShardMap): ReturnType<OidTranslations["known"]> {
+    const { map: before, translations } = this.#current;
+    const isSame = (name: DatabaseName): boolean =>
+      isDeepStrictEqual(map.databases.get(name)?.server, before.databases.get(name)?.server);
+    return translations.known((name) => isSame(map.catalog) && isSame(name));
   }
 
   /** Undefined where the catalog database is the same and does not answer. */

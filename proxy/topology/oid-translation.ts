@@ -23,6 +23,8 @@ export class OidTranslations {
   readonly #catalog: Catalog;
   readonly #loaded = new Map<DatabaseName, OidTranslator>();
   readonly #loading = new Map<DatabaseName, Promise<void>>();
+  /** Of before, of databases that are the same: used until they have been read again. */
+  readonly #kept: ReadonlyMap<DatabaseName, OidTranslator>;
 
   /** As `loadAll` leaves them. */
   static async load(
@@ -35,11 +37,22 @@ export class OidTranslations {
     return translations;
   }
 
-  /** Reads nothing yet: see `loadAll`. */
-  constructor(map: ShardMap, catalog: Catalog, backends: CatalogBackends) {
+  /** Reads nothing yet: see `loadAll`. `kept`: of databases whose OIDs are known to be the same. */
+  constructor(
+    map: ShardMap,
+    catalog: Catalog,
+    backends: CatalogBackends,
+    kept: ReadonlyMap<DatabaseName, OidTranslator> = new Map(),
+  ) {
     this.#map = map;
     this.#catalog = catalog;
     this.#backends = backends;
+    this.#kept = kept;
+  }
+
+  /** What `of` gives without throwing, of those databases. */
+  known(isWanted: (database: DatabaseName) => boolean): ReadonlyMap<DatabaseName, OidTranslator> {
+    return new Map([...this.#kept, ...this.#loaded].filter(([name]) => isWanted(name)));
   }
 
   /** Reads every database. Those that cannot be read now are read when they are first needed. */
@@ -56,6 +69,8 @@ export class OidTranslations {
     if (loaded !== undefined) return loaded;
     // Whoever comes next finds it loaded, or is told again.
     this.#loadOnce(database).catch(() => undefined);
+    const kept = this.#kept.get(database);
+    if (kept !== undefined) return kept;
     throw new SqlError(
       "backend_starting",
       `types and tables of database "${database}" have not been read yet`,
