@@ -21,7 +21,7 @@ import {
 import { inFullRun, IS_FULL_RUN } from "../support/run-mode.ts";
 import { startFleet } from "./fleet-servers.ts";
 import type { Fleet, FleetProxy } from "./fleet-servers.ts";
-import { startLoad } from "./load.ts";
+import { loadDuring, startLoad } from "./load.ts";
 import type { Load, LoadResult } from "./load.ts";
 
 const EAST = "users0.public";
@@ -106,15 +106,14 @@ async function outcome(query: Promise<pg.QueryResult>, ms = 60): Promise<string>
 test("a hold makes clients of its placement wait as long as it lasts, and nobody else at all", async () => {
   const used = IS_FULL_RUN ? proxies : proxies.slice(0, 1);
   const clients = await startedLoad(used, CLIENTS);
-  clients.restart();
-  await sleep(300);
-  await clients.settle();
-  const before = clients.restart();
-  const control = fleet.control.url("postgres");
-  const words = ["hold", "--control", control, "--placements", EAST, "--for", `${HOLD_MS}ms`];
-  const { code, stdout, stderr } = await runCommand(...words, "--json");
-  await clients.settle();
-  const during = clients.restart();
+  const words = ["--placements", EAST, "--for", `${HOLD_MS}ms`, "--json"];
+  const hold = () => runCommand("hold", "--control", fleet.control.url("postgres"), ...words);
+  let attempt = await loadDuring(clients, hold);
+  // Two busy cores may be too slow for half a second; a cutover would be tried again, too.
+  for (let left = 2; left > 0 && attempt.result.code !== 0; left -= 1)
+    attempt = await loadDuring(clients, hold);
+  const { before, during } = attempt;
+  const { code, stdout, stderr } = attempt.result;
   await clients.stop();
   expect({ code, stderr, errors: clients.errors }).toEqual({ code: 0, stderr: "", errors: [] });
   const { proxies: held } = JSON.parse(stdout) as { readonly proxies: readonly HoldAck[] };

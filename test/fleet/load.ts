@@ -77,6 +77,20 @@ export async function startLoad(
   };
 }
 
+/** What clients waited just before `work`, and while it went on. */
+export async function loadDuring<T>(
+  load: Load,
+  work: () => Promise<T>,
+): Promise<{ readonly before: LoadResult; readonly during: LoadResult; readonly result: T }> {
+  load.restart();
+  await sleep(300);
+  await load.settle();
+  const before = load.restart();
+  const result = await work();
+  await load.settle();
+  return { before, during: load.restart(), result };
+}
+
 type Work = (client: pg.Client, id: number) => Promise<unknown>;
 
 const WORK: readonly Work[] = [
