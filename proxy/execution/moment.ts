@@ -37,6 +37,11 @@ function textsOf({ fragments, pulls, overflow }: PhysicalPlan): readonly Fragmen
   return overflow === undefined ? own : [...own, ...textsOf(overflow)];
 }
 
+/** Whether to find its moment may take a backend of the transaction that runs something else. */
+export function mayReadMoment(plan: PhysicalPlan): boolean {
+  return textsOf(plan).some(readsClock);
+}
+
 function readsClock({ clock, rendered }: Fragment): boolean {
   return clock === undefined ? mayReadClock(rendered.sql) : clock !== "none";
 }

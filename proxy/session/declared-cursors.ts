@@ -9,6 +9,7 @@ import type { PhysicalPlan } from "../../planner/physical-plan.ts";
 import type { ExecutionRequest } from "../execution/execution-request.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
 import { inLockOrder } from "../execution/lock-order.ts";
+import { mayReadMoment } from "../execution/moment.ts";
 import type { ResultStream } from "../execution/result-event.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
@@ -132,7 +133,7 @@ async function open(
   }
 }
 
-/** All databases at once, taken in the order that every statement takes them in. */
+/** All databases at once, or where they need one time one after the other, taken in the order that every statement takes them in. */
 async function openEverywhere(
   declare: readonly PhysicalPlan[],
   protocol: FragmentProtocol,
@@ -148,10 +149,13 @@ async function openEverywhere(
   for (const database of inLockOrder([...byDatabase.keys()], runner.map.catalog))
     await transaction.join(database, signal);
   const run = await runner.boundRuns(signal);
+  const declareAll = async (plans: readonly PhysicalPlan[]): Promise<void> => {
+    for (const plan of plans) await tellNotices(run(draining(plan, protocol)), parts);
+  };
+  // The time of the first database is asked for in between.
+  if (declare.some(mayReadMoment)) return await declareAll(declare);
   const opened = await Promise.allSettled(
-    [...byDatabase.values()].map(async (ofDatabase) => {
-      for (const { plan } of ofDatabase) await tellNotices(run(draining(plan, protocol)), parts);
-    }),
+    [...byDatabase.values()].map((own) => declareAll(own.map(({ plan }) => plan))),
   );
   // Only once all have answered: none may be used while its answer is outstanding.
   for (const each of opened) if (each.status === "rejected") throw each.reason;

@@ -105,6 +105,18 @@ export const CLOCK_CASES: Readonly<Record<string, Case>> = {
       query("SELECT count(DISTINCT instant), bool_or(instant = now()) FROM things"),
     ],
   },
+  "of a cursor": {
+    script: [
+      query("BEGIN"),
+      query("SELECT count(*) FROM accounts WHERE id = 101"),
+      query(
+        "DECLARE c CURSOR FOR SELECT now() = statement_timestamp(), id FROM accounts ORDER BY id",
+      ),
+      query("FETCH 2 FROM c"),
+      query("FETCH ALL FROM c"),
+      query("COMMIT"),
+    ],
+  },
   "of views": {
     script: [
       query("CREATE VIEW timed AS SELECT id, now() AS asked, CURRENT_TIMESTAMP FROM accounts"),
