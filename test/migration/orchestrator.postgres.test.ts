@@ -47,12 +47,17 @@ async function planned(version: number, where: Parameters<Served["mapFile"]>[1])
   requireDone(await served.migrate("plan", "--to", served.mapFile(version, where)));
 }
 
+/** As `migrate status` tells it, without a process for each look. */
 async function stateOf(name: string): Promise<string> {
-  const { stdout } = await served.migrate("status", name, "--json");
-  return (JSON.parse(stdout) as { readonly state: string }).state;
+  const { rows } = await served.data.query(
+    "main",
+    "SELECT state FROM colonnade.migration WHERE name = $1",
+    [name],
+  );
+  return String(rows[0]?.["state"]);
 }
 
-/** Prints where it is until it is in one of the states; for one that nobody kills. */
+/** Until the command prints that the migration is there. */
 async function until(command: RunningCommand, state: string): Promise<void> {
   await command.untilPrinted(`: ${state} (`);
 }
@@ -178,7 +183,7 @@ test("tables go to a database of their own while the orchestrator is killed agai
   requireDone(await served.migrate("start", GROUP, "--background"));
   for (const state of inFullRun(
     ["setup", "copying", "catchingUp", "indexing", "armingReverse", "verifying", "ready"],
-    ["copying", "verifying"],
+    ["copying"],
   )) {
     const run = served.start("orchestrate");
     await Promise.race([until(run, state), run.untilPrinted(": ready (")]);
@@ -204,6 +209,7 @@ test("tables go to a database of their own while the orchestrator is killed agai
     await next.finished;
   }
   const run = served.start("orchestrate");
+  await run.untilPrinted(`${GROUP}: `);
   if ((await stateOf(GROUP)) !== "reversible") requireDone(await served.migrate("cutover", GROUP));
   await sleep(300);
   requireDone(await served.migrate("complete", GROUP));
