@@ -436,9 +436,9 @@ export const ERRORS = {
     when: "A transaction at REPEATABLE READ or SERIALIZABLE uses tables of a second database, which has a snapshot of its own. (A SELECT without tables, as the first statement, has taken that of the catalog database.)",
     hint: "Use READ COMMITTED, or keep the transaction to rows of one shard key, and read reference tables, and SELECT without tables, after them.",
   },
-  isolation_after_savepoint: {
+  mode_after_savepoint: {
     sqlstate: "25001",
-    when: "SET TRANSACTION ISOLATION LEVEL names another level after a savepoint.",
+    when: "SET TRANSACTION changes, after a savepoint, what only the whole transaction may: its isolation level, READ ONLY to READ WRITE, or DEFERRABLE.",
   },
   read_only_after_writes: {
     sqlstate: "0A000",

@@ -42,6 +42,8 @@ export interface SettingPlan {
   readonly name: string | undefined;
   readonly scope: "session" | "local";
   readonly action: "set" | "reset";
+  /** Of `transaction_read_only` and its kin: what it is within a transaction, a SET TRANSACTION. */
+  readonly modes: TransactionModes | undefined;
 }
 
 /** A part of a statement as written, and where it stands, for the positions of its errors. */

@@ -1,5 +1,6 @@
 /** The modes of BEGIN, START TRANSACTION and SET TRANSACTION, out of the grammar's option lists. */
 import type { DefElem, Node } from "@pgsql/types";
+import { isOff, isOn as isOnWord } from "./boolean-word.ts";
 import type { TransactionModes } from "./session-plan.ts";
 
 const ISOLATION_LEVELS = [
@@ -22,6 +23,26 @@ export function transactionModes(options: readonly Node[] | undefined): Transact
     else if (defname === "transaction_deferrable") deferrable = isOn(option.DefElem);
   }
   return { isolation, readOnly, deferrable };
+}
+
+/** These last until the transaction ends, with or without LOCAL. */
+export const TRANSACTION_SETTINGS: ReadonlySet<string> = new Set([
+  "transaction_isolation",
+  "transaction_read_only",
+  "transaction_deferrable",
+]);
+
+/** A setting that is a mode of the transaction; undefined for others, and for a value that a server has to refuse. */
+export function modesOfSetting(name: string, value: string): TransactionModes | undefined {
+  const word = isOnWord(value) ? true : isOff(value) ? false : undefined;
+  const isolation = ISOLATION_LEVELS.find((level) => level === value.toLowerCase());
+  if (name === "transaction_isolation" && isolation !== undefined)
+    return { isolation, readOnly: undefined, deferrable: undefined };
+  if (name === "transaction_read_only" && word !== undefined)
+    return { isolation: undefined, readOnly: word, deferrable: undefined };
+  if (name === "transaction_deferrable" && word !== undefined)
+    return { isolation: undefined, readOnly: undefined, deferrable: word };
+  return undefined;
 }
 
 function isolationLevel({ arg }: DefElem): TransactionModes["isolation"] {

@@ -6,7 +6,8 @@
 import type { Node, VariableSetStmt } from "@pgsql/types";
 import type { SettingPlan, TransactionPlan } from "./session-plan.ts";
 import { refusal, PlanRefused, refuse, type RefusalDraft } from "./refusal.ts";
-import { transactionModes } from "./transaction-modes.ts";
+import { isOff, isOn } from "./boolean-word.ts";
+import { modesOfSetting, TRANSACTION_SETTINGS, transactionModes } from "./transaction-modes.ts";
 
 export function planSetting(set: VariableSetStmt, sql: string): SettingPlan | TransactionPlan {
   const name = (set.name ?? "").toLowerCase();
@@ -19,6 +20,7 @@ export function planSetting(set: VariableSetStmt, sql: string): SettingPlan | Tr
         name: undefined,
         scope: "session",
         action: "reset",
+        modes: undefined,
       };
     case "VAR_SET_MULTI":
       return planTransactionModes(set, sql);
@@ -38,20 +40,15 @@ export function planSetting(set: VariableSetStmt, sql: string): SettingPlan | Tr
         name,
         scope: scopeOf(set, name),
         action: value === undefined ? "reset" : "set",
+        modes: value === undefined ? undefined : modesOfSetting(name, value),
       };
     }
   }
 }
 
-/** These last until the transaction ends, with or without LOCAL. */
-const TRANSACTION_SETTINGS: ReadonlySet<string> = new Set([
-  "transaction_isolation",
-  "transaction_read_only",
-  "transaction_deferrable",
-]);
-
 function scopeOf(set: VariableSetStmt, name: string): SettingPlan["scope"] {
-  return set.is_local === true || TRANSACTION_SETTINGS.has(name) ? "local" : "session";
+  const isOfTransaction = TRANSACTION_SETTINGS.has(name) && set.kind === "VAR_SET_VALUE";
+  return set.is_local === true || isOfTransaction ? "local" : "session";
 }
 
 function valueText(node: Node): string {
@@ -93,6 +90,7 @@ function planTransactionModes(set: VariableSetStmt, sql: string): SettingPlan | 
     name: `default_${mode.DefElem.defname}`,
     scope: "session",
     action: "set",
+    modes: undefined,
   };
 }
 
@@ -127,29 +125,15 @@ export const ROLE_SETTINGS: ReadonlySet<string> = new Set(["role", "session_auth
  */
 export function settingRefusal(name: string, value: string | undefined): RefusalDraft | undefined {
   if (value === undefined) return undefined;
+  if (name === "temp_buffers")
+    return refusal("setting_not_supported", 'parameter "temp_buffers" cannot be set', {
+      detail:
+        "It can be set on a backend only before its first temporary table, and other clients' statements may have made some.",
+      hint: "Set it in the servers' configuration.",
+    });
   const required = REQUIRED_VALUES.get(name);
   if (required === undefined || required.isAllowed(value)) return undefined;
   return refusal("setting_not_supported", `parameter "${name}" cannot be set to "${value}"`, {
     detail: required.because,
   });
-}
-
-/** The words PostgreSQL's parse_bool takes, unique prefixes included. */
-function isOn(value: string): boolean {
-  const word = value.trim().toLowerCase();
-  return (
-    word === "1" ||
-    word === "on" ||
-    (word !== "" && ("true".startsWith(word) || "yes".startsWith(word)))
-  );
-}
-
-function isOff(value: string): boolean {
-  const word = value.trim().toLowerCase();
-  return (
-    word === "0" ||
-    word === "of" ||
-    (word !== "" && ("false".startsWith(word) || "no".startsWith(word))) ||
-    word === "off"
-  );
 }

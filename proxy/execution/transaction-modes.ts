@@ -1,9 +1,24 @@
 /** The modes of a transaction, as the SQL that sets them. */
+import { SqlError } from "../../base/sql-error.ts";
 import type { TransactionModes } from "../../planner/session-plan.ts";
 
 /** All of its statements see one snapshot, which the first of them to need one takes. */
 export function isOfOneSnapshot(isolation: TransactionModes["isolation"]): boolean {
   return isolation === "repeatable read" || isolation === "serializable";
+}
+
+/** As the check hooks of the settings do (variable.c), which no database may have been asked yet. */
+export function refuseInSubtransaction(now: TransactionModes, modes: TransactionModes): void {
+  const { isolation = "read committed" } = now;
+  const message =
+    isolation !== (modes.isolation ?? isolation)
+      ? "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction"
+      : now.readOnly === true && modes.readOnly === false
+        ? "cannot set transaction read-write mode inside a read-only transaction"
+        : modes.deferrable !== undefined
+          ? "SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction"
+          : undefined;
+  if (message !== undefined) throw new SqlError("mode_after_savepoint", message);
 }
 
 export function beginStatement(modes: TransactionModes): string {

@@ -14,8 +14,14 @@ import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { SessionBackends } from "./session-backends.ts";
 import { notInDatabase } from "./session-role.ts";
-import { beginStatement, changedModes, isOfOneSnapshot, modeNames } from "./transaction-modes.ts";
-import { setTransaction } from "./transaction-modes.ts";
+import {
+  beginStatement,
+  changedModes,
+  isOfOneSnapshot,
+  modeNames,
+  refuseInSubtransaction,
+  setTransaction,
+} from "./transaction-modes.ts";
 import { commitOne, rollback } from "./two-phase-commit.ts";
 import type { TwoPhaseCommit } from "./two-phase-commit.ts";
 
@@ -49,6 +55,11 @@ export class Transaction {
   readonly #twoPhase: TwoPhaseCommit;
   readonly #catalog: DatabaseName;
   readonly #participants = new Map<DatabaseName, Participant>();
+  /** As they were at the innermost savepoint; undefined without one. */
+  get savepointModes(): TransactionModes | undefined {
+    return this.#savepoints.at(-1)?.modes;
+  }
+
   /** SET statements in order, replayed for a database that joins later. */
   readonly #settings: string[] = [];
   readonly #savepoints: Savepoint[] = [];
@@ -206,13 +217,7 @@ export class Transaction {
   /** SET TRANSACTION, or a BEGIN inside it: for the databases that are in and those that join. */
   async changeModes(modes: TransactionModes): Promise<void> {
     if (modes.readOnly === true) await this.#refuseWhenWritten();
-    const { isolation = "read committed" } = this.#modes;
-    if (this.#savepoints.length > 0 && isolation !== (modes.isolation ?? isolation)) {
-      throw new SqlError(
-        "isolation_after_savepoint",
-        "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction",
-      );
-    }
+    if (this.#savepoints.length > 0) refuseInSubtransaction(this.#modes, modes);
     const names = modeNames(modes);
     if (names.length > 0) await this.#onAll(setTransaction(names));
     this.#modes = {
@@ -249,6 +254,9 @@ export class Transaction {
   async release(name: string): Promise<void> {
     const index = this.#findSavepoint(name);
     await this.#onAll(`RELEASE SAVEPOINT ${quoteIdentifier(name)}`);
+    // A subtransaction ends with the mode that it began with (CommitSubTransaction in xact.c).
+    const { readOnly } = this.#savepoints[index]?.modes ?? this.#modes;
+    this.#modes = { ...this.#modes, readOnly };
     this.#savepoints.length = index;
   }
 

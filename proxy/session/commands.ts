@@ -21,7 +21,7 @@ import type { Cursors } from "./cursors.ts";
 import type { Portals } from "./portals.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
-import { applySetting, NO_MODES } from "./session-transaction.ts";
+import { modesToChain, applySetting, NO_MODES } from "./session-transaction.ts";
 import { isOtherRole } from "./settings.ts";
 import type { SessionSettings } from "./settings.ts";
 import { blockCommand } from "./plan-traits.ts";
@@ -150,11 +150,10 @@ export class Commands {
         );
       await this.warn("25P01", "there is no transaction in progress", signal);
     }
-    // What has failed has lost its modes at the error, as in PostgreSQL.
-    const modes = open?.isFailed === false ? open.transaction.modes : NO_MODES;
+    const modes = open === undefined ? NO_MODES : modesToChain(open);
     if (command === "ROLLBACK") this.#runner.transaction.fail();
     const outcome = open === undefined ? command : await this.#runner.end(signal);
-    if (chain) await this.#runner.begin(modes, true, signal);
+    if (chain) await this.#runner.begin(modes, true, signal, modes);
     return outcome;
   }
 
@@ -209,6 +208,8 @@ export class Commands {
       await this.#runner.view.withCatalog(signal, (connection) =>
         this.#setAlone(connection, plan, sql),
       );
+    } else if (plan.modes !== undefined) {
+      await open.transaction.changeModes(plan.modes);
     } else {
       // The first is the one that may refuse it; without any the catalog database is asked.
       if (open.transaction.participants.length === 0)

@@ -24,6 +24,7 @@ export const NO_MODES: TransactionModes = {
 
 interface OpenTransaction {
   readonly transaction: Transaction;
+  readonly chained: TransactionModes;
   isExplicit: boolean;
   isFailed: boolean;
   /** Its own DDL: the catalog is loaded again when it commits. */
@@ -40,6 +41,21 @@ interface OpenTransaction {
   readonly savepoints: OpenSavepoint[];
   /** What a ROLLBACK TO undoes a part of, from the last BEGIN or savepoint on. */
   scope: Scope;
+}
+
+/**
+ * What AND CHAIN hands on: the modes as they are, whatever the defaults have become. At an error
+ * PostgreSQL undoes the modes that BEGIN and SET TRANSACTION have set since the innermost savepoint,
+ * or since the transaction began, and not those that it was handed itself.
+ */
+export function modesToChain({
+  transaction,
+  chained,
+  isFailed,
+}: OpenTransaction): TransactionModes {
+  if (isFailed) return transaction.savepointModes ?? chained;
+  const { isolation = "read committed", readOnly = false, deferrable } = transaction.modes;
+  return { isolation, readOnly, deferrable };
 }
 
 interface OpenSavepoint {
@@ -133,10 +149,17 @@ export class SessionTransaction {
     );
   }
 
-  begin(modes: TransactionModes, isExplicit: boolean, outerEnvironment: Environment): Transaction {
+  /** `chained`: the modes that it has from the transaction before it, by AND CHAIN. */
+  begin(
+    modes: TransactionModes,
+    isExplicit: boolean,
+    outerEnvironment: Environment,
+    chained: TransactionModes,
+  ): Transaction {
     const transaction = this.#open(modes);
     this.#current = {
       transaction,
+      chained,
       isExplicit,
       isFailed: false,
       changesCatalog: false,

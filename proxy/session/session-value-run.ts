@@ -95,6 +95,9 @@ async function* setOnAll(
   { plans, runs, opened }: ConfigRun,
   { transaction, environment, run }: ValuedSession,
 ): AsyncGenerator<ResultEvent, boolean, undefined> {
+  const kept = plans.filter(({ modes }) => modes === undefined);
+  if (runs === "once")
+    for (const { modes } of plans) if (modes !== undefined) await opened.changeModes(modes);
   const before = new Set(opened.participants.map(({ connection }) => connection));
   let complete: ResultEvent | undefined;
   let hasSet = runs === "once";
@@ -109,9 +112,9 @@ async function* setOnAll(
   }
   for (const { connection } of opened.participants) {
     if (!before.has(connection) || isHome(connection, request.plan)) continue;
-    for (const { sql } of plans) await connection.query(sql);
+    for (const { sql } of kept) await connection.query(sql);
   }
-  for (const plan of plans) transaction.addSetting(plan, plan.sql);
+  for (const plan of kept) transaction.addSetting(plan, plan.sql);
   // Read now, and not once it is needed: what the proxy cannot work under is refused here.
   await environment();
   if (complete !== undefined) yield complete;

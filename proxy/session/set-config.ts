@@ -4,8 +4,10 @@
  */
 import { SqlError } from "../../base/sql-error.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
+import { isOn } from "../../planner/boolean-word.ts";
 import type { SettingPlan } from "../../planner/session-plan.ts";
 import type { SessionTerm, SetConfigCall } from "../../planner/session-values.ts";
+import { modesOfSetting } from "../../planner/transaction-modes.ts";
 import { settingRefusal } from "../../planner/utility-settings.ts";
 import type { FragmentProtocol } from "../execution/fragment-request.ts";
 
@@ -26,7 +28,7 @@ export function settingsOf(
       });
     }
     refuse(name, value);
-    const scope = isTrue(textOf(call.isLocal, protocol, true)) ? "local" : "session";
+    const scope = isOn(textOf(call.isLocal, protocol, true) ?? "") ? "local" : "session";
     return [settingPlan(name, value, scope)];
   });
 }
@@ -46,6 +48,7 @@ function settingPlan(name: string, value: string, scope: SettingPlan["scope"]): 
     name: name.toLowerCase(),
     scope,
     action: "set",
+    modes: modesOfSetting(name.toLowerCase(), value),
   };
 }
 
@@ -56,14 +59,4 @@ function textOf(term: SessionTerm, protocol: FragmentProtocol, isBoolean = false
   if (value === null) return null;
   if (isBoolean && parameter?.format === "binary") return value[0] === 1 ? "true" : "false";
   return value.toString("utf8");
-}
-
-/** The words PostgreSQL's parse_bool takes; others it refuses itself, before anything is set. */
-function isTrue(text: string | null): boolean {
-  const word = (text ?? "").trim().toLowerCase();
-  return (
-    word === "on" ||
-    word === "1" ||
-    (word !== "" && ("true".startsWith(word) || "yes".startsWith(word)))
-  );
 }

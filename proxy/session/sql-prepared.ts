@@ -90,14 +90,16 @@ export async function prepareExecution(
   const { runner, prepared } = parts;
   const statement = prepared.get(name);
   const { parameterTypes } = statement.description;
-  if (given.count !== parameterTypes.length) {
+  // Of a statement without parameters, PostgreSQL does not look at them (ExecuteQuery in prepare.c).
+  if (parameterTypes.length > 0 && given.count !== parameterTypes.length) {
     throw new SqlError(
       "execute_argument_count",
       `wrong number of parameters for prepared statement "${name}"`,
       { detail: `Expected ${parameterTypes.length} parameters but got ${given.count}.` },
     );
   }
-  const parameters = await readArguments(statement, given, parts, signal);
+  const parameters =
+    parameterTypes.length === 0 ? [] : await readArguments(statement, given, parts, signal);
   const run =
     explain === undefined ? statement : await explained(statement, explain, parts, signal);
   const { columns } = run.description;

@@ -126,6 +126,7 @@ export class StatementRunner {
     modes: TransactionModes,
     isExplicit: boolean,
     signal: AbortSignal,
+    chained: TransactionModes = NO_MODES,
   ): Promise<Transaction> {
     const environment = await this.view.environment(signal);
     const { defaultIsolation, isReadOnlyByDefault } = environment;
@@ -139,6 +140,7 @@ export class StatementRunner {
       },
       isExplicit,
       environment,
+      chained,
     );
   }
 

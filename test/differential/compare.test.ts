@@ -103,6 +103,13 @@ test("a row that divides by zero and one that overflows may be met in either ord
   expect(differenceOf([divides], [error({ C: "22P02", M: "x" })], [statement()])).toBeDefined();
 });
 
+test("a collation that cannot be told is missed by a comparison or by a hash", () => {
+  const compares = error({ C: "42P22", M: "for string comparison", H: "Use the COLLATE clause" });
+  const hashes = error({ C: "42P22", M: "for string hashing", H: "Use the COLLATE clause" });
+  expect(differenceOf([compares], [hashes], [statement()])).toBeUndefined();
+  expect(differenceOf([compares], [error({ C: "42P22", M: "x" })], [statement()])).toBeDefined();
+});
+
 describe("refusalOf", () => {
   test("is 0A000 without a source file: PostgreSQL's own has one", () => {
     expect(refusalOf([error({ C: "0A000", M: 'join of "a" and 5' })])).toBe('join of "…" and N');

@@ -76,6 +76,7 @@ describe("plan cache", () => {
       name: "a",
       scope: "session",
       action: "set",
+      modes: undefined,
     };
     cache.set(setting.sql, context, setting);
     const long = "x".repeat(PLAN_CACHE_TEXT_LENGTH_MAX + 1);

@@ -3,6 +3,7 @@ import { bindExplain, exampleDraws } from "../../planner/bind-explain.ts";
 import type { ExplainPlan, LogicalPlan } from "../../planner/logical-plan.ts";
 import { loadParser } from "../../planner/parse.ts";
 import { bindPlan } from "../../planner/physical-plan.ts";
+import type { TransactionModes } from "../../planner/session-plan.ts";
 import { planStatement } from "../../planner/plan.ts";
 import { settingRefusal } from "../../planner/utility-settings.ts";
 import { onlyStatement, samplePlanContext } from "./sample-plan-context.ts";
@@ -48,7 +49,6 @@ describe("settings", () => {
     ["RESET timezone", "timezone", "session", "reset"],
     ["SET timezone TO DEFAULT", "timezone", "session", "reset"],
     ["RESET ALL", undefined, "session", "reset"],
-    ["SET transaction_read_only = on", "transaction_read_only", "local", "set"],
     [
       "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
       "default_transaction_read_only",
@@ -63,7 +63,21 @@ describe("settings", () => {
     ["SET NAMES 'UTF-8'", "client_encoding", "session", "set"],
   ])("%s", (sql, name, scope, action) => {
     const command = sql.startsWith("RESET") ? "RESET" : "SET";
-    expect(plan(sql)).toEqual({ kind: "setting", command, sql, name, scope, action });
+    const modes = undefined;
+    expect(plan(sql)).toEqual({ kind: "setting", command, sql, name, scope, action, modes });
+  });
+
+  test.each<[string, Partial<TransactionModes> | undefined]>([
+    ["SET transaction_read_only = on", { readOnly: true }],
+    ["SET LOCAL transaction_read_only TO 'No'", { readOnly: false }],
+    ["SET transaction_deferrable = 1", { deferrable: true }],
+    ["SET transaction_isolation = 'Repeatable Read'", { isolation: "repeatable read" }],
+    ["SET transaction_isolation = 'repeatable'", undefined],
+    ["SET transaction_read_only = perhaps", undefined],
+  ])("%s is a mode of the transaction", (sql, modes) => {
+    const planned = plan(sql);
+    expect(planned).toMatchObject({ kind: "setting", scope: "local", action: "set" });
+    expect(planned).toHaveProperty("modes", modes && { ...NO_MODES, ...modes });
   });
 
   test.each([
@@ -71,6 +85,7 @@ describe("settings", () => {
     ["standard_conforming_strings", "f"],
     ["transform_null_equals", "on"],
     ["array_nulls", "0"],
+    ["temp_buffers", "10MB"],
   ])("%s = %s would be read otherwise than the proxy reads", (name, value) => {
     expect(settingRefusal(name, value)?.id).toBe("setting_not_supported");
     expect(() => plan(`SET ${name} = '${value}'`)).toThrow(/cannot be set/);

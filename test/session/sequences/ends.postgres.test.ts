@@ -134,9 +134,7 @@ test("a transaction that has written to several databases cannot become read-onl
         "ROLLBACK; BEGIN; SAVEPOINT a; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
       ).bytes,
     );
-    expect(level.messages.some(({ body }) => body.includes("isolation_after_savepoint"))).toBe(
-      true,
-    );
+    expect(level.messages.some(({ body }) => body.includes("mode_after_savepoint"))).toBe(true);
   } finally {
     client.destroy();
   }
