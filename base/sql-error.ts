@@ -455,7 +455,7 @@ export const ERRORS = {
   },
   not_in_transaction_block: {
     sqlstate: "25001",
-    when: "A statement that commits by itself was sent inside a transaction block.",
+    when: "A statement that commits by itself was sent inside a transaction block. (ANALYZE without a table's name does here, and does not in PostgreSQL.)",
   },
   transaction_block_required: {
     sqlstate: "25P01",

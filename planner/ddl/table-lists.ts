@@ -139,7 +139,8 @@ export function planVacuum(
   if (first?.relation === undefined) {
     // Each database commits alone: databases of one server share catalogs that ANALYZE locks.
     const steps = asWritten(statement, databasesOf(context.map));
-    return ddlPlan(rule, steps, { ...options, block: "refused" });
+    const label = isVacuum ? rule : "ANALYZE of every table";
+    return ddlPlan(label, steps, { ...options, block: "refused" });
   }
   const command = statement.text.slice(0, statement.offsetOf(first.relation.location));
   const listed = relations.map(({ relation = {}, va_cols }): ListedTable => {

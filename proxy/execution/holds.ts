@@ -268,7 +268,14 @@ export class Holds {
   #armLease(): void {
     clearTimeout(this.#leaseTimer);
     if (this.#leased.size === 0 || this.#isLost) return;
-    this.#leaseTimer = setTimeout(() => this.#noteLoss(), Math.max(0, this.leaseMs) + 1);
+    this.#leaseTimer = setTimeout(
+      () => {
+        this.#noteLoss();
+        // Timers count from the turn that they were set in: a long one has them come early.
+        this.#armLease();
+      },
+      Math.max(0, this.leaseMs) + 1,
+    );
     this.#leaseTimer.unref();
   }
 

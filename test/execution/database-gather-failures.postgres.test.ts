@@ -60,7 +60,7 @@ describe("an error", () => {
 
   test("is made of rows that have another type than their table", async () => {
     // Eight bytes each: read as the other's, they would be another value and no error.
-    const plan = gatherPlan([{ ...users({ east: "SELECT now(), 'x'" }) }], "SELECT 1");
+    const plan = gatherPlan([{ ...users({ east: "SELECT clock_timestamp(), 'x'" }) }], "SELECT 1");
     await expect(gathering.run(plan, { as: "SELECT 1" })).rejects.toMatchObject({
       id: "placement_columns_differ",
     });

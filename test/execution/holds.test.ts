@@ -312,3 +312,13 @@ groups:
     "main.public",
   ]);
 });
+
+test("who waits is told of a lost lease though the timer comes before the lease has run out", async () => {
+  const { holds, clock } = holdsOf();
+  holds.follow(ON_EAST, { sentMs: 0, leaseMs: 20 });
+  const passing = waiting(holds, holds.newUse());
+  clock.ms = 10;
+  expect(await outcome(passing)).toBe("waits");
+  clock.ms = 25;
+  expect(await outcome(passing)).toBe("placement_lease_lost");
+});
