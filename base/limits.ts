@@ -53,7 +53,7 @@ export const GATHER_GROUP_OVERHEAD_BYTES = 512;
 /** Unread bytes of one backend before its socket is paused: a few reads of 64 kB. */
 export const BACKEND_READ_AHEAD_BYTES = 256 * 1024;
 
-/** Bytes read of servers between two collections of garbage: some milliseconds of streaming. */
+/** Bytes read of servers, and copied, between two collections of garbage: some milliseconds of streaming. */
 export const READ_GARBAGE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Unread bytes of one client, among them a whole message, before its socket is paused. */

@@ -15,13 +15,13 @@ import { READ_GARBAGE_BYTES_MAX } from "../../base/limits.ts";
 type Collect = (options: { readonly type: "minor" }) => void;
 
 let collect: Collect | undefined;
-let bytesRead = 0;
+let byteCount = 0;
 
-/** To be told of everything that is read of servers. */
-export function countRead(bytes: number): void {
-  bytesRead += bytes;
-  if (bytesRead < READ_GARBAGE_BYTES_MAX) return;
-  bytesRead = 0;
+/** To be told of everything that is read of servers, and of what it is copied into. */
+export function countBuffers(bytes: number): void {
+  byteCount += bytes;
+  if (byteCount < READ_GARBAGE_BYTES_MAX) return;
+  byteCount = 0;
   collect ??= exposedCollect();
   collect({ type: "minor" });
 }

@@ -8,7 +8,7 @@ import { BACKEND_READ_AHEAD_BYTES, BACKEND_UNSENT_BYTES } from "../../base/limit
 import { BackendRunReader } from "../protocol/backend-run-reader.ts";
 import type { BackendRun } from "../protocol/backend-run-reader.ts";
 import type { BackendSocket } from "./backend-socket.ts";
-import { countRead } from "./read-garbage.ts";
+import { countBuffers } from "./read-garbage.ts";
 
 interface Receiver {
   resolve(run: BackendRun): void;
@@ -217,7 +217,7 @@ export class RunStream {
   }
 
   #arrived(bytes: Buffer, length: number, isShared: boolean): void {
-    countRead(length);
+    countBuffers(length);
     if (this.#taker !== undefined) {
       this.#taker.take(bytes, 0, length);
       return;

@@ -7,6 +7,7 @@ import { invariant } from "../../base/invariant.ts";
 import { GATHER_BYTES_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
+import { countBuffers } from "../backend/read-garbage.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { databaseGather } from "./database-gather/database-gather.ts";
@@ -168,10 +169,12 @@ export class Executor {
         yield { kind: "columns", columns: request.output ?? [] };
       }
       let count = 0;
+      const isCopied = plan.gather.kind === "gather" && plan.gather.gather.kind === "merge";
       for await (const rows of this.#rows(request, scatter.databases)) {
         yield* notices.take();
         count += rows.count;
         yield { kind: "rows", rows };
+        if (isCopied) countBuffers(rows.bytes.length);
       }
       const tag = await this.#tag(plan, scatter.databases, count);
       await scatter.close("done");
