@@ -95,9 +95,6 @@ async function* setOnAll(
   { plans, runs, opened }: ConfigRun,
   { transaction, environment, run }: ValuedSession,
 ): AsyncGenerator<ResultEvent, boolean, undefined> {
-  const kept = plans.filter(({ modes }) => modes === undefined);
-  if (runs === "once")
-    for (const { modes } of plans) if (modes !== undefined) await opened.changeModes(modes);
   const before = new Set(opened.participants.map(({ connection }) => connection));
   let complete: ResultEvent | undefined;
   let hasSet = runs === "once";
@@ -110,11 +107,15 @@ async function* setOnAll(
     if (complete !== undefined) yield complete;
     return false;
   }
+  const kept = plans.filter(({ modes }) => modes === undefined);
   for (const { connection } of opened.participants) {
     if (!before.has(connection) || isHome(connection, request.plan)) continue;
     for (const { sql } of kept) await connection.query(sql);
   }
-  for (const plan of kept) transaction.addSetting(plan, plan.sql);
+  // Modes follow where the server has taken the call, which refuses what comes too late.
+  for (const plan of plans)
+    if (plan.modes === undefined) transaction.addSetting(plan, plan.sql);
+    else await opened.changeModes(plan.modes);
   // Read now, and not once it is needed: what the proxy cannot work under is refused here.
   await environment();
   if (complete !== undefined) yield complete;

@@ -216,6 +216,32 @@ export const SIMPLE: Readonly<Record<string, Case>> = {
       query("ROLLBACK"),
     ],
   },
+  "modes by set_config": {
+    script: [
+      query(
+        "BEGIN; SELECT set_config(name, 'on', true) FROM pg_settings WHERE name = 'transaction_read_only'",
+      ),
+      query("UPDATE accounts SET name = name WHERE id = 1"),
+      query("COMMIT AND CHAIN; SHOW transaction_read_only; ROLLBACK"),
+      query(
+        "BEGIN; SELECT set_config(name, 'on', true) FROM pg_settings WHERE name = 'transaction_read_only'; COMMIT AND CHAIN",
+      ),
+      query("UPDATE accounts SET name = name WHERE id = 1"),
+      query("ROLLBACK"),
+      query("BEGIN; SELECT set_config('transaction_read_only', 'on', true)"),
+      query("UPDATE accounts SET name = name WHERE id = 1"),
+      query("ROLLBACK"),
+      query("BEGIN; SELECT set_config('transaction_isolation', 'serializable', true)"),
+      query("ROLLBACK"),
+      query("BEGIN; SELECT set_config('transaction_deferrable', 'on', true)"),
+      query("ROLLBACK"),
+      query("BEGIN; SELECT set_config('transaction_isolation', 'no such', true)"),
+      query("ROLLBACK"),
+      query(
+        "BEGIN; SELECT set_config('transaction_isolation', 'read committed', true); COMMIT AND CHAIN; SHOW transaction_isolation; ROLLBACK",
+      ),
+    ],
+  },
   "modes in savepoints": {
     script: [
       query("BEGIN; SAVEPOINT a; SET TRANSACTION DEFERRABLE"),
