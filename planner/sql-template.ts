@@ -90,11 +90,12 @@ export function inOriginal(
   shifts: readonly Shift[],
 ): Pick<RenderedSql, "original" | "shifts"> {
   if (origin === undefined) return { original: sql, shifts };
-  const before = origin.pieces.map(({ at, from, isCopied }) => ({
-    at,
-    by: isCopied ? from - at : undefined,
-  }));
-  return { original: origin.text, shifts: composedShifts(shifts, before) };
+  return { original: origin.text, shifts: composedShifts(shifts, shiftsOf(origin)) };
+}
+
+/** Shifts into the text that another was made of. */
+export function shiftsOf({ pieces }: TextOrigin): readonly Shift[] {
+  return pieces.map(({ at, from, isCopied }) => ({ at, by: isCopied ? from - at : undefined }));
 }
 
 /** The shifts of a text made of one that has shifts (`before`) itself. */

@@ -3,7 +3,7 @@
  * one wherever it is asked for; each database has its own. So the texts of a statement that runs
  * in several of them are given the time of one.
  *
- *     WHERE placed_at > now()      WHERE placed_at > CAST('2026-11-22 13:05:00.123456Z' AS timestamptz)
+ *     WHERE placed_at > now()      WHERE placed_at > CAST('2026-11-22 13:05:00.123456+00' AS timestamptz)
  *     SELECT now() FROM            SELECT CAST('...' AS timestamptz) AS now FROM
  *     SELECT now()::date FROM      SELECT (SELECT CAST('...' AS timestamptz) AS now)::date FROM
  *
@@ -18,8 +18,8 @@ import { nameExtent } from "./rewrite.ts";
 import { clockText, type ClockForm, type ClockValue, type Moment } from "./clock-value.ts";
 import {
   composedShifts,
+  shiftsOf,
   type RenderedSql,
-  type Shift,
   type SqlTemplate,
   type TemplateEdit,
 } from "./sql-template.ts";
@@ -63,11 +63,7 @@ export function atMoment(rendered: RenderedSql, moment: Moment): RenderedSql {
       text: clockText(value, moment),
     })),
   );
-  const shifts = origin.pieces.map(({ at, from, isCopied }): Shift => ({
-    at,
-    by: isCopied ? from - at : undefined,
-  }));
-  return { ...rendered, sql: text, shifts: composedShifts(shifts, rendered.shifts) };
+  return { ...rendered, sql: text, shifts: composedShifts(shiftsOf(origin), rendered.shifts) };
 }
 
 function statementsOf(sql: string): readonly ParsedStatement[] {
@@ -184,17 +180,15 @@ function keywordRead(body: SQLValueFunction): ClockRead | undefined {
   };
 }
 
-const FUNCTIONS: Readonly<Record<string, keyof Moment>> = {
-  now: "transaction",
-  transaction_timestamp: "transaction",
-  statement_timestamp: "statement",
-};
+const FUNCTIONS: ReadonlyMap<string, keyof Moment> = new Map([
+  ["now", "transaction"],
+  ["transaction_timestamp", "transaction"],
+  ["statement_timestamp", "statement"],
+]);
 
 function functionRead(body: FuncCall): ClockRead | undefined {
   const names = nameParts(body.funcname);
-  const of = Object.hasOwn(FUNCTIONS, names.at(-1) ?? "")
-    ? FUNCTIONS[names.at(-1) ?? ""]
-    : undefined;
+  const of = FUNCTIONS.get(names.at(-1) ?? "");
   const isBuiltIn = names.length === 1 || (names.length === 2 && names[0] === "pg_catalog");
   if (of === undefined || !isBuiltIn || body.args !== undefined) return undefined;
   return {
@@ -208,9 +202,10 @@ function functionRead(body: FuncCall): ClockRead | undefined {
 }
 
 /** The first after an offset: between it and the opening one stands a number at most. */
-function closingParenthesis({ text, tokens }: ParsedStatement, offset: number): number {
-  const closing = tokens.find(
-    ({ start, end }) => start >= offset && text.slice(start, end) === ")",
-  );
-  return closing?.end ?? offset;
+function closingParenthesis(statement: ParsedStatement, offset: number): number {
+  const { text, tokens } = statement;
+  let index = statement.tokenIndexAt(offset);
+  for (let token = tokens[index]; token !== undefined; token = tokens[++index])
+    if (text.slice(token.start, token.end) === ")") return token.end;
+  return offset;
 }

@@ -28,7 +28,7 @@ export function needsMoment(plan: PhysicalPlan, transaction: Transaction | undef
   const [first] = texts;
   const began = transaction?.firstDatabase;
   const isAlone = texts.length === 1 && (began === undefined || began === first?.database);
-  return !isAlone && texts.some(readsClock);
+  return !isAlone && mayReadMoment(plan);
 }
 
 function textsOf({ fragments, pulls, overflow }: PhysicalPlan): readonly Fragment[] {

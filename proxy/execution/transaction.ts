@@ -55,11 +55,6 @@ export class Transaction {
   readonly #twoPhase: TwoPhaseCommit;
   readonly #catalog: DatabaseName;
   readonly #participants = new Map<DatabaseName, Participant>();
-  /** As they were at the innermost savepoint; undefined without one. */
-  get savepointModes(): TransactionModes | undefined {
-    return this.#savepoints.at(-1)?.modes;
-  }
-
   /** SET statements in order, replayed for a database that joins later. */
   readonly #settings: string[] = [];
   readonly #savepoints: Savepoint[] = [];
@@ -95,6 +90,11 @@ export class Transaction {
 
   get modes(): TransactionModes {
     return this.#modes;
+  }
+
+  /** As they were at the innermost savepoint; undefined without one. */
+  get savepointModes(): TransactionModes | undefined {
+    return this.#savepoints.at(-1)?.modes;
   }
 
   /** SET statements in order, for a backend that has to read as the transaction's own do. */

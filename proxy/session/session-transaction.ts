@@ -24,6 +24,7 @@ export const NO_MODES: TransactionModes = {
 
 interface OpenTransaction {
   readonly transaction: Transaction;
+  /** The modes that the transaction before it has handed on by AND CHAIN. */
   readonly chained: TransactionModes;
   isExplicit: boolean;
   isFailed: boolean;
