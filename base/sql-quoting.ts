@@ -5,6 +5,11 @@ export function quoteIdentifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** `"schema"."name"`: found whatever the search_path is. */
+export function quoteQualified(schema: string, name: string): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+}
+
 /** E'' where there is a backslash: it then means the same under either standard_conforming_strings. */
 export function quoteLiteral(text: string): string {
   const quoted = text.replaceAll("'", "''");

@@ -1,5 +1,5 @@
 /** How much a change of the map would move: the servers' own estimates, which ANALYZE keeps. */
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { MapChange, ShardMove } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
@@ -30,7 +30,7 @@ async function rowsOf(
   const share = shards.length / from.shards.length;
   const found: MovedRows[] = [];
   for (const table of colocation.tables.keys()) {
-    const name = `${quoteIdentifier(from.schema)}.${quoteIdentifier(table)}`;
+    const name = quoteQualified(from.schema, table);
     const { rows } = await connection.query(
       `SELECT greatest(reltuples, 0), pg_catalog.pg_total_relation_size(oid) FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass(${quoteLiteral(name)})`,
     );

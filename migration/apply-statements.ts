@@ -6,7 +6,7 @@
  * touch is left as it is. What is generated always is never set; where such a column may have
  * changed, the row is taken out and put in again with its new values, in one statement.
  */
-import { quoteIdentifier } from "../base/sql-quoting.ts";
+import { quoteIdentifier, quoteQualified } from "../base/sql-quoting.ts";
 import { printLsn } from "../base/lsn.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { Tuple, TupleValue } from "../proxy/protocol/replication/tuple.ts";
@@ -20,7 +20,7 @@ export interface ApplyStatement {
 }
 
 export function targetName({ schema, source }: TargetTable): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(source.name)}`;
+  return quoteQualified(schema, source.name);
 }
 
 /** A statement for all changes of one shape: its text, and where in the rows its parameters are. */

@@ -19,7 +19,7 @@ import { openSource, openTarget, type MoveDatabase } from "./sessions.ts";
 import { sees, type Snapshot } from "./snapshot.ts";
 import { recordChunk, type Holder } from "./target-state.ts";
 import type { TargetQueue } from "./target-queue.ts";
-import { quoteIdentifier } from "../base/sql-quoting.ts";
+import { quoteQualified } from "../base/sql-quoting.ts";
 
 export interface BackfillOptions {
   readonly chunks: ReadonlyMap<MovedTable, ChunkMap>;
@@ -152,7 +152,7 @@ export class Backfill {
     const indexes = orderedColumns(table);
     if (indexes.length === 0) return undefined;
     const keys = keyList(table, indexes);
-    const name = `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`;
+    const name = quoteQualified(table.schema, table.name);
     const rows = this.#options.chunkRows ?? MOVE_CHUNK_ROWS;
     const answer = await source.query(
       `SELECT ${keys} FROM ${name} WHERE ${rangeCondition(table, range)} ORDER BY ${keys} OFFSET ${rows - 1} LIMIT 1`,

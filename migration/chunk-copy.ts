@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { invariant } from "../base/invariant.ts";
 import type { DatabaseName } from "../base/ids.ts";
 import { MOVE_SNAPSHOT_POLL_MS, MOVE_SNAPSHOT_WAIT_MS } from "../base/limits.ts";
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import { BackendError, type BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { decodeErrorResponse } from "../proxy/protocol/backend/error-response.ts";
 import { runBody, type BackendRun } from "../proxy/protocol/backend-run-reader.ts";
@@ -77,7 +77,7 @@ async function takeSnapshot(
   copy: ChunkCopy,
 ): Promise<{ readonly snapshot: Snapshot; readonly retakes: number }> {
   const { source, table, signal } = copy;
-  const name = `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`;
+  const name = quoteQualified(table.schema, table.name);
   for (let retakes = 0; ; retakes += 1) {
     signal.throwIfAborted();
     await source.query(
@@ -116,7 +116,7 @@ async function copyRows(
 ): Promise<number> {
   const { source, table, chunk, signal } = copy;
   const columns = keyList(table, [...table.columns.keys()]);
-  const name = `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`;
+  const name = quoteQualified(table.schema, table.name);
   const sql = `COPY (SELECT ${columns} FROM ${name} WHERE ${rangeCondition(table, chunk)}) TO STDOUT (FORMAT ${format})`;
   source.expectReady();
   source.send(encodeToBuffer(encodeQuery, { kind: "query", sql }));

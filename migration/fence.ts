@@ -9,7 +9,7 @@
  * What bears a lower ticket than the one seen has no effect. So neither can a fence of an attempt
  * that was given up come late, nor a late retreat take a newer fence away. Rows are never removed.
  */
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { Side } from "./machine/life.ts";
 import type { Marker } from "./target-queue.ts";
@@ -175,9 +175,6 @@ async function fencedTables(
 }
 
 function relations({ tables }: Fence): string {
-  const names = tables.map(
-    ({ schema, name }) =>
-      `(${quoteLiteral(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`)})`,
-  );
+  const names = tables.map(({ schema, name }) => `(${quoteLiteral(quoteQualified(schema, name))})`);
   return `SELECT unnest(array(SELECT relid::oid FROM pg_partition_tree(t.oid)) || t.oid) AS oid FROM (SELECT to_regclass(name)::oid AS oid FROM (VALUES ${names.join(", ")}) AS named (name)) t`;
 }

@@ -1,5 +1,5 @@
 /** Columns of a moved table as CREATE TABLE words them, and the sequences that their defaults draw from. */
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { MovedTable } from "./move.ts";
 import type { TargetTable } from "./target-change.ts";
@@ -27,7 +27,7 @@ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass A
   AND d.refobjid = ${regclassOf(table)} ORDER BY c.relname`);
   return rows.map(([column, name, type, options]) => ({
     column: column ?? "",
-    name: `${quoteIdentifier(schema)}.${quoteIdentifier(name ?? "")}`,
+    name: quoteQualified(schema, name ?? ""),
     type: type ?? "",
     options: options ?? "",
   }));
@@ -78,5 +78,5 @@ function defaultOf(
 }
 
 function regclassOf({ schema, name }: MovedTable): string {
-  return `${quoteLiteral(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`)}::regclass`;
+  return `${quoteLiteral(quoteQualified(schema, name))}::regclass`;
 }

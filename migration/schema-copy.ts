@@ -8,7 +8,7 @@
  * for search_path is empty on both sides; those of the table itself become the placement's.
  * Left out: owners and privileges (who makes a table owns it, as with the proxy's own DDL).
  */
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { targetName } from "./apply-statements.ts";
@@ -272,7 +272,7 @@ function printedName({ source }: TargetTable): string {
 }
 
 function regclass(source: TargetTable["source"]): string {
-  const name = `${quoteIdentifier(source.schema)}.${quoteIdentifier(source.name)}`;
+  const name = quoteQualified(source.schema, source.name);
   return `${quoteLiteral(name)}::regclass`;
 }
 

@@ -3,7 +3,7 @@
  * they are missing. A type is not moved with its tables, for tables of many placements share it.
  * Types of extensions come with their extension, which the target has to have.
  */
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { tableName, type MovedTable } from "./move.ts";
 
@@ -71,7 +71,7 @@ ORDER BY u.depth DESC, t.oid`);
 }
 
 async function definitionOf(source: BackendConnection, type: UserType): Promise<readonly string[]> {
-  const name = `${quoteIdentifier(type.schema)}.${quoteIdentifier(type.name)}`;
+  const name = quoteQualified(type.schema, type.name);
   const { rows } = await source.query(DEFINITIONS[type.kind]?.(type.oid) ?? "");
   const parts = rows.map(([part]) => part ?? "");
   switch (type.kind) {

@@ -8,7 +8,7 @@
  */
 import { SEQUENCE_MARGIN } from "../base/limits.ts";
 import { invariant } from "../base/invariant.ts";
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { targetName } from "./apply-statements.ts";
 import type { Move, MovedTable } from "./move.ts";
@@ -31,7 +31,7 @@ export async function readSequences(
 ): Promise<readonly SequenceState[]> {
   const states: SequenceState[] = [];
   for (const table of move.tables) {
-    const name = quoteLiteral(`${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`);
+    const name = quoteLiteral(quoteQualified(table.schema, table.name));
     const { rows } = await source.query(`
 SELECT a.attname, coalesce(pg_sequence_last_value(s.seqrelid), s.seqstart), s.seqincrement, s.seqcache
 FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid

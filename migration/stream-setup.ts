@@ -6,7 +6,7 @@ import {
 } from "../base/limits.ts";
 import { invariant } from "../base/invariant.ts";
 import { parseLsn, type Lsn } from "../base/lsn.ts";
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import { BackendError, type BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { Move } from "./move.ts";
@@ -30,9 +30,7 @@ export async function createPublication(source: BackendConnection, move: Move): 
   const name = quoteLiteral(publication);
   const { rows } = await source.query(`SELECT FROM pg_publication WHERE pubname = ${name}`);
   if (rows.length > 0) return;
-  const tables = move.tables.map(
-    (table) => `${quoteIdentifier(table.schema)}.${quoteIdentifier(table.name)}`,
-  );
+  const tables = move.tables.map((table) => quoteQualified(table.schema, table.name));
   // Rows of partitions come under the name that was asked for.
   const options = move.tables.some(({ isPartitioned }) => isPartitioned)
     ? " WITH (publish_via_partition_root = true)"

@@ -18,7 +18,7 @@ import {
   VERIFY_DIFFERENCES_MAX,
   VERIFY_SIGHTINGS,
 } from "../base/limits.ts";
-import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { targetName } from "./apply-statements.ts";
 import type { MarkerWaits } from "./marker-waits.ts";
@@ -262,7 +262,7 @@ async function findMisplaced(
 }
 
 function sourceName({ schema, name }: MovedTable): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+  return quoteQualified(schema, name);
 }
 
 function byDatabase(

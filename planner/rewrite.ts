@@ -13,7 +13,7 @@ import type { ShardMap } from "../shardmap/shard-map.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
 import { renderTemplate, type SqlTemplate, type TemplateEdit } from "./sql-template.ts";
 import { sameTree } from "./ast.ts";
-import { quoteIdentifier } from "../base/sql-quoting.ts";
+import { quoteQualified } from "../base/sql-quoting.ts";
 import { tableReferences } from "./table-references.ts";
 import type { UnionArm } from "./union-arm.ts";
 
@@ -126,7 +126,11 @@ export function tableEdits(
 ): readonly TemplateEdit[] {
   return renames.map(({ target, writtenSchema, start, end }) => {
     if (target.kind === "fixed") {
-      return { start, end, with: { kind: "text", text: qualified(target.schema, target.name) } };
+      return {
+        start,
+        end,
+        with: { kind: "text", text: quoteQualified(target.schema, target.name) },
+      };
     }
     const isFoundAsWritten =
       writtenSchema === undefined
@@ -148,10 +152,6 @@ function findsCanonicalFirst({ map, searchPath }: RewriteContext): boolean {
   for (const group of map.groups.values()) own.add(group.schema);
   const before = searchPath.slice(0, Math.max(0, searchPath.indexOf(map.canonicalSchema)));
   return searchPath.includes(map.canonicalSchema) && !before.some((schema) => own.has(schema));
-}
-
-function qualified(schema: string, name: string): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
 /** The extent of `parts` names joined by dots, from a location of the tree. */

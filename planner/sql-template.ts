@@ -3,7 +3,7 @@
  * at byte offsets of the AST and spliced. Rendering also tells how positions moved, so
  * that an error's position can be given back in the client's text.
  */
-import { quoteIdentifier } from "../base/sql-quoting.ts";
+import { quoteQualified } from "../base/sql-quoting.ts";
 import type { Placement } from "../shardmap/shard-map.ts";
 import { clockText, type ClockValue, type Moment } from "./clock-value.ts";
 import type { TextOrigin } from "./text-origin.ts";
@@ -145,7 +145,7 @@ function renderTable(
 ): string {
   const schema = context.placement?.schema ?? context.canonicalSchema;
   if (isFoundAsWritten && schema === context.canonicalSchema) return original;
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+  return quoteQualified(schema, name);
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   MIGRATION_RESERVE_MS,
   MOVE_NAME_LENGTH_MAX,
 } from "../../base/limits.ts";
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import type { ControlDatabase } from "../../control/control-database.ts";
 import { currentMap } from "../../control/map-versions.ts";
 import { createMigration } from "../../control/migration-store.ts";
@@ -114,7 +114,7 @@ async function sizeOf(
   connection: Parameters<Parameters<typeof inDatabases>[3]>[0],
   { schema, name, migration }: AskedTable,
 ): Promise<{ readonly migration: string; readonly rows: number; readonly bytes: number }> {
-  const table = quoteLiteral(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
+  const table = quoteLiteral(quoteQualified(schema, name));
   const { rows } = await connection.query(
     `SELECT coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relkind = 'r'), 0)::int8, coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)
 FROM (SELECT pg_catalog.to_regclass(${table}) AS relid UNION SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(${table}))) t

@@ -4,7 +4,7 @@
  */
 import { FENCE_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
 import type { DatabaseName } from "../../base/ids.ts";
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import { endLeased } from "../../control/holds.ts";
 import { forgetObject, listObjects } from "../../control/migration-objects.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
@@ -136,7 +136,7 @@ async function retire(scene: Scene, sessions: Sessions): Promise<void> {
 }
 
 function qualified({ schema, name }: { readonly schema: string; readonly name: string }): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+  return quoteQualified(schema, name);
 }
 
 async function takeFencesAway(scene: Scene, sessions: Sessions, ticket: number): Promise<void> {

@@ -6,7 +6,7 @@
  *     colonnade.guarded_table   one row a migration and table
  */
 import type { DatabaseName } from "../../base/ids.ts";
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import { intendObject } from "../../control/migration-objects.ts";
 import { forgetObject } from "../../control/migration-objects.ts";
 import { BackendError } from "../../proxy/backend/backend-connection.ts";
@@ -87,7 +87,7 @@ export async function guardDdl(scene: Scene, sessions: Sessions): Promise<void> 
       continue;
     }
     for (const { schema, name } of tables) {
-      const table = quoteLiteral(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
+      const table = quoteLiteral(quoteQualified(schema, name));
       await connection.query(
         `INSERT INTO colonnade.guarded_table SELECT ${quoteLiteral(migration)}, relid FROM (SELECT ${table}::regclass::oid AS relid UNION SELECT relid FROM pg_partition_tree(${table})) t ON CONFLICT DO NOTHING`,
       );

@@ -4,7 +4,7 @@
  */
 import { invariant, unreachable } from "../../base/invariant.ts";
 import type { DatabaseName } from "../../base/ids.ts";
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import { leasePlacements } from "../../control/holds.ts";
 import { intendObject } from "../../control/migration-objects.ts";
 import type { MigrationObject } from "../../control/migration-objects.ts";
@@ -128,7 +128,7 @@ async function intendTables(
   for (const { name, destination } of tables)
     for (const { database, schema } of placementsOf(destination)) {
       if (database !== target.database) continue;
-      const table = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+      const table = quoteQualified(schema, name);
       const { rows } = await target.query(`SELECT to_regclass(${quoteLiteral(table)}) IS NULL`);
       if (rows[0]?.[0] === "t") await intend(scene, database, "table", table, "on cancel");
     }
@@ -139,7 +139,7 @@ async function empty(target: BackendConnection, { tables }: PlannedMove): Promis
   const names = tables.flatMap((table) =>
     placementsOf(table.destination)
       .filter(({ database }) => database === target.database)
-      .map(({ schema }) => `${quoteIdentifier(schema)}.${quoteIdentifier(table.name)}`),
+      .map(({ schema }) => quoteQualified(schema, table.name)),
   );
   await target.query(`TRUNCATE ${[...new Set(names)].join(", ")}`);
 }

@@ -5,7 +5,7 @@
 import type { DatabaseName } from "../../base/ids.ts";
 import { invariant } from "../../base/invariant.ts";
 import { PREFLIGHT_STATEMENT_TIMEOUT_MS, MOVE_CONNECT_TIMEOUT_MS } from "../../base/limits.ts";
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendAddress } from "../../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../../proxy/backend/backend-connection.ts";
@@ -167,7 +167,7 @@ async function occupiedTargets(
   const found: Finding[] = [];
   for (const { name, destination } of tables)
     for (const { database, schema } of placementsOf(destination)) {
-      const table = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
+      const table = quoteQualified(schema, name);
       const connection = connectionOf(connections, database);
       const { rows } = await connection.query(
         `SELECT to_regclass(${quoteLiteral(table)}) IS NOT NULL`,

@@ -1,5 +1,5 @@
 /** Findings about a table that rows come from. */
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { tableName } from "../move.ts";
 import type { PlannedTable } from "../move.ts";
@@ -180,7 +180,7 @@ SELECT c.conname, n.nspname, f.relname, 'is referred to by' FROM pg_constraint c
 ];
 
 function tableFacts({ schema, name }: PlannedTable): string {
-  const table = quoteLiteral(`${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
+  const table = quoteLiteral(quoteQualified(schema, name));
   return `
 SELECT c.oid, c.relkind, c.relpersistence, c.relreplident,
   (SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND ${IDENTITY}),

@@ -5,7 +5,7 @@
  */
 import type { AlterTableStmt, DropStmt, IndexStmt, RangeVar, RenameStmt } from "@pgsql/types";
 import { invariant } from "../../base/invariant.ts";
-import { quoteIdentifier } from "../../base/sql-quoting.ts";
+import { quoteIdentifier, quoteQualified } from "../../base/sql-quoting.ts";
 import type { DdlPlan } from "../logical-plan.ts";
 import { nameParts } from "../ast.ts";
 import { searchedSchemas } from "../names.ts";
@@ -66,7 +66,7 @@ export function planDropIndex(
   const others = elsewhere(context, (schema) =>
     mapped.map(
       (parts) =>
-        `DROP INDEX${concurrently} IF EXISTS ${quoteIdentifier(schema)}.${quoteIdentifier(parts.at(-1) ?? "")}${behavior}`,
+        `DROP INDEX${concurrently} IF EXISTS ${quoteQualified(schema, parts.at(-1) ?? "")}${behavior}`,
     ),
   );
   const steps = [...asWritten(statement, [context.map.catalog]), ...others];
@@ -125,7 +125,7 @@ function alterEverywhere(
   const name = relation?.relname ?? "";
   const others = mayBeMapped(relation?.schemaname, context)
     ? elsewhere(context, (schema) => [
-        `ALTER INDEX IF EXISTS ${quoteIdentifier(schema)}.${quoteIdentifier(name)} ${action}`,
+        `ALTER INDEX IF EXISTS ${quoteQualified(schema, name)} ${action}`,
       ])
     : [];
   return ddlPlan(rule, [...asWritten(statement, [context.map.catalog]), ...others]);

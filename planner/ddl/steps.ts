@@ -5,7 +5,7 @@
  */
 import type { Node, RangeVar } from "@pgsql/types";
 import type { DatabaseName } from "../../base/ids.ts";
-import { quoteIdentifier } from "../../base/sql-quoting.ts";
+import { quoteQualified } from "../../base/sql-quoting.ts";
 import type { DdlPlan } from "../logical-plan.ts";
 import type { ParsedStatement } from "../parse.ts";
 import { nameExtent, verifyRenamed } from "../rewrite.ts";
@@ -69,7 +69,7 @@ function splice(statement: ParsedStatement, home: TableHome, names: readonly Nam
   for (const { tree, schema, start, end } of places.toSorted(
     (left, right) => left.start - right.start,
   )) {
-    sql += `${statement.text.slice(read, start)}${quoteIdentifier(schema)}.${quoteIdentifier(tree.relname ?? "")}`;
+    sql += `${statement.text.slice(read, start)}${quoteQualified(schema, tree.relname ?? "")}`;
     read = end;
   }
   sql += statement.text.slice(read);

@@ -9,7 +9,7 @@ import type {
   VacuumStmt,
 } from "@pgsql/types";
 import { invariant } from "../../base/invariant.ts";
-import { quoteIdentifier } from "../../base/sql-quoting.ts";
+import { quoteIdentifier, quoteQualified } from "../../base/sql-quoting.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import type { DdlPlan } from "../logical-plan.ts";
 import { nameParts } from "../ast.ts";
@@ -47,7 +47,7 @@ export function planDropTable(
     const reference = rangeVar(parts);
     return {
       target: existingTable(reference, context),
-      textAt: (schema) => qualified(schema, reference.relname ?? ""),
+      textAt: (schema) => quoteQualified(schema, reference.relname ?? ""),
       written: parts.map(quoteIdentifier).join("."),
     };
   });
@@ -252,7 +252,7 @@ function listedTable(
   const { start, end } = nameExtent(statement, relation.location, partCount(relation));
   return {
     target: existingTable(relation, context),
-    textAt: (schema) => `${only}${qualified(schema, relation.relname ?? "")}`,
+    textAt: (schema) => `${only}${quoteQualified(schema, relation.relname ?? "")}`,
     written: `${only}${statement.text.slice(start, end)}`,
   };
 }
@@ -284,10 +284,6 @@ function homesOfTable(target: DdlTable, { map }: PlanContext): readonly TableHom
   return target.kind === "mapped"
     ? homesOf(target.table, map)
     : [{ database: map.catalog, schema: "" }];
-}
-
-function qualified(schema: string, name: string): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
 function rangeVars(nodes: readonly Node[] | undefined): readonly RangeVar[] {

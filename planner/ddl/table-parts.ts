@@ -1,7 +1,7 @@
 /** Triggers and policies: parts of a table that are dropped by their own name and the table's. */
 import type { CreateTrigStmt, DropStmt } from "@pgsql/types";
 import { invariant } from "../../base/invariant.ts";
-import { quoteIdentifier } from "../../base/sql-quoting.ts";
+import { quoteIdentifier, quoteQualified } from "../../base/sql-quoting.ts";
 import type { DdlPlan } from "../logical-plan.ts";
 import { nameParts } from "../ast.ts";
 import type { ParsedStatement } from "../parse.ts";
@@ -54,7 +54,7 @@ export function planDropPart(
   const behavior = drop.behavior === "DROP_CASCADE" ? " CASCADE" : "";
   const steps = homesOf(target.table, context.map).map(({ database, schema }) => ({
     database,
-    sql: `DROP ${part} ${ifExists}${quoteIdentifier(name)} ON ${quoteIdentifier(schema)}.${quoteIdentifier(target.table.name)}${behavior}`,
+    sql: `DROP ${part} ${ifExists}${quoteIdentifier(name)} ON ${quoteQualified(schema, target.table.name)}${behavior}`,
   }));
   return ddlPlan("dropTablePart", steps);
 }

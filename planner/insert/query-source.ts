@@ -5,7 +5,7 @@
 import type { InsertStmt, Node, SelectStmt } from "@pgsql/types";
 import { invariant } from "../../base/invariant.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import { sameTree } from "../ast.ts";
 import type { InsertQueryPlan } from "./insert-plan.ts";
@@ -105,7 +105,7 @@ export function rowWriter(
   const names = typeOids.map((oid, column) => {
     if (untyped.has(column)) return undefined;
     const type = types.get(oid);
-    if (type !== undefined) return `${quoteIdentifier(type.schema)}.${quoteIdentifier(type.name)}`;
+    if (type !== undefined) return quoteQualified(type.schema, type.name);
     throw new SqlError(
       "type_not_translatable",
       `type of column ${column + 1} of the rows for table "${table}" is not known`,

@@ -4,7 +4,7 @@
  *
  * Values come in the sequence's order. What is left of a block when the proxy stops is a gap.
  */
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 
 export interface SequenceName {
@@ -71,5 +71,5 @@ export async function nextValues(
 }
 
 export function qualified({ schema, sequence }: SequenceName): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(sequence)}`;
+  return quoteQualified(schema, sequence);
 }

@@ -5,7 +5,7 @@
  */
 import type { DatabaseName } from "../../base/ids.ts";
 import { GUARD_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
-import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import { EMPTY_TABLE_GUARD, GUARD_CONSTRAINT, placementGuard } from "../../shardmap/guard.ts";
 import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
@@ -49,7 +49,7 @@ export function guardAt(
 }
 
 function target({ schema, table }: Guard): string {
-  return `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+  return quoteQualified(schema, table);
 }
 
 /** Whole, with pg_catalog first in search_path, where it always is unless somebody moved it. */
