@@ -7,7 +7,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
-import { Random } from "./random.ts";
+import { Random } from "../../cli/rehearse/random.ts";
 
 export interface JournalOptions {
   /** Opens a connection of a writer's own, again after it was lost. */

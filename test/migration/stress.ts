@@ -7,7 +7,7 @@ import { parseLsn } from "../../base/lsn.ts";
 import { compareRows, type Differences } from "./compare-rows.ts";
 import { MoverProcess } from "./killed-mover.ts";
 import type { MoverJob } from "./mover-process.ts";
-import { Random } from "./random.ts";
+import { Random } from "../../cli/rehearse/random.ts";
 import { prepareMove, type Rig } from "./rig.ts";
 import {
   createTables,

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { TestPostgres } from "../support/postgres.ts";
-import { Random } from "./random.ts";
+import { Random } from "../../cli/rehearse/random.ts";
 import type { StressTable } from "./stress-tables.ts";
 
 export interface WriterOptions {
