@@ -19,7 +19,7 @@ test(
     const report = await runChaos(seed, SECONDS, (line) => lines.push(line));
     process.stdout.write(`seed ${seed}\n${lines.join("\n")}\n${printChaos(report)}\n`);
     expect(report.faults).toEqual([]);
-    expect(report.acknowledged).toBeGreaterThan(SECONDS);
+    expect(report.account.acknowledged).toBeGreaterThan(SECONDS);
     expect(report.followedMs.length).toBeGreaterThan(0);
   },
 );

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
-import { CATALOG, DATABASES, LOGICAL_SHARDS, SCHEMA } from "../failures/kills/bank.ts";
+import { bankMap, CATALOG, SCHEMA } from "../failures/kills/bank.ts";
 import type { Bank } from "../failures/kills/bank.ts";
 import { ServerSlot } from "../failures/kills/fleet.ts";
 import { runCommand, startCommand } from "../support/command.ts";
@@ -152,7 +152,7 @@ export class ChaosFleet implements Bank, AsyncDisposable {
     };
     writeFileSync(
       path,
-      mapOf(version, (database) => lineOf(database).url(database)),
+      bankMap(version, (database) => lineOf(database).url(database)),
     );
     return path;
   }
@@ -317,27 +317,4 @@ export class ProxySlot {
     this.#state = state;
     this.changedMs = performance.now();
   }
-}
-
-function mapOf(version: number, url: (database: string) => string): string {
-  const share = LOGICAL_SHARDS / DATABASES.length;
-  const databases = [CATALOG, ...DATABASES].map((name) => `  ${name}: { primary: ${url(name)} }`);
-  const placements = DATABASES.map(
-    (name, index) =>
-      `      - { shards: ${index * share}-${(index + 1) * share - 1}, database: ${name} }`,
-  );
-  return `
-version: ${version}
-catalog: ${CATALOG}
-databases:
-${databases.join("\n")}
-colocations:
-  accounts:
-    shard_key: integer
-    function: hash
-    logical_shards: ${LOGICAL_SHARDS}
-    tables: { accounts: id, transfers: account }
-    placements:
-${placements.join("\n")}
-`;
 }

@@ -5,20 +5,9 @@
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Auditor } from "../failures/kills/auditor.ts";
-import {
-  ACCOUNTS,
-  countAll,
-  countPrepared,
-  DATABASES,
-  OPENING_TOTAL,
-  openAccounts,
-  readSides,
-  totalOf,
-  untilNone,
-} from "../failures/kills/bank.ts";
+import { ACCOUNTS, DATABASES } from "../failures/kills/bank.ts";
+import { faultsInLogs, inBusiness } from "../failures/kills/business.ts";
 import { Ledger } from "../failures/kills/ledger.ts";
-import { Teller } from "../failures/kills/teller.ts";
 import { below, seeded } from "../shardmap/random-keys.ts";
 import type { Random } from "../shardmap/random-keys.ts";
 import { eventsOf } from "./events.ts";
@@ -28,9 +17,8 @@ import { FollowerWatch, FOLLOWS_WITHIN_MS } from "./follower-watch.ts";
 import type { ChaosReport } from "./report.ts";
 
 const TELLERS = 9;
-const AUDITORS = 2;
-/** What the bank's kills ask: nothing is prepared any more so long after everything serves again. */
-const DECIDED_WITHIN_MS = 10_000;
+/** What a proxy says of an outage. */
+const EXPECTED = /control schema cannot be reached|shard map refused|lease has run out/;
 /** In a calm, each proxy answers right so soon. */
 const ANSWERS_WITHIN_MS = 5_000;
 
@@ -42,54 +30,20 @@ export async function runChaos(
   await using fleet = await ChaosFleet.start();
   const ledger = new Ledger();
   const play = new Play(fleet, ledger, seeded(seed), print);
-  await openAccounts(fleet);
-  await fleet.open();
-  const startMs = performance.now();
-  const stop = new AbortController();
   const random = seeded(seed + 1);
   const connect = (): ReturnType<ChaosFleet["connect"]> => fleet.connect(random());
-  const tellers = Array.from(
-    { length: TELLERS },
-    (_, index) => new Teller(index, seeded(random()), ledger, connect),
-  );
-  const auditors = Array.from(
-    { length: AUDITORS },
-    () => new Auditor(fleet, seeded(random()), ledger),
-  );
   const watch = new FollowerWatch(fleet, ledger.faults);
-  const working = [...tellers, ...auditors, watch].map((each) => each.run(stop.signal));
-  await play.run(startMs + seconds * 1_000);
-  stop.abort();
-  await Promise.all(working);
-
-  const preparedLeft = await countAll(fleet, countPrepared);
-  const decidedMs = await untilNone(
-    fleet,
-    "transactions prepared",
-    countPrepared,
-    DECIDED_WITHIN_MS,
-    ledger,
-  );
-  const sides = await readSides(fleet);
-  ledger.faults.push(...ledger.differencesFrom(sides), ...(await play.lostMaps()));
-  const total = await totalOf(fleet, ledger);
-  if (total !== OPENING_TOTAL) ledger.faults.push(`the total is ${total}, not ${OPENING_TOTAL}`);
-  ledger.faults.push(...faultsInLogs(fleet));
-  return {
-    seconds: (performance.now() - startMs) / 1_000,
-    events: play.counts,
-    acknowledged: ledger.count("acknowledged"),
-    rolledBack: ledger.count("rolled back"),
-    unknown: ledger.count("unknown"),
-    unknownThere: ledger.unknownAmong(sides),
-    audits: auditors.reduce((sum, { reads }) => sum + reads, 0),
-    errors: ledger.errors,
-    followedMs: watch.tookMs,
-    preparedLeft,
-    decidedMs,
-    total,
-    faults: ledger.faults,
-  };
+  const business = { bank: fleet, ledger, random, tellers: TELLERS, connect };
+  await fleet.open();
+  const account = await inBusiness(business, async () => {
+    const stop = new AbortController();
+    const watching = watch.run(stop.signal);
+    await play.run(performance.now() + seconds * 1_000);
+    stop.abort();
+    await watching;
+  });
+  ledger.faults.push(...(await play.lostMaps()), ...faultsInLogs(fleet.logs(), EXPECTED));
+  return { account, events: play.counts, followedMs: watch.tookMs, faults: ledger.faults };
 }
 
 /** Plays events on a fleet, and knows what it has been promised by `map publish`. */
@@ -323,16 +277,4 @@ async function stopped(proxy: ChaosFleet["proxies"][number], forMs: number): Pro
   proxy.pause();
   await sleep(forMs);
   proxy.resume();
-}
-
-/** What a proxy says of itself: what it expects to happen in an outage, and nothing else. */
-const EXPECTED = /control schema cannot be reached|shard map refused|lease has run out/;
-
-function faultsInLogs(fleet: ChaosFleet): readonly string[] {
-  return fleet
-    .logs()
-    .flatMap((log) => log.split("\n"))
-    .filter((line) => /InvariantViolation|unhandled|"level":(50|60)/i.test(line))
-    .filter((line) => !EXPECTED.test(line))
-    .map((line) => `a proxy's log: ${line.slice(0, 500)}`);
 }

@@ -14,5 +14,5 @@ test(`after ${KILLS} kills no money is lost or made`, { timeout: TIMEOUT_MS }, a
   const report = await runKills(KILLS, seed, () => undefined);
   process.stdout.write(`seed ${seed}\n${printKills(report)}\n`);
   expect(report.faults).toEqual([]);
-  expect(report.acknowledged).toBeGreaterThan(KILLS);
+  expect(report.account.acknowledged).toBeGreaterThan(KILLS);
 });

@@ -20,6 +20,30 @@ export interface Bank {
   connect(preferred: number): Promise<RawClient>;
 }
 
+/** The map of its databases: each has an equal share of the accounts. */
+export function bankMap(version: number, url: (database: string) => string): string {
+  const share = LOGICAL_SHARDS / DATABASES.length;
+  const databases = [CATALOG, ...DATABASES].map((name) => `  ${name}: { primary: ${url(name)} }`);
+  const placements = DATABASES.map(
+    (name, index) =>
+      `      - { shards: ${index * share}-${(index + 1) * share - 1}, database: ${name} }`,
+  );
+  return `
+version: ${version}
+catalog: ${CATALOG}
+databases:
+${databases.join("\n")}
+colocations:
+  accounts:
+    shard_key: integer
+    function: hash
+    logical_shards: ${LOGICAL_SHARDS}
+    tables: { accounts: id, transfers: account }
+    placements:
+${placements.join("\n")}
+`;
+}
+
 export const SCHEMA = `
   CREATE TABLE accounts (id integer PRIMARY KEY, amount bigint NOT NULL);
   CREATE TABLE transfers (account integer, id text, peer integer NOT NULL, delta bigint NOT NULL,

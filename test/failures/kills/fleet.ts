@@ -10,7 +10,7 @@ import type { TestPostgres } from "../../support/postgres.ts";
 import { startTestProxy } from "../../support/proxy.ts";
 import type { TestProxy } from "../../support/proxy.ts";
 import type { RawClient } from "../../support/raw-client.ts";
-import { DATABASES, LOGICAL_SHARDS } from "./bank.ts";
+import { bankMap, DATABASES } from "./bank.ts";
 import type { Bank } from "./bank.ts";
 
 const PROXIES = 2;
@@ -51,7 +51,7 @@ export class Fleet implements Bank, AsyncDisposable {
   private constructor(servers: readonly [TestPostgres, TestPostgres]) {
     this.servers = servers;
     this.#servers = servers.map((server, index) => new ServerSlot(`server ${index}`, server));
-    const map = mapOf(...servers);
+    const map = bankMap(1, (name) => this.serverOf(name).url(name));
     this.#proxies = Array.from(
       { length: PROXIES },
       (_, index) => new ProxySlot(`proxy ${index}`, map),
@@ -167,30 +167,4 @@ export class ServerSlot implements Victim {
       }
     }
   }
-}
-
-function mapOf(left: TestPostgres, right: TestPostgres): string {
-  const share = LOGICAL_SHARDS / DATABASES.length;
-  const databases = DATABASES.map(
-    (name, index) => `  ${name}: { primary: ${(index < 2 ? left : right).url(name)} }`,
-  );
-  const placements = DATABASES.map(
-    (name, index) =>
-      `      - { shards: ${index * share}-${(index + 1) * share - 1}, database: ${name} }`,
-  );
-  return `
-version: 1
-catalog: home
-databases:
-  home: { primary: ${left.url("home")} }
-${databases.join("\n")}
-colocations:
-  accounts:
-    shard_key: integer
-    function: hash
-    logical_shards: ${LOGICAL_SHARDS}
-    tables: { accounts: id, transfers: account }
-    placements:
-${placements.join("\n")}
-`;
 }
