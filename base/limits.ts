@@ -101,6 +101,42 @@ export const PINNED_CLEANING_TIMEOUT_MS = 5_000;
 /** Statements that may wait for one pool at once; the next is refused at once. */
 export const POOL_WAITERS_MAX = 10_000;
 
+/** Users of a full queue among whom the one with most waiting is looked for: those whose turns are next, so that a refusal costs microseconds however many users there are. */
+export const QUEUE_USERS_LOOKED_AT = 64;
+
+/** What a pool's server did is held against it for so long: a few times as long as a server takes to restart. */
+export const SERVICE_WINDOW_MS = 10_000;
+
+/** Steps by which that window slides: a tenth of it is forgotten at once. */
+export const SERVICE_WINDOW_STEPS = 10;
+
+/** Connections given back in the window before a wait is estimated from how long they were lent. */
+export const SERVICE_SAMPLES_MIN = 10;
+
+/** Failures in the window before a database's circuit may open, unless the config says otherwise: one restart fails what is under way, and should not. */
+export const BREAKER_FAILURES_MIN_DEFAULT = 20;
+
+/** Share of failures, in percent, that opens it: most of what was asked was for nothing. */
+export const BREAKER_FAILED_PERCENT_DEFAULT = 50;
+
+/** How often a server whose circuit is open is asked whether it answers: what a returned server's clients may wait at most. */
+export const BREAKER_PROBE_INTERVAL_MS = 1_000;
+
+/** How often the limit of an adaptive pool moves: often enough to follow a server, and seldom enough to see what came of the last move. */
+export const CONCURRENCY_STEP_MS = 500;
+
+/** Lendings measured before it moves. */
+export const CONCURRENCY_SAMPLES_MIN = 10;
+
+/** How far what is usual follows a slower server in one step: half of the way in about a minute. */
+export const CONCURRENCY_USUAL_DRIFT = 1 / 200;
+
+/** The least that an adaptive pool lends to new transactions, unless the config says otherwise: enough to see whether the server is quick again. */
+export const CONCURRENCY_MIN_DEFAULT = 4;
+
+/** How many times longer than usual answers may take, unless the config says otherwise, before fewer are asked for: twice is within what a cold cache costs. */
+export const CONCURRENCY_TOLERANCE_DEFAULT = 2;
+
 /** A backend that is older is closed when it comes back, so that load balancers and memory settle: PgBouncer's server_lifetime. */
 export const BACKEND_LIFETIME_MS = 3_600_000;
 
@@ -542,6 +578,9 @@ export const MIGRATION_PAUSE_MS = 2_000;
 
 /** Of it, what is kept for the flip, or for taking the fence away. */
 export const MIGRATION_RESERVE_MS = 200;
+
+/** For an attempt's end, from who asked for it: many pauses and a change of orchestrators, and no longer than people look at a prompt. */
+export const MIGRATION_CUTOVER_WAIT_MS = 60_000;
 
 /** How often an orchestrator looks whether a command has changed a migration. */
 export const MIGRATION_POLL_MS = 100;

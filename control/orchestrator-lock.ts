@@ -53,7 +53,7 @@ export class OrchestratorLock implements Disposable {
     if (this.#isBeating) return;
     this.#isBeating = true;
     this.#database
-      .query("SELECT 1")
+      .query("SELECT 1", AbortSignal.timeout(ORCHESTRATOR_SILENT_MS))
       .then(() => (this.#isBeating = false))
       .catch((error: unknown) => this.#lost.abort(error));
   }

@@ -11,6 +11,7 @@
  */
 import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
+import { CREATE_ENGINE_SCHEMA } from "./engine-schema.ts";
 import type { Side } from "./machine/life.ts";
 import type { Marker } from "./target-queue.ts";
 
@@ -23,8 +24,7 @@ export interface Fence {
 
 /** Made where it is missing, by however many at once. */
 export const CREATE_FENCE_STATE = `
-SELECT pg_advisory_xact_lock(7523913460157215329);
-CREATE SCHEMA IF NOT EXISTS colonnade;
+${CREATE_ENGINE_SCHEMA}
 CREATE TABLE IF NOT EXISTS colonnade.move_fence (
   migration text NOT NULL,
   side text NOT NULL,

@@ -28,7 +28,7 @@ import { isOwnOrigin, tagSession } from "./origin.ts";
 import { Router } from "./router.ts";
 import { openSource, openTarget, type MoveDatabase } from "./sessions.ts";
 import { parseSnapshot } from "./snapshot.ts";
-import { streamNames } from "./stream-setup.ts";
+import { endWalsender, streamNames } from "./stream-setup.ts";
 import { TargetQueue } from "./target-queue.ts";
 import { readChunks, takeOver, type Holder } from "./target-state.ts";
 
@@ -112,10 +112,7 @@ export class Mover implements AsyncDisposable {
     // An id that is not below every transaction that has committed by now: see Backfill's floor.
     const [row] = (await observer.query("SELECT pg_current_xact_id(), pg_current_snapshot()")).rows;
     const floor = BigInt(row?.[0] ?? "0");
-    // Of a process that is stopped and not dead, say: it may not write any more, nor read.
-    await observer.query(
-      `SELECT pg_terminate_backend(active_pid, 1000) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(names.slot)} AND active_pid IS NOT NULL`,
-    );
+    await endWalsender(observer, names.slot);
     const stream = await ChangeStream.open(source, names, signal ?? new AbortController().signal);
     opened.keep();
     return new Mover(options, { observer, stream, chunks, targets, done, floor });

@@ -1,6 +1,7 @@
 /** What a move leaves on the source while it lasts: a publication and a slot. Each step may be run again. */
 import {
   MOVE_NAME_LENGTH_MAX,
+  MOVE_SLOT_BUSY_MS,
   MOVE_SLOT_LOCK_TIMEOUT_MS,
   MOVE_SLOT_TRIES,
 } from "../base/limits.ts";
@@ -98,6 +99,13 @@ WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LI
     "migration_slot_blocked",
     "no replication slot could be made while transactions that write stay open",
     { detail: `The oldest are: ${writers === "" ? "gone by now" : writers}.`, cause },
+  );
+}
+
+/** Of a process that was killed a moment ago, or is stopped and not dead: it may not read any more. */
+export async function endWalsender(source: BackendConnection, slot: string): Promise<void> {
+  await source.query(
+    `SELECT pg_terminate_backend(active_pid, ${MOVE_SLOT_BUSY_MS}) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(slot)} AND active_pid IS NOT NULL`,
   );
 }
 

@@ -15,6 +15,7 @@ import { quoteLiteral } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { DoneChunk, KeyRange } from "./chunk-map.ts";
+import { CREATE_ENGINE_SCHEMA } from "./engine-schema.ts";
 import type { KeyText } from "./key-order.ts";
 import { tableName, type MovedTable } from "./move.ts";
 import { parseSnapshot, printSnapshot, type Snapshot } from "./snapshot.ts";
@@ -22,8 +23,7 @@ import type { Marker } from "./target-queue.ts";
 
 /** Made where it is missing, by however many at once. */
 export const CREATE_TARGET_STATE = `
-SELECT pg_advisory_xact_lock(7523913460157215329);
-CREATE SCHEMA IF NOT EXISTS colonnade;
+${CREATE_ENGINE_SCHEMA}
 CREATE TABLE IF NOT EXISTS colonnade.move_progress (
   move text PRIMARY KEY,
   epoch int8 NOT NULL,

@@ -5,11 +5,12 @@
  */
 import { userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FLEET_ACK_POLL_MS } from "../../base/limits.ts";
+import { FLEET_ACK_POLL_MS, MIGRATION_CUTOVER_WAIT_MS } from "../../base/limits.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
 import type { ControlDatabase } from "../../control/control-database.ts";
 import { announceHold, findHold } from "../../control/holds.ts";
 import { readEvents, readMigration } from "../../control/migration-store.ts";
+import { isOrchestrated } from "../../control/orchestrator-lock.ts";
 import type { LoggedEvent } from "../../control/migration-store.ts";
 import { isTrafficHeld } from "../../migration/machine/life.ts";
 import type { Migration } from "../../migration/machine/life.ts";
@@ -20,7 +21,7 @@ import type { ControlFlags } from "../control-access.ts";
 import { CommandFailure } from "../failure.ts";
 import { printJson, printLines } from "../output.ts";
 import { Interruption, runOptions } from "./run.ts";
-import { knownMigrations, obey } from "./stored-migrations.ts";
+import { knownMigration, knownMigrations, obey } from "./stored-migrations.ts";
 import type { KnownMigration } from "./stored-migrations.ts";
 import { blockersOf } from "./blockers.ts";
 import { compared } from "./verify.ts";
@@ -58,16 +59,15 @@ export async function completeCommand(name: string, flags: CommandFlags): Promis
   const isDry = flags.dryRun === true;
   using interruption = new Interruption();
   const answer = await withControl(flags, async (database) => {
-    const [found] = await knownMigrations(database, [name]);
-    const known = found as KnownMigration;
+    const known = await knownMigration(database, name);
     const { life } = known.stored.document;
     const isAlike = life.state === "reversible" && life.reverse === "live";
     const { differences } = isAlike
       ? await compared(database, known, "exact", interruption.signal)
       : { differences: [] };
-    const [fresh] = await knownMigrations(database, [name]);
+    const fresh = await knownMigration(database, name);
     const command = { kind: "complete", blockers: differences } as const;
-    const { migration, changed } = await obey(database, fresh as KnownMigration, command, {
+    const { migration, changed } = await obey(database, fresh, command, {
       isDry,
     });
     return { name, state: migration.life.state, changed };
@@ -94,8 +94,8 @@ export interface StartFlags extends CommandFlags {
 export async function startCommand(name: string, flags: StartFlags): Promise<void> {
   const isDry = flags.dryRun === true;
   const { migration, changed } = await withControl(flags, async (database) => {
-    const [known] = await knownMigrations(database, [name]);
-    return await obey(database, known as KnownMigration, { kind: "start" }, { isDry });
+    const known = await knownMigration(database, name);
+    return await obey(database, known, { kind: "start" }, { isDry });
   });
   if (isDry || flags.background === true) {
     const { state } = migration.life;
@@ -136,8 +136,7 @@ export async function cutoverCommand(
 ): Promise<void> {
   const due = kind === "cutover" ? "reversible" : "rolledBack";
   const result = await withControl(flags, async (database) => {
-    const [found] = await knownMigrations(database, [name]);
-    const known = found as KnownMigration;
+    const known = await knownMigration(database, name);
     const blockers = await blockersIn(database, known, kind);
     const isDry = flags.dryRun === true;
     const { changed } = await obey(database, known, { kind, blockers }, { isDry: true });
@@ -145,8 +144,8 @@ export async function cutoverCommand(
     const request = { name, placements: placementIdsOf(known), requestedBy: userInfo().username };
     const hold = await announceHold(database, request);
     try {
-      const [fresh] = await knownMigrations(database, [name]);
-      await obey(database, fresh as KnownMigration, { kind, blockers: [] }, { isDry: false });
+      const fresh = await knownMigration(database, name);
+      await obey(database, fresh, { kind, blockers: [] }, { isDry: false });
     } catch (error) {
       await hold.resume();
       throw error;
@@ -171,15 +170,30 @@ async function blockersIn(
   return await blockersOf(database, known, kind === "cutover" ? "forward" : "back");
 }
 
-/** Until no statement waits any more, on whichever side service is. */
+/** Until no statement waits any more, on whichever side service is. Exit code 2 where nobody brings it to an end. */
 async function untilRestored(database: ControlDatabase, name: string): Promise<void> {
+  const deadlineMs = performance.now() + MIGRATION_CUTOVER_WAIT_MS;
   for (;;) {
     const { document } = await readMigration<Migration>(database, name);
     const isRestored = !isTrafficHeld(document) && document.life.state !== "retreating";
     // The hold ends a moment after the row says so, or by its deadline.
     if (isRestored && (await findHold(database, name)) === undefined) return;
+    if (performance.now() > deadlineMs) throw await unended(database, document);
     await sleep(FLEET_ACK_POLL_MS);
   }
+}
+
+/** Its orchestrator has died, or waits for a server. */
+async function unended(
+  database: ControlDatabase,
+  { name, life }: Migration,
+): Promise<CommandFailure> {
+  const what = (await isOrchestrated(database, name))
+    ? `its orchestrator has not ended the cutover: colonnade migrate status ${name}`
+    : `no process runs it, so nobody ends the cutover: colonnade migrate start ${name}, or colonnade orchestrate`;
+  return new CommandFailure(
+    `${name} is ${life.state} after ${MIGRATION_CUTOVER_WAIT_MS / 1000} s, and ${what}`,
+  );
 }
 
 const EVENTS_OF_AN_ATTEMPT = 12;

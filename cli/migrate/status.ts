@@ -23,7 +23,7 @@ import { withControl } from "../control-access.ts";
 import type { ControlFlags } from "../control-access.ts";
 import { printJson, printLines } from "../output.ts";
 import { tableLines } from "../table-lines.ts";
-import { knownMigrations } from "./stored-migrations.ts";
+import { knownMigration, knownMigrations } from "./stored-migrations.ts";
 import type { KnownMigration } from "./stored-migrations.ts";
 
 export interface StatusFlags extends ControlFlags {
@@ -132,11 +132,11 @@ type Status = Summary & {
 };
 
 async function statusOf(database: ControlDatabase, name: string): Promise<Status> {
-  const [known] = await knownMigrations(database, [name]);
+  const known = await knownMigration(database, name);
   const objects = (await listObjects(database)).filter(({ migration }) => migration === name);
   const events = await readEvents(database, name, MIGRATION_EVENTS_PRINTED);
-  const streams = await progressOf(database, known as KnownMigration);
-  return { ...summaryOf(known as KnownMigration), streams, objects, events };
+  const streams = await progressOf(database, known);
+  return { ...summaryOf(known), streams, objects, events };
 }
 
 function summaryOf({ stored, plan }: KnownMigration): Summary {

@@ -19,11 +19,18 @@ export async function knownMigrations(
   database: ControlDatabase,
   names: readonly string[] = [],
 ): Promise<readonly KnownMigration[]> {
-  const stored =
-    names.length === 0
-      ? await listMigrations<Migration>(database)
-      : await Promise.all(names.map((name) => readMigration<Migration>(database, name)));
+  if (names.length > 0)
+    return await Promise.all(names.map((name) => knownMigration(database, name)));
+  const stored = await listMigrations<Migration>(database);
   return stored.map((each) => ({ stored: each, plan: decodePlan(each.plan) }));
+}
+
+export async function knownMigration(
+  database: ControlDatabase,
+  name: string,
+): Promise<KnownMigration> {
+  const stored = await readMigration<Migration>(database, name);
+  return { stored, plan: decodePlan(stored.plan) };
 }
 
 /** `changed`: false where it was so already. Exit code 1 where it is refused, 2 where somebody else acted meanwhile. */

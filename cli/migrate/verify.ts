@@ -11,7 +11,7 @@ import type { ControlFlags } from "../control-access.ts";
 import { CommandFailure } from "../failure.ts";
 import { printJson, printLines } from "../output.ts";
 import { Interruption } from "./run.ts";
-import { knownMigrations } from "./stored-migrations.ts";
+import { knownMigration } from "./stored-migrations.ts";
 import type { KnownMigration } from "./stored-migrations.ts";
 
 export interface VerifyFlags extends ControlFlags {
@@ -32,8 +32,8 @@ export async function verifyCommand(name: string, flags: VerifyFlags): Promise<v
   using interruption = new Interruption();
   const level = flags.fast === true ? "fast" : "exact";
   const { rowCount, differences } = await withControl(flags, async (database) => {
-    const [known] = await knownMigrations(database, [name]);
-    return await compared(database, known as KnownMigration, level, interruption.signal);
+    const known = await knownMigration(database, name);
+    return await compared(database, known, level, interruption.signal);
   });
   if (flags.json === true) printJson({ name, level, rowCount, differences });
   else

@@ -8,11 +8,12 @@ import { quoteIdentifier, quoteLiteral, quoteQualified } from "../../base/sql-qu
 import { endLeased } from "../../control/holds.ts";
 import { forgetObject, listObjects } from "../../control/migration-objects.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { hasEngineTable } from "../engine-schema.ts";
 import { dropFence, lowerFence } from "../fence.ts";
 import type { Direction } from "../machine/life.ts";
 import { targetDatabases } from "../move.ts";
 import { dropOrigin } from "../origin.ts";
-import { dropStream, streamNames } from "../stream-setup.ts";
+import { dropStream, endWalsender, streamNames } from "../stream-setup.ts";
 import { endDdlGuard } from "./ddl-guard.ts";
 import { fencesOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
@@ -60,16 +61,8 @@ export async function dropStreamsOf(
   }
 }
 
-/** Of a process that was killed a moment ago, or is stopped. */
-async function endWalsender(source: BackendConnection, slot: string): Promise<void> {
-  await source.query(
-    `SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = ${quoteLiteral(slot)} AND active_pid IS NOT NULL`,
-  );
-}
-
 async function forgetProgress(target: BackendConnection, move: string): Promise<void> {
-  const { rows } = await target.query("SELECT to_regclass('colonnade.move_progress') IS NOT NULL");
-  if (rows[0]?.[0] !== "t") return;
+  if (!(await hasEngineTable(target, "move_progress"))) return;
   const own = `WHERE move = ${quoteLiteral(move)}`;
   await target.query(
     `DELETE FROM colonnade.move_progress ${own}; DELETE FROM colonnade.move_chunk ${own}`,
@@ -143,10 +136,7 @@ async function takeFencesAway(scene: Scene, sessions: Sessions, ticket: number):
   for (const side of ["sources", "targets"] as const)
     for (const [database, fence] of fencesOf(scene, side)) {
       const connection = await sessions.to(database);
-      const { rows } = await connection.query(
-        "SELECT to_regclass('colonnade.move_fence') IS NOT NULL",
-      );
-      if (rows[0]?.[0] !== "t") continue;
+      if (!(await hasEngineTable(connection, "move_fence"))) continue;
       await lowerFence(connection, fence, ticket, FENCE_LOCK_TIMEOUT_MS);
       await dropFence(connection, fence, FENCE_LOCK_TIMEOUT_MS);
     }

@@ -7,10 +7,10 @@
  */
 import type { DatabaseName } from "../../base/ids.ts";
 import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
-import { intendObject } from "../../control/migration-objects.ts";
-import { forgetObject } from "../../control/migration-objects.ts";
+import { forgetObject, intendObject } from "../../control/migration-objects.ts";
 import { BackendError } from "../../proxy/backend/backend-connection.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { CREATE_ENGINE_SCHEMA, hasEngineTable, LOCK_ENGINE_SCHEMA } from "../engine-schema.ts";
 import { fencesOf } from "./scene.ts";
 import type { Scene, Sessions } from "./scene.ts";
 
@@ -18,8 +18,7 @@ const EVENT_TRIGGERS = ["colonnade_guard_ddl", "colonnade_guard_drop"] as const;
 
 /** Indexes may be made and dropped, and privileges given: neither changes what is streamed. */
 const CREATE_GUARD = `
-SELECT pg_advisory_xact_lock(7523913460157215329);
-CREATE SCHEMA IF NOT EXISTS colonnade;
+${CREATE_ENGINE_SCHEMA}
 CREATE TABLE IF NOT EXISTS colonnade.guarded_table (
   migration text NOT NULL,
   relid oid NOT NULL,
@@ -102,12 +101,9 @@ export async function endDdlGuard(
   database: DatabaseName,
 ): Promise<void> {
   const migration = scene.plan.name;
-  const { rows } = await connection.query(
-    "SELECT to_regclass('colonnade.guarded_table') IS NOT NULL",
-  );
-  if (rows[0]?.[0] === "t")
+  if (await hasEngineTable(connection, "guarded_table"))
     await connection.query(`
-SELECT pg_advisory_xact_lock(7523913460157215329);
+${LOCK_ENGINE_SCHEMA}
 DELETE FROM colonnade.guarded_table WHERE migration = ${quoteLiteral(migration)};
 DO $$
 BEGIN

@@ -12,7 +12,7 @@ import type { BackendConnection } from "../../proxy/backend/backend-connection.t
 import { CREATE_FENCE_STATE, raiseFence } from "../fence.ts";
 import type { In, SetupStep } from "../machine/life.ts";
 import { placementsOf, targetDatabases } from "../move.ts";
-import type { PlannedMove } from "../move.ts";
+import type { Move, PlannedMove } from "../move.ts";
 import { createTables } from "../schema-copy.ts";
 import { describeMove } from "../source-tables.ts";
 import { createPublication, createSlot, streamNames } from "../stream-setup.ts";
@@ -57,12 +57,21 @@ export async function setUp(
 /** Before the slot, and never changed after it: what is written between the two is in both. */
 async function publish(scene: Scene, sessions: Sessions): Promise<void> {
   for (const planned of movesOf(scene, "forward")) {
-    const source = await sessions.to(planned.source);
-    const move = await describeMove(source, planned);
-    await storeFingerprints(source, move);
-    await intend(scene, planned.source, "publication", streamNames(planned).publication);
-    await createPublication(source, move);
+    await publishMove(scene, await sessions.to(planned.source), planned);
   }
+}
+
+/** Gives what its tables are now. */
+export async function publishMove(
+  scene: Scene,
+  source: BackendConnection,
+  planned: PlannedMove,
+): Promise<Move> {
+  const move = await describeMove(source, planned);
+  await storeFingerprints(source, move);
+  await intend(scene, planned.source, "publication", streamNames(planned).publication);
+  await createPublication(source, move);
+  return move;
 }
 
 /**
@@ -78,12 +87,7 @@ async function makeSlots(
   if (isAnew) await forgetStreams(scene, signal);
   for (const planned of movesOf(scene, "forward")) {
     const source = await sessions.to(planned.source);
-    if (isAnew) {
-      const move = await describeMove(source, planned);
-      await storeFingerprints(source, move);
-      await intend(scene, planned.source, "publication", streamNames(planned).publication);
-      await createPublication(source, move);
-    }
+    if (isAnew) await publishMove(scene, source, planned);
     await intend(scene, planned.source, "slot", streamNames(planned).slot);
     await createSlot(source, planned, { signal });
   }

@@ -1,13 +1,13 @@
 /** What a move's stream leaves in its source beside the slot: what its tables were when it was set up. */
 import { quoteLiteral } from "../../base/sql-quoting.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { CREATE_ENGINE_SCHEMA, hasEngineTable } from "../engine-schema.ts";
 import { tableFingerprint, tableName } from "../move.ts";
 import type { Move } from "../move.ts";
 
 /** Made where it is missing, by however many at once. */
 const CREATE_STREAM_STATE = `
-SELECT pg_advisory_xact_lock(7523913460157215329);
-CREATE SCHEMA IF NOT EXISTS colonnade;
+${CREATE_ENGINE_SCHEMA}
 CREATE TABLE IF NOT EXISTS colonnade.move_table (
   move text NOT NULL,
   source_table text NOT NULL,
@@ -37,7 +37,6 @@ export async function readFingerprints(
 }
 
 export async function forgetFingerprints(source: BackendConnection, move: string): Promise<void> {
-  const { rows } = await source.query("SELECT to_regclass('colonnade.move_table') IS NOT NULL");
-  if (rows[0]?.[0] !== "t") return;
+  if (!(await hasEngineTable(source, "move_table"))) return;
   await source.query(`DELETE FROM colonnade.move_table WHERE move = ${quoteLiteral(move)}`);
 }

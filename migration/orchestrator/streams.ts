@@ -39,10 +39,7 @@ export class Streams {
         started.push(await this.#start(planned, signal));
       present.resolve(started);
       isComplete = true;
-      const aborted = Promise.withResolvers<never>();
-      signal.addEventListener("abort", () => aborted.reject(signal.reason), { once: true });
-      signal.throwIfAborted();
-      await Promise.race([aborted.promise, ...started.map(({ mover }) => mover.ended)]);
+      await withSignal(Promise.race(started.map(({ mover }) => mover.ended)), signal);
     } finally {
       // Who waits for streams that never came waits for the next ones.
       if (isComplete) this.#running.delete(direction);

@@ -10,12 +10,11 @@ import type { Move } from "../move.ts";
 import { finishTables } from "../schema-copy.ts";
 import { openSource } from "../sessions.ts";
 import { describeMove } from "../source-tables.ts";
-import { createPublication, createSlot, streamNames } from "../stream-setup.ts";
+import { createSlot, streamNames } from "../stream-setup.ts";
 import { CREATE_TARGET_STATE, recordChunk, takeOver } from "../target-state.ts";
 import { databaseOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
-import { intend } from "./setup.ts";
-import { storeFingerprints } from "./stream-state.ts";
+import { intend, publishMove } from "./setup.ts";
 import type { RunningMove, Streams } from "./streams.ts";
 
 /** Every row is in every target, or the signal aborts. */
@@ -90,10 +89,7 @@ export async function armReverse(scene: Scene, signal: AbortSignal): Promise<voi
   using sessions = new Sessions(scene, signal);
   for (const planned of movesOf(scene, "back")) {
     const from = await sessions.to(planned.source);
-    const move = await describeMove(from, planned);
-    await storeFingerprints(from, move);
-    await intend(scene, planned.source, "publication", streamNames(planned).publication);
-    await createPublication(from, move);
+    const move = await publishMove(scene, from, planned);
     await intend(scene, planned.source, "slot", streamNames(planned).slot);
     const begin = await createSlot(from, planned, { signal });
     for (const name of targetDatabases(planned)) {
