@@ -9,11 +9,9 @@ import type { DatabaseName } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { DRAIN_POLL_MS, PAUSED_WAITERS_MAX } from "../base/limits.ts";
-import { SqlError } from "../base/sql-error.ts";
 import { loadParser, parserInstancesMade } from "../planner/parse.ts";
 import { LiteralTemplates } from "../planner/literal-templates.ts";
 import { PlanCache } from "../planner/plan-cache.ts";
-import { rowsLeftBehind } from "../shardmap/diff.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { startAdminHttp } from "./admin/http.ts";
 import { SampledMetrics } from "./admin/sampled-metrics.ts";
@@ -48,7 +46,7 @@ import { EnvironmentCache } from "./session/environment.ts";
 import { Sessions } from "./session/sessions.ts";
 import { StatementPlanner } from "./session/statement-planner.ts";
 import { LiveTopology } from "./topology/live-topology.ts";
-import type { TopologyView } from "./topology/live-topology.ts";
+import { refuseLeavingRows, refuseOlder } from "./topology/map-replacement.ts";
 import { backendAddresses } from "./topology/backend-addresses.ts";
 import { secretQuery } from "./topology/secret-query.ts";
 
@@ -81,13 +79,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   );
   const { catalog } = options.map;
   const addresses = backendAddresses(options.map, embedded);
+  const { settings, configuredDateStyle } = await readSessionDefaults(catalog, addresses);
   const backends = new Backends(addresses, {
-    pool: { ...poolOptions(config), settings: await readSessionDefaults(catalog, addresses) },
+    pool: { ...poolOptions(config), settings },
     drainMs: config.drain_ms,
   });
   let isDraining = false;
   const drainRequest = Promise.withResolvers<void>();
-  const parts = await openParts(options, backends, {
+  const parts = await openParts({ ...options, configuredDateStyle }, backends, {
     isDraining: () => isDraining,
     requestDrain: drainRequest.resolve,
   }).catch(async (error: unknown) => {
@@ -151,37 +150,18 @@ function poolOptions({ pool, timeouts }: Config): Partial<PoolOptions> {
   };
 }
 
-/** Versions only grow, so that nobody takes an old file for the new one. */
-function refuseOlder({ map: before }: TopologyView, next: ShardMap): void {
-  if (next.version >= before.version) return;
-  throw new SqlError(
-    "map_version_lower",
-    `version ${next.version} of the shard map is lower than ${before.version}, which is in use`,
-  );
-}
-
-/** A map says where rows are; it does not move them. */
-function refuseLeavingRows({ map: before, catalog }: TopologyView, next: ShardMap): void {
-  const canonical = catalog.relations.get(next.canonicalSchema);
-  const left = rowsLeftBehind(before, next, (table) => canonical?.has(table) === true);
-  if (left.length === 0) return;
-  throw new SqlError(
-    "map_leaves_rows",
-    "the new shard map would leave rows where nobody finds them",
-    {
-      detail: left.join("; "),
-    },
-  );
-}
-
 interface Draining {
   readonly isDraining: () => boolean;
   readonly requestDrain: () => void;
 }
 
+interface StartOptions extends ProxyOptions {
+  readonly configuredDateStyle: string;
+}
+
 /** What a proxy consists of; nothing of it listens or runs by itself yet. */
 async function makeParts(
-  { map, config, log, metrics, ...options }: ProxyOptions,
+  { map, config, log, metrics, ...options }: StartOptions,
   backends: Backends,
 ) {
   const own = new OwnBackends(backends);
@@ -236,6 +216,7 @@ async function makeParts(
     planner: new StatementPlanner(plans, templates),
     descriptions: new DescriptionCache(),
     environments,
+    configuredDateStyle: options.configuredDateStyle,
     randomUuid: randomUUID,
     databaseGatherBytesMax: config.gather.database_bytes,
     isDirectPathOn: config.fast_path.relay,
@@ -250,7 +231,7 @@ async function makeParts(
 
 type Parts = Awaited<ReturnType<typeof makeParts>>;
 
-async function openParts(options: ProxyOptions, backends: Backends, draining: Draining) {
+async function openParts(options: StartOptions, backends: Backends, draining: Draining) {
   const { map, config, log, metrics, adminPort } = options;
   const parts = await makeParts(options, backends);
   const { topology, sessions, recovery, deadlocks, notifications, plans, templates, inDoubtNow } =

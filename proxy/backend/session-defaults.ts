@@ -70,27 +70,52 @@ UNION ALL SELECT name, pg_catalog.current_setting(name, true)
     WHERE pg_catalog.lower(known.name) = custom.name AND known.context <> 'user')
 ORDER BY 1`;
 
-/** Name to value, for startup packets. Rejects as BackendConnection.open does. */
+export interface SessionDefaults {
+  /** Name to value, for startup packets. */
+  readonly settings: ReadonlyMap<string, string>;
+  /**
+   * As the server's configuration has it, whatever ALTER ROLE and ALTER DATABASE say: what a
+   * startup packet's DateStyle leaves unsaid is this one's.
+   */
+  readonly configuredDateStyle: string;
+}
+
+/** Rejects as BackendConnection.open does. */
 export async function readSessionDefaults(
   catalog: DatabaseName,
   addresses: ReadonlyMap<DatabaseName, BackendAddress>,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<SessionDefaults> {
   const address = addresses.get(catalog);
   invariant(address !== undefined, "a map's catalog database has an address");
-  const connection = await BackendConnection.open(address, {
-    database: catalog,
-    connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
-  });
+  const options = { database: catalog, connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS };
+  const connection = await BackendConnection.open(address, options);
+  const settings = new Map<string, string>();
   try {
     const { rows } = await connection.query(QUERY, AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS));
-    const defaults = new Map<string, string>();
     for (const [name, value] of rows)
-      if (typeof name === "string" && typeof value === "string") defaults.set(name, value);
-    refuseTooLong(defaults);
-    return defaults;
+      if (typeof name === "string" && typeof value === "string") settings.set(name, value);
+    refuseTooLong(settings);
   } finally {
     connection.close();
   }
+  return { settings, configuredDateStyle: await readConfiguredDateStyle(address, options) };
+}
+
+/** PostgreSQL reads a startup packet before it reads what ALTER has said, so one part at a time shows the other. */
+async function readConfiguredDateStyle(
+  address: BackendAddress,
+  options: { readonly database: DatabaseName; readonly connectTimeoutMs: number },
+): Promise<string> {
+  const parts: string[] = [];
+  for (const [index, given] of ["MDY", "ISO"].entries()) {
+    const settings = new Map([["datestyle", given]]);
+    const connection = await BackendConnection.open(address, { ...options, settings });
+    const part = connection.parameters.get("DateStyle")?.split(", ").at(index);
+    connection.close();
+    invariant(part !== undefined, "a server tells its DateStyle, which has two parts");
+    parts.push(part);
+  }
+  return parts.join(", ");
 }
 
 function refuseTooLong(defaults: ReadonlyMap<string, string>): void {

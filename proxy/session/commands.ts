@@ -22,6 +22,7 @@ import type { Portals } from "./portals.ts";
 import type { PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
 import { modesToChain, applySetting, NO_MODES } from "./session-transaction.ts";
+import { settledSetting } from "./date-style.ts";
 import { isOtherRole } from "./settings.ts";
 import type { SessionSettings } from "./settings.ts";
 import { blockCommand } from "./plan-traits.ts";
@@ -216,7 +217,9 @@ export class Commands {
         await this.#runner.view.withOwnCatalog(signal, async () => undefined);
       for (const { connection } of open.transaction.participants)
         await this.#applyAsTransaction(connection, plan, sql);
-      this.#runner.transaction.addSetting(plan, sql);
+      const [first] = open.transaction.participants;
+      const settled = settledSetting({ ...plan, sql }, first?.connection.parameters);
+      this.#runner.transaction.addSetting(settled, settled.sql);
       // Read now, and not once it is needed: what the proxy cannot work under is refused here.
       await this.#runner.view.environment(signal);
     }
@@ -234,7 +237,7 @@ export class Commands {
     connection.noteCustomSettings(this.#settings.script.customNames);
     await this.#apply(connection, sql);
     const environment = await readEnvironment(connection);
-    applySetting(this.#settings, plan);
+    applySetting(this.#settings, settledSetting(plan, connection.parameters));
     const { tag } = this.#settings.script;
     connection.sessionTag = tag;
     this.#runner.view.rememberEnvironment(tag, environment);

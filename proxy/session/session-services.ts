@@ -47,6 +47,8 @@ export interface SessionServices {
   readonly planner: StatementPlanner;
   readonly descriptions: DescriptionCache;
   readonly environments: EnvironmentCache;
+  /** Of the server's configuration: what a startup packet's own leaves unsaid. */
+  readonly configuredDateStyle: string;
   /** `gen_random_uuid()` where the proxy must know the value before the server does. */
   readonly randomUuid: () => string;
   /** Row bytes one statement may gather in temporary tables of the catalog database. */

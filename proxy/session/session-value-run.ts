@@ -14,6 +14,7 @@ import type { ResultEvent, ResultStream } from "../execution/result-event.ts";
 import type { DataRowRun } from "../execution/shard-rows.ts";
 import type { Transaction } from "../execution/transaction.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import { settledSetting } from "./date-style.ts";
 import type { SequenceValues } from "./sequence-values.ts";
 import type { SessionTransaction } from "./session-transaction.ts";
 import { settingsOf } from "./set-config.ts";
@@ -113,9 +114,12 @@ async function* setOnAll(
     for (const { sql } of kept) await connection.query(sql);
   }
   // Modes follow where the server has taken the call, which refuses what comes too late.
-  for (const plan of plans)
-    if (plan.modes === undefined) transaction.addSetting(plan, plan.sql);
+  const [first] = opened.participants;
+  for (const plan of plans) {
+    const settled = settledSetting(plan, first?.connection.parameters);
+    if (plan.modes === undefined) transaction.addSetting(settled, settled.sql);
     else await opened.changeModes(plan.modes);
+  }
   // Read now, and not once it is needed: what the proxy cannot work under is refused here.
   await environment();
   if (complete !== undefined) yield complete;

@@ -17,6 +17,7 @@ import { functionCallRefused, SESSION_TYPES, shutdown, unknownType } from "./ses
 import type { Client } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { Cursors } from "./cursors.ts";
+import { withDateStyle } from "./date-style.ts";
 import { decoded } from "./decoded-message.ts";
 import { DirectPath } from "./direct-path.ts";
 import { changedEnvironment } from "./changed-environment.ts";
@@ -61,7 +62,7 @@ export class Session {
     this.#client = client;
     this.#services = services;
     this.#responder = new Responder(client);
-    const settings = new SessionSettings(client.settings);
+    const settings = new SessionSettings(withDateStyle(client.settings, services.configuredDateStyle));
     const prepared = new PreparedStatements();
     this.#listening = new Listening({
       notifications: services.notifications,

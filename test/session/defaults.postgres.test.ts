@@ -8,7 +8,8 @@ import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { readSessionDefaults } from "../../proxy/backend/session-defaults.ts";
 import { startTestProxy } from "../support/proxy.ts";
-import type { RawClient, ServerError } from "../support/raw-client.ts";
+import { RawClient } from "../support/raw-client.ts";
+import type { ServerError } from "../support/raw-client.ts";
 import { startServers } from "./servers.ts";
 import type { Servers } from "./servers.ts";
 
@@ -93,6 +94,30 @@ describe("the defaults of settings", () => {
       await expect(readSessionDefaults(catalog, addresses)).rejects.toMatchObject({
         id: "session_defaults_too_long",
       });
+    } finally {
+      await main("RESET ALL");
+    }
+  });
+
+  test("leave a startup packet's DateStyle in the order of the server's configuration", async () => {
+    const main = async (sql: string) =>
+      servers.first.query("postgres", `ALTER DATABASE main ${sql}`);
+    const script = ["SHOW DateStyle", "SET DateStyle TO SQL", "SHOW DateStyle", "RESET DateStyle"];
+    try {
+      await main("SET DateStyle = 'SQL, DMY'");
+      await using proxy = await startTestProxy(servers.map);
+      using held = new DisposableStack();
+      for (const DateStyle of ["ISO", "postgres", "YMD", "sql, dmy", "German", "Default"]) {
+        const asked = { host: servers.first.host, port: servers.first.port, user: "postgres" };
+        const options = { ...asked, database: "main", settings: { DateStyle } };
+        const direct = held.adopt(await RawClient.connect(options), (client) => client.destroy());
+        const client = held.adopt(await proxy.connect({ DateStyle }), (each) => each.destroy());
+        for (const sql of [...script, "SHOW DateStyle"])
+          expect(await client.query(sql), `${DateStyle}: ${sql}`).toEqual(await direct.query(sql));
+        const far = "SELECT id, current_setting('DateStyle') FROM accounts WHERE id = 201";
+        const [shown] = await direct.query("SHOW DateStyle");
+        expect(await client.query(far), DateStyle).toEqual([["201", shown?.[0]]]);
+      }
     } finally {
       await main("RESET ALL");
     }

@@ -237,9 +237,33 @@ export const SIMPLE: Readonly<Record<string, Case>> = {
       query("ROLLBACK"),
       query("BEGIN; SELECT set_config('transaction_isolation', 'no such', true)"),
       query("ROLLBACK"),
+      query("SELECT set_config('transaction_isolation', 'serializable', false)"),
+      query("BEGIN; SAVEPOINT a; SELECT set_config('transaction_isolation', 'serializable', true)"),
+      query("ROLLBACK"),
       query(
         "BEGIN; SELECT set_config('transaction_isolation', 'read committed', true); COMMIT AND CHAIN; SHOW transaction_isolation; ROLLBACK",
       ),
+    ],
+  },
+  "a DateStyle that names a part": {
+    script: [
+      query("SET DateStyle = 'SQL, DMY'; SET DateStyle TO ISO; SHOW DateStyle"),
+      query("SELECT id, '01/02/2025'::date FROM accounts ORDER BY id"),
+      query("RESET DateStyle; SHOW DateStyle"),
+      query("BEGIN; SET DateStyle = 'SQL, DMY'; SET DateStyle TO ISO; COMMIT; SHOW DateStyle"),
+      query("SELECT id, '01/02/2025'::date FROM accounts ORDER BY id"),
+      query("BEGIN; SET DateStyle = 'YMD'; SELECT id FROM accounts WHERE id = 1"),
+      query("SET LOCAL DateStyle TO postgres; SAVEPOINT a; SET DateStyle TO MDY; ROLLBACK TO a"),
+      query("SELECT id, '01-02-03'::date FROM accounts ORDER BY id; COMMIT; SHOW DateStyle"),
+      query("BEGIN; SET LOCAL DateStyle = 'German'; SET DateStyle TO ISO; COMMIT; SHOW DateStyle"),
+      query("SELECT set_config('DateStyle', 'MDY', false), set_config('DateStyle', 'SQL', false)"),
+      query("SELECT set_config('DateStyle', 'DMY', true)"),
+      query("SELECT id, '01/02/2025'::date FROM accounts ORDER BY id; SHOW DateStyle"),
+      query(
+        "BEGIN; SELECT set_config('DateStyle', 'ymd', true), set_config('datestyle', 'ISO', false)",
+      ),
+      query("SELECT id, '01-02-03'::date FROM accounts ORDER BY id; COMMIT; SHOW DateStyle"),
+      query("SET DateStyle TO DEFAULT; SHOW DateStyle; SET DateStyle TO nonsense"),
     ],
   },
   "modes in savepoints": {
