@@ -121,6 +121,16 @@ export const ERRORS = {
     when: "No connection of a database's pool came free before the deadline, or too many statements wait for one.",
     hint: "Raise the pool's size, or look for transactions that stay open; /metrics tells how many wait (colonnade_pool_waiters) and how many connections there are (colonnade_backends).",
   },
+  pool_overloaded: {
+    sqlstate: "53300",
+    when: "So many statements wait for a connection of a database's pool, and it serves so few at a time, that this one would not be served before the deadline: it is refused at once, and nothing of it has run.",
+    hint: "Retry later, with fewer clients at once; SHOW POOLS of the admin console tells how many wait, and what is served first is decided by priorities in the configuration.",
+  },
+  circuit_open: {
+    sqlstate: "57P03",
+    when: "Most of what a database was asked of late came to nothing: new transactions on it are refused at once until it answers again, and nothing of this one has run there.",
+    hint: "Retry later: the server is asked every second, and serves again once it answers.",
+  },
   pinned_backends_exhausted: {
     sqlstate: "53300",
     when: "A session needs a server connection of its own (temporary tables, advisory locks), and as many sessions as may have one.",
@@ -175,7 +185,7 @@ export const ERRORS = {
   },
   explain_not_supported: {
     sqlstate: "0A000",
-    when: "An EXPLAIN is about DECLARE CURSOR, CREATE TABLE AS, or an INSERT whose rows are read first and inserted then, so that there is no one plan.",
+    when: "An EXPLAIN is about DECLARE CURSOR, CREATE TABLE AS, or an INSERT whose rows are read first and inserted then, so that there is no one plan; or an EXPLAIN ANALYZE would change what the session keeps.",
     hint: "Explain its query by itself, or use the command colonnade explain.",
   },
   insert_expression_not_supported: {
@@ -922,7 +932,7 @@ export const ERRORS = {
   },
   copy_of_several_placements: {
     sqlstate: "0A000",
-    when: "COPY ... TO of an INSERT into a sharded table, or of a write to a reference table.",
+    when: "COPY ... TO of an INSERT into a sharded table, of a write to a reference table, or of a call about the session.",
     hint: "Send the statement by itself, with RETURNING.",
   },
   copy_column_unknown: {

@@ -38,6 +38,7 @@ import { nameParts } from "./ast.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
+import { checkStoredConstraints } from "./stored-expressions.ts";
 
 /** Undefined for a statement that is no DDL, or none that is carried. */
 export function planDdl(statement: ParsedStatement, context: PlanContext): DdlPlan | undefined {
@@ -112,6 +113,8 @@ const EVERYWHERE: ReadonlyMap<string, string> = new Map([
   ["AlterDefaultPrivilegesStmt", "alterDefaultPrivileges"],
 ]);
 
+const DOMAIN_KINDS: ReadonlySet<string> = new Set(["CreateDomainStmt", "AlterDomainStmt"]);
+
 const ROLE_KINDS: ReadonlySet<string> = new Set([
   "CreateRoleStmt",
   "AlterRoleStmt",
@@ -125,6 +128,7 @@ function planObjectDdl(statement: ParsedStatement, context: PlanContext): DdlPla
   const rule = EVERYWHERE.get(kind);
   if (rule !== undefined) {
     refuseTemporaryObject(statement);
+    if (DOMAIN_KINDS.has(kind)) checkStoredConstraints(node, "the domain", context);
     return planEverywhere(rule, statement, context);
   }
   if (ROLE_KINDS.has(kind)) return planRoles(statement, context);

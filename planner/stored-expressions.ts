@@ -3,7 +3,7 @@
  * constraints and generated columns. They run where the row is, so what reads tables would
  * see one database's rows, as it would in a statement.
  */
-import type { FuncCall, InsertStmt, UpdateStmt } from "@pgsql/types";
+import type { Constraint, FuncCall, InsertStmt, UpdateStmt } from "@pgsql/types";
 import type { CatalogColumn, CatalogRelation } from "../shardmap/catalog.ts";
 import { nameParts, walkNodes } from "./ast.ts";
 import { functionUse, mayReachTables, storedCallEffect, type FunctionEffect } from "./functions.ts";
@@ -30,6 +30,19 @@ export function checkStoredExpression(
       effect === "readsTables" || effect === "sessionLock" || effect === "sessionState";
     if (reaches || mayReachTables(name, context)) refuseCall(name, owner, location);
     return true;
+  });
+}
+
+/** As above, for each CHECK constraint and generated column within a statement about a table or a domain. */
+export function checkStoredConstraints(tree: unknown, owner: string, context: PlanContext): void {
+  walkNodes(tree, ({ kind, body }) => {
+    if (kind !== "Constraint") return true;
+    const { contype, raw_expr: expression }: Constraint = body;
+    if (contype === "CONSTR_CHECK")
+      checkStoredExpression(expression, `CHECK constraint of ${owner}`, context);
+    if (contype === "CONSTR_GENERATED")
+      checkStoredExpression(expression, `generated column of ${owner}`, context);
+    return false;
   });
 }
 

@@ -58,7 +58,7 @@ export function planExplain(
   if (plan.kind === "query" && plan.gather.kind === "database" && plan.gather.own === "made")
     refuse("explain_not_supported", "EXPLAIN of a temporary table that is made is not supported");
   const executes = isOn("analyze", explain);
-  if (executes && plan.kind === "query") refuseLocks(plan);
+  if (executes && plan.kind === "query") refuseSessionState(plan);
   return {
     kind: "explain",
     access: executes ? plan.access : "read",
@@ -70,13 +70,16 @@ export function planExplain(
   };
 }
 
-/** What a lock is held for is not an explanation's to begin. */
-function refuseLocks({ routing }: QueryPlan): void {
-  if (routing.kind === "home" && routing.because === "advisory lock")
-    refuse(
-      "explain_not_supported",
-      "EXPLAIN ANALYZE of session-level advisory locks is not supported",
-    );
+/** What it does to the session, or asks of it, the proxy knows by the rows, which an explanation has not. */
+function refuseSessionState({ routing }: QueryPlan): void {
+  if (routing.kind !== "home") return;
+  const { because } = routing;
+  if (because !== "advisory lock" && because !== "session value" && because !== "sequence") return;
+  refuse(
+    "explain_not_supported",
+    "EXPLAIN ANALYZE of session state (set_config, setval, nextval, currval, advisory locks) is not supported",
+    { hint: "Explain it without ANALYZE." },
+  );
 }
 
 function explainedStatement(statement: ParsedStatement, query: Node): StatementWithin {

@@ -144,6 +144,9 @@ const OPAQUE: ReadonlySet<string> = new Set(
   "execute call do load discard prepare deallocate listen unlisten reset".split(" "),
 );
 
+/** Before TEMP where it makes what stays in the session: CREATE OR REPLACE TEMP VIEW, SELECT INTO TEMP. */
+const BEFORE_TEMPORARY = ["create", "replace", "local", "global", "into"];
+
 /** After these a statement of PL/pgSQL begins. */
 const STATEMENT_BEFORE: ReadonlySet<string> = new Set(["begin", "then", "else", "loop"]);
 
@@ -172,10 +175,13 @@ function readTokens(tokens: readonly Token[]): RoutineBody {
         assigns.add(column.text);
       else replacesRow = true;
     }
+    if (text === "pg_temp") isOpaque = true;
     if (token.kind !== "word" || isField) continue;
     if (REACHING.has(text) || PLACE_WORDS.has(text)) reachesTables = true;
     if (text === "from" || text === "join") reachesTables ||= namesRelation(tokens, index);
     if (OPAQUE.has(text) || (text === "set" && startsStatement)) isOpaque = true;
+    if (isWord(token, "temp", "temporary") && isWord(previous, ...BEFORE_TEMPORARY))
+      isOpaque = true;
     if (HIDDEN_TARGETS.has(text)) replacesRow = true;
     if (text === "return" && !returnsRow(tokens, index)) replacesRow = true;
   }

@@ -36,6 +36,12 @@ export function planCopyOut(
       "COPY of a statement that writes a reference table is not supported",
     );
   }
+  if (plan.routing.kind === "home" && plan.routing.because === "session value") {
+    return refuse(
+      "copy_of_several_placements",
+      "COPY of session state (set_config, nextval, currval, pg_backend_pid) is not supported",
+    );
+  }
   const read = plannedOrRefused(() => copyOptions(copy));
   const { format, header, forceQuote } = read.kind === "planned" ? read.value : SERVERS_OWN;
   const isServers = isWrittenByServer(plan);

@@ -6,6 +6,7 @@ import type { DdlPlan } from "../logical-plan.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
+import { checkStoredConstraints } from "../stored-expressions.ts";
 import { checkKeyColumns, constraintsOf } from "./columns.ts";
 import { checkConstraint, type ConstrainedTable } from "./constraints.ts";
 import { withoutCopiedGuard } from "./copied-guards.ts";
@@ -91,6 +92,7 @@ function planCatalogTable(
         ? constraintsOf(element.ColumnDef)
         : [],
   );
+  checkStoredConstraints(tableElts, `table "${relation?.relname ?? ""}"`, context);
   const parents = inhRelations.flatMap((parent) => ("RangeVar" in parent ? [parent.RangeVar] : []));
   for (const named of [
     ...constraints.flatMap(({ pktable }) => (pktable === undefined ? [] : [pktable])),

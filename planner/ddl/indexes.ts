@@ -12,6 +12,7 @@ import { searchedSchemas } from "../names.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
+import { checkStoredExpression } from "../stored-expressions.ts";
 import { checkUnique } from "./constraints.ts";
 import { asWritten, ddlPlan, ownSchema, splicedSteps, type DdlStep } from "./steps.ts";
 import { allHomes, existingTable, homesOf } from "./table-homes.ts";
@@ -24,6 +25,8 @@ export function planCreateIndex(
   const { relation } = index;
   invariant(relation !== undefined, "CREATE INDEX names a table");
   const target = existingTable(relation, context);
+  const owner = `index of table "${relation.relname ?? ""}"`;
+  checkStoredExpression([index.indexParams, index.whereClause], owner, context);
   const isConcurrent = index.concurrent === true;
   const [rule, options] = isConcurrent
     ? (["CREATE INDEX CONCURRENTLY", { block: "refused" }] as const)

@@ -56,8 +56,11 @@ export async function* runMaintenance(
   { backends, use }: { readonly backends: SessionBackends; readonly use: PlacementUse },
   signal: AbortSignal,
 ): ResultStream {
+  const { claimant } = backends;
   for (const [index, step] of steps.entries()) {
-    const connection = await backends.acquire(step.database, signal);
+    claimant.isUnderWay = index > 0;
+    const acquired = backends.acquire(step.database, signal);
+    const connection = await acquired.finally(() => (claimant.isUnderWay = false));
     try {
       signal.throwIfAborted();
       for await (const event of runFragment(connection, stepRequest(step, use)))

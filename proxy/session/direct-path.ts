@@ -127,7 +127,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     const running = this.#bind(plan, undefined, undefined);
     if (running === undefined) return 0;
     prepared.close("");
-    this.#start(running);
+    this.#start(running, query.sql);
     return query.end - start;
   }
 
@@ -145,7 +145,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     const running = plan && this.#bind(plan, statement, batch);
     if (running === undefined) return 0;
     if (batch.parse !== undefined) prepared.add(statement);
-    this.#start(running);
+    this.#start(running, sql);
     statement.isTold ||= batch.isDescribed;
     prepared.endBatch();
     return batch.end - start;
@@ -216,17 +216,18 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     }
   }
 
-  #start(running: Running): void {
+  #start(running: Running, sql: string): void {
     this.#session.started();
     this.#running = running;
     this.#error = undefined;
     const { database } = running.fragment;
     const connection = this.#session.backends.acquireReady(database);
-    if (connection === undefined) void this.#wait(running);
+    if (connection === undefined) void this.#wait(running, sql);
     else this.#send(connection, running);
   }
 
-  async #wait(running: Running): Promise<void> {
+  async #wait(running: Running, sql: string): Promise<void> {
+    this.#session.backends.claimant.statement = sql;
     const { signal } = (this.#waiting = new AbortController());
     try {
       const connection = await this.#session.backends.acquire(running.fragment.database, signal);

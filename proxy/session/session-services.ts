@@ -7,6 +7,7 @@ import type { Catalog } from "../../shardmap/catalog.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { DatabaseName } from "../../base/ids.ts";
+import type { PriorityRules } from "../execution/claimant.ts";
 import type { OidTranslation } from "../execution/fragment-request.ts";
 import type { Holds } from "../execution/holds.ts";
 import type { GlobalSequences } from "../execution/global-sequences.ts";
@@ -36,6 +37,7 @@ export interface SessionServices {
   /** `base` with the temporary relations of the session whose backend this is, as the schema "pg_temp". */
   readonly loadTemporary: (connection: BackendConnection, base: Catalog) => Promise<Catalog>;
   readonly backends: PinnableBackends;
+  readonly priorities: PriorityRules;
   readonly inDoubt: InDoubt;
   readonly twoPhase: TwoPhaseCommit;
   /** Where sessions that hold several backends are found by the deadlock detector. */

@@ -4,7 +4,7 @@
  */
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { PinReason } from "../execution/pinned-backend.ts";
-import type { BackendUse, BackendWait } from "../execution/session-backends.ts";
+import type { BackendUse, BackendWait } from "../execution/backend-use.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 
 export interface SessionStatus {

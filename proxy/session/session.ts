@@ -12,7 +12,7 @@ import { decodeDescribe } from "../protocol/frontend/describe.ts";
 import { decodeExecute } from "../protocol/frontend/execute.ts";
 import { decodeParse } from "../protocol/frontend/parse.ts";
 import { decodeQuery } from "../protocol/frontend/query.ts";
-import { FRONTEND_TYPE } from "../protocol/message-type.ts";
+import { FRONTEND_TYPE, READY_TYPES } from "../protocol/message-type.ts";
 import { functionCallRefused, SESSION_TYPES, shutdown, unknownType } from "./session-messages.ts";
 import type { Client } from "./client.ts";
 import { Commands } from "./commands.ts";
@@ -29,6 +29,7 @@ import { ExtendedQuery } from "./extended-query.ts";
 import { Portals } from "./portals.ts";
 import { PreparedStatements } from "./prepared-statements.ts";
 import { Responder } from "./responder.ts";
+import { sessionClaimant } from "./session-claimant.ts";
 import type { SessionServices } from "./session-services.ts";
 import { sessionStatus, type SessionStatus } from "./session-status.ts";
 import { endedByTimeout, SessionTimeouts } from "./session-timeouts.ts";
@@ -62,7 +63,9 @@ export class Session {
     this.#client = client;
     this.#services = services;
     this.#responder = new Responder(client);
-    const settings = new SessionSettings(withDateStyle(client.settings, services.configuredDateStyle));
+    const settings = new SessionSettings(
+      withDateStyle(client.settings, services.configuredDateStyle),
+    );
     const prepared = new PreparedStatements();
     this.#listening = new Listening({
       notifications: services.notifications,
@@ -160,6 +163,8 @@ export class Session {
 
   /** Runs to the client's end. Never rejects. */
   async run(): Promise<void> {
+    const { backends } = this.#runner;
+    backends.claimant = sessionClaimant(this.#services, this.#client, this.#responder);
     const onGone = () => this.cancel();
     this.#client.gone.addEventListener("abort", onGone, { once: true });
     try {
@@ -369,12 +374,7 @@ export class Session {
   async #fail(type: number, error: unknown, signal: AbortSignal): Promise<void> {
     await this.#undo(error);
     if (this.#isKilled) return;
-    if (
-      type === FRONTEND_TYPE.query ||
-      type === FRONTEND_TYPE.functionCall ||
-      type === FRONTEND_TYPE.sync
-    )
-      await this.#ready(signal);
+    if (READY_TYPES.has(type)) await this.#ready(signal);
     else this.#isSkipping = true;
   }
 
@@ -391,10 +391,9 @@ export class Session {
   }
 
   #report(error: unknown, severity: "ERROR" | "FATAL"): void {
-    const { backends } = this.#runner;
     reportError(error, severity, {
       services: this.#services,
-      backends,
+      backends: this.#runner.backends,
       responder: this.#responder,
     });
   }

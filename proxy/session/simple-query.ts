@@ -48,6 +48,7 @@ export async function runSimpleQuery(
   signal: AbortSignal,
 ): Promise<void> {
   const { runner, planner, responder } = parts;
+  runner.backends.claimant.statement = text;
   // A pipeline's implicit transaction goes on until its Sync.
   const isPipelined = runner.transaction.current?.isExplicit === false;
   if (!runner.transaction.isFailed) {

@@ -161,7 +161,11 @@ export class StatementRunner {
         yield* runInsertQuery({ ...request, plan }, this.#insertingSession(), signal);
         break;
       case "explain":
-        yield* runExplain({ ...request, plan }, this.#explainingSession(request, signal), signal);
+        try {
+          yield* runExplain({ ...request, plan }, this.#explainingSession(request, signal), signal);
+        } finally {
+          if (plan.executes && mayDraw(plan.plan)) this.sequenceValues.forget();
+        }
         break;
       case "ddl":
         checkBlock(plan, this.transaction.current);
@@ -190,7 +194,11 @@ export class StatementRunner {
   #explainingSession(request: StatementRequest, signal: AbortSignal): ExplainingSession {
     return {
       map: this.#services.topology().map,
-      bind: (plan, protocol) => this.binding.bind(plan, protocol, signal),
+      bind: async (plan, protocol) => {
+        const physical = await this.binding.bind(plan, protocol, signal);
+        this.transaction.mayHaveNotified ||= writesIn(physical, this.map.catalog);
+        return physical;
+      },
       blockFor: (needsBlock) => this.#blockFor(request, needsBlock, signal),
       executor: () => this.#executor(signal),
     };

@@ -207,6 +207,24 @@ describe("refusals", () => {
     ["CREATE TEMP TABLE t AS SELECT pg_advisory_lock(1)", "stored_expression_not_supported"],
     ["CREATE TABLE t AS SELECT set_config('a.b', 'c', false)", "stored_expression_not_supported"],
     [
+      "CREATE TABLE t (v text CHECK (set_config('a.b', v, false) <> ''))",
+      "stored_expression_not_supported",
+    ],
+    [
+      "CREATE TABLE t (v text, w text GENERATED ALWAYS AS (set_config('a.b', v, false)) STORED)",
+      "stored_expression_not_supported",
+    ],
+    ["ALTER TABLE settings ADD CHECK (pg_try_advisory_lock(1))", "stored_expression_not_supported"],
+    ["CREATE INDEX ON settings (set_config('a.b', 'c', false))", "stored_expression_not_supported"],
+    [
+      "CREATE INDEX ON orders (id) WHERE pg_try_advisory_lock(id)",
+      "stored_expression_not_supported",
+    ],
+    [
+      "CREATE DOMAIN d AS text CHECK (set_config('a.b', VALUE, false) <> '')",
+      "stored_expression_not_supported",
+    ],
+    [
       "CREATE OR REPLACE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
       "temporary_object_not_supported",
     ],

@@ -185,6 +185,10 @@ describe("EXPLAIN", () => {
 
   test.each([
     ["EXPLAIN CREATE TABLE t AS SELECT 1", "explain_not_supported"],
+    ["EXPLAIN ANALYZE SELECT set_config('TimeZone', 'UTC', false)", "explain_not_supported"],
+    ["EXPLAIN (ANALYZE) SELECT nextval('ticket_numbers')", "explain_not_supported"],
+    ["EXPLAIN ANALYZE SELECT setval('ticket_numbers', 7)", "explain_not_supported"],
+    ["EXPLAIN ANALYZE SELECT pg_advisory_lock(1)", "explain_not_supported"],
     ["EXPLAIN INSERT INTO orders (user_id) SELECT id FROM countries", "explain_not_supported"],
   ])("%s is refused", (sql, id) => {
     expect(() => plan(sql)).toThrow(expect.objectContaining({ id }));

@@ -108,6 +108,13 @@ test("a trigger of an unlisted table may not write a sharded one, and may write 
   await withTrigger(composed, async () => {
     await refused("INSERT INTO notes VALUES (1, 'a')", "trigger_not_supported");
   });
+  const keeping = {
+    ...toSharded,
+    body: "CREATE TEMP TABLE IF NOT EXISTS seen (id integer); RETURN NULL;",
+  };
+  await withTrigger(keeping, async () => {
+    await refused("INSERT INTO notes VALUES (1, 'a')", "trigger_not_supported");
+  });
   await client.query("CREATE TABLE audit (id integer, body text)");
   const audit = {
     ...toSharded,

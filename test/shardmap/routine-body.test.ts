@@ -33,6 +33,10 @@ describe("computes with its own row", () => {
   });
 });
 
+test("a column may be called temp", () => {
+  expect(plpgsql("UPDATE weather SET temp = NEW.temp;").isOpaque).toBe(false);
+});
+
 describe("reaches tables", () => {
   test.each([
     "SELECT count(*) FROM users;",
@@ -59,12 +63,17 @@ describe("reaches tables", () => {
   });
 });
 
-test.each(["EXECUTE 'DELETE ' || 'FROM x';", "SET search_path = x;", "CALL p();", "DO 'x';"])(
-  "its names do not show what it does: %s",
-  (text) => {
-    expect(plpgsql(text).isOpaque).toBe(true);
-  },
-);
+test.each([
+  "EXECUTE 'DELETE ' || 'FROM x';",
+  "SET search_path = x;",
+  "CALL p();",
+  "DO 'x';",
+  "CREATE TEMP TABLE IF NOT EXISTS seen (a text);",
+  "CREATE OR REPLACE TEMPORARY VIEW seen AS SELECT 1;",
+  'CREATE TABLE "pg_temp".seen (a text);',
+])("its names do not show what it does: %s", (text) => {
+  expect(plpgsql(text).isOpaque).toBe(true);
+});
 
 test.each([
   "NEW := OLD;",
