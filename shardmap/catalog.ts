@@ -139,7 +139,7 @@ export interface CatalogFunction {
   readonly volatility: "immutable" | "stable" | "volatile";
   /** `internal`, `c`, `sql`, `plpgsql`, ... */
   readonly language: string;
-  /** Of an immutable function of a user in SQL or PL/pgSQL, whose promise it may belie; undefined for all others. */
+  /** Of a user's aggregate, and of an immutable function of a user's in SQL or PL/pgSQL, whose promise it may belie; undefined for all others. */
   readonly body: RoutineBody | undefined;
 }
 

@@ -207,13 +207,15 @@ function buildFunctions(rows: readonly Row[]): Catalog["functions"] {
   const functions = new Map<string, CatalogFunction[]>();
   for (const row of rows) {
     const source = row[5] ?? undefined;
+    const kind = FUNCTION_KIND[text(row, 2)] ?? "function";
+    const textLanguage = kind === "aggregate" ? "sql" : text(row, 4);
     listOf(functions, text(row, 1)).push({
       schema: text(row, 0),
       name: text(row, 1),
-      kind: FUNCTION_KIND[text(row, 2)] ?? "function",
+      kind,
       volatility: VOLATILITY[text(row, 3)] ?? "volatile",
       language: text(row, 4),
-      body: source === undefined ? undefined : routineBody(text(row, 4), source),
+      body: source === undefined ? undefined : routineBody(textLanguage, source),
     });
   }
   return functions;

@@ -218,10 +218,18 @@ export const RANGES_QUERY = `
   UNION ALL
   SELECT r.rngmultitypid, r.rngsubtype FROM pg_range r`;
 
+/** What an aggregate does, as calls of the functions that it is made of. */
+const AGGREGATE_CALLS = `(
+  SELECT string_agg(quote_ident(part.proname) || '()', ', ')
+    FROM pg_aggregate g
+    JOIN pg_proc part ON part.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggmtransfn, g.aggmfinalfn)
+   WHERE g.aggfnoid = f.oid)`;
+
 /** schema, name, prokind, volatility, language, an immutable one's text: outside pg_catalog all, of it those that are not immutable. */
 export const FUNCTIONS_QUERY = `
   SELECT n.nspname, f.proname, f.prokind, f.provolatile, l.lanname,
-         CASE WHEN f.provolatile = 'i' AND l.lanname IN ('sql', 'plpgsql')
+         CASE WHEN f.prokind = 'a' THEN ${AGGREGATE_CALLS}
+              WHEN f.provolatile = 'i' AND l.lanname IN ('sql', 'plpgsql')
               THEN left(coalesce(pg_get_function_sqlbody(f.oid), f.prosrc), ${BODY_CHARACTERS}) END
     FROM pg_proc f
     JOIN pg_namespace n ON n.oid = f.pronamespace

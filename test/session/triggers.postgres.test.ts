@@ -179,6 +179,24 @@ test("a function that only says it is immutable is refused, and so is one that c
     await client.query(`DROP FUNCTION ${name}`);
 });
 
+test("an aggregate is what its functions are", async () => {
+  const made = (name: string, volatility: string, text: string): string =>
+    `CREATE FUNCTION ${name}_step(bigint, bigint) RETURNS bigint LANGUAGE sql ${volatility} AS '${text}';
+     CREATE AGGREGATE ${name}(bigint) (SFUNC = ${name}_step, STYPE = bigint, INITCOND = '0')`;
+  await client.query(made("summed", "IMMUTABLE", "SELECT $1 + $2"));
+  await client.query(made("counted", "IMMUTABLE", "SELECT count(*) FROM public.accounts"));
+  await client.query(
+    made("kept", "VOLATILE", "SELECT CASE WHEN pg_advisory_lock($2) IS NULL THEN $1 END"),
+  );
+  expect(await client.query("SELECT summed(n) FROM generate_series(1, 4) n")).toEqual([["10"]]);
+  await refused("SELECT counted(id) FROM accounts WHERE id = 1", "function_reads_tables");
+  await refused("SELECT kept(n) FROM generate_series(1, 4) n", "function_reads_tables");
+  for (const name of ["summed", "counted", "kept"]) {
+    await client.query(`DROP AGGREGATE ${name}(bigint)`);
+    await client.query(`DROP FUNCTION ${name}_step(bigint, bigint)`);
+  }
+});
+
 test("rules cannot be made, and one that is there can be dropped", async () => {
   await refused(
     "CREATE RULE also AS ON INSERT TO notes DO ALSO INSERT INTO accounts VALUES (1)",
