@@ -44,6 +44,21 @@ export const METRICS = {
     help: "Statements waiting for a free server connection, by database.",
     labels: ["database"],
   },
+  colonnade_pool_limit: {
+    type: "gauge",
+    help: "Server connections that new transactions may use at once, by database: `pool.size`, or fewer where the pool is adaptive and the database slow.",
+    labels: ["database"],
+  },
+  colonnade_pool_refused_total: {
+    type: "counter",
+    help: "Statements refused a server connection, by database and reason: overload (it would have come free too late), queue (it was full), deadline (it did not come free in time), circuit (the database fails what it is asked).",
+    labels: ["database", "reason"],
+  },
+  colonnade_circuit_open: {
+    type: "gauge",
+    help: "1 while new transactions on a database are refused since it fails what it is asked, by database.",
+    labels: ["database"],
+  },
   colonnade_pinned_sessions: {
     type: "gauge",
     help: "Sessions that keep a connection to the catalog database between transactions, by reason; one may have several.",

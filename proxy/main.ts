@@ -144,6 +144,15 @@ function poolOptions({ pool, timeouts }: Config): Partial<PoolOptions> {
   return {
     size: pool.size,
     waitMs: pool.wait_ms,
+    waitersMax: pool.waiters_max,
+    shedsEarly: pool.shed_early,
+    adaptive: pool.adaptive.enabled ? pool.adaptive : undefined,
+    breaker: pool.breaker.enabled
+      ? {
+          failuresMin: pool.breaker.failures_min,
+          failedShare: pool.breaker.failed_percent / 100,
+        }
+      : undefined,
     lifetimeMs: pool.lifetime_ms,
     idleMs: pool.idle_ms,
     connectTimeoutMs: timeouts.connect_ms,
@@ -206,6 +215,7 @@ async function makeParts(
     loadCatalog: (connection) => topology.loadInTransaction(connection),
     loadTemporary: (connection, base) => topology.loadTemporary(connection, base),
     backends,
+    priorities: config.priorities,
     inDoubt,
     twoPhase,
     holders,

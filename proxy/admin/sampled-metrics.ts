@@ -13,6 +13,12 @@ export interface SampledParts {
       readonly used: number;
       readonly opening: number;
       readonly waiting: number;
+      readonly limit: number;
+      readonly isOpen: boolean;
+      readonly waitTimeouts: number;
+      readonly shedEarly: number;
+      readonly shedOpen: number;
+      readonly shedFull: number;
     }
   >;
   /** Sessions that keep a backend, by reason. */
@@ -50,11 +56,24 @@ export class SampledMetrics {
 
   #read(): void {
     const metrics = this.#metrics;
-    for (const [database, { idle, used, opening, waiting }] of this.#parts.pools()) {
+    for (const [database, pool] of this.#parts.pools()) {
+      const { idle, used, opening, waiting, limit, isOpen } = pool;
       metrics.set("colonnade_backends", { database, state: "idle" }, idle);
       metrics.set("colonnade_backends", { database, state: "busy" }, used);
       metrics.set("colonnade_backends", { database, state: "connecting" }, opening);
       metrics.set("colonnade_pool_waiters", { database }, waiting);
+      metrics.set("colonnade_pool_limit", { database }, limit);
+      metrics.set("colonnade_circuit_open", { database }, Number(isOpen));
+      const refused = {
+        overload: pool.shedEarly,
+        queue: pool.shedFull,
+        deadline: pool.waitTimeouts,
+        circuit: pool.shedOpen,
+      };
+      for (const [reason, count] of Object.entries(refused)) {
+        const by = this.#since(`refused ${reason} ${database}`, count);
+        metrics.increment("colonnade_pool_refused_total", { database, reason }, by);
+      }
     }
     for (const [reason, count] of this.#parts.pinned())
       metrics.set("colonnade_pinned_sessions", { reason }, count);
@@ -75,6 +94,7 @@ export class SampledMetrics {
   #since(counter: string, value: number): number {
     const before = this.#counted.get(counter) ?? 0;
     this.#counted.set(counter, value);
-    return value - before;
+    // A pool that has replaced another counts from the start.
+    return value < before ? value : value - before;
   }
 }

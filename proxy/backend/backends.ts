@@ -8,13 +8,13 @@ import { SqlError } from "../../base/sql-error.ts";
 import { isDeepStrictEqual } from "node:util";
 import type { BackendAddress } from "./backend-address.ts";
 import type { BackendConnection } from "./backend-connection.ts";
+import type { Claim } from "./claim.ts";
 import { Pool } from "./pool.ts";
 import type { Rank } from "./pool-member.ts";
 import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { isCanceled, resetSettings } from "./reset-settings.ts";
-import type { WaitOrder } from "./wait-queue.ts";
 
 export interface BackendsOptions {
   readonly pool: Partial<PoolOptions>;
@@ -46,13 +46,9 @@ export class Backends {
   }
 
   /** See Pool.acquire. A database the map no longer names rejects with `pool_closed`. */
-  acquire(
-    database: DatabaseName,
-    signal?: AbortSignal,
-    order?: WaitOrder,
-  ): Promise<BackendConnection> {
+  acquire(database: DatabaseName, signal?: AbortSignal, claim?: Claim): Promise<BackendConnection> {
     const pool = this.#pools.get(database);
-    if (pool !== undefined) return pool.acquire(signal, order);
+    if (pool !== undefined) return pool.acquire(signal, claim);
     return Promise.reject(
       new SqlError("pool_closed", `database "${database}" is not in the shard map`),
     );

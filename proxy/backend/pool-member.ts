@@ -1,12 +1,16 @@
 /** A connection as its pool keeps it. */
 import type { BackendConnection } from "./backend-connection.ts";
-import type { MemberUse } from "./pool-stats.ts";
+
+export type MemberUse = "idle" | "lent" | "checking" | "abandoned";
 
 export interface Member {
   readonly connection: BackendConnection;
   readonly openedAtMs: number;
   /** 0 where it was never lent. */
   lentSince: number;
+  /** What its server had answered then, and how long that had taken. */
+  answersBefore: number;
+  busyMsBefore: number;
   readonly expiresAt: number;
   /** The pool's at the time of opening. An older one is not lent again. */
   readonly generation: number;
@@ -31,9 +35,11 @@ export function newMember(
     connection,
     openedAtMs: Date.now(),
     lentSince: 0,
+    answersBefore: 0,
+    busyMsBefore: 0,
     expiresAt: performance.now() + lifetimeMs * jitter,
     generation,
-    use: "used",
+    use: "checking",
     isPinned: false,
     idleSince: 0,
   };
@@ -49,4 +55,16 @@ export function bringForward(idle: Member[], rank: Rank): void {
     if (rankOfThis > bestRank) [best, bestRank] = [index, rankOfThis];
   }
   if (best < idle.length - 1) idle.push(...idle.splice(best, 1));
+}
+
+export function noteLending(member: Member, now: number): void {
+  member.lentSince = now;
+  member.answersBefore = member.connection.answeredCount;
+  member.busyMsBefore = member.connection.busyMs;
+}
+
+/** What an answer has taken since the connection was lent; 0 where there was none. */
+export function meanAnswerMs({ connection, answersBefore, busyMsBefore }: Member): number {
+  const answers = connection.answeredCount - answersBefore;
+  return answers === 0 ? 0 : (connection.busyMs - busyMsBefore) / answers;
 }

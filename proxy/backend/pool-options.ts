@@ -4,15 +4,18 @@ import {
   BACKEND_CONNECT_TIMEOUT_MS,
   BACKEND_IDLE_MS,
   BACKEND_LIFETIME_MS,
+  BREAKER_FAILED_PERCENT_DEFAULT,
+  BREAKER_FAILURES_MIN_DEFAULT,
   POOL_SIZE_DEFAULT,
   POOL_WAIT_MS_DEFAULT,
+  POOL_WAITERS_MAX,
 } from "../../base/limits.ts";
+import type { AdmissionOptions } from "./admission.ts";
 
-export interface PoolOptions {
-  /** Connections open at once. */
-  readonly size: number;
-  /** How long a statement waits for one. */
-  readonly waitMs: number;
+/** `size`: connections open at once; `waitMs`: how long a statement waits for one. */
+export interface PoolOptions extends AdmissionOptions {
+  /** Statements that wait for one at once. */
+  readonly waitersMax: number;
   readonly connectTimeoutMs: number;
   readonly lifetimeMs: number;
   readonly idleMs: number;
@@ -25,6 +28,13 @@ export interface PoolOptions {
 export const POOL_OPTIONS_DEFAULT: PoolOptions = {
   size: POOL_SIZE_DEFAULT,
   waitMs: POOL_WAIT_MS_DEFAULT,
+  waitersMax: POOL_WAITERS_MAX,
+  shedsEarly: true,
+  adaptive: undefined,
+  breaker: {
+    failuresMin: BREAKER_FAILURES_MIN_DEFAULT,
+    failedShare: BREAKER_FAILED_PERCENT_DEFAULT / 100,
+  },
   connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
   lifetimeMs: BACKEND_LIFETIME_MS,
   idleMs: BACKEND_IDLE_MS,

@@ -1,6 +1,7 @@
 /** How a pool stands, as metrics, the admin console and its own errors tell it. */
 import type { BackendConnection } from "./backend-connection.ts";
 import type { ConnectionCounts } from "./connection-counts.ts";
+import type { Member } from "./pool-member.ts";
 
 /** Gauges of now, and counters since the pool was made; times in milliseconds. */
 export interface PoolStats {
@@ -16,6 +17,14 @@ export interface PoolStats {
   readonly acquired: number;
   readonly waitedMs: number;
   readonly waitTimeouts: number;
+  /** Connections that may be in use when a new transaction gets one. */
+  readonly limit: number;
+  /** New transactions are refused: see circuit_open. */
+  readonly isOpen: boolean;
+  /** Refused since they would have waited for too long, since the circuit is open, and since the queue was full. */
+  readonly shedEarly: number;
+  readonly shedOpen: number;
+  readonly shedFull: number;
   readonly opened: number;
   readonly openFailures: number;
   /** Connections that ended without this pool closing them. */
@@ -25,8 +34,6 @@ export interface PoolStats {
   /** Of all connections there were. */
   readonly counts: ConnectionCounts;
 }
-
-export type MemberUse = "idle" | "used" | "checking" | "abandoned";
 
 /** One connection of a pool. */
 export interface ServerReport {
@@ -42,12 +49,25 @@ export interface ServerReport {
   readonly lentForMs: number | undefined;
 }
 
-export function serverState(
-  { use, idleSince }: { readonly use: MemberUse; readonly idleSince: number },
+export function serverReport(
+  member: Member,
+  isOver: boolean,
   checkAfterIdleMs: number,
-): ServerReport["state"] {
+): ServerReport {
+  const { connection, isPinned, openedAtMs, lentSince } = member;
+  return {
+    connection,
+    state: serverState(member, checkAfterIdleMs),
+    isPinned,
+    isOver,
+    openedAtMs,
+    lentForMs: lentSince === 0 ? undefined : performance.now() - lentSince,
+  };
+}
+
+function serverState({ use, idleSince }: Member, checkAfterIdleMs: number): ServerReport["state"] {
   switch (use) {
-    case "used":
+    case "lent":
       return "active";
     case "checking":
       return "tested";

@@ -1,6 +1,6 @@
 /**
- * The connections to one database, lent for a transaction at a time and handed out first
- * come, first served. The user is the one of the database's URL, so a pool is one of
+ * The connections to one database, lent for a transaction at a time, in the order that
+ * wait-queue.ts says, and to new transactions as far as admission.ts says. The user is the one of the database's URL, so a pool is one of
  * (database, user). It knows nothing of statements: what a session left behind on a
  * connection (settings, prepared statements) is the session layer's to know and undo.
  *
@@ -16,33 +16,34 @@ import {
   BACKEND_CHECK_TIMEOUT_MS,
   POOL_PINNED_SHARE_MAX,
   POOL_SWEEP_INTERVAL_MS,
-  POOL_WAITERS_MAX,
 } from "../../base/limits.ts";
-import { SqlError } from "../../base/sql-error.ts";
 import type { BackendAddress } from "./backend-address.ts";
 import { BackendConnection } from "./backend-connection.ts";
-import { addCounts, NO_COUNTS } from "./connection-counts.ts";
-import { bringForward, newMember } from "./pool-member.ts";
+import { OWN_CLAIM } from "./claim.ts";
+import type { Claim } from "./claim.ts";
+import { poolClosed } from "./pool-errors.ts";
+import { isFull, PoolGate } from "./pool-gate.ts";
+import { meanAnswerMs, newMember, noteLending } from "./pool-member.ts";
 import type { Member, Rank } from "./pool-member.ts";
+import { PoolMembers } from "./pool-members.ts";
 import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
 import type { PoolOptions } from "./pool-options.ts";
-import { serverState } from "./pool-stats.ts";
+import { serverReport } from "./pool-stats.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { ReconnectPause } from "./reconnect-pause.ts";
 import { WaitQueue } from "./wait-queue.ts";
-import type { WaitOrder } from "./wait-queue.ts";
+import type { WaitEnd } from "./wait-queue.ts";
 
 export class Pool {
   readonly database: DatabaseName;
   readonly address: BackendAddress;
   readonly #options: PoolOptions;
-  readonly #members = new Map<BackendConnection, Member>();
-  /** The last one came back last: it is lent first, so that the surplus grows old and is closed. */
-  readonly #idle: Member[] = [];
+  readonly #members = new PoolMembers();
   readonly #waiting: WaitQueue<BackendConnection>;
   readonly #closing = new AbortController();
   readonly #sweep: NodeJS.Timeout;
   readonly #reconnect = new ReconnectPause(() => this.#serve());
+  readonly #gate: PoolGate;
   #opening = 0;
   /** Grows with every loss: the server may have restarted, and idle connections to it with it. */
   #generation = 0;
@@ -52,41 +53,52 @@ export class Pool {
   #openFailures = 0;
   #lost = 0;
   #lentMs = 0;
-  /** Of the connections that are no more. */
-  #pastCounts = NO_COUNTS;
 
   constructor(database: DatabaseName, address: BackendAddress, options: Partial<PoolOptions> = {}) {
     this.database = database;
     this.address = address;
     this.#options = { ...POOL_OPTIONS_DEFAULT, ...options };
-    this.#waiting = new WaitQueue(POOL_WAITERS_MAX, this.#options.waitMs, (reason) =>
-      this.#exhausted(reason),
-    );
+    this.#gate = new PoolGate({
+      database,
+      options: this.#options,
+      waiting: () => this.#waiting,
+      stats: () => this.stats(),
+      open: () => this.#openOne(this.#closing.signal),
+      onOpened: () => this.#serve(),
+    });
+    const { waitMs, waitersMax: sizeMax } = this.#options;
+    const refusal = (reason: WaitEnd) => this.#gate.exhausted(reason);
+    this.#waiting = new WaitQueue({ sizeMax, waitMs, refusal });
     this.#sweep = setInterval(() => this.#closeSurplus(), POOL_SWEEP_INTERVAL_MS).unref();
   }
 
-  /** An idle connection at once, or undefined: nothing is waited for and nobody is overtaken. */
+  /** An idle connection at once, or undefined: nothing is waited for, and nobody is overtaken or refused. */
   tryAcquire(rank?: Rank): BackendConnection | undefined {
     if (this.#waiting.size > 0 || this.#closing.signal.aborted) return undefined;
-    if (rank !== undefined) bringForward(this.#idle, rank);
+    if (this.#members.lentCount >= this.#gate.limit) return undefined;
+    if (rank !== undefined) this.#members.prefer(rank);
     return this.#takeIdle();
   }
 
   /**
    * A connection that is idle and outside a transaction. Rejects with `pool_exhausted` after
-   * `waitMs`, with the connect's own error where none can be opened, or the signal's reason.
+   * `waitMs`, with the connect's own error where none can be opened, or the signal's reason; and
+   * what is new, at once, with `pool_overloaded` and `circuit_open`.
    */
-  acquire(signal?: AbortSignal, order: WaitOrder = "holding none"): Promise<BackendConnection> {
-    if (this.#closing.signal.aborted) return Promise.reject(this.#closedError());
-    const idle = this.tryAcquire();
+  acquire(signal?: AbortSignal, claim: Claim = OWN_CLAIM): Promise<BackendConnection> {
+    if (this.#closing.signal.aborted) return Promise.reject(poolClosed(this.database));
+    const isFirst = claim.standing !== "new" && this.#waiting.privilegedSize === 0;
+    const idle = isFirst ? this.#takeIdle() : this.tryAcquire();
     if (idle !== undefined) return Promise.resolve(idle);
-    const acquired = this.#waiting.wait(signal, order);
+    const refusal = this.#gate.refusal(claim);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const acquired = this.#waiting.wait(signal, claim);
     this.#serve();
     return acquired;
   }
 
   owns(connection: BackendConnection): boolean {
-    return this.#members.has(connection);
+    return this.#members.of(connection) !== undefined;
   }
 
   /** Connections that may be pinned at once: the others go round. */
@@ -96,19 +108,15 @@ export class Pool {
 
   /** Announces that a lent connection stays with its user; false where too many do already. */
   pin(connection: BackendConnection): boolean {
-    const member = this.#members.get(connection);
-    if (member === undefined || this.#pinnedCount() >= this.pinnedMax) return false;
+    const member = this.#members.of(connection);
+    if (member === undefined || this.#members.pinnedCount >= this.pinnedMax) return false;
     member.isPinned = true;
     return true;
   }
 
   unpin(connection: BackendConnection): void {
-    const member = this.#members.get(connection);
+    const member = this.#members.of(connection);
     if (member !== undefined) member.isPinned = false;
-  }
-
-  #pinnedCount(): number {
-    return [...this.#members.values()].filter(({ isPinned }) => isPinned).length;
   }
 
   /**
@@ -116,15 +124,20 @@ export class Pool {
    * given to another: its statement is cancelled and it is closed.
    */
   release(connection: BackendConnection): void {
-    const member = this.#members.get(connection);
+    const member = this.#members.of(connection);
     if (member === undefined) return; // lost while it was used, and already forgotten
-    invariant(member.use === "used", "a connection is released once");
+    invariant(member.use === "lent", "a connection is released once");
     const now = performance.now();
-    this.#lentMs += now - member.lentSince;
+    const lentMs = now - member.lentSince;
+    this.#lentMs += lentMs;
     if (connection.isBroken) this.#forgetLost(member);
     else if (!connection.isClean) this.#abandon(member);
-    else if (this.#isOver(member)) this.#close(member);
-    else this.#putIdle(member, now);
+    else {
+      const answerMs = this.#gate.measuresAnswers ? meanAnswerMs(member) : 0;
+      this.#gate.served(now, lentMs, answerMs, this.#members.lentCount);
+      if (this.#isOver(member)) this.#close(member);
+      else this.#putIdle(member, now);
+    }
     this.#serve();
   }
 
@@ -133,7 +146,7 @@ export class Pool {
    * the old one is gone. Rejects as its opening does; the place is free then.
    */
   async renew(connection: BackendConnection, caller?: AbortSignal): Promise<BackendConnection> {
-    const member = this.#members.get(connection);
+    const member = this.#members.of(connection);
     if (member === undefined) return await this.acquire(caller);
     this.#opening += 1;
     try {
@@ -144,7 +157,7 @@ export class Pool {
         await this.#connect(AbortSignal.any([this.#closing.signal, ...(caller ? [caller] : [])])),
       );
       const renewed = this.#takeIdle();
-      if (renewed === undefined) throw this.#closedError();
+      if (renewed === undefined) throw poolClosed(this.database);
       return renewed;
     } catch (error) {
       if (caller?.aborted !== true) this.#openFailed(error);
@@ -156,52 +169,48 @@ export class Pool {
   }
 
   stats(): PoolStats {
-    const used = [...this.#members.values()].filter(({ use }) => use !== "idle").length;
+    const { busyCount: used } = this.#members;
     return {
       sizeMax: this.#options.size,
       idle: this.#members.size - used,
       used,
       opening: this.#opening,
-      pinned: this.#pinnedCount(),
+      pinned: this.#members.pinnedCount,
       waiting: this.#waiting.size,
       longestWaitMs: this.#waiting.longestWaitMs,
       acquired: this.#acquired,
       waitedMs: this.#waiting.waitedMs,
       waitTimeouts: this.#waiting.timeouts,
+      ...this.#gate.stats,
+      shedFull: this.#waiting.refused,
       opened: this.#opened,
       openFailures: this.#openFailures,
       lost: this.#lost,
       lentMs: this.#lentMs,
-      counts: [...this.#members.keys()]
-        .map(({ counts }) => counts)
-        .reduce(addCounts, this.#pastCounts),
+      counts: this.#members.counts,
     };
   }
 
   servers(): readonly ServerReport[] {
-    return [...this.#members.values()].map((member) => ({
-      connection: member.connection,
-      state: serverState(member, this.#options.checkAfterIdleMs),
-      isPinned: member.isPinned,
-      isOver: this.#isOver(member),
-      openedAtMs: member.openedAtMs,
-      lentForMs: member.lentSince === 0 ? undefined : performance.now() - member.lentSince,
-    }));
+    const { checkAfterIdleMs } = this.#options;
+    const report = (each: Member) => serverReport(each, this.#isOver(each), checkAfterIdleMs);
+    return this.#members.all().map(report);
   }
 
   /** Closes what nobody uses, so that the server may be stopped without having to cut it off. */
   closeIdle(): void {
-    for (const member of this.#idle.splice(0)) this.#close(member);
+    for (const member of this.#members.takeIdle()) this.#close(member);
   }
 
   /** Refuses new work, waits for what is lent for up to `drainMs`, then cuts it off. Idempotent. */
   async close(drainMs: number): Promise<void> {
     if (!this.#closing.signal.aborted) {
-      this.#closing.abort(this.#closedError());
+      this.#closing.abort(poolClosed(this.database));
       clearInterval(this.#sweep);
       this.#reconnect.stop();
-      this.#waiting.rejectAll(this.#closedError());
-      for (const member of this.#idle.splice(0)) this.#close(member);
+      this.#gate.stop();
+      this.#waiting.rejectAll(poolClosed(this.database));
+      for (const member of this.#members.takeIdle()) this.#close(member);
     }
     if (this.#members.size > 0) {
       await new Promise<void>((resolve) => {
@@ -212,30 +221,39 @@ export class Pool {
         };
       });
     }
-    for (const { connection } of this.#members.values()) connection.destroy();
-    this.#members.clear();
+    for (const member of this.#members.all()) {
+      this.#members.delete(member);
+      member.connection.destroy();
+    }
   }
 
   /** Serves the waiting from what is idle, and opens or checks connections for the rest. */
   #serve(): void {
     if (this.#closing.signal.aborted) return;
-    while (this.#waiting.size > 0) {
+    while (this.#servable() > 0) {
       const connection = this.#takeIdle();
       if (connection === undefined) break;
-      this.#waiting.resolveFirst(connection);
+      // The one just taken is in use already.
+      this.#waiting.resolveFirst(connection, this.#members.lentCount > this.#gate.limit);
     }
-    for (let needed = this.#waiting.size - this.#arriving(); needed > 0; needed -= 1) {
-      const stale = this.#idle.pop();
+    for (let needed = this.#servable() - this.#arriving(); needed > 0; needed -= 1) {
+      const stale = this.#members.takeLastIdle();
       if (stale !== undefined) void this.#check(stale);
       else if (this.#mayOpen()) void this.#open();
       else break;
     }
   }
 
+  /** Those of the waiting who may have a connection, once there is one. */
+  #servable(): number {
+    const { size, privilegedSize } = this.#waiting;
+    const room = Math.max(0, this.#gate.limit - this.#members.lentCount);
+    return privilegedSize + Math.min(size - privilegedSize, room);
+  }
+
   /** Connections that will be free in a moment without anyone releasing one. */
   #arriving(): number {
-    const checking = [...this.#members.values()].filter(({ use }) => use === "checking").length;
-    return this.#opening + checking;
+    return this.#opening + this.#members.checkingCount;
   }
 
   #mayOpen(): boolean {
@@ -247,34 +265,33 @@ export class Pool {
   /** The idle connection used last, if it can be lent without asking it first. */
   #takeIdle(): BackendConnection | undefined {
     for (;;) {
-      const member = this.#idle.at(-1);
+      const member = this.#members.lastIdle;
       if (member === undefined) return undefined;
       const now = performance.now();
       if (member.connection.isBroken || this.#isOver(member)) {
-        this.#idle.pop();
+        this.#members.takeLastIdle();
         this.#close(member);
         continue;
       }
       if (now - member.idleSince > this.#options.checkAfterIdleMs) return undefined;
-      this.#idle.pop();
+      this.#members.takeLastIdle();
       return this.#lend(member, now);
     }
   }
 
   #lend(member: Member, now: number): BackendConnection {
-    member.use = "used";
-    member.lentSince = now;
+    this.#members.setUse(member, "lent");
+    noteLending(member, now);
     member.connection.unpark();
     this.#acquired += 1;
     return member.connection;
   }
 
   #putIdle(member: Member, now: number = performance.now()): void {
-    member.use = "idle";
     member.idleSince = now;
     member.connection.park();
     if (member.connection.isBroken) this.#forgetLost(member);
-    else this.#idle.push(member);
+    else this.#members.setUse(member, "idle");
   }
 
   async #open(): Promise<void> {
@@ -290,15 +307,16 @@ export class Pool {
   }
 
   async #connect(signal: AbortSignal): Promise<BackendConnection> {
-    const connection = await BackendConnection.open(this.address, {
-      database: this.database,
-      settings: this.#options.settings,
-      signal,
-      connectTimeoutMs: this.#options.connectTimeoutMs,
-    });
+    const connection = await this.#openOne(signal);
     this.#reconnect.succeeded();
     this.#opened += 1;
     return connection;
+  }
+
+  #openOne(signal: AbortSignal): Promise<BackendConnection> {
+    const { settings, connectTimeoutMs } = this.#options;
+    const { database } = this;
+    return BackendConnection.open(this.address, { database, settings, signal, connectTimeoutMs });
   }
 
   #adopt(connection: BackendConnection): void {
@@ -307,7 +325,7 @@ export class Pool {
       return;
     }
     const member = newMember(connection, this.#generation, this.#options.lifetimeMs);
-    this.#members.set(connection, member);
+    this.#members.add(member);
     void connection.ended.then(() => this.#forgetLost(member));
     this.#putIdle(member);
   }
@@ -316,14 +334,15 @@ export class Pool {
     if (this.#closing.signal.aborted) return;
     this.#reconnect.failed();
     this.#openFailures += 1;
-    const isFull = error instanceof SqlError && error.id === "backend_too_many_connections";
-    if (isFull && this.#members.size > 0) return;
+    if (isFull(error) && this.#members.size > 0) return;
+    const count = Math.max(1, this.#waiting.size);
     this.#waiting.rejectAll(error);
+    this.#gate.failed(count, error);
   }
 
   /** Asks a connection that was idle for long: its server, or a NAT between, may have dropped it silently. */
   async #check(member: Member): Promise<void> {
-    member.use = "checking";
+    this.#members.setUse(member, "checking");
     member.connection.unpark();
     try {
       await member.connection.query("", AbortSignal.timeout(BACKEND_CHECK_TIMEOUT_MS));
@@ -337,17 +356,19 @@ export class Pool {
 
   /** One connection was lost, so the server may have restarted: those idle are not to be trusted. */
   #forgetLost(member: Member): void {
-    if (!this.#members.has(member.connection)) return;
+    if (this.#members.of(member.connection) === undefined) return;
     this.#lost += 1;
     this.#generation += 1;
-    for (const idle of this.#idle.splice(0)) this.#close(idle);
+    const wasAsked = member.use !== "idle";
+    for (const idle of this.#members.takeIdle()) this.#close(idle);
     this.#close(member);
+    if (wasAsked) this.#gate.failed(1, undefined);
     this.#serve();
   }
 
   /** Stops what the connection is still running, so that the server does not run on for nobody. */
   #abandon(member: Member): void {
-    member.use = "abandoned";
+    this.#members.setUse(member, "abandoned");
     void member.connection.abandon().then(() => {
       this.#close(member);
       this.#serve();
@@ -355,8 +376,7 @@ export class Pool {
   }
 
   #close(member: Member): void {
-    if (!this.#members.delete(member.connection)) return;
-    this.#pastCounts = addCounts(this.#pastCounts, member.connection.counts);
+    if (!this.#members.delete(member)) return;
     member.connection.close();
     if (this.#members.size === 0) this.#whenUnused?.();
   }
@@ -371,30 +391,9 @@ export class Pool {
 
   #closeSurplus(): void {
     const now = performance.now();
-    const over = this.#idle.filter(
+    const over = this.#members.takeIdle(
       (member) => this.#isOver(member) || now - member.idleSince > this.#options.idleMs,
     );
-    for (const member of over) {
-      this.#idle.splice(this.#idle.indexOf(member), 1);
-      this.#close(member);
-    }
-  }
-
-  #exhausted(reason: "deadline" | "queue full"): SqlError {
-    const { used, sizeMax, waiting, opening } = this.stats();
-    const message =
-      reason === "deadline"
-        ? `no connection to database "${this.database}" came free within ${this.#options.waitMs} ms`
-        : `too many statements wait for a connection to database "${this.database}"`;
-    return new SqlError("pool_exhausted", message, {
-      detail: `Of at most ${sizeMax} connections, ${used} are in use and ${opening} are being opened; ${waiting} statements wait.`,
-    });
-  }
-
-  #closedError(): SqlError {
-    return new SqlError(
-      "pool_closed",
-      `the connections to database "${this.database}" are being closed`,
-    );
+    for (const member of over) this.#close(member);
   }
 }

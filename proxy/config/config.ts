@@ -15,14 +15,20 @@ import {
   BACKEND_CONNECT_TIMEOUT_MS,
   BACKEND_IDLE_MS,
   BACKEND_LIFETIME_MS,
+  BREAKER_FAILED_PERCENT_DEFAULT,
+  BREAKER_FAILURES_MIN_DEFAULT,
   CLIENTS_MAX_DEFAULT,
+  CONCURRENCY_MIN_DEFAULT,
+  CONCURRENCY_TOLERANCE_DEFAULT,
   DATABASE_GATHER_BYTES_MAX_DEFAULT,
   DRAIN_MS_DEFAULT,
   DRAIN_SPREAD_MS_DEFAULT,
   PAUSE_WAIT_MS_DEFAULT,
   POOL_SIZE_DEFAULT,
   POOL_WAIT_MS_DEFAULT,
+  POOL_WAITERS_MAX,
 } from "../../base/limits.ts";
+import { PRIORITIES } from "../../base/priority.ts";
 import { contradictions } from "./contradictions.ts";
 
 /** Node's timers hold 31 bits; a day is beyond any of these waits. */
@@ -105,6 +111,48 @@ const consoleFields = fields({
     ),
 });
 
+const adaptive = fields({
+  enabled: z
+    .boolean()
+    .default(false)
+    .describe(
+      "New transactions use fewer connections of a database while its answers take longer than they usually do, and more again as it recovers. Off, they use all of `pool.size`.",
+    ),
+  min: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(CONCURRENCY_MIN_DEFAULT)
+    .describe("They use as many at least, and `pool.size` at most."),
+  tolerance: z
+    .number()
+    .min(1)
+    .max(100)
+    .default(CONCURRENCY_TOLERANCE_DEFAULT)
+    .describe("How many times as long as usual answers may take before that begins."),
+});
+
+const breaker = fields({
+  enabled: z
+    .boolean()
+    .default(true)
+    .describe(
+      "While a database fails most of what it is asked (it cannot be reached, connections to it are lost, or it serves nobody), new transactions on it are refused at once with SQLSTATE 57P03, and it is asked every second whether it answers again.",
+    ),
+  failures_min: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(BREAKER_FAILURES_MIN_DEFAULT)
+    .describe("Failures within ten seconds before that begins."),
+  failed_percent: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(BREAKER_FAILED_PERCENT_DEFAULT)
+    .describe("And their share of all that the database was asked in that time."),
+});
+
 const pool = fields({
   size: z
     .int()
@@ -117,6 +165,24 @@ const pool = fields({
   wait_ms: durationMs
     .default(POOL_WAIT_MS_DEFAULT)
     .describe("How long a statement waits for a free server connection before SQLSTATE 53300."),
+  waiters_max: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(POOL_WAITERS_MAX)
+    .describe(
+      "Statements that wait for a connection to one database at once. Above it the least urgent, and of those the user's with most waiting, gets SQLSTATE 53300.",
+    ),
+  shed_early: z
+    .boolean()
+    .default(true)
+    .describe(
+      "A statement that would not be served within `pool.wait_ms`, as its database serves now, gets SQLSTATE 53300 at once rather than then. A transaction that holds a connection already is never refused so.",
+    ),
+  adaptive: adaptive
+    .prefault({})
+    .describe("How many connections a slow database is asked on at once."),
+  breaker: breaker.prefault({}).describe("What is done about a database that does not answer."),
   lifetime_ms: durationMs
     .default(BACKEND_LIFETIME_MS)
     .describe("An older server connection is closed when its transaction ends."),
@@ -127,6 +193,27 @@ const pool = fields({
     .default(PAUSE_WAIT_MS_DEFAULT)
     .describe(
       "How long a new transaction waits for a database that the console has paused before SQLSTATE 57P03, and how long PAUSE waits for running ones.",
+    ),
+});
+
+const priority = z.enum(PRIORITIES);
+
+const priorities = fields({
+  users: z
+    .record(z.string().min(1), priority)
+    .default({})
+    .describe(
+      "By user. It is also the most that the user's applications and comments get: `users: { reports: low }`.",
+    ),
+  applications: z
+    .record(z.string().min(1), priority)
+    .default({})
+    .describe("By application_name, which wins over the user."),
+  comments: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Read the comment `/* colonnade:priority=low */` (or normal, or high) at a statement's beginning or end, which wins over both.",
     ),
 });
 
@@ -183,6 +270,11 @@ export const configSchema = fields({
     .prefault({})
     .describe("The admin console. Nobody may use it unless named here."),
   pool: pool.prefault({}).describe("Server connections, shared by all clients."),
+  priorities: priorities
+    .prefault({})
+    .describe(
+      "Who is served first where statements wait for a connection: high, then normal (what is not named), then low; users of one priority take turns.",
+    ),
   gather: gather
     .prefault({})
     .describe("Statements whose rows are gathered in the catalog database."),

@@ -15,6 +15,10 @@ interface ContradictoryFields {
     readonly tls?: { readonly require: boolean } | undefined;
   };
   readonly admin: { readonly host: string; readonly port: number };
+  readonly pool: {
+    readonly size: number;
+    readonly adaptive: { readonly enabled: boolean; readonly min: number };
+  };
   readonly auth: {
     readonly method: "trust" | "password" | "md5" | "scram-sha-256";
     readonly users_file?: string | undefined;
@@ -57,6 +61,14 @@ export function* contradictions(config: ContradictoryFields): Iterable<Contradic
       path: ["auth"],
       message: `${method} needs one source of passwords, and ${usersFile === undefined ? "has none" : "has two"}`,
       remedy: "Give either users_file or query.",
+    };
+  }
+  const { size, adaptive } = config.pool;
+  if (adaptive.enabled && adaptive.min > size) {
+    yield {
+      path: ["pool", "adaptive", "min"],
+      message: `adaptive.min is ${adaptive.min}, and the pool has ${size} connections at most`,
+      remedy: "Make pool.adaptive.min smaller, or pool.size larger.",
     };
   }
   yield* consoleContradictions(config.console);

@@ -95,6 +95,12 @@ export const SHOW_DATABASES = show<PoolRow>({
       "Clients that use or keep one.",
       ({ clients }) => clients.length,
     ),
+    column(
+      "circuit_open",
+      "integer",
+      "1 while new transactions on it are refused, since it fails what it is asked.",
+      ({ stats }) => Number(stats.isOpen),
+    ),
     column("paused", "integer", "1 after PAUSE, until RESUME.", ({ isPaused }) => Number(isPaused)),
     column("catalog", "integer", "1 for the catalog database.", (row) => Number(row.isCatalog)),
     column(
@@ -165,6 +171,18 @@ export const SHOW_POOLS = show<PoolRow>({
       "integer",
       "Connections that clients keep between transactions.",
       ({ stats }) => stats.pinned,
+    ),
+    column(
+      "sv_limit",
+      "integer",
+      "Connections that new transactions may use at once.",
+      ({ stats }) => stats.limit,
+    ),
+    column(
+      "cl_refused",
+      "bigint",
+      "Statements refused a connection so far, for whatever reason.",
+      ({ stats }) => stats.shedEarly + stats.shedFull + stats.shedOpen + stats.waitTimeouts,
     ),
   ],
 });

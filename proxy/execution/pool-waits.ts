@@ -12,7 +12,7 @@ import type { DatabaseName } from "../../base/ids.ts";
 import { DEADLOCK_CHECK_AFTER_MS } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
-import type { WaitOrder } from "../backend/wait-queue.ts";
+import type { Claim } from "../backend/claim.ts";
 
 export interface PoolWaiter {
   /** Larger for younger transactions; see LockHolder.holdNumber. */
@@ -23,12 +23,8 @@ export interface PoolWaiter {
 
 /** The pools, as far as waiting for them is concerned. */
 export interface SharedPools {
-  /** Who holds connections already is served before those who hold none. */
-  acquire(
-    database: DatabaseName,
-    signal: AbortSignal,
-    order?: WaitOrder,
-  ): Promise<BackendConnection>;
+  /** Who holds connections already is served before those who hold none; without a claim it is the proxy's own work. */
+  acquire(database: DatabaseName, signal: AbortSignal, claim?: Claim): Promise<BackendConnection>;
   /** Connections that each database's pool may have. */
   readonly sizeMax: number;
 }
@@ -40,6 +36,7 @@ export class PoolWaits {
   /** As the pool's `acquire`; rejects with `deadlock_detected` where this waiter is the one to stop. */
   async wait(
     waiter: PoolWaiter,
+    claim: Claim,
     pools: SharedPools,
     signal: AbortSignal,
   ): Promise<BackendConnection> {
@@ -48,7 +45,7 @@ export class PoolWaits {
     const look = setTimeout(() => this.#look(pools.sizeMax), DEADLOCK_CHECK_AFTER_MS);
     try {
       const either = AbortSignal.any([signal, stop.signal]);
-      return await pools.acquire(waiter.awaited, either, "holding some");
+      return await pools.acquire(waiter.awaited, either, claim);
     } finally {
       clearTimeout(look);
       this.#waiting.delete(waiter);

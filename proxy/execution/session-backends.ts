@@ -12,6 +12,8 @@ import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { isCanceled, RESET_SETTINGS, resetSettings } from "../backend/reset-settings.ts";
 import type { Rank } from "../backend/pool-member.ts";
+import type { BackendUse, BackendWait } from "./backend-use.ts";
+import { plainClaimant } from "./claimant.ts";
 import { isUsableWith, rankFor } from "./custom-settings.ts";
 import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
@@ -34,23 +36,6 @@ export interface PinnableBackends extends SharedPools, Omit<InDoubtBackends, "ac
   pinnedMax(database: DatabaseName): number;
 }
 
-/** What a session waits for before it can go on. */
-export interface BackendWait {
-  readonly for: "connection" | "resume";
-  readonly database: DatabaseName;
-  /** Of performance.now(). */
-  readonly sinceMs: number;
-}
-
-/** What a session uses of the databases now, as the operator is told of it. */
-export interface BackendUse {
-  readonly lent: readonly BackendConnection[];
-  /** Those that a cancel request is on its way to. */
-  readonly cancelling: readonly BackendConnection[];
-  readonly pinned: BackendConnection | undefined;
-  readonly wait: BackendWait | undefined;
-}
-
 /** Brings a connection to the settings it is wanted with. */
 type SetUp = (connection: BackendConnection) => Promise<void>;
 
@@ -65,6 +50,8 @@ export class SessionBackends implements LockHolder {
   #pinned: PinnedBackend | undefined;
   /** The pinned backend is lost, and what the session kept there with it: the session cannot go on. */
   onPinnedLost: (error: SqlError) => void = () => undefined;
+  /** On what grounds it asks for connections. */
+  claimant = plainClaimant();
   #holdNumber = 0;
   /** Databases whose connections the session waits for; almost always none or one. */
   readonly #awaited: DatabaseName[] = [];
@@ -199,9 +186,10 @@ export class SessionBackends implements LockHolder {
     this.#awaited.push(database);
     this.#awaitedSinceMs = performance.now();
     try {
-      if (this.#lent.size === 0) return await this.#backends.acquire(database, signal);
+      const claim = this.claimant.claim(this.#lent.size > 0 || this.isFinishing);
+      if (this.#lent.size === 0) return await this.#backends.acquire(database, signal, claim);
       const waiter = { holdNumber: this.#holdNumber, held: this.held, awaited: database };
-      return await this.#holders.poolWaits.wait(waiter, this.#backends, signal);
+      return await this.#holders.poolWaits.wait(waiter, claim, this.#backends, signal);
     } finally {
       this.#awaited.splice(this.#awaited.indexOf(database), 1);
     }

@@ -51,3 +51,10 @@ export const BACKEND_TYPE = {
 function code(character: string): number {
   return character.charCodeAt(0);
 }
+
+/** The frontend's messages that ReadyForQuery answers. */
+export const READY_TYPES: ReadonlySet<number> = new Set([
+  FRONTEND_TYPE.query,
+  FRONTEND_TYPE.functionCall,
+  FRONTEND_TYPE.sync,
+]);

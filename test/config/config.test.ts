@@ -57,6 +57,21 @@ test.each([
     "console: { users_file: u }",
     /there are passwords for the console, and nobody may use it/,
   ],
+  [
+    "a least beyond the pool",
+    "pool:\n  size: 3\n  adaptive: { enabled: true }",
+    /c\.yaml:3:13: pool\.adaptive\.min: adaptive\.min is 4, and the pool has 3 connections at most\. Make/,
+  ],
+  [
+    "a share above all",
+    "pool: { breaker: { failed_percent: 101 } }",
+    /c\.yaml:1:36: pool\.breaker\.failed_percent: 101 is too large. The most is 100/,
+  ],
+  [
+    "a priority there is not",
+    "priorities:\n  users: { bob: urgent }",
+    /c\.yaml:2:17: priorities\.users\.bob: unknown value "urgent"\. Use one of high, normal, low/,
+  ],
   ["a list", "- a", /expected a block of fields, found a list/],
   ["a scalar", "hello", /expected a block of fields, found text/],
 ])("%s is refused", (_, text, expected) => {

@@ -1,0 +1,73 @@
+/**
+ * How urgent a session's statements are where connections are scarce, by who it is, what its
+ * application calls itself, or what a statement's comment says:
+ *
+ *     colonnade:priority=low
+ *
+ * The comment is the statement's first or last part. It wins over the application's name, and that
+ * over the user; but nobody gets above what the configuration gives the user, since the user alone
+ * is proven. It is asked only where somebody has to wait, so it may take its time.
+ */
+import { lowerOf, PRIORITIES } from "../../base/priority.ts";
+import type { Priority } from "../../base/priority.ts";
+import type { Claim } from "../backend/claim.ts";
+
+export interface PriorityRules {
+  readonly users: Readonly<Record<string, Priority>>;
+  readonly applications: Readonly<Record<string, Priority>>;
+  /** Whether comments of statements are read. */
+  readonly comments: boolean;
+}
+
+export const NO_PRIORITIES: PriorityRules = { users: {}, applications: {}, comments: false };
+
+export class Claimant {
+  readonly #rules: PriorityRules;
+  readonly #user: string;
+  readonly #applicationName: () => string;
+  /** What runs now, or ran last. */
+  statement = "";
+  /** Part of what runs has taken effect already, though no connection is held. */
+  isUnderWay = false;
+
+  constructor(rules: PriorityRules, user: string, applicationName: () => string) {
+    this.#rules = rules;
+    this.#user = user;
+    this.#applicationName = applicationName;
+  }
+
+  claim(isHolding: boolean): Claim {
+    const standing = isHolding || this.isUnderWay ? "holding" : "new";
+    return { standing, priority: this.#priority(), user: this.#user };
+  }
+
+  #priority(): Priority {
+    const { users, applications, comments } = this.#rules;
+    const ofUser = own(users, this.#user);
+    const said = comments ? priorityInComment(this.statement) : undefined;
+    const wanted = said ?? own(applications, this.#applicationName()) ?? ofUser ?? "normal";
+    return ofUser === undefined ? wanted : lowerOf(wanted, ofUser);
+  }
+}
+
+/** Nobody's: of a session that is none. */
+export function plainClaimant(): Claimant {
+  return new Claimant(NO_PRIORITIES, "", () => "");
+}
+
+/** Names are clients' texts: `constructor` is one. */
+function own(rules: Readonly<Record<string, Priority>>, name: string): Priority | undefined {
+  return Object.hasOwn(rules, name) ? rules[name] : undefined;
+}
+
+const WORDS = `colonnade:priority=(${PRIORITIES.join("|")})`;
+const LEADING = new RegExp(String.raw`^\s*/\*\s*${WORDS}\s*\*/`);
+const TRAILING = new RegExp(String.raw`/\*\s*${WORDS}\s*\*/[\s;]*$`);
+/** Characters of a text's end that are looked at: such a comment, with room for blanks. */
+const TAIL_LENGTH = 200;
+
+/** Undefined for a comment that says anything else: a typing error makes nothing urgent. */
+export function priorityInComment(sql: string): Priority | undefined {
+  const found = LEADING.exec(sql.slice(0, TAIL_LENGTH)) ?? TRAILING.exec(sql.slice(-TAIL_LENGTH));
+  return PRIORITIES.find((each) => each === found?.[1]);
+}
