@@ -17,7 +17,12 @@ import type { PlanContext } from "../plan-context.ts";
 import { placeRefusal, plannedOrRefused, refuse, type RefusalDraft } from "../refusal.ts";
 import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
-import { copyOptions, type ColumnChoice, type CopyOptions } from "./copy-options.ts";
+import {
+  copyOptions,
+  refuseGenerated,
+  type ColumnChoice,
+  type CopyOptions,
+} from "./copy-options.ts";
 import type {
   CopiedColumn,
   CopyInPlan,
@@ -306,11 +311,7 @@ function givenColumns(copy: CopyStmt, relation: CatalogRelation): readonly Catal
     }
     if (names.indexOf(name) !== index)
       refuse("copy_column_repeated", `column "${name}" specified more than once`);
-    if (column.fill.kind === "generated") {
-      refuse("copy_column_generated", `column "${name}" is a generated column`, {
-        detail: "Generated columns cannot be used in COPY.",
-      });
-    }
+    refuseGenerated(column);
     return column;
   });
 }

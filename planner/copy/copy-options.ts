@@ -4,6 +4,7 @@
  * before any data comes or goes: what is wrong with them, it says.
  */
 import type { CopyStmt, DefElem, Node } from "@pgsql/types";
+import type { CatalogColumn } from "../../shardmap/catalog.ts";
 import { refuse } from "../refusal.ts";
 import type { CopyDataFormat } from "./copy-plan.ts";
 
@@ -142,4 +143,12 @@ function textOf(value: Node | undefined): string | undefined {
   if ("String" in value) return value.String.sval ?? "";
   if ("Boolean" in value) return String(value.Boolean.boolval ?? false);
   return "Integer" in value ? String(value.Integer.ival ?? 0) : undefined;
+}
+
+/** Of a column list, in either direction. */
+export function refuseGenerated({ name, fill }: CatalogColumn): void {
+  if (fill.kind !== "generated") return;
+  refuse("copy_column_generated", `column "${name}" is a generated column`, {
+    detail: "Generated columns cannot be used in COPY.",
+  });
 }

@@ -12,7 +12,7 @@ import { placeRefusal, plannedOrRefused, refuse } from "../refusal.ts";
 import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
 import { copyOptionsText } from "./copy-check.ts";
-import { copyOptions, type CopyOptions } from "./copy-options.ts";
+import { copyOptions, refuseGenerated, type CopyOptions } from "./copy-options.ts";
 import type { CopyOutPlan } from "./copy-plan.ts";
 
 export function planCopyOut(
@@ -109,6 +109,9 @@ function rowsOf(copy: CopyStmt, context: PlanContext): ParsedStatement {
   const relation = copy.relation;
   const table = relation === undefined ? undefined : resolveTable(relation, context);
   const listed = nameParts(copy.attlist);
+  if (table !== undefined && "relation" in table)
+    for (const column of table.relation.columns)
+      if (listed.includes(column.name)) refuseGenerated(column);
   const columns =
     copy.attlist === undefined && table !== undefined && "relation" in table
       ? table.relation.columns
