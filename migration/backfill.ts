@@ -17,6 +17,7 @@ import type { MovedTable } from "./move.ts";
 import type { Router } from "./router.ts";
 import { openSource, openTarget, type MoveDatabase } from "./sessions.ts";
 import { sees, type Snapshot } from "./snapshot.ts";
+import { withSignal } from "./with-signal.ts";
 import { recordChunk, type Holder } from "./target-state.ts";
 import type { TargetQueue } from "./target-queue.ts";
 import { quoteQualified } from "../base/sql-quoting.ts";
@@ -96,19 +97,26 @@ export class Backfill {
 
   async #work(signal: AbortSignal): Promise<void> {
     let connections: Connections | undefined;
+    // Also what waits in a server, for a lock of somebody's, is not waited for any more.
+    const close = (): void => {
+      connections?.source.destroy();
+      for (const target of connections?.targets.values() ?? []) target.destroy();
+    };
+    signal.addEventListener("abort", close, { once: true });
     try {
       for (;;) {
         await this.#options.mayCopy?.(signal);
         signal.throwIfAborted();
         if (!this.#hasTodo()) return;
         connections ??= await this.#connect(signal);
+        signal.throwIfAborted();
         const task = await this.#next(connections.source);
         if (task === undefined) return;
         await this.#copy(task, connections, signal);
       }
     } finally {
-      connections?.source.destroy();
-      for (const target of connections?.targets.values() ?? []) target.destroy();
+      signal.removeEventListener("abort", close);
+      close();
     }
   }
 
@@ -174,7 +182,7 @@ export class Backfill {
       signal,
     });
     this.#progress.retakeCount += copied.retakes;
-    const endings = await new Promise<readonly Promise<void>[] | undefined>((resolve, reject) => {
+    const ended = new Promise<readonly Promise<void>[] | undefined>((resolve, reject) => {
       router.atBoundary(() => {
         try {
           resolve(this.#end(task, copied, connections));
@@ -183,11 +191,12 @@ export class Backfill {
         }
       });
     });
+    const endings = await withSignal(ended, signal);
     if (endings === undefined) {
       for (const database of chunk.databases)
         await connections.targets.get(database)?.query("ROLLBACK");
       chunks.reopen(chunk);
-    } else await Promise.all(endings);
+    } else await withSignal(Promise.all(endings), signal);
     this.#ended.resolve();
     this.#ended = Promise.withResolvers<void>();
   }

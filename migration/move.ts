@@ -33,6 +33,11 @@ export interface PlannedTable {
   readonly schema: string;
   readonly name: string;
   readonly destination: Destination;
+  /**
+   * Where the rows come back to, by the shards that the source's placements had: of a table whose
+   * placements take rows of other tables, too. Undefined where all that is there came from this one.
+   */
+  readonly home?: ShardedDestination | undefined;
 }
 
 /** The schema where a table of the same name takes the rows. */

@@ -216,12 +216,16 @@ export class Mover implements AsyncDisposable {
       part.catch((error: unknown) => {
         this.#stop.abort(error);
       });
+    // What waits in a server, for a lock of somebody's, would else not end.
+    const close = (): void => {
+      for (const connection of [this.#observer, ...this.#connections]) connection.destroy();
+    };
+    signal.addEventListener("abort", close, { once: true });
     // Only a failure ends all of them: the first is the reason, the others follow from it.
     await Promise.allSettled(parts);
     clearInterval(this.#confirming);
     this.#confirm();
     this.#stream[Symbol.dispose]();
-    for (const connection of [this.#observer, ...this.#connections]) connection.destroy();
     this.#copied.reject(signal.reason);
     this.#markers.fail(signal.reason);
     if (!(signal.reason instanceof MoveStopped)) throw signal.reason;

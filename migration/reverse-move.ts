@@ -1,13 +1,14 @@
 /**
  * The way back of a move: what is written in its targets, once they own the rows, goes to where
  * the rows came from. One move for each target database, whose tables are the placements' own.
- * Pure.
+ * Where a placement has rows of several sources, the move back to each takes its own by the
+ * shards that were there, and passes the others over. Pure.
  */
 import { invariant } from "../base/invariant.ts";
 import { MOVE_NAME_LENGTH_MAX } from "../base/limits.ts";
 import type { DatabaseName } from "../base/ids.ts";
-import { placementsOf, targetDatabases } from "./move.ts";
-import type { PlannedMove, PlannedTable } from "./move.ts";
+import { placementsOf, tableName, targetDatabases } from "./move.ts";
+import type { Destination, PlannedMove, PlannedTable } from "./move.ts";
 
 export function reverseMoves(move: PlannedMove): readonly PlannedMove[] {
   return targetDatabases(move).map((database, index) => {
@@ -19,14 +20,14 @@ export function reverseMoves(move: PlannedMove): readonly PlannedMove[] {
     return {
       name,
       source: database,
-      tables: move.tables.flatMap((table) => reverseTables(move.source, table, database)),
+      tables: joined(move.tables.flatMap((table) => reverseTables(move.source, table, database))),
     };
   });
 }
 
 function reverseTables(
   source: DatabaseName,
-  { schema, name, destination }: PlannedTable,
+  { schema, name, destination, home }: PlannedTable,
   database: DatabaseName,
 ): readonly PlannedTable[] {
   return placementsOf(destination)
@@ -34,6 +35,27 @@ function reverseTables(
     .map((placement) => ({
       schema: placement.schema,
       name,
-      destination: { kind: "one", placement: { database: source, schema } },
+      destination: home ?? { kind: "one", placement: { database: source, schema } },
     }));
+}
+
+/** A table that several of the source's came to is one, whose rows go back to each of them. */
+function joined(tables: readonly PlannedTable[]): readonly PlannedTable[] {
+  return [...Map.groupBy(tables, tableName).values()].flatMap(([first, ...others]) =>
+    first === undefined ? [] : [{ ...first, destination: homes(first, others) }],
+  );
+}
+
+function homes({ destination }: PlannedTable, others: readonly PlannedTable[]): Destination {
+  if (destination.kind !== "sharded") {
+    invariant(others.length === 0, "a table that several come to knows whose rows are whose");
+    return destination;
+  }
+  const placementByShard = [...destination.placementByShard];
+  for (const other of others) {
+    invariant(other.destination.kind === "sharded", "rows of one table go back by one layout");
+    for (const [shard, placement] of other.destination.placementByShard.entries())
+      placementByShard[shard] ??= placement;
+  }
+  return { ...destination, placementByShard };
 }

@@ -285,7 +285,7 @@ export class Router {
     const others = this.#options.move.tables.filter(
       (other) => other.name === table.name && other !== table,
     );
-    if (!isPartial(table) && others.length === 0) return;
+    if (!isPartial(table) && table.home === undefined && others.length === 0) return;
     throw new SqlError(
       "migration_truncate_refused",
       `table "${tableName(table)}" was truncated, and ${isPartial(table) ? "not all of its rows move" : "other tables' rows move to the same place"}`,

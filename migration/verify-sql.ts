@@ -9,7 +9,13 @@
 import { quoteIdentifier } from "../base/sql-quoting.ts";
 import { VERIFY_BUCKETS } from "../base/limits.ts";
 import { shardsGuard } from "../shardmap/guard.ts";
-import { isPartial, placementId, type MovedTable, type TargetPlacement } from "./move.ts";
+import {
+  isPartial,
+  placementId,
+  type MovedTable,
+  type ShardedDestination,
+  type TargetPlacement,
+} from "./move.ts";
 
 export type VerifyLevel = "fast" | "exact";
 
@@ -63,10 +69,20 @@ function keyTexts({ columns, identity }: MovedTable): string {
   return identity.map((index) => `${quoteIdentifier(columns[index]?.name ?? "")}::text`).join(", ");
 }
 
-/** Rows that the move takes: on the source, and in a target that has others' rows too. */
+/** Rows of the source that the move takes. */
 export function movedRows(table: MovedTable): string {
   const { destination } = table;
   if (destination.kind !== "sharded" || !isPartial(table)) return "true";
+  return ownShards(destination);
+}
+
+/** Those rows in a target, which may have others', too. */
+export function arrivedRows(table: MovedTable): string {
+  const moved = movedRows(table);
+  return table.home === undefined ? moved : `(${moved}) AND (${ownShards(table.home)})`;
+}
+
+function ownShards(destination: ShardedDestination): string {
   const shards = [...destination.placementByShard.keys()].filter(
     (shard) => destination.placementByShard[shard] !== undefined,
   );
@@ -85,10 +101,7 @@ export function misplacedRows(table: MovedTable, placement: TargetPlacement): st
   return `(${movedRows(table)}) AND (${shardsOf(destination, shards)}) IS NOT TRUE`;
 }
 
-function shardsOf(
-  destination: MovedTable["destination"] & { readonly kind: "sharded" },
-  shards: readonly number[],
-): string {
+function shardsOf(destination: ShardedDestination, shards: readonly number[]): string {
   const { key, function: fn } = destination;
   const keyTypes = key.map(({ type }) => type);
   return shardsGuard(

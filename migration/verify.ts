@@ -25,7 +25,14 @@ import type { MarkerWaits } from "./marker-waits.ts";
 import { placementId, type Move, type MovedTable } from "./move.ts";
 import { openSource, openTarget, type MoveDatabase } from "./sessions.ts";
 import { type TargetTable, TargetTables } from "./target-change.ts";
-import { groupSums, misplacedRows, movedRows, rowHashes, type VerifyLevel } from "./verify-sql.ts";
+import {
+  arrivedRows,
+  groupSums,
+  misplacedRows,
+  movedRows,
+  rowHashes,
+  type VerifyLevel,
+} from "./verify-sql.ts";
 
 export interface VerifyOptions {
   readonly move: Move;
@@ -154,7 +161,7 @@ async function compareSums(
   { level }: VerifyOptions,
   { table, targets }: Side,
 ): Promise<{ readonly rowCount: number; readonly buckets: readonly string[] }> {
-  const where = movedRows(table);
+  const [where, arrived] = [movedRows(table), arrivedRows(table)];
   const [wanted, ...found] = await Promise.all([
     readSums(sessions.source, groupSums(table, level, sourceName(table), where)),
     ...byDatabase(targets).map(async ([database, tables]) => {
@@ -164,7 +171,7 @@ async function compareSums(
           sums,
           await readSums(
             sessions.target(database),
-            groupSums(table, level, targetName(target), where),
+            groupSums(table, level, targetName(target), arrived),
           ),
         );
       return sums;
@@ -214,14 +221,14 @@ async function readDiffering(
 ): Promise<Map<string, Suspect>> {
   const found = new Map<string, Suspect>();
   if (buckets.length === 0) return found;
-  const where = movedRows(table);
+  const [where, arrived] = [movedRows(table), arrivedRows(table)];
   const some = buckets.slice(0, VERIFY_BUCKETS_READ_MAX);
   const wanted = new Map<string, { readonly bucket: string; readonly hashes: string }>();
   const source = rowHashes(table, level, sourceName(table), where, some);
   for (const [key, bucket, ...hashes] of (await sessions.source.query(source)).rows)
     wanted.set(key ?? "", { bucket: bucket ?? "", hashes: hashes.join(" ") });
   for (const target of targets) {
-    const sql = rowHashes(table, level, targetName(target), where, some);
+    const sql = rowHashes(table, level, targetName(target), arrived, some);
     for (const [name, group, ...hashes] of (await sessions.target(target.database).query(sql))
       .rows) {
       const key = name ?? "";

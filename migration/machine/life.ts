@@ -146,6 +146,7 @@ export const STOP_REASONS = [
   "proxy_silent",
   "rows_differ",
   "apply_not_exact",
+  "keys_collide",
   "schema_changed",
   "foreign_write",
   "source_replaced",

@@ -12,6 +12,7 @@ import { hasEngineTable } from "../engine-schema.ts";
 import { dropFence, lowerFence } from "../fence.ts";
 import type { Direction } from "../machine/life.ts";
 import { targetDatabases } from "../move.ts";
+import { retiredName } from "../plan/names.ts";
 import { dropOrigin } from "../origin.ts";
 import { dropStream, endWalsender, streamNames } from "../stream-setup.ts";
 import { endDdlGuard } from "./ddl-guard.ts";
@@ -120,7 +121,7 @@ async function retire(scene: Scene, sessions: Sessions): Promise<void> {
         `SELECT to_regclass(${quoteLiteral(qualified(table))}) IS NULL`,
       );
       if (rows[0]?.[0] === "t") continue;
-      const retired = quoteIdentifier(`${plan.name}_${table.name}`.slice(0, 63));
+      const retired = quoteIdentifier(retiredName(plan.name, table));
       await connection.query(
         `CREATE SCHEMA IF NOT EXISTS ${RETIRED_SCHEMA}; ALTER TABLE ${qualified(table)} RENAME TO ${retired}; ALTER TABLE ${quoteIdentifier(table.schema)}.${retired} SET SCHEMA ${RETIRED_SCHEMA}`,
       );

@@ -44,13 +44,16 @@ function ofOurs({ id, message, detail }: SqlError): Failure {
   return { kind: "failed", because: REASONS[id] ?? "server_refused", detail: told };
 }
 
+/** Of a key that two rows have: two sources', or one that somebody has written into a target. */
+const UNIQUE_VIOLATION = "23505";
+
 /** Connections, shutdowns, resources, locks, and transactions that another one broke. */
 const PASSING = /^(?:08|53|57P0[1-5]|40001|40P01|55P03|55006|57014)/;
 
 function ofServer({ message, fields }: BackendError): Failure {
   const { C: sqlstate = "", D: more } = fields;
   const detail = `${message} (${sqlstate})${more === undefined ? "" : `: ${more}`}`;
-  return PASSING.test(sqlstate)
-    ? { kind: "away", detail }
-    : { kind: "failed", because: "server_refused", detail };
+  if (PASSING.test(sqlstate)) return { kind: "away", detail };
+  const because = sqlstate === UNIQUE_VIOLATION ? "keys_collide" : "server_refused";
+  return { kind: "failed", because, detail };
 }

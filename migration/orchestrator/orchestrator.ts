@@ -33,7 +33,8 @@ import { failureOf } from "./failures.ts";
 import { nextMap } from "./next-map.ts";
 import type { NextMap } from "./next-map.ts";
 import type { Scene } from "./scene.ts";
-import { Streams, withSignal } from "./streams.ts";
+import { Streams } from "./streams.ts";
+import { withSignal } from "../with-signal.ts";
 import { storeStep } from "./transition.ts";
 import type { MigrationRow } from "./transition.ts";
 

@@ -11,6 +11,7 @@ import type { Move, PlannedMove } from "../move.ts";
 import { Mover } from "../mover.ts";
 import { openSource } from "../sessions.ts";
 import { describeMove } from "../source-tables.ts";
+import { withSignal } from "../with-signal.ts";
 import { databaseOf, movesOf } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 import { readFingerprints } from "./stream-state.ts";
@@ -128,19 +129,5 @@ async function described(scene: Scene, planned: PlannedMove, signal: AbortSignal
     );
   } finally {
     connection.close();
-  }
-}
-
-/** Rejects with the signal's reason where that comes first. */
-export async function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(() => undefined);
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    signal.throwIfAborted();
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }

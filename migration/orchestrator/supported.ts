@@ -1,4 +1,5 @@
 /** What an orchestrator does not run: sentences, said before anything is made. */
+import { placementId, placementsOf } from "../move.ts";
 import { decodePlan } from "../plan/plan-document.ts";
 import type { StoredPlan } from "../plan/plan-document.ts";
 import { claimedObjects } from "../plan/planned-migration.ts";
@@ -6,9 +7,9 @@ import { claimedObjects } from "../plan/planned-migration.ts";
 /** `plans`: of every migration of the control schema, also of those that are over. */
 export function unsupported(plan: StoredPlan, plans: readonly unknown[]): readonly string[] {
   const found: string[] = [];
-  if (plan.moves.length > 1)
+  for (const table of sharedWithoutHomes(plan))
     found.push(
-      `its rows come from ${plan.moves.length} databases, and the way back would have to tell them apart: move them one database at a time`,
+      `rows of several tables come to ${table}, and its plan, of an older version, does not tell them apart: cancel it, and plan it again`,
     );
   if (plan.kind === "reference")
     found.push(
@@ -20,6 +21,17 @@ export function unsupported(plan: StoredPlan, plans: readonly unknown[]): readon
       `the next shard map also needs ${others.map(({ name }) => name).join(", ")}, and it is put in force whole: plan maps that need one migration each, one after the other`,
     );
   return found;
+}
+
+function sharedWithoutHomes({ moves }: StoredPlan): readonly string[] {
+  const tables = moves.flatMap((move) =>
+    move.tables
+      .filter(({ home }) => home === undefined)
+      .flatMap(({ name, destination }) =>
+        placementsOf(destination).map((placement) => `${placementId(placement)}.${name}`),
+      ),
+  );
+  return [...new Set(tables.filter((table, index) => tables.indexOf(table) !== index))];
 }
 
 /** Of the same difference of two maps, also where it was cancelled: its rows are not where the next map says. */

@@ -138,12 +138,15 @@ function migrationOf(
           only?.schema ?? "",
         );
   const targets = new Set(to.map(({ id }) => id));
-  const tables = from.flatMap(({ database, schema }) =>
-    [...old.tables.keys()].flatMap((table) => {
+  const tables = from.flatMap(({ id, database, schema }) =>
+    [...old.tables].flatMap(([table, oldKey]) => {
       const key = now.tables.get(table);
       if (key === undefined) return [];
       const destination = destinationOf(now, key, targets);
-      return [{ source: database, schema, name: table, destination }];
+      const moved = { source: database, schema, name: table, destination };
+      return [
+        from.length === 1 ? moved : { ...moved, home: destinationOf(old, oldKey, new Set([id])) },
+      ];
     }),
   );
   return { name, kind, object, moves: movesOf(name, tables) };

@@ -1,5 +1,5 @@
 /** A planned migration as it is stored: JSON, in which key values and left-out shards keep their kinds. */
-import type { PlannedTable } from "../move.ts";
+import type { PlannedTable, ShardedDestination } from "../move.ts";
 import type { PlannedMigration } from "./planned-migration.ts";
 
 export interface StoredPlan extends PlannedMigration {
@@ -43,8 +43,13 @@ export function decodePlan(document: unknown): StoredPlan {
 
 /** JSON has null where a shard is not moved. */
 function withLeftOutShards(table: PlannedTable): PlannedTable {
-  const { destination } = table;
+  const { destination, home } = table;
   if (destination.kind !== "sharded") return table;
+  const decoded = { ...table, destination: sharded(destination) };
+  return home === undefined ? decoded : { ...decoded, home: sharded(home) };
+}
+
+function sharded(destination: ShardedDestination): ShardedDestination {
   const placementByShard = destination.placementByShard.map((placement) => placement ?? undefined);
-  return { ...table, destination: { ...destination, placementByShard } };
+  return { ...destination, placementByShard };
 }

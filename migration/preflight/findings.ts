@@ -131,6 +131,10 @@ export const FINDINGS = {
     severity: "error",
     remedy: "Drop the subscription: its writes would pass the fence.",
   },
+  sources_differ: {
+    severity: "error",
+    remedy: "Give all tables whose rows come together the same columns and primary key.",
+  },
   target_not_empty: { severity: "error", remedy: "Empty the table, or name another schema." },
   prepared_transaction: {
     severity: "error",

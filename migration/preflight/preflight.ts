@@ -9,8 +9,8 @@ import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { BackendAddress } from "../../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../../proxy/backend/backend-connection.ts";
-import { placementsOf, targetDatabases } from "../move.ts";
-import type { PlannedMove } from "../move.ts";
+import { placementId, placementsOf, tableName, targetDatabases } from "../move.ts";
+import type { PlannedMove, PlannedTable } from "../move.ts";
 import { sourceDatabases, targetDatabasesOf } from "../plan/planned-migration.ts";
 import type { PlannedMigration } from "../plan/planned-migration.ts";
 import { activityFindings } from "./activity.ts";
@@ -109,6 +109,7 @@ async function inspected(
     found.push(...(await activityFindings(connection, options.longTransactionMs)));
   }
   for (const move of moves) found.push(...(await occupiedTargets(connections, move)));
+  found.push(...(await differingSources(connections, moves)));
   return {
     findings: found.toSorted((one, other) => order(one) - order(other)),
     rows: reports.reduce((sum, report) => sum + report.rows, 0),
@@ -178,6 +179,38 @@ async function occupiedTargets(
         found.push(finding("target_not_empty", database, `${schema}.${name}`, "has rows already"));
     }
   return found;
+}
+
+/** Rows of several tables in one: they have to be of one shape. */
+async function differingSources(
+  connections: Connections,
+  moves: readonly PlannedMove[],
+): Promise<readonly Finding[]> {
+  const shapes = new Map<string, { readonly shape: string; readonly table: string }>();
+  const found: Finding[] = [];
+  for (const { source, tables } of moves)
+    for (const table of tables.filter(({ home }) => home !== undefined)) {
+      const { rows } = await connectionOf(connections, source).query(tableShape(table));
+      const shape = rows[0]?.[0] ?? "";
+      for (const placement of placementsOf(table.destination)) {
+        const target = `${placementId(placement)}.${table.name}`;
+        const other = shapes.get(target);
+        shapes.set(target, { shape, table: `${source}.${tableName(table)}` });
+        if (other === undefined || other.shape === shape) continue;
+        const message = `is (${shape}), and ${other.table}, whose rows come to ${target} as well, is (${other.shape})`;
+        found.push(finding("sources_differ", source, tableName(table), message));
+        break;
+      }
+    }
+  return found;
+}
+
+function tableShape({ schema, name }: PlannedTable): string {
+  return `
+SELECT (SELECT string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN ' not null' END), ', ' ORDER BY a.attname)
+    FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped)
+  || coalesce((SELECT ', ' || pg_get_constraintdef(k.oid) FROM pg_constraint k WHERE k.conrelid = t.oid AND k.contype = 'p'), '')
+FROM (SELECT to_regclass(${quoteLiteral(quoteQualified(schema, name))})::oid AS oid) t`;
 }
 
 function connectionOf(connections: Connections, database: DatabaseName): BackendConnection {

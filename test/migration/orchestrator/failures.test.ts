@@ -15,16 +15,27 @@ test.each(["08006", "57P01", "57P03", "53300", "40001", "40P01", "55P03", "55006
   },
 );
 
-test.each(["42501", "42P01", "23505", "XX000"])(
-  "the server's %s stops the migration",
-  (sqlstate) => {
-    expect(failureOf(fromServer(sqlstate))).toEqual({
-      kind: "failed",
-      because: "server_refused",
-      detail: `told (${sqlstate})`,
-    });
-  },
-);
+test.each(["42501", "42P01", "XX000"])("the server's %s stops the migration", (sqlstate) => {
+  expect(failureOf(fromServer(sqlstate))).toEqual({
+    kind: "failed",
+    because: "server_refused",
+    detail: `told (${sqlstate})`,
+  });
+});
+
+test("a key that is there already stops it by a reason of its own", () => {
+  const error = new BackendError({
+    S: "ERROR",
+    C: "23505",
+    M: "told",
+    D: "Key (id)=(7) already exists.",
+  });
+  expect(failureOf(error)).toEqual({
+    kind: "failed",
+    because: "keys_collide",
+    detail: "told (23505): Key (id)=(7) already exists.",
+  });
+});
 
 test("our own errors say what they mean, with their detail", () => {
   expect(failureOf(new SqlError("backend_lost", "gone"))).toEqual({ kind: "away", detail: "gone" });

@@ -23,7 +23,10 @@ function planWith(destination: ShardedDestination): StoredPlan {
       {
         name: "one",
         source: databaseName("a"),
-        tables: [{ schema: "public", name: "users", destination }],
+        tables: [
+          { schema: "public", name: "users", destination },
+          { schema: "two", name: "users", destination, home: destination },
+        ],
       },
     ],
   };

@@ -5,6 +5,7 @@ import { claimedObjects } from "../../../migration/plan/planned-migration.ts";
 import type { MigrationPlan } from "../../../migration/plan/planned-migration.ts";
 import { migrationName } from "../../../migration/plan/names.ts";
 import { route } from "../../../migration/move.ts";
+import { reverseMoves } from "../../../migration/reverse-move.ts";
 import { catalogFromSql } from "../../../planner/catalog-from-sql.ts";
 import { loadParser } from "../../../planner/parse.ts";
 import { parseShardMap } from "../../../shardmap/schema.ts";
@@ -140,6 +141,35 @@ test.each([
   const result = plan(before, next);
   expect(result.refusals).toEqual([]);
   expect(summary(result)).toEqual(expected);
+});
+
+test("rows of a merge come back to where they were, each by its shard", () => {
+  const result = plan(
+    users([
+      "shards: 0-3, database: a",
+      "shards: 4-6, database: a, schema: two",
+      "shards: 7, database: b",
+    ]),
+    users(["shards: 0-7, database: c"]),
+  );
+  const back = result.waves[0]?.[0]?.moves.map(reverseMoves);
+  expect(back?.map((moves) => moves.map(({ name, source }) => `${name} ${source}`))).toEqual([
+    ["merge_users_c_public_1_b1 c"],
+    ["merge_users_c_public_2_b1 c"],
+  ]);
+  const places = new Map<string, number>();
+  for (let key = 0; key < 200; key += 1) {
+    const found = (back ?? []).flatMap(([move]) =>
+      (move?.tables ?? [])
+        .filter(({ name }) => name === "users")
+        .flatMap((table) => route(table, [String(key)])),
+    );
+    // One of them takes it, the others pass it over.
+    expect(found).toHaveLength(1);
+    for (const { database, schema } of found)
+      places.set(`${database}.${schema}`, (places.get(`${database}.${schema}`) ?? 0) + 1);
+  }
+  expect([...places.keys()].toSorted()).toEqual(["a.public", "a.two", "b.public"]);
 });
 
 test("another number of logical shards lays out every row anew", () => {

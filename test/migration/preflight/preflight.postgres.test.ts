@@ -243,6 +243,37 @@ test("rows where rows are to go", async () => {
   await rich.query("target", "DROP TABLE quiet");
 });
 
+test("rows of tables of two shapes in one", async () => {
+  await rich.query(
+    "app",
+    "CREATE SCHEMA north; CREATE SCHEMA south; CREATE TABLE north.clients (user_id bigint PRIMARY KEY, name text); CREATE TABLE south.clients (name varchar(9), user_id bigint PRIMARY KEY)",
+  );
+  const home = USERS.kind === "sharded" ? USERS : undefined;
+  const tables = ["north", "south"].map((schema) => ({
+    schema,
+    name: "clients",
+    destination: USERS,
+    home,
+  }));
+  const { findings } = await preflight({
+    migration: { moves: [{ name: "one", source: databaseName("source"), tables }] },
+    addresses: new Map([
+      [databaseName("source"), parseBackendAddress(rich.url("app"))],
+      [databaseName("target"), parseBackendAddress(rich.url("target"))],
+    ]),
+    referenceTables: new Set(),
+  });
+  for (const { id } of findings) seen.add(id);
+  expect(findings).toMatchObject([
+    {
+      id: "sources_differ",
+      object: "south.clients",
+      message: expect.stringContaining("is (name character varying(9), user_id bigint not null"),
+    },
+  ]);
+  await rich.query("app", "DROP SCHEMA north, south CASCADE");
+});
+
 test("databases that write texts otherwise, or lack an extension", async () => {
   await rich.query(
     "postgres",
