@@ -33,10 +33,14 @@ export async function createTables(
   }
 }
 
+type IsEverywhere = (table: { readonly schema: string; readonly name: string }) => boolean;
+
+/** `isEverywhere`: of tables that each database has under the same name, so that a foreign key to one is kept. */
 export async function finishTables(
   source: BackendConnection,
   target: BackendConnection,
   move: Move,
+  isEverywhere: IsEverywhere = () => false,
 ): Promise<void> {
   const tables = targetsIn(move, target);
   for (const table of tables) {
@@ -45,7 +49,8 @@ export async function finishTables(
     await target.query(`ANALYZE ${targetName(table)}`);
   }
   // Every table has its keys by now, so a foreign key finds what it names.
-  for (const table of tables) await createForeignKeys(source, target, table, move);
+  for (const table of tables)
+    await createForeignKeys(source, target, table, { move, isEverywhere });
   for (const table of tables) await createTriggers(source, target, table);
 }
 
@@ -204,7 +209,7 @@ async function createForeignKeys(
   source: BackendConnection,
   target: BackendConnection,
   table: TargetTable,
-  move: Move,
+  { move, isEverywhere }: { readonly move: Move; readonly isEverywhere: IsEverywhere },
 ): Promise<void> {
   const { rows } = await source.query(`
 SELECT k.conname, pg_get_constraintdef(k.oid), n.nspname, c.relname, format('%I.%I', n.nspname, c.relname)
@@ -213,7 +218,8 @@ WHERE k.conrelid = ${regclass(table.source)} AND k.contype = 'f' AND k.conparent
   for (const [name, definition, schema, referenced, printed] of rows) {
     if (await hasConstraint(target, table, name ?? "")) continue;
     const key = { schema: schema ?? "", name: referenced ?? "" };
-    const home = referencedTable(move, table, key);
+    const beside = referencedTable(move, table, key);
+    const home = isEverywhere(key) ? printed : beside && targetName(beside);
     if (home === undefined)
       throw new SqlError(
         "migration_table_unsupported",
@@ -222,7 +228,7 @@ WHERE k.conrelid = ${regclass(table.source)} AND k.contype = 'f' AND k.conparent
       );
     const retold = (definition ?? "").replace(
       ` REFERENCES ${printed ?? ""}(`,
-      () => ` REFERENCES ${targetName(home)}(`,
+      () => ` REFERENCES ${home}(`,
     );
     await target.query(
       `ALTER TABLE ${targetName(table)} ADD CONSTRAINT ${quoteIdentifier(name ?? "")} ${retold}`,

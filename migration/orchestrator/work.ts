@@ -69,12 +69,15 @@ async function latencyOf(
 /** Indexes, foreign keys and triggers, which are made faster at once than row by row. */
 export async function buildIndexes(scene: Scene, signal: AbortSignal): Promise<void> {
   using sessions = new Sessions(scene, signal);
+  const { canonical, referenceTables } = scene;
+  const isEverywhere = ({ schema, name }: { readonly schema: string; readonly name: string }) =>
+    schema === canonical.schema && referenceTables.has(name);
   for (const planned of movesOf(scene, "forward")) {
     const source = await openSource(databaseOf(scene, planned.source), signal);
     try {
       const move = await describeMove(source, planned);
       for (const name of targetDatabases(planned))
-        await finishTables(source, await sessions.to(name), move);
+        await finishTables(source, await sessions.to(name), move, isEverywhere);
     } finally {
       source.close();
     }
