@@ -5,15 +5,19 @@
  *     0   done
  *     1   done, and the answer is no: the map has errors, the statement is refused
  *     2   not done: a wrong flag, a missing file, a taken port, a server that is away
+ *     3   of a rehearsal: a promise is broken
+ *     4   of a rehearsal: it did not come to its end
  */
 import { SqlError } from "../base/sql-error.ts";
 
+export type ExitCode = 1 | 2 | 3 | 4;
+
 export class CommandFailure extends Error {
   override readonly name = "CommandFailure";
-  readonly exitCode: 1 | 2;
+  readonly exitCode: ExitCode;
 
   /** The message is whole sentences or one clause; it may hold several lines where several things are wrong. */
-  constructor(message: string, exitCode: 1 | 2 = 2, options?: ErrorOptions) {
+  constructor(message: string, exitCode: ExitCode = 2, options?: ErrorOptions) {
     super(message, options);
     this.exitCode = exitCode;
   }

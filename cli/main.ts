@@ -5,14 +5,18 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { CommandFailure } from "./failure.ts";
+import { addGuard } from "./guard-command.ts";
 import { requireNode } from "./node-version.ts";
 import { packageVersion } from "./package-root.ts";
+import { addRehearse } from "./rehearse/command-line.ts";
 
 const EXIT_CODES = `
 Exit codes:
   0  done
   1  done, and the answer is no: the map has errors, the statement is refused
-  2  not done: a wrong flag, a missing file, a taken port, a server that is away`;
+  2  not done: a wrong flag, a missing file, a taken port, a server that is away
+  3  of a rehearsal: a promise is broken
+  4  of a rehearsal: it did not come to its end`;
 
 function port(text: string): number {
   const number = Number(text);
@@ -41,6 +45,7 @@ function commandLine(): Command {
   addMap(program);
   addMigrate(program);
   addOrchestrate(program);
+  addRehearse(program, { whole, atLeastOne, duration });
   addHold(program);
   addGuard(program);
   return program;
@@ -311,6 +316,16 @@ function addOrchestrate(program: Command): void {
     .action(async (flags) => await (await import("./migrate/run.ts")).orchestrateCommand(flags));
 }
 
+function whole(text: string): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("a whole number is expected, of seven digits at most");
+}
+
+function atLeastOne(text: string): number {
+  if (/^[1-9]$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("a number from 1 to 9 is expected");
+}
+
 function addHold(program: Command): void {
   program
     .command("hold")
@@ -334,24 +349,6 @@ function duration(text: string): number {
   if (number === undefined)
     throw new InvalidArgumentError("a duration is a number with a unit: 500ms, 2s");
   return Number(number) * (unit === "s" ? 1_000 : 1);
-}
-
-function addGuard(program: Command): void {
-  const guard = program
-    .command("guard")
-    .description("CHECKs by which the databases themselves refuse rows of another placement");
-  for (const [name, description] of [
-    ["install", "put a guard on every sharded table of every placement; those that are right stay"],
-    ["verify", "compare the guards with the shard map"],
-    ["remove", "drop the guards"],
-  ] as const) {
-    guard
-      .command(name)
-      .description(description)
-      .requiredOption("--map <file>", "the shard map")
-      .option("--json", "print one JSON document")
-      .action(async (flags) => await (await import("./guard.ts")).guard(name, flags));
-  }
 }
 
 function addPublication(command: Command): Command {
