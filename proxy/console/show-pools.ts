@@ -95,12 +95,6 @@ export const SHOW_DATABASES = show<PoolRow>({
       "Clients that use or keep one.",
       ({ clients }) => clients.length,
     ),
-    column(
-      "circuit_open",
-      "integer",
-      "1 while new transactions on it are refused, since it fails what it is asked.",
-      ({ stats }) => Number(stats.isOpen),
-    ),
     column("paused", "integer", "1 after PAUSE, until RESUME.", ({ isPaused }) => Number(isPaused)),
     column("catalog", "integer", "1 for the catalog database.", (row) => Number(row.isCatalog)),
     column(
@@ -108,6 +102,12 @@ export const SHOW_DATABASES = show<PoolRow>({
       "integer",
       "Placements of colocations, and groups, that live there.",
       ({ placements }) => placements,
+    ),
+    column(
+      "circuit_open",
+      "integer",
+      "1 while new transactions on it are refused, since it fails what it is asked.",
+      ({ stats }) => Number(stats.isOpen),
     ),
   ],
 });
