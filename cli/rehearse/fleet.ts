@@ -229,9 +229,12 @@ export class Proxy {
   async killAndRestart(): Promise<void> {
     this.signal("SIGKILL");
     await this.#command?.finished;
+    const dead = this.#command?.child.pid;
     while (!this.#isOver) {
       await sleep(RESTART_PAUSE_MS);
       try {
+        // Its process is gone for good, and nobody else will say so.
+        await this.#fleet.askControl(`DELETE FROM colonnade.proxy WHERE process_id = ${dead ?? 0}`);
         return await this.start();
       } catch {
         // Its catalog database may be away, too.

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MIGRATION_PAUSE_MS } from "../../base/limits.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { SourceStatement } from "../dev/load-sql.ts";
+import { errorsOf, parsed, refusalsOf } from "./answers.ts";
 import { Faults } from "./faults.ts";
 import type { Fault } from "./faults.ts";
 import { Fleet, Orchestrator } from "./fleet.ts";
@@ -25,6 +26,8 @@ export interface PassOptions {
   /** For so long clients write where the rows are, before and after each switch. */
   readonly holdMs: number;
   readonly faults: readonly Fault[];
+  /** Told by the orchestrator as each comes. */
+  readonly onState?: (state: string) => void;
   readonly say: (line: string) => void;
 }
 
@@ -45,6 +48,15 @@ class Ended extends Error {
 }
 
 export async function runPass(options: PassOptions, signal: AbortSignal): Promise<PassReport> {
+  return await withRehearsal(options, signal, async (rehearsal) => await rehearsal.run());
+}
+
+/** With servers, proxies, an orchestrator and traffic, which all end with `work`. */
+export async function withRehearsal<T>(
+  options: PassOptions,
+  signal: AbortSignal,
+  work: (rehearsal: Rehearsal) => Promise<T>,
+): Promise<T> {
   const { from, to, proxyCount, traffic, statements, say, name } = options;
   say(`${name}: starting servers`);
   await using fleet = await Fleet.start({ from, to, proxyCount });
@@ -53,22 +65,23 @@ export async function runPass(options: PassOptions, signal: AbortSignal): Promis
   const { map, recipes } = await loadSchema(fleet, statements, () => numbers, signal);
   await fleet.serve();
   const clients = new Traffic(fleet, map, { ...traffic, recipes }, { before: from, after: to });
-  const pass = new Pass(fleet, clients, options, signal);
+  const rehearsal = new Rehearsal(fleet, clients, options, signal);
   try {
-    return await pass.run();
+    return await work(rehearsal);
   } finally {
-    await pass.stop();
+    await rehearsal.stop();
   }
 }
 
-class Pass {
-  readonly #fleet: Fleet;
-  readonly #traffic: Traffic;
+/** What operators do, step by step, and what came of it. */
+export class Rehearsal {
+  readonly fleet: Fleet;
+  readonly traffic: Traffic;
   readonly #options: PassOptions;
   readonly #signal: AbortSignal;
   readonly #faults: Faults;
-  readonly #orchestrator: Orchestrator;
-  readonly #cutovers: Attempt[] = [];
+  readonly orchestrator: Orchestrator;
+  readonly cutovers: Attempt[] = [];
   readonly #verified: string[] = [];
   readonly #because: string[] = [];
   readonly #broken: Record<InvariantName, string[]> = {
@@ -86,19 +99,28 @@ class Pass {
   #isOver = false;
 
   constructor(fleet: Fleet, traffic: Traffic, options: PassOptions, signal: AbortSignal) {
-    this.#fleet = fleet;
-    this.#traffic = traffic;
+    this.fleet = fleet;
+    this.traffic = traffic;
     this.#options = options;
     this.#signal = signal;
-    this.#orchestrator = new Orchestrator(fleet, (state) => this.#faults.onState(state));
-    this.#faults = new Faults(options.faults, fleet, this.#orchestrator, options.say);
+    this.orchestrator = new Orchestrator(fleet, (state) => {
+      this.#faults.onState(state);
+      options.onState?.(state);
+    });
+    this.#faults = new Faults(options.faults, fleet, this.orchestrator, options.say);
   }
 
+  /** From plan to complete. */
   async run(): Promise<PassReport> {
+    return await this.reported(async () => await this.#play());
+  }
+
+  /** What `work` has done, and what everybody saw meanwhile; nobody writes any more afterwards. */
+  async reported(work: () => Promise<void>): Promise<PassReport> {
     const startMs = performance.now();
     let outcome: PassReport["outcome"] = "ended";
     try {
-      await this.#play();
+      await work();
     } catch (error) {
       this.#signal.throwIfAborted();
       if (!(error instanceof Ended)) throw error;
@@ -106,8 +128,8 @@ class Pass {
       this.#because.push(error.message);
     }
     const faults = await this.#faults.end();
-    await this.#judge(outcome);
-    const writes = this.#traffic.report;
+    await this.judge(outcome);
+    const writes = this.traffic.report;
     return {
       name: this.#options.name,
       outcome,
@@ -116,13 +138,13 @@ class Pass {
       migrations: this.#names,
       plan: this.#plan,
       preflight: this.#preflight,
-      cutovers: this.#cutovers,
+      cutovers: this.cutovers,
       verified: this.#verified,
       faults,
       writes: {
         ...writes,
-        bypassBefore: this.#traffic.bypass.count("before"),
-        bypassAfter: this.#traffic.bypass.count("after"),
+        bypassBefore: this.traffic.bypass.count("before"),
+        bypassAfter: this.traffic.bypass.count("after"),
       },
       invariants: this.#broken,
     };
@@ -132,38 +154,38 @@ class Pass {
     if (this.#isOver) return;
     this.#isOver = true;
     await this.#faults.end();
-    await this.#orchestrator.stop();
-    await this.#traffic.stop();
+    await this.orchestrator.stop();
+    await this.traffic.stop();
   }
 
   async #play(): Promise<void> {
     const { name } = this.#options;
-    await this.#hold();
-    await this.#planned();
+    await this.hold();
+    await this.plan();
     for (const migration of this.#names) {
-      await this.#obeyed("start", migration, "--background");
-      await this.#until(migration, ["ready"]);
-      await this.#hold();
-      await this.#switched("cutover", migration);
-      await this.#hold();
+      await this.obeyed("start", migration, "--background");
+      await this.until(migration, ["ready"]);
+      await this.hold();
+      await this.switched("cutover", migration);
+      await this.hold();
       if (name === "rollback") {
-        await this.#verify(migration);
-        await this.#switched("rollback", migration);
-        await this.#hold();
-        await this.#obeyed("resync", migration);
-        await this.#until(migration, ["ready"]);
-        await this.#switched("cutover", migration);
-        await this.#hold();
+        await this.verify(migration);
+        await this.switched("rollback", migration);
+        await this.hold();
+        await this.obeyed("resync", migration);
+        await this.until(migration, ["ready"]);
+        await this.switched("cutover", migration);
+        await this.hold();
       }
-      await this.#verify(migration);
-      await this.#obeyed("complete", migration);
-      await this.#until(migration, ["completed"]);
+      await this.verify(migration);
+      await this.obeyed("complete", migration);
+      await this.until(migration, ["completed"]);
     }
   }
 
-  async #planned(): Promise<void> {
-    const path = this.#fleet.mapFile("to", 2);
-    const plan = await this.#fleet.run("migrate", "plan", "--to", path, "--json");
+  async plan(): Promise<void> {
+    const path = this.fleet.mapFile("to", 2);
+    const plan = await this.fleet.run("migrate", "plan", "--to", path, "--json");
     this.#plan = parsed(plan.stdout);
     if (plan.code === 1) throw new Ended("refused", plan.stderr + refusalsOf(this.#plan));
     if (plan.code !== 0) throw new Ended("unfinished", plan.stderr);
@@ -171,15 +193,15 @@ class Pass {
       readonly migrations: readonly { readonly name: string }[];
     };
     this.#names = migrations.map((migration) => migration.name);
-    const preflight = await this.#fleet.run("migrate", "preflight", "--json");
+    const preflight = await this.fleet.run("migrate", "preflight", "--json");
     this.#preflight = parsed(preflight.stdout);
     if (preflight.code === 1) throw new Ended("refused", errorsOf(this.#preflight));
   }
 
   /** Tried again where a server is away for a moment. */
-  async #obeyed(...words: readonly string[]): Promise<void> {
+  async obeyed(...words: readonly string[]): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
-      const { code, stderr } = await this.#fleet.run("migrate", ...words);
+      const { code, stderr } = await this.fleet.run("migrate", ...words);
       this.#signal.throwIfAborted();
       if (code === 0) return;
       if (attempt === ATTEMPTS_MAX) throw new Ended("unfinished", `${words.join(" ")}: ${stderr}`);
@@ -187,15 +209,20 @@ class Pass {
     }
   }
 
-  async #until(migration: string, wanted: readonly string[]): Promise<string> {
+  async until(migration: string, wanted: readonly string[]): Promise<string> {
     const endMs = performance.now() + STATE_TIMEOUT_MS;
+    let resumed = 0;
     for (let before = ""; ;) {
       this.#signal.throwIfAborted();
       const { state, detail } = await this.#stateOf(migration);
       if (state !== before) this.#options.say(`${this.#options.name}: ${migration} is ${state}`);
       before = state;
       if (wanted.includes(state)) return state;
-      if (state === "stopped") throw this.#stopped(migration, detail);
+      if (state === "stopped" && detail.startsWith("proxy_silent") && resumed < ATTEMPTS_MAX) {
+        // As the message says: it runs again, or its row is gone.
+        await this.obeyed("resume", migration);
+        resumed += 1;
+      } else if (state === "stopped") throw this.#stopped(migration, detail);
       if (performance.now() > endMs)
         throw new Ended(
           "unfinished",
@@ -214,7 +241,7 @@ class Pass {
 
   async #stateOf(migration: string): Promise<{ readonly state: string; readonly detail: string }> {
     try {
-      const [row] = await this.#fleet.askControl(
+      const [row] = await this.fleet.askControl(
         `SELECT state, document #>> '{life,because}' || ': ' || (document #>> '{life,detail}') AS detail FROM colonnade.migration WHERE name = '${migration}'`,
       );
       const { state, detail } = { ...row } as Record<string, string | null | undefined>;
@@ -225,21 +252,21 @@ class Pass {
   }
 
   /** Again and again where it is given up: service has to be back each time. */
-  async #switched(command: Attempt["command"], migration: string): Promise<void> {
+  async switched(command: Attempt["command"], migration: string): Promise<void> {
     const due = command === "cutover" ? "reversible" : "rolledBack";
     const before = command === "cutover" ? "ready" : "reversible";
     for (let attempt = 1; ; attempt += 1) {
-      this.#traffic.restartClock();
-      const { code, stdout, stderr } = await this.#fleet.run(
+      this.traffic.restartClock();
+      const { code, stdout, stderr } = await this.fleet.run(
         "migrate",
         command,
         migration,
         "--json",
       );
       const { pausedMs } = (parsed(stdout) ?? {}) as { readonly pausedMs?: number };
-      const state = await this.#until(migration, [due, before]);
-      const clientsWaitedMs = this.#traffic.report.worstMs;
-      this.#cutovers.push({ command, state, pausedMs, clientsWaitedMs });
+      const state = await this.until(migration, [due, before]);
+      const clientsWaitedMs = this.traffic.report.worstMs;
+      this.cutovers.push({ command, state, pausedMs, clientsWaitedMs });
       this.#options.say(
         `${this.#options.name}: ${command}: ${state}, held for ${pausedMs ?? 0} ms`,
       );
@@ -263,9 +290,9 @@ class Pass {
 
   /** A write that is acknowledged, by anybody, soon after a switch or a retreat. */
   async #expectService(): Promise<void> {
-    const before = this.#traffic.report.acknowledged;
+    const before = this.traffic.report.acknowledged;
     const endMs = performance.now() + DECIDED_TIMEOUT_MS;
-    while (this.#traffic.report.acknowledged <= before) {
+    while (this.traffic.report.acknowledged <= before) {
       if (performance.now() > endMs) {
         this.#broken.I6.push(`no write was acknowledged for ${DECIDED_TIMEOUT_MS} ms afterwards`);
         return;
@@ -274,9 +301,9 @@ class Pass {
     }
   }
 
-  async #verify(migration: string): Promise<void> {
+  async verify(migration: string): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
-      const { code, stdout, stderr } = await this.#fleet.run("migrate", "verify", migration);
+      const { code, stdout, stderr } = await this.fleet.run("migrate", "verify", migration);
       if (code === 0 || stdout.includes("differences")) {
         this.#verified.push(stdout.trim());
         if (code !== 0) this.#broken.I4.push(`${migration}: ${stdout.trim()}`);
@@ -287,34 +314,34 @@ class Pass {
     }
   }
 
-  async #hold(): Promise<void> {
+  async hold(): Promise<void> {
     await sleep(this.#options.holdMs, undefined, { signal: this.#signal });
   }
 
   /** Once the faults are over: everything is stopped, then read. */
-  async #judge(outcome: PassReport["outcome"]): Promise<void> {
+  async judge(outcome: PassReport["outcome"]): Promise<void> {
     const { from, to } = this.#options;
-    await this.#traffic.stop();
+    await this.traffic.stop();
     const prepared = await this.#untilDecided();
-    const version = await this.#fleet.askControl("SELECT map_version AS v FROM colonnade.control");
+    const version = await this.fleet.askControl("SELECT map_version AS v FROM colonnade.control");
     const inForce = Number(version[0]?.["v"]) % 2 === 1 ? from : to;
-    const report: TrafficReport = this.#traffic.report;
-    this.#broken.I1.push(...(await this.#traffic.differences(inForce)));
-    this.#broken.I2.push(...this.#traffic.bypass.overlaps(this.#switches));
+    const report: TrafficReport = this.traffic.report;
+    this.#broken.I1.push(...(await this.traffic.differences(inForce)));
+    this.#broken.I2.push(...this.traffic.bypass.overlaps(this.#switches));
     this.#broken.I3.push(...report.wrongReads);
     this.#broken.I4.push(...prepared);
     await this.#judgeEvents();
     if (outcome !== "ended") return;
     this.#broken.I4.push(
-      ...(await leftovers(this.#fleet)),
-      ...(await sequencesBehind(this.#fleet, { before: from, map: inForce })),
+      ...(await leftovers(this.fleet)),
+      ...(await sequencesBehind(this.fleet, { before: from, map: inForce })),
     );
-    const doctor = await this.#fleet.run("migrate", "doctor");
+    const doctor = await this.fleet.run("migrate", "doctor");
     if (doctor.code !== 0) this.#broken.I4.push(`doctor: ${doctor.stdout.trim()}`);
   }
 
   async #judgeEvents(): Promise<void> {
-    const events = await this.#fleet.askControl(
+    const events = await this.fleet.askControl(
       "SELECT migration || ': ' || what AS what FROM colonnade.migration_event WHERE what LIKE 'apply_not_exact%' OR what LIKE 'rows_differ%' OR what LIKE 'foreign_write%'",
     );
     this.#broken.I5.push(...events.map((row) => String(row["what"])));
@@ -325,8 +352,8 @@ class Pass {
     const endMs = performance.now() + DECIDED_TIMEOUT_MS;
     for (;;) {
       const left: string[] = [];
-      for (const database of this.#fleet.databases) {
-        const rows = await this.#fleet.query(
+      for (const database of this.fleet.databases) {
+        const rows = await this.fleet.query(
           database,
           "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()",
         );
@@ -338,43 +365,4 @@ class Pass {
       await sleep(POLL_MS);
     }
   }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-interface Refused {
-  readonly refusals?: readonly { readonly object: string; readonly because: string }[];
-}
-
-function refusalsOf(plan: unknown): string {
-  const { refusals = [] } = (plan ?? {}) as Refused;
-  return refusals.map(({ object, because }) => `${object}: ${because}`).join("; ");
-}
-
-interface Found {
-  readonly findings: readonly {
-    readonly id: string;
-    readonly severity: string;
-    readonly database: string;
-    readonly object: string;
-    readonly message: string;
-    readonly remedy: string;
-  }[];
-}
-
-function errorsOf(reports: unknown): string {
-  return ((reports ?? []) as readonly Found[])
-    .flatMap(({ findings }) => findings)
-    .filter(({ severity }) => severity === "error")
-    .map(
-      ({ id, database, object, message, remedy }) =>
-        `${id}: ${database}: ${object} ${message}. ${remedy}`,
-    )
-    .join("; ");
 }

@@ -88,7 +88,7 @@ function passLines(pass: PassReport): readonly string[] {
     ...pass.because.map((why) => `  ${why}`),
     ...pass.cutovers.map(
       ({ command, state, pausedMs, clientsWaitedMs }) =>
-        `  ${command}: ${state}, statements held for ${pausedMs ?? 0} ms, clients waited for ${clientsWaitedMs} ms at most`,
+        `  ${command}: ${state}, statements held for ${pausedMs === undefined ? "an unknown time" : `${pausedMs} ms`}, clients waited for ${clientsWaitedMs} ms at most`,
     ),
     ...pass.verified.map((line) => `  ${line}`),
     ...pass.faults.map(
