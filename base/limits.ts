@@ -137,6 +137,33 @@ export const CONCURRENCY_MIN_DEFAULT = 4;
 /** How many times longer than usual answers may take, unless the config says otherwise, before fewer are asked for: twice is within what a cold cache costs. */
 export const CONCURRENCY_TOLERANCE_DEFAULT = 2;
 
+/** Processes on one listening address; more than a machine has cores gain nothing. */
+export const WORKERS_MAX = 64;
+
+/** Connections of each pool that a worker must have: one that sessions may keep, and one that goes round. */
+export const WORKER_POOL_SIZE_MIN = 2;
+
+/** First pause before a worker that has ended is started again. It doubles each time, so that one that cannot live costs little. */
+export const WORKER_RESTART_MS_MIN = 100;
+
+/** Longest of those pauses. */
+export const WORKER_RESTART_MS_MAX = 10_000;
+
+/** A worker that has lived for so long starts over with the first pause. */
+export const WORKER_STEADY_MS = 60_000;
+
+/** Starts that fail in a row, with no worker left that serves, before the whole process ends: whoever started it is to know. */
+export const WORKER_START_FAILURES_MAX = 10;
+
+/** How long a worker may take to answer the supervisor: a collection of garbage and a long parse, and no more. */
+export const WORKER_ANSWER_TIMEOUT_MS = 5_000;
+
+/** How long a worker may take to put a map in force: twice MAP_READ_WAIT_MS, and the pools. */
+export const WORKER_APPLY_TIMEOUT_MS = 30_000;
+
+/** How long a worker may outlive its drain, or its stop, before it is killed. */
+export const WORKER_END_GRACE_MS = 5_000;
+
 /** A backend that is older is closed when it comes back, so that load balancers and memory settle: PgBouncer's server_lifetime. */
 export const BACKEND_LIFETIME_MS = 3_600_000;
 
@@ -570,9 +597,6 @@ export const GUARD_LOCK_TIMEOUT_MS = 2_000;
 /** Letters of a migration's name: its moves, where there are several, are numbered after it. */
 export const MIGRATION_NAME_LENGTH_MAX = 36;
 
-/** Migrations of one wave that a database takes part in: each has a slot, a walsender and copy workers there. */
-export const WAVE_MIGRATIONS_PER_DATABASE_MAX = 4;
-
 /** From the first statement that a cutover holds back until service is restored, on whichever side. */
 export const MIGRATION_PAUSE_MS = 2_000;
 
@@ -614,6 +638,9 @@ export const MIGRATION_EVENTS_PRINTED = 20;
 
 /** Free connections that a migration needs on each of its servers: copy workers, applier, verification and what watches. */
 export const PREFLIGHT_CONNECTIONS = 12;
+
+/** How long a proxy's own transaction may be prepared before it counts as left: the second phase of a commit follows the first at once. */
+export const PREFLIGHT_COMMIT_MS = 1_000;
 
 /** A transaction that is older is told before a migration: making a slot waits for it. */
 export const PREFLIGHT_LONG_TRANSACTION_MS = 60_000;

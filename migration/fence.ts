@@ -18,7 +18,8 @@ import type { Marker } from "./target-queue.ts";
 /** One server's part of one side. */
 export interface Fence {
   readonly migration: string;
-  readonly side: Side;
+  /** `copied`: tables of a source whose rows it keeps, fenced for the moment of a cutover only. */
+  readonly side: Side | "copied";
   readonly tables: readonly { readonly schema: string; readonly name: string }[];
 }
 
@@ -175,6 +176,7 @@ async function fencedTables(
 }
 
 function relations({ tables }: Fence): string {
+  if (tables.length === 0) return "SELECT NULL::oid AS oid WHERE false";
   const names = tables.map(({ schema, name }) => `(${quoteLiteral(quoteQualified(schema, name))})`);
   return `SELECT unnest(array(SELECT relid::oid FROM pg_partition_tree(t.oid)) || t.oid) AS oid FROM (SELECT to_regclass(name)::oid AS oid FROM (VALUES ${names.join(", ")}) AS named (name)) t`;
 }

@@ -99,6 +99,11 @@ export type KeyOrder = "integer" | "textBytes" | "hexBytes";
 /** A row's key values: text as the stream has them, binary as COPY has them. */
 export type KeyField = string | Buffer | null;
 
+/** Its rows stay where they are, too: the targets get copies, which whoever writes keeps alike from the switch on. */
+export function isCopied({ destination }: PlannedTable): boolean {
+  return destination.kind === "everywhere";
+}
+
 /** Every database that rows go to, each once, in the order of the tables. */
 export function targetDatabases(move: PlannedMove): readonly DatabaseName[] {
   const placements = move.tables.flatMap(({ destination }) => placementsOf(destination));

@@ -2,16 +2,18 @@
  * The way back of a move: what is written in its targets, once they own the rows, goes to where
  * the rows came from. One move for each target database, whose tables are the placements' own.
  * Where a placement has rows of several sources, the move back to each takes its own by the
- * shards that were there, and passes the others over. Pure.
+ * shards that were there, and passes the others over. Of tables that were only copied nothing
+ * comes back. Pure.
  */
 import { invariant } from "../base/invariant.ts";
 import { MOVE_NAME_LENGTH_MAX } from "../base/limits.ts";
 import type { DatabaseName } from "../base/ids.ts";
-import { placementsOf, tableName, targetDatabases } from "./move.ts";
+import { isCopied, placementsOf, tableName, targetDatabases } from "./move.ts";
 import type { Destination, PlannedMove, PlannedTable } from "./move.ts";
 
 export function reverseMoves(move: PlannedMove): readonly PlannedMove[] {
-  return targetDatabases(move).map((database, index) => {
+  const left = { ...move, tables: move.tables.filter((table) => !isCopied(table)) };
+  return targetDatabases(left).map((database, index) => {
     const name = `${move.name}_b${index + 1}`;
     invariant(
       name.length <= MOVE_NAME_LENGTH_MAX,
@@ -20,7 +22,7 @@ export function reverseMoves(move: PlannedMove): readonly PlannedMove[] {
     return {
       name,
       source: database,
-      tables: joined(move.tables.flatMap((table) => reverseTables(move.source, table, database))),
+      tables: joined(left.tables.flatMap((table) => reverseTables(move.source, table, database))),
     };
   });
 }

@@ -1,5 +1,5 @@
 /**
- * `colonnade migrate plan`: from the map in force and the next one to migrations with names,
+ * `colonnade migrate plan`: from the map in force and the next one to a migration with a name,
  * stored in the control schema. Nothing is made in any other database.
  */
 import { userInfo } from "node:os";
@@ -19,7 +19,7 @@ import { encodePlan } from "../../migration/plan/plan-document.ts";
 import type { StoredPlan } from "../../migration/plan/plan-document.ts";
 import { planMigrations } from "../../migration/plan/plan.ts";
 import { sourceDatabases, targetDatabasesOf } from "../../migration/plan/planned-migration.ts";
-import type { MigrationPlan } from "../../migration/plan/planned-migration.ts";
+import type { MigrationPlan, PlannedMigration } from "../../migration/plan/planned-migration.ts";
 import { loadParser } from "../../planner/parse.ts";
 import { parseShardMap } from "../../shardmap/schema.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
@@ -56,11 +56,12 @@ export async function planCommand(flags: PlanFlags): Promise<void> {
         1,
       );
     const made = planMigrations(before, next, await readLiveCatalog(before));
-    if (made.refusals.length > 0) return { plan: made, rows: [] };
-    const named = withNames(await estimated(made, before, next), await knownMigrations(database));
-    if (flags.dryRun !== true)
-      for (const row of named) if (row.state === "new") await store(database, row);
-    return { plan: made, rows: named };
+    const { migration, refusals } = made;
+    if (refusals.length > 0 || migration === undefined) return { plan: made, rows: [] };
+    const estimate = await estimated({ ...made, migration }, before, next);
+    const row = withName(estimate, await knownMigrations(database));
+    if (flags.dryRun !== true && row.state === "new") await store(database, row);
+    return { plan: made, rows: [row] };
   });
   if (flags.json === true) printJson(report(plan, rows));
   else printLines(lines(plan, rows, flags.dryRun === true));
@@ -78,72 +79,52 @@ async function mapInForce(database: ControlDatabase): Promise<ShardMap> {
 }
 
 async function estimated(
-  { waves, from, to }: MigrationPlan,
+  { migration, from, to }: MigrationPlan & { readonly migration: PlannedMigration },
   before: ShardMap,
   next: ShardMap,
-): Promise<readonly StoredPlan[]> {
-  const planned = waves.flatMap((wave, index) =>
-    wave.map((migration) => ({ migration, wave: index + 1 })),
-  );
-  const tables = planned.flatMap(({ migration }) =>
-    migration.moves.flatMap(({ source, tables: own }) =>
-      own.map((table) => ({ ...table, source, migration: migration.name })),
-    ),
+): Promise<StoredPlan> {
+  const tables = migration.moves.flatMap(({ source, tables: own }) =>
+    own.map((table) => ({ ...table, source })),
   );
   const sizes = await inDatabases(before, tables, ({ source }) => source, sizeOf);
-  return planned.map(({ migration, wave }) => {
-    const own = sizes.filter((size) => size.migration === migration.name);
-    const sum = (what: "rows" | "bytes"): number =>
-      own.reduce((total, size) => total + size[what], 0);
-    return {
-      ...migration,
-      wave,
-      mapFrom: from,
-      mapTo: to,
-      nextMap: next.text,
-      rows: sum("rows"),
-      bytes: sum("bytes"),
-    };
-  });
+  const sum = (what: "rows" | "bytes"): number =>
+    sizes.reduce((total, size) => total + size[what], 0);
+  const [rows, bytes] = [sum("rows"), sum("bytes")];
+  return { ...migration, mapFrom: from, mapTo: to, nextMap: next.text, rows, bytes };
 }
 
-type AskedTable = { readonly schema: string; readonly name: string; readonly migration: string };
+type AskedTable = { readonly schema: string; readonly name: string };
 
 /** What ANALYZE has kept; a table that was never analyzed counts as empty. */
 async function sizeOf(
   connection: Parameters<Parameters<typeof inDatabases>[3]>[0],
-  { schema, name, migration }: AskedTable,
-): Promise<{ readonly migration: string; readonly rows: number; readonly bytes: number }> {
+  { schema, name }: AskedTable,
+): Promise<{ readonly rows: number; readonly bytes: number }> {
   const table = quoteLiteral(quoteQualified(schema, name));
   const { rows } = await connection.query(
     `SELECT coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relkind = 'r'), 0)::int8, coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)
 FROM (SELECT pg_catalog.to_regclass(${table}) AS relid UNION SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass(${table}))) t
 JOIN pg_catalog.pg_class c ON c.oid = t.relid`,
   );
-  return { migration, rows: Number(rows[0]?.[0] ?? 0), bytes: Number(rows[0]?.[1] ?? 0) };
+  return { rows: Number(rows[0]?.[0] ?? 0), bytes: Number(rows[0]?.[1] ?? 0) };
 }
 
 /** A name stays taken by a migration that is over: the next of its kind is numbered. */
-function withNames(
-  plans: readonly StoredPlan[],
-  known: readonly KnownMigration[],
-): readonly PlannedRow[] {
-  return plans.map((plan) => {
-    for (let number = 1; ; number += 1) {
-      const row = number === 1 ? plan : renamed(plan, `${plan.name}_${number}`);
-      const other = known.find(({ stored }) => stored.document.name === row.name);
-      if (other === undefined) return { ...row, state: "new" };
-      const { state } = other.stored.document.life;
-      if (state === "cancelled" || state === "completed") continue;
-      if (isSamePlan(other.plan, row)) return { ...row, state: "known" };
-      throw new CommandFailure(
-        claimsItsObjects(other.stored.document)
-          ? `${row.name} is under way, by another plan: complete or cancel it first`
-          : `${row.name} was planned otherwise: colonnade migrate cancel ${row.name}, then plan again`,
-        1,
-      );
-    }
-  });
+function withName(plan: StoredPlan, known: readonly KnownMigration[]): PlannedRow {
+  for (let number = 1; ; number += 1) {
+    const row = number === 1 ? plan : renamed(plan, `${plan.name}_${number}`);
+    const other = known.find(({ stored }) => stored.document.name === row.name);
+    if (other === undefined) return { ...row, state: "new" };
+    const { state } = other.stored.document.life;
+    if (state === "cancelled" || state === "completed") continue;
+    if (isSamePlan(other.plan, row)) return { ...row, state: "known" };
+    throw new CommandFailure(
+      claimsItsObjects(other.stored.document)
+        ? `${row.name} is under way, by another plan: complete or cancel it first`
+        : `${row.name} was planned otherwise: colonnade migrate cancel ${row.name}, then plan again`,
+      1,
+    );
+  }
 }
 
 function renamed(plan: StoredPlan, name: string): StoredPlan {
@@ -157,7 +138,7 @@ function renamed(plan: StoredPlan, name: string): StoredPlan {
 /** Estimates change; what is moved, and to which map, does not. */
 function isSamePlan(one: StoredPlan, other: StoredPlan): boolean {
   const essence = (plan: StoredPlan): unknown =>
-    encodePlan({ ...plan, notes: [], wave: 0, rows: 0, bytes: 0 });
+    encodePlan({ ...plan, notes: [], rows: 0, bytes: 0 });
   return isDeepStrictEqual(essence(one), essence(other));
 }
 
@@ -185,7 +166,6 @@ function report(plan: MigrationPlan, rows: readonly PlannedRow[]): unknown {
       name: row.name,
       kind: row.kind,
       object: row.object,
-      wave: row.wave,
       state: row.state,
       sources: sourceDatabases(row),
       targets: targetDatabasesOf(row),
@@ -213,9 +193,8 @@ function lines(
   return [
     `from version ${from} to version ${to}${isDry ? ", stored nowhere" : ""}:`,
     ...tableLines(
-      ["wave", "migration", "kind", "from", "to", "rows", "bytes", ""],
+      ["migration", "kind", "from", "to", "rows", "bytes", ""],
       rows.map((row) => [
-        String(row.wave),
         row.name,
         row.kind,
         sourceDatabases(row).join(", "),

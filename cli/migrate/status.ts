@@ -33,7 +33,6 @@ export interface StatusFlags extends ControlFlags {
 interface Summary {
   readonly name: string;
   readonly kind: string;
-  readonly wave: number;
   readonly state: string;
   readonly detail: string;
   readonly owner: "sources" | "targets";
@@ -141,11 +140,10 @@ async function statusOf(database: ControlDatabase, name: string): Promise<Status
 
 function summaryOf({ stored, plan }: KnownMigration): Summary {
   const { document, changedAt, createdBy } = stored;
-  const { kind, wave, mapFrom, mapTo, rows, bytes } = plan;
+  const { kind, mapFrom, mapTo, rows, bytes } = plan;
   return {
     name: document.name,
     kind,
-    wave,
     state: document.life.state,
     detail: detailOf(document.life),
     owner: ownerOf(document),

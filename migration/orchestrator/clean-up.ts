@@ -11,12 +11,12 @@ import type { BackendConnection } from "../../proxy/backend/backend-connection.t
 import { hasEngineTable } from "../engine-schema.ts";
 import { dropFence, lowerFence } from "../fence.ts";
 import type { Direction } from "../machine/life.ts";
-import { targetDatabases } from "../move.ts";
+import { isCopied, targetDatabases } from "../move.ts";
 import { retiredName } from "../plan/names.ts";
 import { dropOrigin } from "../origin.ts";
 import { dropStream, endWalsender, streamNames } from "../stream-setup.ts";
 import { endDdlGuard } from "./ddl-guard.ts";
-import { fencesOf, movesOf, Sessions } from "./scene.ts";
+import { copiedFencesOf, fencesOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 import { forgetFingerprints } from "./stream-state.ts";
 
@@ -109,7 +109,8 @@ export const RETIRED_SCHEMA = "colonnade_retired";
  */
 async function retire(scene: Scene, sessions: Sessions): Promise<void> {
   const { plan, canonical } = scene;
-  for (const { source, tables } of plan.moves) {
+  for (const { source, tables: all } of plan.moves) {
+    const tables = all.filter((table) => !isCopied(table));
     const connection = await sessions.to(source);
     const isCanonical = ({ schema }: { readonly schema: string }): boolean =>
       canonical.database === source && canonical.schema === schema;
@@ -134,13 +135,17 @@ function qualified({ schema, name }: { readonly schema: string; readonly name: s
 }
 
 async function takeFencesAway(scene: Scene, sessions: Sessions, ticket: number): Promise<void> {
-  for (const side of ["sources", "targets"] as const)
-    for (const [database, fence] of fencesOf(scene, side)) {
-      const connection = await sessions.to(database);
-      if (!(await hasEngineTable(connection, "move_fence"))) continue;
-      await lowerFence(connection, fence, ticket, FENCE_LOCK_TIMEOUT_MS);
-      await dropFence(connection, fence, FENCE_LOCK_TIMEOUT_MS);
-    }
+  const fences = [
+    ...fencesOf(scene, "sources"),
+    ...fencesOf(scene, "targets"),
+    ...copiedFencesOf(scene),
+  ];
+  for (const [database, fence] of fences) {
+    const connection = await sessions.to(database);
+    if (!(await hasEngineTable(connection, "move_fence"))) continue;
+    await lowerFence(connection, fence, ticket, FENCE_LOCK_TIMEOUT_MS);
+    await dropFence(connection, fence, FENCE_LOCK_TIMEOUT_MS);
+  }
 }
 
 async function endGuards(scene: Scene, sessions: Sessions): Promise<void> {

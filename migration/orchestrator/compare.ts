@@ -1,5 +1,5 @@
 /** The gate: rows of both sides compared, after verification has shown that it sees what it should. */
-import { targetDatabases, tableName } from "../move.ts";
+import { isCopied, targetDatabases, tableName } from "../move.ts";
 import type { Move } from "../move.ts";
 import { alignByProgress } from "../align-by-progress.ts";
 import { reverseMoves } from "../reverse-move.ts";
@@ -60,7 +60,11 @@ export async function compareFromOutside(
   using sessions = new Sessions(scene, signal);
   const compared: { readonly move: Move; readonly markers: undefined; readonly align: Align }[] =
     [];
-  for (const planned of scene.plan.moves) {
+  for (const all of scene.plan.moves) {
+    // Once they have switched, copies are written by the proxies, and by no stream.
+    const tables = all.tables.filter((table) => direction === "forward" || !isCopied(table));
+    if (tables.length === 0) continue;
+    const planned = { ...all, tables };
     const move = await describeMove(await sessions.to(planned.source), planned);
     const streamed = direction === "forward" ? [planned] : reverseMoves(planned);
     const align = alignByProgress(streamed, direction, (database) => sessions.to(database));

@@ -14,11 +14,12 @@ import { fenceMarker, isFenceUp, lowerFence, raiseFence, ticketOfMarker } from "
 import type { MarkerSeen, Observation, ProxySeen } from "../machine/events.ts";
 import { givingSide } from "../machine/life.ts";
 import type { Direction, ServerIdentity, Side } from "../machine/life.ts";
-import { targetDatabases } from "../move.ts";
+import { isCopied, targetDatabases } from "../move.ts";
+import { sourceDatabases, targetDatabasesOf } from "../plan/planned-migration.ts";
 import { advanceSequences, readSequences } from "../sequences.ts";
 import { openTarget } from "../sessions.ts";
 import { describeMove } from "../source-tables.ts";
-import { databaseOf, fencesOf, movesOf, Sessions } from "./scene.ts";
+import { copiedFencesOf, databaseOf, fencesOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 
 /** Of a hold that has started: who obeys it, and with how many transactions still open. */
@@ -60,6 +61,14 @@ export async function fence(
   using sessions = new Sessions(scene, signal);
   const direction: Direction = side === "sources" ? "forward" : "back";
   const identities: ServerIdentity[] = [];
+  // Before the markers: who writes to a copied table has committed by then, too.
+  if (side === "sources")
+    for (const [database, copied] of copiedFencesOf(scene)) {
+      const connection = await sessions.to(database);
+      const more = { markers: [], lockTimeoutMs: FENCE_LOCK_TIMEOUT_MS };
+      if (!(await retried(signal, () => raiseFence(connection, copied, ticket, more))))
+        return undefined;
+    }
   for (const [database, own] of fencesOf(scene, side)) {
     const connection = await sessions.to(database);
     const markers = movesOf(scene, direction)
@@ -86,13 +95,26 @@ export async function unfence(
   signal: AbortSignal,
 ): Promise<void> {
   using sessions = new Sessions(scene, signal);
-  for (const [database, own] of fencesOf(scene, side)) {
+  if (side === "targets") await closeCopies(scene, sessions);
+  for (const [database, own] of [...fencesOf(scene, side), ...copiedFencesOf(scene)]) {
     const connection = await sessions.to(database);
     await retried(
       signal,
       async () => await lowerFence(connection, own, ticket, FENCE_LOCK_TIMEOUT_MS),
     );
   }
+}
+
+/**
+ * From here on proxies write to the copies themselves. An applier that somebody still runs, or
+ * that goes on after it was stopped, would do the same once more: its progress is taken away.
+ */
+async function closeCopies({ plan }: Scene, sessions: Sessions): Promise<void> {
+  for (const move of plan.moves.filter(({ tables }) => tables.some(isCopied)))
+    for (const database of targetDatabases(move))
+      await (
+        await sessions.to(database)
+      ).query(`DELETE FROM colonnade.move_progress WHERE move = ${quoteLiteral(move.name)}`);
 }
 
 async function retried<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -116,10 +138,8 @@ export async function watchMarkers(
 ): Promise<void> {
   using sessions = new Sessions(scene, signal);
   const moves = movesOf(scene, direction);
-  const [givers, takers] = [
-    new Set(moves.map(({ source }) => source)),
-    new Set(moves.flatMap(targetDatabases)),
-  ];
+  const [sources, targets] = [sourceDatabases(scene.plan), targetDatabasesOf(scene.plan)];
+  const [givers, takers] = direction === "forward" ? [sources, targets] : [targets, sources];
   for (;;) {
     const seen: MarkerSeen[] = [];
     for (const giver of givers)

@@ -11,7 +11,7 @@ import { forgetObject, intendObject } from "../../control/migration-objects.ts";
 import { BackendError } from "../../proxy/backend/backend-connection.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { CREATE_ENGINE_SCHEMA, hasEngineTable, LOCK_ENGINE_SCHEMA } from "../engine-schema.ts";
-import { fencesOf } from "./scene.ts";
+import { copiedFencesOf, fencesOf } from "./scene.ts";
 import type { Scene, Sessions } from "./scene.ts";
 
 const EVENT_TRIGGERS = ["colonnade_guard_ddl", "colonnade_guard_drop"] as const;
@@ -68,7 +68,8 @@ const INSUFFICIENT_PRIVILEGE = "42501";
 
 /** On the sources, whose tables are there. */
 export async function guardDdl(scene: Scene, sessions: Sessions): Promise<void> {
-  for (const [database, { migration, tables }] of fencesOf(scene, "sources")) {
+  const guarded = [...fencesOf(scene, "sources"), ...copiedFencesOf(scene)];
+  for (const [database, { migration, tables }] of guarded) {
     const connection = await sessions.to(database);
     for (const name of EVENT_TRIGGERS)
       await intendObject(scene.control, {

@@ -47,8 +47,11 @@ function ofOurs({ id, message, detail }: SqlError): Failure {
 /** Of a key that two rows have: two sources', or one that somebody has written into a target. */
 const UNIQUE_VIOLATION = "23505";
 
-/** Connections, shutdowns, resources, locks, and transactions that another one broke. */
-const PASSING = /^(?:08|53|57P0[1-5]|40001|40P01|55P03|55006|57014)/;
+/**
+ * Connections, shutdowns, resources, locks, transactions that another one broke, and a foreign
+ * key to a row that another stream has not brought yet: on their sources they all hold.
+ */
+const PASSING = /^(?:08|53|57P0[1-5]|40001|40P01|55P03|55006|57014|23503)/;
 
 function ofServer({ message, fields }: BackendError): Failure {
   const { C: sqlstate = "", D: more } = fields;

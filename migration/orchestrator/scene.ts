@@ -10,7 +10,7 @@ import type { BackendConnection } from "../../proxy/backend/backend-connection.t
 import type { Fence } from "../fence.ts";
 import type { Direction, Side } from "../machine/life.ts";
 import type { PlannedMove, TargetPlacement } from "../move.ts";
-import { placementId, placementsOf, tableName } from "../move.ts";
+import { isCopied, placementId, placementsOf, tableName } from "../move.ts";
 import type { StoredPlan } from "../plan/plan-document.ts";
 import { reverseMoves } from "../reverse-move.ts";
 import { openTarget } from "../sessions.ts";
@@ -59,18 +59,41 @@ export function placementIdsOf({ plan }: Pick<Scene, "plan">): readonly string[]
   return [...new Set(ids)].toSorted();
 }
 
-/** What is fenced of one side, by database. */
+/** What is fenced of one side, by database: of the sources only what leaves them. */
 export function fencesOf(
-  scene: Pick<Scene, "plan">,
+  { plan }: Pick<Scene, "plan">,
   side: Side,
 ): readonly (readonly [DatabaseName, Fence])[] {
-  const direction = side === "sources" ? "forward" : "back";
-  const byDatabase = Map.groupBy(movesOf(scene, direction), ({ source }) => source);
-  return [...byDatabase].map(([database, moves]) => {
-    const tables = new Map(
-      moves.flatMap((move) => move.tables.map((table) => [tableName(table), table])),
-    );
-    return [database, { migration: scene.plan.name, side, tables: [...tables.values()] }];
+  const tables = plan.moves.flatMap((move) =>
+    move.tables.flatMap((table) =>
+      side === "sources"
+        ? [{ database: move.source, table, isFenced: !isCopied(table) }]
+        : placementsOf(table.destination).map(({ database, schema }) => ({
+            database,
+            table: { schema, name: table.name },
+            isFenced: true,
+          })),
+    ),
+  );
+  return [...Map.groupBy(tables, ({ database }) => database)].map(([database, all]) => {
+    const fenced = all.filter(({ isFenced }) => isFenced).map(({ table }) => table);
+    const byName = new Map(fenced.map((table) => [tableName(table), table]));
+    return [database, { migration: plan.name, side, tables: [...byName.values()] }];
+  });
+}
+
+/**
+ * What the sources keep and targets get copies of. Nobody may write to it while copies are
+ * brought to the very same rows, and everybody again afterwards, whichever way that went.
+ */
+export function copiedFencesOf({
+  plan,
+}: Pick<Scene, "plan">): readonly (readonly [DatabaseName, Fence])[] {
+  return plan.moves.flatMap(({ source, tables }) => {
+    const copied = tables.filter(isCopied);
+    return copied.length === 0
+      ? []
+      : [[source, { migration: plan.name, side: "copied", tables: copied }] as const];
   });
 }
 

@@ -110,9 +110,9 @@ async function makeTargets(
       await target.query(CREATE_FENCE_STATE);
       await intendTables(scene, target, planned);
       await createTables(source, target, move);
-      if (isAnew) await empty(target, planned);
     }
   }
+  if (isAnew) await emptyTargets(scene, sessions);
   // Rows that nobody owns yet are written by the applier alone (R34).
   for (const [database, fence] of fencesOf(scene, "targets")) {
     const target = await sessions.to(database);
@@ -138,14 +138,12 @@ async function intendTables(
     }
 }
 
-/** Rows of an earlier copy. */
-async function empty(target: BackendConnection, { tables }: PlannedMove): Promise<void> {
-  const names = tables.flatMap((table) =>
-    placementsOf(table.destination)
-      .filter(({ database }) => database === target.database)
-      .map(({ schema }) => quoteQualified(schema, table.name)),
-  );
-  await target.query(`TRUNCATE ${[...new Set(names)].join(", ")}`);
+/** Of rows of an earlier copy: all tables of a database at once, for they may refer to each other. */
+async function emptyTargets(scene: Scene, sessions: Sessions): Promise<void> {
+  for (const [database, { tables }] of fencesOf(scene, "targets")) {
+    const names = tables.map(({ schema, name }) => quoteQualified(schema, name));
+    await (await sessions.to(database)).query(`TRUNCATE ${names.join(", ")}`);
+  }
 }
 
 /** Every right and resource that the way back needs, tried before it is relied on. */

@@ -1,4 +1,4 @@
-/** What an orchestrator does not run: sentences, said before anything is made. */
+/** Plans of older versions, which an orchestrator does not run: sentences, said before anything is made. */
 import { placementId, placementsOf } from "../move.ts";
 import { decodePlan } from "../plan/plan-document.ts";
 import type { StoredPlan } from "../plan/plan-document.ts";
@@ -11,14 +11,10 @@ export function unsupported(plan: StoredPlan, plans: readonly unknown[]): readon
     found.push(
       `rows of several tables come to ${table}, and its plan, of an older version, does not tell them apart: cancel it, and plan it again`,
     );
-  if (plan.kind === "reference")
-    found.push(
-      "reference tables are not copied by a migration: make them in the new database first",
-    );
   const others = plans.map(decodePlan).filter((other) => isOtherPart(plan, other));
   if (others.length > 0)
     found.push(
-      `the next shard map also needs ${others.map(({ name }) => name).join(", ")}, and it is put in force whole: plan maps that need one migration each, one after the other`,
+      `the next shard map also needs ${others.map(({ name }) => name).join(", ")}, and it is put in force whole: cancel them, and plan the map again`,
     );
   return found;
 }

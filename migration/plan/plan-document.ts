@@ -3,8 +3,6 @@ import type { PlannedTable, ShardedDestination } from "../move.ts";
 import type { PlannedMigration } from "./planned-migration.ts";
 
 export interface StoredPlan extends PlannedMigration {
-  /** Of the plan that it was made in; from 1 on. */
-  readonly wave: number;
   /** Versions of the shard map. */
   readonly mapFrom: number;
   readonly mapTo: number;

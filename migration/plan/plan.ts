@@ -1,7 +1,6 @@
 /**
  * From the difference of two shard maps to migrations: what each moves, out of which databases
- * into which, and in what order. What cannot be moved is refused with the reason; nothing is
- * planned halfway. Pure: it knows the maps and the catalog, and asks no database.
+ * into which. What cannot be moved is refused with the reason; nothing is planned halfway. Pure: it knows the maps and the catalog, and asks no database.
  *
  * Two rules make every plan safe. Where a table's rows come from, no row of it stays; where they
  * go, none of it is served yet. So no statement meets a row twice or on the way, and to give a
@@ -11,32 +10,30 @@ import type { Catalog } from "../../shardmap/catalog.ts";
 import { mapChanges, printChange } from "../../shardmap/map-changes.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 import { moveOfColocations } from "./colocations.ts";
-import type { Findings, MigrationPlan, Refusal } from "./planned-migration.ts";
+import type { Findings, MigrationPlan, PlannedMigration, Refusal } from "./planned-migration.ts";
+import { migrationName, movesOf } from "./names.ts";
 import { moveOfReferences } from "./references.ts";
 import { catalogRefusals, notesOf } from "./table-rules.ts";
 import { moveOfTables } from "./tables.ts";
-import { wavesOf } from "./waves.ts";
 
 export function planMigrations(before: ShardMap, next: ShardMap, catalog: Catalog): MigrationPlan {
+  // Reference tables first, as others refer to them: made in this order, dropped in the other.
   const found = [
+    moveOfReferences(before, next),
     moveOfColocations(before, next),
     moveOfTables(before, next, catalog),
-    moveOfReferences(before, next),
   ];
   const migrations = found.flatMap((each) => each.migrations);
   const refusals = [
     ...catalogMoved(before, next),
     ...found.flatMap((each) => each.refusals),
     ...migrations.flatMap((migration) => catalogRefusals(migration, next, catalog)),
-    ...sameName(migrations),
   ];
   const atOnce = mapChanges(before, next).filter(({ needs }) => needs === "nothing");
   return {
     from: before.version,
     to: next.version,
-    waves: wavesOf(
-      migrations.map((migration) => ({ ...migration, notes: notesOf(migration, next, catalog) })),
-    ),
+    migration: joined(migrations, next, catalog),
     refusals,
     atOnce: atOnce.map(printChange),
   };
@@ -48,12 +45,30 @@ function catalogMoved(before: ShardMap, next: ShardMap): readonly Refusal[] {
   return [{ object: "catalog", because }];
 }
 
-function sameName(migrations: Findings["migrations"]): readonly Refusal[] {
-  const names = Map.groupBy(migrations, ({ name }) => name);
-  return [...names.values()]
-    .filter(({ length }) => length > 1)
-    .map((same) => ({
-      object: same.map(({ object }) => object).join(", "),
-      because: `their migrations would both be called ${same[0]?.name}. Rename one of them`,
-    }));
+/**
+ * A map is put in force whole, so all that it moves switches at once: one migration. Copies of
+ * reference tables go with whatever else moves, and are what it is called by only where nothing does.
+ */
+function joined(
+  migrations: Findings["migrations"],
+  next: ShardMap,
+  catalog: Catalog,
+): PlannedMigration | undefined {
+  const [first] = migrations;
+  if (first === undefined) return undefined;
+  const notes = migrations.flatMap((migration) => notesOf(migration, next, catalog));
+  const [other, another] = migrations.filter(({ kind }) => kind !== "reference");
+  const named = another === undefined ? (other ?? first) : severalOf(migrations, next);
+  const tables = migrations.flatMap(({ moves }) =>
+    moves.flatMap(({ source, tables: own }) => own.map((table) => ({ ...table, source }))),
+  );
+  return { ...named, moves: movesOf(named.name, tables), notes };
+}
+
+function severalOf(
+  migrations: Findings["migrations"],
+  { version }: ShardMap,
+): Findings["migrations"][number] {
+  const object = migrations.map((migration) => migration.object).join(", ");
+  return { name: migrationName("map", String(version)), kind: "several", object, moves: [] };
 }

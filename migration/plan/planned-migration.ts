@@ -15,7 +15,9 @@ export type MigrationKind =
   /** Several placements into several others; or every row anew, under another shard function. */
   | "reshard"
   /** Reference tables into databases that do not have them yet; they stay where they are, too. */
-  | "reference";
+  | "reference"
+  /** Several of these, in one switch. */
+  | "several";
 
 export interface PlannedMigration {
   /** Names its slots and publications; the same for the same two maps. */
@@ -38,11 +40,11 @@ export interface Refusal {
 export interface MigrationPlan {
   readonly from: number;
   readonly to: number;
-  /** In order: those of one wave may run side by side. */
-  readonly waves: readonly (readonly PlannedMigration[])[];
+  /** Undefined where no rows have to move. */
+  readonly migration: PlannedMigration | undefined;
   /** Empty where everything that has to move can. */
   readonly refusals: readonly Refusal[];
-  /** Changes that need no rows to move, as sentences: they come with the first switch. */
+  /** Changes that need no rows to move, as sentences: they come with the switch. */
   readonly atOnce: readonly string[];
 }
 

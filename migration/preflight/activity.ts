@@ -1,8 +1,11 @@
 /** Findings about what goes on in a database now: transactions that wait for nobody, and who else is there. */
-import { PREFLIGHT_LONG_TRANSACTION_MS } from "../../base/limits.ts";
+import { PREFLIGHT_COMMIT_MS, PREFLIGHT_LONG_TRANSACTION_MS } from "../../base/limits.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { finding } from "./findings.ts";
 import type { Finding } from "./findings.ts";
+
+/** A proxy's, which is about to commit it. */
+const BETWEEN_PHASES = `gid LIKE 'colonnade:%' AND clock_timestamp() - prepared < ${PREFLIGHT_COMMIT_MS} * interval '1 millisecond'`;
 
 export async function activityFindings(
   connection: BackendConnection,
@@ -10,7 +13,7 @@ export async function activityFindings(
 ): Promise<readonly Finding[]> {
   const { database } = connection;
   const prepared = await connection.query(
-    "SELECT gid, owner, extract(epoch FROM clock_timestamp() - prepared)::int8 FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared",
+    `SELECT gid, owner, extract(epoch FROM clock_timestamp() - prepared)::int8 FROM pg_prepared_xacts WHERE database = current_database() AND NOT (${BETWEEN_PHASES}) ORDER BY prepared`,
   );
   const long = await connection.query(
     `SELECT pid, usename, extract(epoch FROM clock_timestamp() - xact_start)::int8, left(regexp_replace(query, '\\s+', ' ', 'g'), 100) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL) AND clock_timestamp() - xact_start > ${longMs} * interval '1 millisecond' ORDER BY xact_start`,

@@ -1,7 +1,7 @@
 /** Findings about a table that rows come from. */
 import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
-import { tableName } from "../move.ts";
+import { isCopied, tableName } from "../move.ts";
 import type { PlannedTable } from "../move.ts";
 import { finding } from "./findings.ts";
 import type { Finding, FindingId } from "./findings.ts";
@@ -163,6 +163,8 @@ SELECT c.conname, n.nspname, f.relname, 'is referred to by' FROM pg_constraint c
     tell: ([constraint, schema, other = "", verb], { table, together, add }) => {
       const movesToo = schema === table.schema && together.tables.has(other);
       const isEverywhere = verb === "refers to" && together.referenceTables.has(other);
+      // A table that is copied stays as well, with whoever refers to it.
+      if (verb === "is referred to by" && isCopied(table)) return;
       if (!movesToo && !isEverywhere)
         add(
           "foreign_key_cut",

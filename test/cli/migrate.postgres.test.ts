@@ -97,7 +97,6 @@ test("planned, looked at, found wanting, and given up", async () => {
       {
         name: "split_users_users0_public",
         kind: "split",
-        wave: 1,
         state: "new",
         sources: ["users0"],
         targets: ["users1", "users0"],

@@ -27,7 +27,6 @@ function plan(
     object: "group g",
     moves,
     notes: [],
-    wave: 1,
     mapFrom: 1,
     mapTo: 2,
     nextMap: "version: 2",
@@ -52,13 +51,11 @@ test("one of several, the others cancelled or not: their rows are not where the 
   ]);
 });
 
-test("rows of several tables in one, by a plan that does not tell them apart; and reference tables", () => {
+test("rows of several tables in one, by a plan that does not tell them apart", () => {
   const apart = plan("apart", [move("a", "t"), move("b", "u")]);
   expect(unsupported(apart, [encodePlan(apart)])).toEqual([]);
   const merge = plan("merge", [move("a", "t"), move("b", "t")]);
   expect(unsupported(merge, [encodePlan(merge)])).toEqual([
     expect.stringContaining("rows of several tables come to c.public.t"),
   ]);
-  const reference = plan("reference", [move("a", "t")], { kind: "reference" });
-  expect(unsupported(reference, [])).toEqual([expect.stringContaining("reference tables")]);
 });

@@ -13,7 +13,6 @@ function planWith(destination: ShardedDestination): StoredPlan {
     kind: "split",
     object: "colocation users",
     notes: [],
-    wave: 1,
     mapFrom: 1,
     mapTo: 2,
     nextMap: "version: 2",

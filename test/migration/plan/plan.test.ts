@@ -1,4 +1,4 @@
-/** What is planned between two maps, in which waves, and what is refused. */
+/** What is planned between two maps, and what is refused. */
 import { expect, test } from "vitest";
 import { planMigrations } from "../../../migration/plan/plan.ts";
 import { claimedObjects } from "../../../migration/plan/planned-migration.ts";
@@ -50,28 +50,32 @@ function plan(before: string, next: string): MigrationPlan {
   return planMigrations(map(before), map(next, 2), CATALOG);
 }
 
-/** `wave kind name: source -> targets (tables)`. */
-function summary({ waves }: MigrationPlan): readonly string[] {
-  return waves.flatMap((wave, index) =>
-    wave.map(({ kind, name, moves }) => {
-      const parts = moves.map(
-        ({ source, tables }) =>
-          `${source} (${tables.map((table) => `${table.schema}.${table.name}`).join(", ")})`,
-      );
-      const targets = new Set(
-        claimedObjects({ moves }).map((object) => object.split(".").slice(0, 2).join(".")),
-      );
-      for (const { source, tables } of moves)
-        for (const { schema } of tables) targets.delete(`${source}.${schema}`);
-      return `${index + 1} ${kind} ${name}: ${parts.join(" + ")} -> ${[...targets].join(", ")}`;
-    }),
+/** `kind name: source (tables) + ... -> targets`. */
+function summary({ migration }: MigrationPlan): readonly string[] {
+  if (migration === undefined) return [];
+  const { kind, name, moves } = migration;
+  const parts = moves.map(
+    ({ source, tables }) =>
+      `${source} (${tables.map((table) => `${table.schema}.${table.name}`).join(", ")})`,
   );
+  const targets = new Set(
+    claimedObjects({ moves }).map((object) => object.split(".").slice(0, 2).join(".")),
+  );
+  for (const { source, tables } of moves)
+    for (const { schema } of tables) targets.delete(`${source}.${schema}`);
+  return [`${kind} ${name}: ${parts.join(" + ")} -> ${[...targets].join(", ")}`];
 }
 
 const WHOLE = users(["shards: 0-7, database: a"]);
 
 test("nothing changes", () => {
-  expect(plan(WHOLE, WHOLE)).toEqual({ from: 1, to: 2, waves: [], refusals: [], atOnce: [] });
+  expect(plan(WHOLE, WHOLE)).toEqual({
+    from: 1,
+    to: 2,
+    migration: undefined,
+    refusals: [],
+    atOnce: [],
+  });
 });
 
 test.each([
@@ -79,44 +83,44 @@ test.each([
     "a group of tables to a database of its own, together with what they refer to",
     "",
     "groups:\n  billing: { database: a, tables: [invoices, payments] }",
-    ["1 vertical group_billing: main (public.invoices, public.payments) -> a.public"],
+    ["vertical group_billing: main (public.invoices, public.payments) -> a.public"],
   ],
   [
     "a group to another database",
     "groups:\n  billing: { database: a, tables: [invoices, payments] }",
     "groups:\n  billing: { database: b, schema: money, tables: [invoices, payments] }",
-    ["1 vertical group_billing: a (public.invoices, public.payments) -> b.money"],
+    ["vertical group_billing: a (public.invoices, public.payments) -> b.money"],
   ],
   [
     "unsharded tables into a colocation",
     "",
     users(["shards: 0-3, database: a", "shards: 4-7, database: b"]),
-    ["1 horizontal shard_users: main (public.users, public.orders) -> a.public, b.public"],
+    ["horizontal shard_users: main (public.users, public.orders) -> a.public, b.public"],
   ],
   [
     "unsharded tables of two databases into one colocation",
     "groups:\n  people: { database: c, tables: [users] }",
     users(["shards: 0-7, database: a"]),
-    ["1 horizontal shard_users: c (public.users) + main (public.orders) -> a.public"],
+    ["horizontal shard_users: c (public.users) + main (public.orders) -> a.public"],
   ],
   [
     "a placement to another database",
     WHOLE,
     users(["shards: 0-7, database: b"]),
-    ["1 placement move_users_a_public: a (public.users, public.orders) -> b.public"],
+    ["placement move_users_a_public: a (public.users, public.orders) -> b.public"],
   ],
   [
     "a placement into two",
     WHOLE,
     users(["shards: 0-3, database: b", "shards: 4-7, database: a, schema: late"]),
-    ["1 split split_users_a_public: a (public.users, public.orders) -> a.late, b.public"],
+    ["split split_users_a_public: a (public.users, public.orders) -> a.late, b.public"],
   ],
   [
     "two placements into one, of two databases",
     users(["shards: 0-3, database: a", "shards: 4-7, database: b"]),
     users(["shards: 0-7, database: c"]),
     [
-      "1 merge merge_users_c_public: a (public.users, public.orders) + b (public.users, public.orders) -> c.public",
+      "merge merge_users_c_public: a (public.users, public.orders) + b (public.users, public.orders) -> c.public",
     ],
   ],
   [
@@ -128,14 +132,14 @@ test.each([
       ),
     ),
     [
-      "1 reshard reshard_users_a_public: a (public.users, public.orders) + b (public.users, public.orders) -> c.public, c.rest",
+      "reshard reshard_users_a_public: a (public.users, public.orders) + b (public.users, public.orders) -> c.public, c.rest",
     ],
   ],
   [
     "what stays is left alone",
     users(["shards: 0-3, database: a", "shards: 4-7, database: b"]),
     users(["shards: 0-3, database: a", "shards: 4-7, database: c"]),
-    ["1 placement move_users_b_public: b (public.users, public.orders) -> c.public"],
+    ["placement move_users_b_public: b (public.users, public.orders) -> c.public"],
   ],
 ])("%s", (_what, before, next, expected) => {
   const result = plan(before, next);
@@ -152,7 +156,7 @@ test("rows of a merge come back to where they were, each by its shard", () => {
     ]),
     users(["shards: 0-7, database: c"]),
   );
-  const back = result.waves[0]?.[0]?.moves.map(reverseMoves);
+  const back = result.migration?.moves.map(reverseMoves);
   expect(back?.map((moves) => moves.map(({ name, source }) => `${name} ${source}`))).toEqual([
     ["merge_users_c_public_1_b1 c"],
     ["merge_users_c_public_2_b1 c"],
@@ -178,9 +182,9 @@ test("another number of logical shards lays out every row anew", () => {
     users(["shards: 0-15, database: b"]).replace("logical_shards: 8", "logical_shards: 16"),
   );
   expect(summary(result)).toEqual([
-    "1 reshard reshard_users: a (public.users, public.orders) -> b.public",
+    "reshard reshard_users: a (public.users, public.orders) -> b.public",
   ]);
-  const [table] = result.waves[0]?.[0]?.moves[0]?.tables ?? [];
+  const [table] = result.migration?.moves[0]?.tables ?? [];
   expect(table && route(table, ["7"])).toEqual([{ database: "b", schema: "public" }]);
 });
 
@@ -193,7 +197,7 @@ test("rows of a split go where the next map says, and those of others nowhere", 
       "shards: 4-7, database: b",
     ]),
   );
-  const [table] = result.waves[0]?.[0]?.moves[0]?.tables ?? [];
+  const [table] = result.migration?.moves[0]?.tables ?? [];
   if (table === undefined) throw new Error("no table is moved");
   const places = new Set(
     Array.from({ length: 200 }, (_, key) => route(table, [String(key)])[0]?.schema ?? "stays"),
@@ -201,7 +205,7 @@ test("rows of a split go where the next map says, and those of others nowhere", 
   expect([...places].toSorted()).toEqual(["public", "stays", "two"]);
 });
 
-test("a new database has its reference tables before anything moves in", () => {
+test("a new database has its reference tables by the same migration as its rows", () => {
   const before = map(`${WHOLE}reference_tables: [countries]`);
   const added = map(
     `${users(["shards: 0-7, database: d"])}reference_tables: [countries]`.replace(
@@ -211,24 +215,26 @@ test("a new database has its reference tables before anything moves in", () => {
     2,
   );
   expect(summary(planMigrations(before, added, CATALOG))).toEqual([
-    "1 reference reference_d: main (public.countries) -> d.public",
-    "2 placement move_users_a_public: a (public.users, public.orders) -> d.public",
+    "placement move_users_a_public: main (public.countries) + a (public.users, public.orders) -> d.public",
   ]);
 });
 
-test("many placements go in waves, so many at a time for each database", () => {
+test("many placements are one migration, whose pause is one", () => {
   const placements = (database: string): readonly string[] =>
     Array.from(
       { length: 8 },
       (_, shard) => `shards: ${shard}, database: ${database}, schema: s${shard}`,
     );
-  const { waves } = plan(users(placements("a")), users(placements("b")));
-  expect(waves.map(({ length }) => length)).toEqual([4, 4]);
+  const { migration } = plan(users(placements("a")), users(placements("b")));
+  expect(migration).toMatchObject({ name: "map_2", kind: "several" });
+  expect(migration?.moves.map(({ name, source, tables }) => [name, source, tables.length])).toEqual(
+    [["map_2", "a", 16]],
+  );
 });
 
 test("serial numbers become global, and the plan says so", () => {
-  const { waves } = plan("", users(["shards: 0-7, database: a"]));
-  expect(waves[0]?.[0]?.notes).toEqual([
+  const { migration } = plan("", users(["shards: 0-7, database: a"]));
+  expect(migration?.notes).toEqual([
     expect.stringMatching(/^users\.id is numbered by public\.users_id_seq: it stays in main/),
   ]);
 });
