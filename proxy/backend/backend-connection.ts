@@ -357,6 +357,8 @@ export class BackendConnection {
       case BACKEND_TYPE.parameterStatus: {
         const { name, value } = decodeParameterStatus(runBody(run));
         this.#connected.greeting.parameters.set(name, value);
+        // Whatever has set it: who sets on purpose tags the connection afterwards.
+        this.sessionTag = UNKNOWN_SETTINGS;
         break;
       }
       case BACKEND_TYPE.errorResponse: {

@@ -123,6 +123,26 @@ describe("the defaults of settings", () => {
     }
   });
 
+  test("come back where a statement has left another value behind", async () => {
+    // A table that was made past the proxy, which refuses to make one like it.
+    await servers.first.query(
+      "main",
+      "CREATE TABLE leaving (zone text CHECK (set_config('TimeZone', zone, false) <> ''))",
+    );
+    await using proxy = await startTestProxy(servers.map, { config: { pool: { size: 1 } } });
+    using held = new DisposableStack();
+    try {
+      const [first, second] = [await connect(held, proxy), await connect(held, proxy)];
+      await first.query("INSERT INTO leaving VALUES ('Asia/Tokyo')");
+      expect(await second.query("SELECT '2026-01-01 00:00+00'::timestamptz")).toEqual([
+        ["2026-01-01 00:00:00+00"],
+      ]);
+      expect(await first.query("SHOW TimeZone")).toEqual([["UTC"]]);
+    } finally {
+      await servers.first.query("main", "DROP TABLE leaving");
+    }
+  });
+
   test("that a server does not know are told with the database's name", async () => {
     const opened = BackendConnection.open(parseBackendAddress(servers.second.url("east")), {
       database: databaseName("east"),
