@@ -5,11 +5,15 @@
  */
 import { userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { FLEET_ACK_POLL_MS, MIGRATION_CUTOVER_WAIT_MS } from "../../base/limits.ts";
+import {
+  FLEET_ACK_POLL_MS,
+  MIGRATION_AT_MAX_MS,
+  MIGRATION_CUTOVER_WAIT_MS,
+} from "../../base/limits.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
 import type { ControlDatabase } from "../../control/control-database.ts";
 import { announceHold, findHold } from "../../control/holds.ts";
-import { readEvents, readMigration } from "../../control/migration-store.ts";
+import { controlNowMs, readEvents, readMigration } from "../../control/migration-store.ts";
 import { isOrchestrated } from "../../control/orchestrator-lock.ts";
 import type { LoggedEvent } from "../../control/migration-store.ts";
 import { isTrafficHeld } from "../../migration/machine/life.ts";
@@ -25,6 +29,7 @@ import { knownMigration, knownMigrations, obey } from "./stored-migrations.ts";
 import type { KnownMigration } from "./stored-migrations.ts";
 import { blockersOf } from "./blockers.ts";
 import { compared } from "./verify.ts";
+import { writersInside } from "./writers-inside.ts";
 
 export interface CommandFlags extends ControlFlags {
   readonly dryRun?: true;
@@ -117,12 +122,21 @@ export async function startCommand(name: string, flags: StartFlags): Promise<voi
   );
 }
 
+export interface CutoverFlags extends CommandFlags {
+  /** Not before it, by the clock of the control schema's server. */
+  readonly at?: Date;
+  /** The old side refuses reads, too. */
+  readonly fenceReads?: true;
+}
+
 interface CutoverResult {
   readonly name: string;
   readonly state: string;
   /** From the first statement that was held to the last; undefined where nothing was held. */
   readonly pausedMs: number | undefined;
   readonly events: readonly LoggedEvent[];
+  /** Sentences: where it was given up, who was writing and did not end. */
+  readonly inTheWay?: readonly string[];
 }
 
 /**
@@ -132,31 +146,70 @@ interface CutoverResult {
 export async function cutoverCommand(
   kind: "cutover" | "rollback",
   name: string,
-  flags: CommandFlags,
+  flags: CutoverFlags,
 ): Promise<void> {
   const due = kind === "cutover" ? "reversible" : "rolledBack";
+  if (flags.at !== undefined && flags.dryRun !== true) await untilDue(kind, name, flags, flags.at);
+  const fencesReads = flags.fenceReads === true;
   const result = await withControl(flags, async (database) => {
     const known = await knownMigration(database, name);
     const blockers = await blockersIn(database, known, kind);
     const isDry = flags.dryRun === true;
-    const { changed } = await obey(database, known, { kind, blockers }, { isDry: true });
+    const command = { kind, blockers, fencesReads };
+    const { changed } = await obey(database, known, command, { isDry: true });
     if (isDry || !changed) return await resultOf(database, name);
     const request = { name, placements: placementIdsOf(known), requestedBy: userInfo().username };
     const hold = await announceHold(database, request);
     try {
       const fresh = await knownMigration(database, name);
-      await obey(database, fresh, { kind, blockers: [] }, { isDry: false });
+      await obey(database, fresh, { ...command, blockers: [] }, { isDry: false });
     } catch (error) {
       await hold.resume();
       throw error;
     }
     await untilRestored(database, name);
-    return await resultOf(database, name);
+    const ended = await resultOf(database, name);
+    if (ended.state === due) return ended;
+    const direction = kind === "cutover" ? "forward" : "back";
+    return { ...ended, inTheWay: await writersInside(database, known, direction) };
   });
   if (flags.json === true) printJson(result);
   else printLines(lines(result));
   if (flags.dryRun === true || result.state === due) return;
-  throw new CommandFailure(`${name} is ${result.state}: the ${kind} was given up`, 1);
+  const why = (result.inTheWay ?? []).map((sentence) => `\n  ${sentence}`);
+  throw new CommandFailure(
+    `${name} is ${result.state}: the ${kind} was given up${why.join("")}`,
+    1,
+  );
+}
+
+/**
+ * Waits for the time, in the foreground: interrupted, nothing is done. What stands in the way now
+ * is told now, while somebody is there to hear it. Exit code 1 where the time is over, or interrupted.
+ */
+async function untilDue(
+  kind: "cutover" | "rollback",
+  name: string,
+  flags: CutoverFlags,
+  at: Date,
+): Promise<void> {
+  using interruption = new Interruption();
+  const restMs = await withControl(flags, async (database) => {
+    const known = await knownMigration(database, name);
+    const blockers = await blockersIn(database, known, kind);
+    await obey(database, known, { kind, blockers, fencesReads: false }, { isDry: true });
+    return at.getTime() - (await controlNowMs(database));
+  });
+  if (restMs < 0) throw new CommandFailure(`${at.toISOString()} is over: name a time to come`, 1);
+  if (restMs > MIGRATION_AT_MAX_MS)
+    throw new CommandFailure(
+      `${at.toISOString()} is more than ${MIGRATION_AT_MAX_MS / 3_600_000} hours away`,
+      1,
+    );
+  if (flags.json !== true) printLines([`${name}: ${kind} at ${at.toISOString()}`]);
+  const { signal } = interruption;
+  await sleep(restMs, undefined, { signal }).catch(() => undefined);
+  if (signal.aborted) throw new CommandFailure(`interrupted: ${name} is as it was`, 1);
 }
 
 /** Asked for only where the state allows it at all. */
