@@ -1,49 +1,113 @@
 /**
- * `node test/migration/main.ts --kills N --seed N [--runs N] [--pause MS]`: the exactness stress
- * at any size. Prints one line a run; ends with 1 where any row differs or anything stopped.
+ * `npm run test:migrate`: the twenty checks that the design of migrations asks for, over the
+ * same code as `colonnade rehearse`. Each prints PASS or FAIL with its evidence, or SKIP with what
+ * is missing. Exit code 1 where one fails, 2 where it was asked for what it cannot do.
+ *
+ *     npm run test:migrate                        all, reduced: ten minutes on two cores
+ *     npm run test:migrate -- --full              with the design's own counts: days
+ *     npm run test:migrate -- --checks 2,8 --kills 30 --seed 7
  */
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { startRig } from "./rig.ts";
-import { runStress } from "./stress.ts";
-import { STRESS_TABLES, TARGETS } from "./stress-tables.ts";
+import { ROOT } from "../tidy/sources.ts";
+import { calm } from "./checks/calm.ts";
+import { CHECKS, CI, FULL } from "./checks/check.ts";
+import type { Context, Profile, Result } from "./checks/check.ts";
+import { exactness, resumeCost } from "./checks/exactness.ts";
+import { killedAnything, plainLosses } from "./checks/losses.ts";
+import { doubleWrites, pauses, types, verificationSpeed } from "./checks/others.ts";
+import { frozenProxy, slotLoss, twoOrchestrators } from "./checks/troubles.ts";
+import { verifierCanFail } from "./checks/verifier.ts";
+
+/** What runs together, in this order, and which checks it decides. */
+const PARTS: readonly (readonly [
+  checks: readonly number[],
+  run: (context: Context) => void | Promise<void>,
+])[] = [
+  [[4, 5, 6, 12, 14, 15, 16, 20], calm],
+  [[1], plainLosses],
+  [[2], killedAnything],
+  [[3], frozenProxy],
+  [[8], exactness],
+  [[9], resumeCost],
+  [[10], types],
+  [[11], verifierCanFail],
+  [[13], verificationSpeed],
+  [[17], slotLoss],
+  [[18], twoOrchestrators],
+  [[19], doubleWrites],
+  [[7], pauses],
+];
 
 const { values } = parseArgs({
   options: {
-    kills: { type: "string", default: "10" },
-    seed: { type: "string", default: "1" },
-    runs: { type: "string", default: "1" },
-    keys: { type: "string", default: "12000" },
-    pause: { type: "string", default: "2" },
-    writers: { type: "string", default: "6" },
+    full: { type: "boolean", default: false },
+    checks: { type: "string" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) },
+    runs: { type: "string" },
+    kills: { type: "string" },
+    verbose: { type: "boolean", default: false },
   },
 });
+const seed = Number(values.seed);
+const wanted = new Set(values.checks?.split(",").map(Number) ?? Object.keys(CHECKS).map(Number));
+const counts = [values.runs, values.kills].filter((text) => text !== undefined).map(Number);
+const isUnderstood =
+  Number.isSafeInteger(seed) &&
+  [...wanted].every((check) => check in CHECKS) &&
+  counts.every((count) => Number.isSafeInteger(count) && count > 0);
+if (!isUnderstood) {
+  process.stderr.write(
+    "--checks names some of 1 to 20, with commas; --seed, --runs and --kills are whole numbers\n",
+  );
+  process.exit(2);
+}
+// Proxies and commands start in half the time, as in test runs.
+process.env["NODE_COMPILE_CACHE"] ??= join(ROOT, "node_modules", ".cache", "node-compile");
+const base = values.full ? FULL : CI;
+const profile: Profile = {
+  ...base,
+  plainRuns: Number(values.runs ?? base.plainRuns),
+  killRuns: Number(values.kills ?? base.killRuns),
+};
 
-let failures = 0;
-for (let run = 0; run < Number(values.runs); run += 1) {
-  const seed = Number(values.seed) + run;
-  await using rig = await startRig(TARGETS);
-  const startedMs = performance.now();
+const results: Result[] = [];
+const startMs = performance.now();
+const context: Context = {
+  profile,
+  seed,
+  signal: new AbortController().signal,
+  say: (line) => {
+    if (values.verbose) print(`  ${line}`);
+  },
+  tell: (check, status, evidence) => {
+    if (!wanted.has(check)) return;
+    const told = status === true ? "PASS" : status === false ? "FAIL" : status;
+    results.push({ check, status: told, evidence });
+    print(`${told} ${check} ${CHECKS[check]}: ${evidence}`);
+  },
+  pausesMs: [],
+};
+
+function print(line: string): void {
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
+  process.stdout.write(`${seconds.padStart(5)} s  ${line}\n`);
+}
+
+print(`seed ${seed}, ${values.full ? "full" : "reduced"}`);
+for (const [checks, run] of PARTS) {
+  const own = checks.filter((check) => wanted.has(check));
+  if (own.length === 0) continue;
   try {
-    const outcome = await runStress(rig, {
-      seed,
-      kills: Number(values.kills),
-      keys: Number(values.keys),
-      chunkRows: 100,
-      writerCount: Number(values.writers),
-      pauseMs: Number(values.pause),
-      tables: STRESS_TABLES,
-    });
-    const { missing, extra, stale, rows } = outcome.differences;
-    const isEqual = missing.length + extra.length + stale.length === 0;
-    if (!isEqual) failures += 1;
-    console.log(
-      `${isEqual ? "PASS" : "FAIL"} seed ${seed}: ${outcome.commits} commits, ${outcome.kills} kills (${outcome.killsWhileCopying} while copying), ${rows} rows: ${missing.length} missing, ${extra.length} extra, ${stale.length} stale, in ${Math.round((performance.now() - startedMs) / 1000)} s`,
-    );
-    for (const difference of [...missing, ...extra, ...stale].slice(0, 10))
-      console.log(`  ${difference}`);
+    await run(context);
   } catch (error) {
-    failures += 1;
-    console.log(`FAIL seed ${seed}: ${String(error)}`);
+    // What was not decided before it is not decided at all.
+    for (const check of own)
+      if (!results.some((result) => result.check === check))
+        context.tell(check, false, `it did not come to its end: ${String(error)}`);
   }
 }
-process.exitCode = failures === 0 ? 0 : 1;
+const count = (status: Result["status"]): number =>
+  results.filter((result) => result.status === status).length;
+print(`${count("PASS")} passed, ${count("FAIL")} failed, ${count("SKIP")} not run, seed ${seed}`);
+process.exitCode = count("FAIL") > 0 ? 1 : 0;

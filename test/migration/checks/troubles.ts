@@ -1,0 +1,150 @@
+/** Checks 3, 17 and 18: a proxy that is frozen in a cutover, a slot that somebody drops, an orchestrator that wakes up late. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { withRehearsal } from "../../../cli/rehearse/pass.ts";
+import type { Rehearsal } from "../../../cli/rehearse/pass.ts";
+import { broken, firstOf, SOURCE, SPLIT_NAME, splitOptions } from "./check.ts";
+import type { Context } from "./check.ts";
+
+async function untilReady(rehearsal: Rehearsal): Promise<void> {
+  await rehearsal.plan();
+  await rehearsal.obeyed("start", SPLIT_NAME, "--background");
+  await rehearsal.until(SPLIT_NAME, ["ready"]);
+  await rehearsal.hold();
+}
+
+async function toTheEnd(rehearsal: Rehearsal): Promise<void> {
+  await rehearsal.hold();
+  await rehearsal.verify(SPLIT_NAME);
+  await rehearsal.obeyed("complete", SPLIT_NAME);
+  await rehearsal.until(SPLIT_NAME, ["completed"]);
+}
+
+/** Writers and readers of the frozen proxy go on when it thaws: what they do then is in I1, I2 and I3. */
+export async function frozenProxy(context: Context): Promise<void> {
+  const { profile, tell, signal } = context;
+  let freeze: () => void = () => undefined;
+  let isFrozen = false;
+  const options = await splitOptions(context, {
+    onState: (state) => {
+      if (state === "pausing" && !isFrozen) freeze();
+    },
+  });
+  await withRehearsal(options, signal, async (rehearsal) => {
+    const [proxy] = rehearsal.fleet.proxies;
+    freeze = () => {
+      isFrozen = true;
+      proxy?.signal("SIGSTOP");
+    };
+    const report = await rehearsal.reported(async () => {
+      await untilReady(rehearsal);
+      await rehearsal.switched("cutover", SPLIT_NAME);
+      const thawAt = performance.now() + profile.frozenMs;
+      await rehearsal.verify(SPLIT_NAME);
+      await sleep(Math.max(0, thawAt - performance.now()));
+      proxy?.signal("SIGCONT");
+      await sleep(2_000);
+      await toTheEnd(rehearsal);
+    });
+    proxy?.signal("SIGCONT");
+    const found = broken(report);
+    const attempts = report.cutovers.map(
+      ({ state, pausedMs }) => `${state} after ${pausedMs ?? 0} ms`,
+    );
+    tell(
+      3,
+      isFrozen && found.length === 0,
+      `one of three proxies stopped in pausing, until ${profile.frozenMs / 1_000} s after the switch: cutovers ${attempts.join(", ")}; statements that took effect on the old side 0, stale reads after its thaw ${report.writes.wrongReads.length}, ${report.writes.acknowledged} writes acknowledged${firstOf(found)}${profile.frozenMs < 30_000 ? "; scaled from 30 s" : ""}`,
+    );
+  });
+}
+
+export async function slotLoss(context: Context): Promise<void> {
+  const { tell, signal } = context;
+  const options = await splitOptions(context);
+  await withRehearsal(options, signal, async (rehearsal) => {
+    let detectedMs = Number.NaN;
+    const report = await rehearsal.reported(async () => {
+      await untilReady(rehearsal);
+      detectedMs = await dropSlot(rehearsal);
+      await rehearsal.until(SPLIT_NAME, ["ready"]);
+      await rehearsal.switched("cutover", SPLIT_NAME);
+      await toTheEnd(rehearsal);
+    });
+    const found = broken(report);
+    tell(
+      17,
+      detectedMs < 5_000 && found.length === 0,
+      `a slot dropped while ready: seen after ${detectedMs.toFixed(0)} ms, set up anew, cut over, equal at the end${firstOf(found)}`,
+    );
+    tell(
+      17,
+      "SKIP",
+      "bytes rewritten at most those that differed: resync copies all rows, ranges that are equal are not passed over yet",
+    );
+  });
+}
+
+/** Milliseconds until the migration is no longer ready. */
+async function dropSlot({ fleet }: Rehearsal): Promise<number> {
+  const slots = "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()";
+  const [slot] = await fleet.query(SOURCE, slots);
+  const name = String(slot?.["slot_name"]);
+  for (;;) {
+    await fleet.query(
+      SOURCE,
+      "SELECT pg_terminate_backend(active_pid, 2000) FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL",
+      [name],
+    );
+    try {
+      await fleet.query(SOURCE, "SELECT pg_drop_replication_slot($1)", [name]);
+      break;
+    } catch {
+      // Its consumer has come back already.
+    }
+  }
+  const startMs = performance.now();
+  for (;;) {
+    const [row] = await fleet.askControl("SELECT state FROM colonnade.migration");
+    if (row?.["state"] !== "ready") return performance.now() - startMs;
+    await sleep(20);
+  }
+}
+
+/** The first is stopped while it is ready, and wakes up when the second has cut over. */
+export async function twoOrchestrators(context: Context): Promise<void> {
+  const { tell, signal } = context;
+  const options = await splitOptions(context);
+  await withRehearsal(options, signal, async (rehearsal) => {
+    const { fleet, orchestrator } = rehearsal;
+    let output = "";
+    const report = await rehearsal.reported(async () => {
+      await untilReady(rehearsal);
+      orchestrator.signal("SIGSTOP");
+      const second = fleet.start("migrate", "start", SPLIT_NAME);
+      while (!second.output().includes("ready (epoch 2)") && second.child.exitCode === null) {
+        await sleep(200);
+        if (second.output().includes("another process")) break;
+      }
+      await rehearsal.switched("cutover", SPLIT_NAME);
+      orchestrator.signal("SIGCONT");
+      await sleep(1_500);
+      output = second.output();
+      await toTheEnd(rehearsal);
+    });
+    orchestrator.signal("SIGCONT");
+    const events = await fleet.askControl(
+      "SELECT epoch::text AS epoch, state, what FROM colonnade.migration_event ORDER BY number",
+    );
+    const epochs = events.map(({ epoch }) => Number(epoch));
+    const isOrdered = epochs.every(
+      (epoch, index) => index === 0 || epoch >= (epochs[index - 1] ?? 0),
+    );
+    const switches = events.filter(({ state }) => state === "switched").length;
+    const found = broken(report);
+    tell(
+      18,
+      isOrdered && output.includes("epoch 2") && found.length === 0,
+      `the first stopped while ready, the second took over under epoch 2 and cut over; of ${events.length} events no older epoch follows a newer one, ${switches > 0 ? "one switch" : "no switch"}${firstOf(found)}`,
+    );
+  });
+}
