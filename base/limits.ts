@@ -603,6 +603,21 @@ export const MIGRATION_PAUSE_MS = 2_000;
 /** Of it, what is kept for the flip, or for taking the fence away. */
 export const MIGRATION_RESERVE_MS = 200;
 
+/** Copying waits while a standby is this far behind: longer, and whoever reads there reads the past. */
+export const MIGRATION_REPLICA_LAG_MS = 5_000;
+
+/** Copying waits while so many clients' sessions are at work in a server: each of its workers would take turns with them. */
+export const MIGRATION_ACTIVE_SESSIONS = 100;
+
+/** How often it is looked whether copying may go on. */
+export const MIGRATION_THROTTLE_POLL_MS = 500;
+
+/** Percent of the log that a slot may keep: where less is left, copying waits until the stream has caught up. */
+export const MIGRATION_SLOT_BUDGET_PERCENT = 25;
+
+/** How far ahead a cutover may be asked for: a process has to wait for it. */
+export const MIGRATION_AT_MAX_MS = 86_400_000;
+
 /** For an attempt's end, from who asked for it: many pauses and a change of orchestrators, and no longer than people look at a prompt. */
 export const MIGRATION_CUTOVER_WAIT_MS = 60_000;
 

@@ -6,13 +6,15 @@
  * the code (kinds, states, ids), never from a client's text: what a client can choose
  * would let it fill our memory.
  */
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
 
 interface MetricDefinition {
   readonly type: "counter" | "gauge" | "histogram";
   readonly help: string;
   readonly labels: readonly string[];
   readonly buckets?: readonly number[];
+  /** How several processes' values become one; they are added up where it is absent. */
+  readonly ofSeveral?: "min" | "max";
 }
 
 /** From a cached single-shard read (about 0.2 ms) to a statement somebody waits for. */
@@ -56,6 +58,7 @@ export const METRICS = {
   },
   colonnade_circuit_open: {
     type: "gauge",
+    ofSeveral: "max",
     help: "1 while new transactions on a database are refused since it fails what it is asked, by database.",
     labels: ["database"],
   },
@@ -142,6 +145,7 @@ export const METRICS = {
   },
   colonnade_control_connected: {
     type: "gauge",
+    ofSeveral: "min",
     help: "1 while the proxy follows the control schema, 0 while it cannot reach it and serves the map it has; absent without --control.",
     labels: [],
   },
@@ -176,9 +180,20 @@ export const METRICS = {
     help: "Statements refused that were held back, by reason: count, bytes, time, or lease (the proxy's has run out).",
     labels: ["reason"],
   },
+  colonnade_workers: {
+    type: "gauge",
+    help: "Processes that serve the listening address.",
+    labels: [],
+  },
+  colonnade_worker_restarts_total: {
+    type: "counter",
+    help: "Processes that had ended by themselves, and were started anew (--workers).",
+    labels: [],
+  },
   colonnade_map_version: {
     type: "gauge",
-    help: "Version of the shard map in use.",
+    ofSeveral: "min",
+    help: "Version of the shard map in use; of several workers, the lowest.",
     labels: [],
   },
   colonnade_map_reloads_total: {
@@ -205,8 +220,10 @@ export class Metrics {
 
   constructor() {
     for (const [name, definition] of Object.entries<MetricDefinition>(METRICS)) {
-      const { help, labels, type, buckets = [] } = definition;
-      const options = { name, help, labelNames: [...labels], registers: [this.#registry] };
+      const { help, labels, type, buckets = [], ofSeveral } = definition;
+      const registers = [this.#registry];
+      const aggregator: "sum" | "min" | "max" = ofSeveral ?? "sum";
+      const options = { name, help, labelNames: [...labels], registers, aggregator };
       if (type === "counter") this.#counters.set(name, new Counter(options));
       else if (type === "gauge") this.#gauges.set(name, new Gauge(options));
       else this.#histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
@@ -236,7 +253,40 @@ export class Metrics {
   }
 
   /** Prometheus' text format. */
-  async render(): Promise<{ readonly contentType: string; readonly text: string }> {
+  async render(): Promise<RenderedMetrics> {
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
+
+  /** For `renderTogether`, in another process. */
+  async values(): Promise<MetricValues> {
+    return await this.#registry.getMetricsAsJSON();
+  }
+}
+
+export interface RenderedMetrics {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+/** As plain data. */
+export type MetricValues = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
+
+/** Of processes that have ended: what only grows, added up, so that their sums do not shrink. */
+export async function countersTogether(all: readonly MetricValues[]): Promise<MetricValues> {
+  const values = await AggregatorRegistry.aggregate([...all]).getMetricsAsJSON();
+  return values.filter(({ name }) => {
+    const definition: MetricDefinition | undefined = METRICS[name as MetricName];
+    return definition !== undefined && definition.type !== "gauge";
+  });
+}
+
+/** Those of the names. */
+export function valuesOf(values: MetricValues, names: readonly MetricName[]): MetricValues {
+  return values.filter(({ name }) => names.some((each) => each === name));
+}
+
+/** The metrics of several processes as those of one. */
+export async function renderTogether(all: readonly MetricValues[]): Promise<RenderedMetrics> {
+  const registry = AggregatorRegistry.aggregate([...all]);
+  return { contentType: registry.contentType, text: await registry.metrics() };
 }

@@ -121,6 +121,11 @@ export const ERRORS = {
     when: "No connection of a database's pool came free before the deadline, or too many statements wait for one.",
     hint: "Raise the pool's size, or look for transactions that stay open; /metrics tells how many wait (colonnade_pool_waiters) and how many connections there are (colonnade_backends).",
   },
+  worker_silent: {
+    sqlstate: "57P03",
+    when: "One of the processes that serve one address (--workers) was to be asked for the console, and does not answer.",
+    hint: "Try again; a process that has ended is started anew, and the log tells why it has.",
+  },
   pool_overloaded: {
     sqlstate: "53300",
     when: "So many statements wait for a connection of a database's pool, and it serves so few at a time, that this one would not be served before the deadline: it is refused at once, and nothing of it has run.",
@@ -897,6 +902,11 @@ export const ERRORS = {
     sqlstate: "42601",
     when: "EXECUTE gives another number of arguments than the prepared statement has parameters.",
   },
+  execute_argument_not_supported: {
+    sqlstate: "0A000",
+    when: "An argument of EXECUTE reads the clock, tables or the state of a session or a server: it is read before the statement, and not in its transaction.",
+    hint: "Give it as a constant, or write it in the statement that is prepared.",
+  },
   comparison_redefined: {
     sqlstate: "0A000",
     when: "An operator of a user's compares built-in types: a condition on a shard key may mean something else than it says.",
@@ -1050,6 +1060,11 @@ export const ERRORS = {
     sqlstate: "55000",
     when: "A row that a migration moves has a shard key that no logical shard of the next map holds, or none at all.",
     hint: "Give the row a shard key, or give the key a shard in the map; then resume the migration.",
+  },
+  migration_foreign_write: {
+    sqlstate: "55000",
+    when: "Somebody has written to a target's tables before a migration's cutover, past the fence, as a superuser may. It is not taken to the source.",
+    hint: "Find who writes there; then compare anew with colonnade migrate resync, or cancel the migration.",
   },
   migration_row_mismatch: {
     sqlstate: "XX001",

@@ -28,14 +28,23 @@ export type MapFile =
   | { readonly kind: "invalid"; readonly problems: readonly DocumentProblem[] };
 
 export function readMap(path: string): MapFile {
-  const result = parseShardMap(readInput(path, "map"), path);
+  return readMapText(readInput(path, "map"), path);
+}
+
+/** `path` is what its problems name. */
+export function readMapText(text: string, path: string): MapFile {
+  const result = parseShardMap(text, path);
   if ("map" in result) return { kind: "valid", map: result.map };
   return { kind: "invalid", problems: result.problems };
 }
 
 /** For the commands that cannot go on with a map that has problems. */
 export function requireMap(path: string): ShardMap {
-  const file = readMap(path);
+  return mapOf(readMap(path));
+}
+
+/** As requireMap's. */
+export function mapOf(file: MapFile): ShardMap {
   if (file.kind === "valid") return file.map;
   throw new CommandFailure(file.problems.map(printProblem).join("\n"));
 }

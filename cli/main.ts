@@ -4,6 +4,7 @@
  * file, loaded when it is called, so that `--help` needs no parser and no database.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { WORKERS_MAX } from "../base/limits.ts";
 import { CommandFailure } from "./failure.ts";
 import { addGuard } from "./guard-command.ts";
 import { requireNode } from "./node-version.ts";
@@ -22,6 +23,12 @@ function port(text: string): number {
   const number = Number(text);
   if (/^\d{1,5}$/.test(text) && number >= 1 && number <= 65_535) return number;
   throw new InvalidArgumentError("a port is a number from 1 to 65535");
+}
+
+function workers(text: string): number {
+  const number = Number(text);
+  if (/^\d{1,3}$/.test(text) && number >= 1 && number <= WORKERS_MAX) return number;
+  throw new InvalidArgumentError(`workers are a number from 1 to ${WORKERS_MAX}`);
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {
@@ -76,6 +83,7 @@ function addServe(program: Command): void {
       "follow the control schema in this database; --map is then for a start without it",
     )
     .option("--config <file>", "the configuration (docs/config.md)")
+    .option("--workers <number>", "processes that serve the address, for more cores", workers)
     .action(async (flags) => await (await import("./serve.ts")).serve(flags));
 }
 

@@ -6,10 +6,10 @@ import { SqlError } from "../base/sql-error.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { reasonOf } from "./failure.ts";
-import { readMap } from "./input-files.ts";
+import type { MapFile } from "./input-files.ts";
 
 export interface MapReloadsOptions {
-  readonly path: string;
+  readonly read: () => MapFile;
   /** Throws for a map that this command cannot serve. */
   readonly check: (map: ShardMap) => void;
   readonly log: Log;
@@ -54,7 +54,7 @@ export class MapReloads {
   async #reload(proxy: RunningProxy): Promise<void> {
     const { log, metrics } = this.#options;
     try {
-      const map = this.#read();
+      const map = servableMap(this.#options);
       await proxy.reload(map);
       log.info({ mapVersion: map.version }, "shard map applied");
       metrics.increment("colonnade_map_reloads_total", { result: "applied" });
@@ -65,18 +65,22 @@ export class MapReloads {
       throw error;
     }
   }
+}
 
-  #read(): ShardMap {
-    const { path, check, log } = this.#options;
-    const file = readMap(path);
-    if (file.kind === "valid") {
-      check(file.map);
-      return file.map;
-    }
-    const problems = file.problems.map(printProblem);
-    for (const problem of problems) log.error({ problem }, "shard map refused; the old one stays");
-    throw new SqlError("reload_refused", "the shard map has mistakes", {
-      detail: problems.join("\n"),
-    });
+/** Throws for one that has mistakes, which the log tells one by one. */
+export function servableMap({
+  read,
+  check,
+  log,
+}: Pick<MapReloadsOptions, "read" | "check" | "log">): ShardMap {
+  const file = read();
+  if (file.kind === "valid") {
+    check(file.map);
+    return file.map;
   }
+  const problems = file.problems.map(printProblem);
+  for (const problem of problems) log.error({ problem }, "shard map refused; the old one stays");
+  throw new SqlError("reload_refused", "the shard map has mistakes", {
+    detail: problems.join("\n"),
+  });
 }

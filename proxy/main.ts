@@ -14,15 +14,18 @@ import { LiteralTemplates } from "../planner/literal-templates.ts";
 import { PlanCache } from "../planner/plan-cache.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { startAdminHttp } from "./admin/http.ts";
+import type { AdminSources } from "./admin/http.ts";
 import { SampledMetrics } from "./admin/sampled-metrics.ts";
 import { parseBackendAddress } from "./backend/backend-address.ts";
 import { Backends } from "./backend/backends.ts";
 import { OwnBackends } from "./backend/own-backends.ts";
-import type { PoolOptions } from "./backend/pool-options.ts";
 import { readSessionDefaults } from "./backend/session-defaults.ts";
 import type { Config } from "./config/config.ts";
+import { poolSettings } from "./config/pool-settings.ts";
 import type { FleetView } from "./console/console-sources.ts";
 import { openConsole } from "./console/open-console.ts";
+import { ALONE } from "./console/other-workers.ts";
+import type { WorkerPlace } from "./console/other-workers.ts";
 import type { OpenConsole } from "./console/open-console.ts";
 import { DeadlockDetector } from "./execution/deadlock-detector.ts";
 import { GlobalSequences } from "./execution/global-sequences.ts";
@@ -66,6 +69,8 @@ export interface ProxyOptions {
   readonly fleet?: FleetView | undefined;
   /** Serves nothing until it is told what its fleet demands: see RunningProxy.holds. */
   readonly waitsForFleet?: boolean;
+  /** Among several processes of one address, which has an admin interface elsewhere; undefined where it is alone. */
+  readonly place?: WorkerPlace;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -81,7 +86,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const addresses = backendAddresses(options.map, embedded);
   const { settings, configuredDateStyle } = await readSessionDefaults(catalog, addresses);
   const backends = new Backends(addresses, {
-    pool: { ...poolOptions(config), settings },
+    pool: { ...poolSettings(config), settings },
     drainMs: config.drain_ms,
   });
   let isDraining = false;
@@ -102,19 +107,20 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     parts.holds.close();
     parts.console.sessions.end();
     parts.console.statistics.stop();
-    await Promise.all([listener.close(), admin.close(), recovery.stop(), topology.stop()]);
+    await Promise.all([listener.close(), admin?.close(), recovery.stop(), topology.stop()]);
     gauges.stop();
     notifications.stop();
     await deadlocks.stop();
     await backends.close();
   };
   log.info(
-    { port: listener.port, adminPort: admin.port, mapVersion: options.map.version },
+    { port: listener.port, adminPort: admin?.port, mapVersion: options.map.version },
     "listening",
   );
   return {
     port: listener.port,
-    adminPort: admin.port,
+    ...(admin && { adminPort: admin.port }),
+    ...parts.toOthers,
     ready: () => !isDraining,
     drainRequested: drainRequest.promise,
     holds: parts.holds,
@@ -137,25 +143,6 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       await (closing ??= close());
     },
     close: () => (closing ??= close()),
-  };
-}
-
-function poolOptions({ pool, timeouts }: Config): Partial<PoolOptions> {
-  return {
-    size: pool.size,
-    waitMs: pool.wait_ms,
-    waitersMax: pool.waiters_max,
-    shedsEarly: pool.shed_early,
-    adaptive: pool.adaptive.enabled ? pool.adaptive : undefined,
-    breaker: pool.breaker.enabled
-      ? {
-          failuresMin: pool.breaker.failures_min,
-          failedShare: pool.breaker.failed_percent / 100,
-        }
-      : undefined,
-    lifetimeMs: pool.lifetime_ms,
-    idleMs: pool.idle_ms,
-    connectTimeoutMs: timeouts.connect_ms,
   };
 }
 
@@ -260,16 +247,17 @@ async function openParts(options: StartOptions, backends: Backends, draining: Dr
   const console = consoleOf(options, backends, parts, { ...draining, isReady, ports: () => ports });
   const listener = await openListener(options, sessions, console, { backends, topology });
   try {
-    const admin = await startAdminHttp({
-      host: config.admin.host,
-      port: adminPort ?? config.admin.port,
+    const adminSources: AdminSources = {
       metrics,
       isReady,
       inDoubt: inDoubtNow,
       clients: () => sessions.list(),
-      log,
-    });
-    Object.assign(ports, { port: listener.port, adminPort: admin.port });
+    };
+    const address = { host: config.admin.host, port: adminPort ?? config.admin.port };
+    const admin = options.place
+      ? undefined
+      : await startAdminHttp({ ...address, ...adminSources, log });
+    Object.assign(ports, { port: listener.port, adminPort: admin?.port });
     console.statistics.start();
     await recovery.runOnce();
     recovery.start();
@@ -278,7 +266,12 @@ async function openParts(options: StartOptions, backends: Backends, draining: Dr
     topology.startPolling();
     gauges.start();
     metrics.set("colonnade_map_version", {}, map.version);
-    return { ...parts, listener, admin, console, gauges };
+    const toOthers: Pick<RunningProxy, "admin" | "console" | "cancel"> = {
+      admin: adminSources,
+      console: console.sessions,
+      cancel: (processId, secretKey) => listener.cancel(processId, secretKey),
+    };
+    return { ...parts, listener, admin, console, gauges, toOthers };
   } catch (error) {
     await listener.close();
     throw error;
@@ -297,7 +290,7 @@ interface ConsoleView extends Draining {
 }
 
 function consoleOf(
-  { config, log, readMapAgain, fleet }: ProxyOptions,
+  { config, log, readMapAgain, fleet, place = ALONE }: ProxyOptions,
   backends: Backends,
   { process, topology, inDoubtNow, ...parts }: Parts,
   { isReady, isDraining, requestDrain, ports }: ConsoleView,
@@ -313,6 +306,7 @@ function consoleOf(
     state: () => (isDraining() ? "draining" : isReady() ? "serving" : "not ready"),
     reload: readMapAgain,
     drain: requestDrain,
+    place,
     log,
   });
 }
@@ -331,7 +325,7 @@ function openNotifications(
 }
 
 async function openListener(
-  { config, log, metrics, port }: ProxyOptions,
+  { config, log, metrics, port, place }: ProxyOptions,
   sessions: Sessions,
   console: OpenConsole,
   { backends, topology }: SecretSource,
@@ -343,6 +337,7 @@ async function openListener(
     authentication,
     sideDoor: { ...console, authentication: await consolePolicy(config, authentication, log) },
     sessions,
+    place,
     log,
     metrics,
     tls: await tlsOptions(config),

@@ -1,5 +1,7 @@
 /** A started proxy, as the commands that start one see it. */
 import type { Holds } from "./execution/holds.ts";
+import type { AdminSources } from "./admin/http.ts";
+import type { OtherWorkers } from "./console/other-workers.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 
 export interface MapReload {
@@ -22,4 +24,10 @@ export interface RunningProxy {
   /** Closes every client and server connection at once. Twice is once. */
   close(): Promise<void>;
   ready(): boolean;
+  /** What the admin interface tells, for one that is in another process. */
+  readonly admin: AdminSources;
+  /** The console, for that of another process of the same address. */
+  readonly console: OtherWorkers;
+  /** A cancel request for a client of this process, which another process got. */
+  cancel(processId: number, secretKey: Buffer): void;
 }

@@ -13,18 +13,22 @@ import {
   ADMIN_REQUEST_TIMEOUT_MS,
 } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
-import type { Metrics } from "../../base/metrics.ts";
+import type { RenderedMetrics } from "../../base/metrics.ts";
 
-export interface AdminHttpOptions {
-  readonly host: string;
-  /** 0 takes a free one. */
-  readonly port: number;
-  readonly metrics: Metrics;
-  readonly isReady: () => boolean;
+/** What is told of a proxy, or of several together. */
+export interface AdminSources {
+  readonly metrics: { render(): Promise<RenderedMetrics> };
+  readonly isReady: () => boolean | Promise<boolean>;
   /** What JSON is to say. Must not reject for a database that cannot be asked. */
   readonly inDoubt: () => Promise<unknown>;
   /** What JSON is to say of each client. */
-  readonly clients: () => unknown;
+  readonly clients: () => readonly unknown[] | Promise<readonly unknown[]>;
+}
+
+export interface AdminHttpOptions extends AdminSources {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
   readonly log: Log;
 }
 
@@ -84,7 +88,7 @@ async function respond(
       send(response, 200, "ok\n");
       return;
     case "/readyz":
-      if (options.isReady()) send(response, 200, "ready\n");
+      if (await options.isReady()) send(response, 200, "ready\n");
       else send(response, 503, "not ready\n");
       return;
     case "/metrics": {
@@ -96,7 +100,7 @@ async function respond(
       send(response, 200, `${JSON.stringify(await options.inDoubt(), undefined, 2)}\n`, JSON_TYPE);
       return;
     case "/clients":
-      send(response, 200, `${JSON.stringify(options.clients(), undefined, 2)}\n`, JSON_TYPE);
+      send(response, 200, `${JSON.stringify(await options.clients(), undefined, 2)}\n`, JSON_TYPE);
       return;
     default:
       send(response, 404, "paths are /metrics, /healthz, /readyz, /in-doubt and /clients\n");

@@ -116,11 +116,6 @@ export class BackendConnection {
     return this.#answeredCount;
   }
 
-  /** Time in which an answer was outstanding. */
-  get busyMs(): number {
-    return this.#busyMs;
-  }
-
   /** Nothing can be sent any more; what had arrived may still be received. */
   get isBroken(): boolean {
     return this.#isClosed || this.#violation !== undefined || this.#connected.stream.isOver;

@@ -57,14 +57,18 @@ export function bringForward(idle: Member[], rank: Rank): void {
   if (best < idle.length - 1) idle.push(...idle.splice(best, 1));
 }
 
-export function noteLending(member: Member, now: number): void {
+/** `measuresAnswers`: what its answers take will be asked for. */
+export function noteLending(member: Member, now: number, measuresAnswers: boolean): void {
   member.lentSince = now;
-  member.answersBefore = member.connection.answeredCount;
-  member.busyMsBefore = member.connection.busyMs;
+  if (!measuresAnswers) return;
+  const { requests, busyMs } = member.connection.counts;
+  member.answersBefore = requests;
+  member.busyMsBefore = busyMs;
 }
 
 /** What an answer has taken since the connection was lent; 0 where there was none. */
 export function meanAnswerMs({ connection, answersBefore, busyMsBefore }: Member): number {
-  const answers = connection.answeredCount - answersBefore;
-  return answers === 0 ? 0 : (connection.busyMs - busyMsBefore) / answers;
+  const { requests, busyMs } = connection.counts;
+  const answers = requests - answersBefore;
+  return answers === 0 ? 0 : (busyMs - busyMsBefore) / answers;
 }

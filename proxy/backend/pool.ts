@@ -281,7 +281,7 @@ export class Pool {
 
   #lend(member: Member, now: number): BackendConnection {
     this.#members.setUse(member, "lent");
-    noteLending(member, now);
+    noteLending(member, now, this.#gate.measuresAnswers);
     member.connection.unpark();
     this.#acquired += 1;
     return member.connection;

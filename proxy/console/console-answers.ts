@@ -9,6 +9,7 @@ import type { ConsoleSources } from "./console-sources.ts";
 import type { ConsoleStatement, SelectItem } from "./console-statement.ts";
 import type { ConsoleType, ConsoleValue, ResultColumn } from "./console-value.ts";
 import type { Operations } from "./operations.ts";
+import type { OtherWorkers } from "./other-workers.ts";
 
 export type ConsoleRows = readonly (readonly ConsoleValue[])[];
 
@@ -24,6 +25,7 @@ export interface AnsweringParts {
   readonly settings: ConsoleSettings;
   readonly sources: ConsoleSources;
   readonly operations: Operations;
+  readonly others: OtherWorkers;
   readonly log: Log;
 }
 
@@ -89,7 +91,9 @@ export class ConsoleAnswers {
   async #show(name: string): Promise<ConsoleRows> {
     const show = SHOWS.find((each) => each.name === name);
     if (show === undefined) return [[this.#parts.settings.get(name) ?? null]];
-    return await show.rows(this.#parts.sources);
+    const { sources, others } = this.#parts;
+    if (!show.isOfEachWorker) return await show.rows(sources);
+    return (await Promise.all([show.rows(sources), others.show(name)])).flat();
   }
 
   #valueOf(value: SelectItem["value"]): ConsoleValue {
@@ -113,7 +117,7 @@ export class ConsoleAnswers {
   }
 
   async #operate(statement: Operation, signal: AbortSignal): Promise<string> {
-    const { operations, client, log } = this.#parts;
+    const { operations, others, client, log } = this.#parts;
     const [command, ...rest] = wordsOf(statement);
     this.#requireAdmin(command);
     const by = { user: client.user, address: client.address };
@@ -126,16 +130,10 @@ export class ConsoleAnswers {
         operations.drain();
         break;
       case "pause":
-        await operations.pause(statement.database, signal);
-        break;
       case "resume":
-        operations.resume(statement.database);
-        break;
       case "killClient":
-        await operations.killClient(statement.id);
-        break;
       case "killDatabase":
-        await operations.killDatabase(statement.database);
+        await operations.everywhere(statement, others, signal);
         break;
       default:
         unreachable(statement);

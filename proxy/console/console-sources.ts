@@ -75,6 +75,8 @@ export interface ProcessFacts {
   readonly id: string;
   readonly hostname: string;
   readonly pid: number;
+  /** Among the processes that serve the address, from 1. */
+  readonly worker: number;
   readonly startedAt: Date;
   readonly ports: () => { readonly port: number; readonly adminPort: number | undefined };
 }

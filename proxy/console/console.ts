@@ -10,11 +10,14 @@ import type { Client, SessionHost } from "../session/client.ts";
 import { clientReport } from "../session/client-report.ts";
 import type { ClientReport } from "../session/client-report.ts";
 import { ConsoleAnswers } from "./console-answers.ts";
+import type { ConsoleRows } from "./console-answers.ts";
+import { SHOWS } from "./console-help.ts";
 import { ConsoleSession } from "./console-session.ts";
 import { ConsoleSettings } from "./console-settings.ts";
 import type { ConsoleSources } from "./console-sources.ts";
 import { Operations } from "./operations.ts";
 import type { OperatedParts } from "./operations.ts";
+import type { OtherWorkers, SharedCommand } from "./other-workers.ts";
 
 /** As PgBouncer's is `pgbouncer`. */
 export const CONSOLE_DATABASE = "colonnade";
@@ -29,10 +32,11 @@ export interface ConsoleOptions {
   readonly users: Config["console"];
   readonly sources: ConsoleSources;
   readonly operated: OperatedParts;
+  readonly others: OtherWorkers;
   readonly log: Log;
 }
 
-export class Console implements SessionHost {
+export class Console implements SessionHost, OtherWorkers {
   readonly #options: ConsoleOptions;
   readonly #sources: ConsoleSources;
   readonly #operations: Operations;
@@ -63,12 +67,13 @@ export class Console implements SessionHost {
   }
 
   async serve(client: Client): Promise<void> {
-    const { users, log } = this.#options;
+    const { users, others, log } = this.#options;
     const isAdmin = users.admin_users.includes(client.user);
     const { version } = this.#sources.process;
     const settings = new ConsoleSettings(client.settings, { user: client.user, isAdmin, version });
     const [sources, operations] = [this.#sources, this.#operations];
-    const answers = new ConsoleAnswers({ client, isAdmin, settings, sources, operations, log });
+    const parts = { client, isAdmin, settings, sources, operations, others, log };
+    const answers = new ConsoleAnswers(parts);
     const session = new ConsoleSession({ client, settings, answers, log });
     this.#entries.set(client.processId, { client, settings, session });
     try {
@@ -82,6 +87,20 @@ export class Console implements SessionHost {
     const found = this.#entries.get(processId);
     if (found === undefined || found.client.secretKey.length !== secretKey.length) return;
     if (timingSafeEqual(found.client.secretKey, secretKey)) found.session.cancel();
+  }
+
+  /** What this process alone tells, for the console of another worker. */
+  async show(name: string): Promise<ConsoleRows> {
+    return (await SHOWS.find((each) => each.name === name)?.rows(this.#sources)) ?? [];
+  }
+
+  /** Done by this process alone, as the console of another worker has been told. */
+  async command(command: SharedCommand): Promise<void> {
+    await this.#operations.here(command, new AbortController().signal);
+  }
+
+  kill(id: number): Promise<boolean> {
+    return this.#operations.kill(id);
   }
 
   /** The proxy stops. */

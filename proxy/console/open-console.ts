@@ -14,10 +14,11 @@ import type { Pauses } from "../execution/pauses.ts";
 import type { Sessions } from "../session/sessions.ts";
 import { Console, CONSOLE_DATABASE } from "./console.ts";
 import type { ConsoleSources, FleetView, ProcessFacts, ProxyState } from "./console-sources.ts";
+import type { WorkerPlace } from "./other-workers.ts";
 import { Statistics } from "./statistics.ts";
 
 export interface ConsoleParts {
-  readonly process: Omit<ProcessFacts, "hostname" | "pid" | "startedAt">;
+  readonly process: Omit<ProcessFacts, "hostname" | "pid" | "worker" | "startedAt">;
   readonly config: Config;
   readonly map: () => ShardMap;
   readonly backends: Backends;
@@ -32,6 +33,7 @@ export interface ConsoleParts {
   /** Undefined where the map is not from a file. */
   readonly reload: (() => Promise<void>) | undefined;
   readonly drain: () => void;
+  readonly place: WorkerPlace;
   readonly log: Log;
 }
 
@@ -52,7 +54,13 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
   const console = new Console({
     users: config.console,
     sources: {
-      process: { ...parts.process, hostname: hostname(), pid: process.pid, startedAt },
+      process: {
+        ...parts.process,
+        hostname: hostname(),
+        pid: process.pid,
+        worker: parts.place.index + 1,
+        startedAt,
+      },
       config,
       map: parts.map,
       address: (database) => backends.address(database),
@@ -77,6 +85,7 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
       reload: parts.reload,
       drain: parts.drain,
     },
+    others: parts.place.others,
     log: parts.log,
   });
   return {

@@ -6,9 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { databaseName } from "../../base/ids.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import { PAUSE_POLL_MS } from "../../base/limits.ts";
+import { unreachable } from "../../base/invariant.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { LockHolders } from "../execution/lock-holders.ts";
 import type { Pauses } from "../execution/pauses.ts";
+import type { OtherWorkers, SharedCommand, WorkerCommand } from "./other-workers.ts";
 
 /** The parts that are acted on, as far as they are. */
 export interface OperatedParts {
@@ -46,8 +48,47 @@ export class Operations {
     this.#parts.drain();
   }
 
+  /** In this process and in the others of its address. A pause that one cannot bring about is nowhere. */
+  async everywhere(
+    command: WorkerCommand,
+    others: OtherWorkers,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (command.kind === "killClient") return await this.#killSomewhere(command.id, others);
+    try {
+      await Promise.all([this.here(command, signal), others.command(command)]);
+    } catch (error) {
+      if (command.kind === "pause") await this.#undoPause(command.database, others);
+      throw error;
+    }
+  }
+
+  async #killSomewhere(id: number, others: OtherWorkers): Promise<void> {
+    if ((await this.kill(id)) || (await others.kill(id))) return;
+    throw new SqlError("console_object_unknown", `there is no client ${id}`);
+  }
+
+  async #undoPause(database: string | undefined, others: OtherWorkers): Promise<void> {
+    this.#resume(database);
+    await others.command({ kind: "resume", database }).catch(() => undefined);
+  }
+
+  /** In this process alone. */
+  async here(command: SharedCommand, signal: AbortSignal): Promise<void> {
+    switch (command.kind) {
+      case "pause":
+        return await this.#pause(command.database, signal);
+      case "resume":
+        return this.#resume(command.database);
+      case "killDatabase":
+        return await this.#killDatabase(command.database);
+      default:
+        return unreachable(command);
+    }
+  }
+
   /** All databases where none is named. Aborted or out of time, those it has paused resume. */
-  async pause(name: string | undefined, signal: AbortSignal): Promise<void> {
+  async #pause(name: string | undefined, signal: AbortSignal): Promise<void> {
     const { pauses, holders, closeIdle, pauseWaitMs } = this.#parts;
     const databases = this.#named(name);
     const holdNumber = holders.nextHoldNumber();
@@ -83,7 +124,7 @@ export class Operations {
   }
 
   /** A database that the map no longer names may still be paused. */
-  resume(name: string | undefined): void {
+  #resume(name: string | undefined): void {
     const { pauses } = this.#parts;
     const isPaused = name !== undefined && pauses.isPaused(databaseName(name));
     const databases = name === undefined ? pauses.databases : this.#resumable(name, isPaused);
@@ -94,12 +135,12 @@ export class Operations {
     return isPaused ? [databaseName(name)] : this.#named(name);
   }
 
-  async killClient(id: number): Promise<void> {
-    if (await this.#parts.sessions.kill(id, killed())) return;
-    throw new SqlError("console_object_unknown", `there is no client ${id}`);
+  /** False where there is no such client here. */
+  kill(id: number): Promise<boolean> {
+    return this.#parts.sessions.kill(id, killed());
   }
 
-  async killDatabase(name: string): Promise<void> {
+  async #killDatabase(name: string): Promise<void> {
     const { sessions } = this.#parts;
     const ids = new Set(this.#named(name).flatMap((database) => sessions.using(database)));
     await Promise.all([...ids].map(async (id) => await sessions.kill(id, killed())));

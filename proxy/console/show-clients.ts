@@ -7,6 +7,7 @@ import { column, show } from "./show.ts";
 
 export const SHOW_CLIENTS = show<ClientReport>({
   name: "clients",
+  isOfEachWorker: true,
   help: "Connected clients, those of this console included: what each does, what it waits for, and why it keeps a server connection.",
   rows: ({ clients }) => clients(),
   columns: [
@@ -86,6 +87,7 @@ interface ServerRow extends ServerReport {
 
 export const SHOW_SERVERS = show<ServerRow>({
   name: "servers",
+  isOfEachWorker: true,
   help: "Open connections of the pools. Connections of the proxy's own (recovery, LISTEN) are not among them.",
   rows: ({ servers, clients }) => {
     const users = new Map(clients().flatMap((client) => client.servers.map((id) => [id, client])));

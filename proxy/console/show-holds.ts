@@ -12,6 +12,7 @@ interface HeldPlacement {
 
 export const SHOW_HOLDS = show<HeldPlacement>({
   name: "holds",
+  isOfEachWorker: true,
   help: "Placements that are being moved: held back, or served only while this proxy's lease lasts. Of the fleet, colonnade control status tells.",
   rows: ({ holds }) => heldPlacements(holds),
   columns: [

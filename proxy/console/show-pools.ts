@@ -69,6 +69,7 @@ const POOL_MODE = column<PoolRow>(
 
 export const SHOW_DATABASES = show<PoolRow>({
   name: "databases",
+  isOfEachWorker: true,
   help: "The databases of the shard map.",
   rows: poolRows,
   columns: [
@@ -117,6 +118,7 @@ const inState = (state: ServerReport["state"]) => (row: PoolRow) =>
 
 export const SHOW_POOLS = show<PoolRow>({
   name: "pools",
+  isOfEachWorker: true,
   help: "The pool of each database: who uses it, who waits for it.",
   rows: poolRows,
   columns: [
@@ -219,6 +221,7 @@ function quotient(value: number, by: number): number {
 
 export const SHOW_STATS = show<StatsRow>({
   name: "stats",
+  isOfEachWorker: true,
   help: "What each database was asked, since the proxy started (or the database's address changed) and, as averages, over the last whole minute.",
   rows: ({ pools, statistics }) =>
     [...pools()].map(([name, stats]) => ({

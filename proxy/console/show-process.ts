@@ -8,6 +8,7 @@ import { column, show } from "./show.ts";
 
 export const SHOW_PLANS = show<CachedPlan>({
   name: "plans",
+  isOfEachWorker: true,
   help: "Plans in the cache, the ones used last at the end. Texts may hold what clients wrote into them.",
   isForAdmins: true,
   rows: ({ plans }) => plans(),

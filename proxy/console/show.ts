@@ -8,6 +8,8 @@ export interface Show {
   readonly help: string;
   /** It prints what clients wrote. */
   readonly isForAdmins: boolean;
+  /** Each of several workers has rows of its own, and says so in a last column. */
+  readonly isOfEachWorker: boolean;
   readonly columns: readonly ShowColumn[];
   rows(sources: ConsoleSources): Promise<readonly (readonly ConsoleValue[])[]>;
 }
@@ -35,18 +37,28 @@ interface ShowOf<Row> {
   readonly name: string;
   readonly help: string;
   readonly isForAdmins?: boolean;
+  readonly isOfEachWorker?: boolean;
   readonly columns: readonly ColumnOf<Row>[];
   readonly rows: (sources: ConsoleSources) => Iterable<Row> | Promise<Iterable<Row>>;
 }
 
-export function show<Row>({ rows, columns, isForAdmins = false, ...rest }: ShowOf<Row>): Show {
+const WORKER: ShowColumn = {
+  name: "worker",
+  type: "integer",
+  help: "Which of the processes tells it, from 1; see `serve --workers`.",
+};
+
+export function show<Row>(parts: ShowOf<Row>): Show {
+  const { rows, columns, isForAdmins = false, isOfEachWorker = false, ...rest } = parts;
   return {
     ...rest,
     isForAdmins,
-    columns,
+    isOfEachWorker,
+    columns: isOfEachWorker ? [...columns, WORKER] : columns,
     rows: async (sources) => {
       const found = [...(await rows(sources))];
-      return found.map((row) => columns.map(({ value }) => value(row)));
+      const last = isOfEachWorker ? [sources.process.worker] : [];
+      return found.map((row) => [...columns.map(({ value }) => value(row)), ...last]);
     },
   };
 }

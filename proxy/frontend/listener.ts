@@ -50,6 +50,14 @@ export interface ListenerOptions {
   readonly clientsMax?: number | undefined;
   readonly authenticationTimeoutMs?: number | undefined;
   readonly sideDoor?: SideDoor | undefined;
+  /** Where other processes serve the same address: its clients' process ids are `index` modulo `count`. */
+  readonly place?: ListenerPlace | undefined;
+}
+
+export interface ListenerPlace {
+  readonly index: number;
+  readonly count: number;
+  readonly passCancel: (processId: number, secretKey: Buffer) => void;
 }
 
 /** A database name that leads to other sessions, with users and a bound on clients of its own. */
@@ -70,6 +78,8 @@ interface Door {
   /** Clients past start-up by their process id. */
   readonly processIds: Set<number>;
 }
+
+const ALONE = { index: 0, count: 1 };
 
 /** Process ids in BackendKeyData are positive int32. */
 const PROCESS_ID_MAX = 2 ** 31 - 1;
@@ -124,6 +134,13 @@ export class Listener {
   /** Takes no further connection. Those there are go on. */
   stopAccepting(): void {
     this.#server.close();
+  }
+
+  /** Of a client of this process, or one that another may have. */
+  cancel(processId: number, secretKey: Buffer, pass: ListenerPlace["passCancel"] = ignore): void {
+    const doors = [this.#door, this.#sideDoor];
+    if (!doors.some((door) => door?.processIds.has(processId))) return pass(processId, secretKey);
+    for (const door of doors) door?.sessions.cancel(processId, secretKey);
   }
 
   /** Stops accepting and cuts every connection. */
@@ -189,8 +206,7 @@ export class Listener {
         return undefined;
       case "cancel": {
         const { processId, secretKey } = opening.request;
-        for (const door of [this.#door, this.#sideDoor])
-          door?.sessions.cancel(processId, secretKey);
+        this.cancel(processId, secretKey, this.#options.place?.passCancel);
         // TLS ends by its own notice: libpq takes a connection cut without one for a failed cancel.
         closeAfter(opening.socket.socket, raw);
         return undefined;
@@ -274,7 +290,8 @@ export class Listener {
       throw new SqlError("too_many_clients", "sorry, too many clients already");
     }
     for (;;) {
-      const processId = randomInt(1, PROCESS_ID_MAX);
+      const { index, count } = this.#options.place ?? ALONE;
+      const processId = randomInt(1, Math.floor(PROCESS_ID_MAX / count)) * count + index;
       const isTaken = (other: Door | undefined) => other?.processIds.has(processId) === true;
       if (isTaken(this.#door) || isTaken(this.#sideDoor)) continue;
       door.processIds.add(processId);

@@ -72,7 +72,7 @@ test("a taken port is an error that names it", async () => {
     metrics,
     isReady: () => true,
     inDoubt: async () => undefined,
-    clients: () => undefined,
+    clients: () => [],
     log: createLog("fatal"),
   });
   await expect(again).rejects.toMatchObject({ code: "EADDRINUSE", port: admin.port });

@@ -49,6 +49,8 @@ test.each([
   [["dev", "--port", "70000"], "a port is a number from 1 to 65535"],
   [["dev", "--port", "http"], "a port is a number from 1 to 65535"],
   [["serve"], "name a shard map: --map FILE or --control URL"],
+  [["serve", "--workers", "0"], "workers are a number from 1 to 64"],
+  [["serve", "--workers", "2"], "name a shard map: --map FILE or --control URL"],
   [["map", "publish", "a"], "error: required option '--control <url>' not specified"],
   [["map", "show", "0", "--control", "a"], "from 1 on"],
   [["guard", "paint"], "error: unknown command 'paint'"],

@@ -20,6 +20,8 @@ import { RawClient } from "./raw-client.ts";
 export interface TestProxyOptions {
   /** Merged over ports and a quiet log. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Processes that serve; one unless given. */
+  readonly workers?: number;
   /** Whom `connect` is, where the configuration does not trust everybody. */
   readonly connectAs?: { readonly user: string; readonly password: string };
 }
@@ -64,12 +66,17 @@ export async function startTestProxy(
 ): Promise<TestProxy> {
   const directory = await mkdtemp(join(tmpdir(), "colonnade-proxy-"));
   const [port, adminPort] = [await freePort(), await freePort()];
-  const child = await spawnProxy(directory, mapYaml, {
-    admin: { host: HOST, port: adminPort },
-    log: { level: "warn" },
-    ...options.config,
-    listen: { host: HOST, port, ...listenOf(options) },
-  });
+  const child = await spawnProxy(
+    directory,
+    mapYaml,
+    {
+      admin: { host: HOST, port: adminPort },
+      log: { level: "warn" },
+      ...options.config,
+      listen: { host: HOST, port, ...listenOf(options) },
+    },
+    options.workers,
+  );
   let output = "";
   const keep = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-OUTPUT_CHARS_MAX);
@@ -117,12 +124,14 @@ async function spawnProxy(
   directory: string,
   mapYaml: string,
   config: Readonly<Record<string, unknown>>,
+  workers = 1,
 ): Promise<ChildProcessByStdio<Writable, Readable, Readable>> {
   const [mapFile, configFile] = [join(directory, "map.yaml"), join(directory, "config.yaml")];
   await writeFile(mapFile, mapYaml);
   await writeFile(configFile, stringify(config));
   const node = ["--expose-gc", "--import", REPORT_MEMORY];
-  const serve = [ENTRY, "serve", "--map", mapFile, "--config", configFile];
+  const several = workers === 1 ? [] : ["--workers", String(workers)];
+  const serve = [ENTRY, "serve", "--map", mapFile, "--config", configFile, ...several];
   return spawn(process.execPath, [...node, ...serve], {
     // Nothing is ever written to its standard input, which ends when we do.
     stdio: ["pipe", "pipe", "pipe"],

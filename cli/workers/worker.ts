@@ -1,0 +1,157 @@
+/**
+ * One of several processes that serve one address: a proxy like any other, but for what its
+ * supervisor does for all of them (signals, the admin interface, the map's file) and for what it
+ * passes on to the others. Started by the supervisor alone, and it ends with it.
+ */
+import cluster from "node:cluster";
+import { WORKER_ANSWER_TIMEOUT_MS, WORKER_APPLY_TIMEOUT_MS } from "../../base/limits.ts";
+import type { MetricValues, Metrics } from "../../base/metrics.ts";
+import { SqlError } from "../../base/sql-error.ts";
+import type { SharedCommand, WorkerPlace } from "../../proxy/console/other-workers.ts";
+import type { RunningProxy } from "../../proxy/running-proxy.ts";
+import type { ExitCode } from "../failure.ts";
+import { Channel } from "./channel.ts";
+import type { SupervisorQuestions, ToSupervisor, ToWorker, WorkerQuestions } from "./messages.ts";
+
+type Link = Channel<SupervisorQuestions, ToSupervisor, WorkerQuestions, ToWorker>;
+
+export interface WorkerOrders {
+  readonly index: number;
+  readonly mapText: string | undefined;
+}
+
+export const isWorker = (): boolean => cluster.isWorker;
+
+export class WorkerLink implements Disposable {
+  readonly #link: Link;
+  readonly #metrics: Metrics;
+  readonly #orders = Promise.withResolvers<WorkerOrders>();
+  readonly #wish = Promise.withResolvers<"drain" | "stop">();
+  readonly #impatient = Promise.withResolvers<void>();
+  #proxy: RunningProxy | undefined;
+  /** Puts the map of a text in force. */
+  onApply: (text: string) => Promise<void> = async () => undefined;
+  #onLook: () => void = ignore;
+
+  /** Signals that all processes of a group get are the supervisor's to act on. */
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics;
+    this.#link = new Channel<SupervisorQuestions, ToSupervisor, WorkerQuestions, ToWorker>({
+      // Asynchronous: who is gone ends this process by itself.
+      send: (message) => process.send?.(message) !== undefined,
+      onNotice: (notice) => this.#onNotice(notice),
+      answers: this.#answers(),
+    });
+    process.on("message", this.#receive);
+    for (const signal of OTHERS_SIGNALS) process.on(signal, ignore);
+  }
+
+  /** What the supervisor wants of it. */
+  get orders(): Promise<WorkerOrders> {
+    return this.#orders.promise;
+  }
+
+  /** How it is to end. */
+  get first(): Promise<"drain" | "stop"> {
+    return this.#wish.promise;
+  }
+
+  get impatient(): Promise<void> {
+    return this.#impatient.promise;
+  }
+
+  place(index: number, count: number, pauseWaitMs: number): WorkerPlace {
+    return {
+      index,
+      count,
+      passCancel: (processId, secretKey) =>
+        this.#link.tell({ kind: "cancel", processId, secretKey }),
+      others: {
+        show: (name) => this.#link.ask("showOthers", name),
+        command: (command) =>
+          this.#link.ask("commandOthers", command, waitFor(command, pauseWaitMs)),
+        kill: (id) => this.#link.ask("killOther", id),
+      },
+    };
+  }
+
+  /** The supervisor has been told to look again, and it is the control schema that is looked at. */
+  onHangUp(act: () => void): Disposable {
+    this.#onLook = act;
+    return { [Symbol.dispose]: () => (this.#onLook = ignore) };
+  }
+
+  /** Of all workers, by the supervisor. */
+  reload(): Promise<void> {
+    return this.#link.ask("reload", undefined, 2 * WORKER_APPLY_TIMEOUT_MS);
+  }
+
+  serving(proxy: RunningProxy): void {
+    this.#proxy = proxy;
+    void proxy.drainRequested.then(() => this.#link.tell({ kind: "drain" }));
+    this.#link.tell({ kind: "serving", port: proxy.port });
+  }
+
+  /** Resolves once the supervisor has it: this process ends next. */
+  async failed(message: string, exitCode: ExitCode): Promise<void> {
+    await this.#link.ask("failed", { message, exitCode });
+  }
+
+  #onNotice(notice: ToWorker): void {
+    switch (notice.kind) {
+      case "serve":
+        this.#orders.resolve(notice);
+        break;
+      case "cancel":
+        this.#proxy?.cancel(notice.processId, Buffer.from(notice.secretKey));
+        break;
+      case "look":
+        this.#onLook();
+        break;
+      case "drain":
+        this.#wish.resolve("drain");
+        break;
+      case "stop":
+        this.#wish.resolve("stop");
+        this.#impatient.resolve();
+        break;
+    }
+  }
+
+  #answers() {
+    const proxy = (): RunningProxy => {
+      if (this.#proxy === undefined)
+        throw new SqlError("worker_silent", "a process of the proxy is only starting");
+      return this.#proxy;
+    };
+    return {
+      isReady: () => this.#proxy?.ready() === true,
+      metrics: (): Promise<MetricValues> => this.#metrics.values(),
+      clients: async () => await proxy().admin.clients(),
+      inDoubt: () => proxy().admin.inDoubt(),
+      apply: (text: string) => this.onApply(text),
+      show: (name: string) => proxy().console.show(name),
+      command: (command: SharedCommand) => proxy().console.command(command),
+      kill: (id: number) => proxy().console.kill(id),
+    };
+  }
+
+  readonly #receive = (message: unknown): void => this.#link.receive(message);
+
+  /** With the channel, nothing keeps the process. */
+  [Symbol.dispose](): void {
+    process.off("message", this.#receive);
+    if (process.connected) process.disconnect();
+  }
+}
+
+const OTHERS_SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+
+function ignore(): void {
+  // The supervisor has it, too.
+}
+
+/** A pause waits for transactions first. */
+export function waitFor(command: SharedCommand, pauseWaitMs: number): number {
+  return WORKER_ANSWER_TIMEOUT_MS * 2 + (command.kind === "pause" ? pauseWaitMs : 0);
+}
