@@ -23,6 +23,7 @@ import type {
   CatalogRelation,
   CatalogView,
 } from "../shardmap/catalog.ts";
+import { NO_HIDDEN_CALLS } from "../shardmap/catalog.ts";
 import { routineBody, type RoutineBody } from "../shardmap/routine-body.ts";
 import { nameParts, walkNodes } from "./ast.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
@@ -111,6 +112,7 @@ class SchemaFile {
       relations,
       types: this.#types.types(),
       functions: this.#functions,
+      hiddenCalls: NO_HIDDEN_CALLS,
       collations,
       redefinedComparison: undefined,
       defaultCollation,

@@ -2,6 +2,8 @@
 import type { MergeStmt } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
 import { SqlError } from "../base/sql-error.ts";
+import { checkArguments } from "./execute-arguments.ts";
+import { checkHiddenCalls } from "./hidden-calls.ts";
 import { listChannels } from "./listening-channels.ts";
 import type { LogicalPlan } from "./logical-plan.ts";
 import { resolveTable } from "./names.ts";
@@ -52,6 +54,8 @@ function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan
   const { node } = statement;
   refuseReservedSchema(node, context);
   checkWriteEffects(node, context);
+  checkHiddenCalls(node, context);
+  checkArguments(node, context);
   const current = writeToCurrent(node);
   if (current !== undefined) {
     const write = statement.withNode(current.write);

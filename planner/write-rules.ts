@@ -1,5 +1,6 @@
-/** What a write sets off besides itself: the triggers and the defaults of the tables it writes. */
+/** What a write sets off besides itself: the triggers, the defaults and the constraints of the tables it writes. */
 import type { Node } from "@pgsql/types";
+import { checkStoredCalls } from "./hidden-calls.ts";
 import { resolveTable } from "./names.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { checkDefaults } from "./stored-expressions.ts";
@@ -17,5 +18,6 @@ export function checkWriteEffects(node: Node, context: PlanContext): void {
       statement.node.onConflictClause?.action === "ONCONFLICT_UPDATE";
     checkTriggers(table, cascades, relation.location, context);
     checkDefaults(table.relation, statement, table.kind === "sharded", context);
+    if (statement.kind !== "delete") checkStoredCalls(table.relation, context);
   }
 }

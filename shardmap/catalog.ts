@@ -19,6 +19,7 @@ export interface Catalog {
   readonly types: ReadonlyMap<number, CatalogType>;
   /** Functions outside pg_catalog by name, every overload, and the non-immutable ones of pg_catalog. */
   readonly functions: ReadonlyMap<string, readonly CatalogFunction[]>;
+  readonly hiddenCalls: HiddenCalls;
   readonly collations: ReadonlyMap<number, CatalogCollation>;
   /**
    * An operator of a user's that compares built-in types, as errors print it: `=` may then mean
@@ -28,6 +29,22 @@ export interface Catalog {
   /** The database's own default collation: what OID 100 means. */
   readonly defaultCollation: CatalogCollation;
 }
+
+/** Functions that are called without being named, among other words; of names that several schemas have, those of all. */
+export interface HiddenCalls {
+  /** By the operators of users, by name. */
+  readonly operators: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By the casts of users to a type, and by the CHECKs of a domain, by the type's name. */
+  readonly types: ReadonlyMap<string, ReadonlySet<string>>;
+  /** By CHECKs and indexes, by the table's OID. */
+  readonly relations: ReadonlyMap<number, ReadonlySet<string>>;
+}
+
+export const NO_HIDDEN_CALLS: HiddenCalls = {
+  operators: new Map(),
+  types: new Map(),
+  relations: new Map(),
+};
 
 export interface CatalogRelation {
   readonly oid: number;

@@ -8,7 +8,7 @@ import type { DdlPlan } from "../logical-plan.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
-import { checkStoredConstraints, checkStoredExpression } from "../stored-expressions.ts";
+import { checkStoredExpression } from "../stored-expressions.ts";
 import { checkAddedColumn, constraintsOf } from "./columns.ts";
 import { checkConstraint, type ConstrainedTable } from "./constraints.ts";
 import { asWritten, ddlPlan, ownSchema, splicedSteps, type NamePlace } from "./steps.ts";
@@ -23,7 +23,7 @@ export function planAlterTable(
   const target = existingTable(alter.relation, context);
   if (target.kind === "catalogOnly") {
     refuseReferencesToMapped(alter, context);
-    checkStoredConstraints(alter.cmds, `table "${alter.relation.relname ?? ""}"`, context);
+    checkStoredExpression(alter.cmds, `table "${alter.relation.relname ?? ""}"`, context);
     return ddlPlan("alterCatalogTable", asWritten(statement, [context.map.catalog]));
   }
   const owner = { ...target, context };

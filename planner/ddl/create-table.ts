@@ -6,7 +6,7 @@ import type { DdlPlan } from "../logical-plan.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { refuse } from "../refusal.ts";
-import { checkStoredConstraints } from "../stored-expressions.ts";
+import { checkStoredConstraints, checkStoredExpression } from "../stored-expressions.ts";
 import { checkKeyColumns, constraintsOf } from "./columns.ts";
 import { checkConstraint, type ConstrainedTable } from "./constraints.ts";
 import { withoutCopiedGuard } from "./copied-guards.ts";
@@ -92,7 +92,9 @@ function planCatalogTable(
         ? constraintsOf(element.ColumnDef)
         : [],
   );
-  checkStoredConstraints(tableElts, `table "${relation?.relname ?? ""}"`, context);
+  const owner = `table "${relation?.relname ?? ""}"`;
+  checkStoredConstraints(tableElts, owner, context);
+  checkStoredExpression(create.partbound, `partition bound of ${owner}`, context);
   const parents = inhRelations.flatMap((parent) => ("RangeVar" in parent ? [parent.RangeVar] : []));
   for (const named of [
     ...constraints.flatMap(({ pktable }) => (pktable === undefined ? [] : [pktable])),

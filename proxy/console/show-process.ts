@@ -34,7 +34,7 @@ type InDoubtRow = InDoubtReport["transactions"][number] | InDoubtReport["unreach
 
 export const SHOW_IN_DOUBT = show<InDoubtRow>({
   name: "in_doubt",
-  help: "Transactions that are prepared in the databases now. Recovery decides them by itself; a commit under way has some for milliseconds. A database that cannot be asked has a row with its `error`.",
+  help: "Transactions of this product that are prepared in the databases now; what others have prepared is theirs, and is neither shown nor touched. Recovery decides them by itself; a commit under way has some for milliseconds. A database that cannot be asked has a row with its `error`.",
   rows: async ({ inDoubt }) => {
     const { transactions, unreachable } = await inDoubt();
     return [...transactions, ...unreachable];
@@ -45,7 +45,7 @@ export const SHOW_IN_DOUBT = show<InDoubtRow>({
     column(
       "coordinator",
       "text",
-      "The database whose commit record decides it; NULL where the proxy did not prepare it.",
+      "The database whose commit record decides it; NULL where its name is damaged.",
       (row) => ("name" in row ? row.coordinator : null),
     ),
     column("transaction", "text", "The transaction's id in that record.", (row) =>

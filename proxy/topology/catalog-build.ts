@@ -9,6 +9,7 @@ import type {
   CatalogTrigger,
   CatalogType,
   CatalogView,
+  HiddenCalls,
 } from "../../shardmap/catalog.ts";
 import { routineBody } from "../../shardmap/routine-body.ts";
 import { columnFill } from "./column-fill.ts";
@@ -29,6 +30,7 @@ export interface CatalogRows {
   readonly triggers: readonly Row[];
   readonly types: readonly Row[];
   readonly functions: readonly Row[];
+  readonly hiddenCalls: readonly Row[];
   readonly collations: readonly Row[];
   readonly redefinedComparisons: readonly Row[];
 }
@@ -43,6 +45,7 @@ export function buildCatalog(rows: CatalogRows, epoch: number): Catalog {
     relations: buildRelations(rows),
     types: buildTypes(rows.types),
     functions: buildFunctions(rows.functions),
+    hiddenCalls: buildHiddenCalls(rows.hiddenCalls),
     collations: buildCollations(rows.collations, encoding),
     redefinedComparison: rows.redefinedComparisons[0]?.[0] ?? undefined,
     defaultCollation: defaultCollation(database, encoding),
@@ -61,7 +64,7 @@ const RELATION_KIND: Readonly<Record<string, CatalogRelation["kind"]>> = {
 /** What relations are made of: the rows of a whole catalog, or those of a part of it. */
 export type RelationRows = Omit<
   CatalogRows,
-  "database" | "types" | "functions" | "collations" | "redefinedComparisons"
+  "database" | "types" | "functions" | "hiddenCalls" | "collations" | "redefinedComparisons"
 >;
 
 export function buildRelations(rows: RelationRows): Catalog["relations"] {
@@ -219,6 +222,23 @@ function buildFunctions(rows: readonly Row[]): Catalog["functions"] {
     });
   }
   return functions;
+}
+
+function buildHiddenCalls(rows: readonly Row[]): HiddenCalls {
+  const operators = new Map<string, Set<string>>();
+  const types = new Map<string, Set<string>>();
+  const relations = new Map<number, Set<string>>();
+  for (const row of rows) {
+    const name = text(row, 1);
+    const { calls } = routineBody("sql", text(row, 2));
+    if (text(row, 0) === "relation") addAll(relations, Number(name), calls);
+    else addAll(text(row, 0) === "operator" ? operators : types, name, calls);
+  }
+  return { operators, types, relations };
+}
+
+function addAll<K>(sets: Map<K, Set<string>>, key: K, more: ReadonlySet<string>): void {
+  sets.set(key, new Set([...(sets.get(key) ?? []), ...more]));
 }
 
 function buildCollations(

@@ -225,17 +225,45 @@ const AGGREGATE_CALLS = `(
     JOIN pg_proc part ON part.oid IN (g.aggtransfn, g.aggfinalfn, g.aggcombinefn, g.aggmtransfn, g.aggmfinalfn)
    WHERE g.aggfnoid = f.oid)`;
 
-/** schema, name, prokind, volatility, language, an immutable one's text: outside pg_catalog all, of it those that are not immutable. */
+/** schema, name, prokind, volatility, language, an immutable one's text, the defaults of its arguments before it: outside pg_catalog all, of it those that are not immutable. */
 export const FUNCTIONS_QUERY = `
   SELECT n.nspname, f.proname, f.prokind, f.provolatile, l.lanname,
          CASE WHEN f.prokind = 'a' THEN ${AGGREGATE_CALLS}
               WHEN f.provolatile = 'i' AND l.lanname IN ('sql', 'plpgsql')
-              THEN left(coalesce(pg_get_function_sqlbody(f.oid), f.prosrc), ${BODY_CHARACTERS}) END
+              THEN left(concat_ws('; ', pg_get_expr(f.proargdefaults, 0),
+                                        coalesce(pg_get_function_sqlbody(f.oid), f.prosrc)), ${BODY_CHARACTERS}) END
     FROM pg_proc f
     JOIN pg_namespace n ON n.oid = f.pronamespace
     JOIN pg_language l ON l.oid = f.prolang
    WHERE n.nspname !~ '^pg_(toast|temp)' AND (n.nspname <> 'pg_catalog' OR f.provolatile <> 'i')
    ORDER BY f.proname, f.oid`;
+
+/**
+ * kind, name or relation, text: what operators, casts and domains, and the constraints and indexes of
+ * tables call. PostgreSQL's own operators and casts are in no user's function.
+ */
+export const HIDDEN_CALLS_QUERY = `
+  WITH written AS (
+    SELECT f.oid, quote_ident(f.proname) || '()' AS call
+      FROM pg_proc f JOIN pg_language l ON l.oid = f.prolang
+     WHERE l.lanname NOT IN ('internal', 'c'))
+  SELECT 'operator', o.oprname, w.call FROM pg_operator o JOIN written w ON w.oid = o.oprcode
+  UNION ALL
+  SELECT 'type', t.typname, w.call
+    FROM pg_cast c JOIN written w ON w.oid = c.castfunc JOIN pg_type t ON t.oid = c.casttarget
+  UNION ALL
+  SELECT 'type', t.typname, pg_get_constraintdef(k.oid)
+    FROM pg_constraint k JOIN pg_type t ON t.oid = k.contypid JOIN pg_namespace n ON n.oid = t.typnamespace
+   WHERE ${IS_USER_SCHEMA}
+  UNION ALL
+  SELECT 'relation', k.conrelid::text, pg_get_constraintdef(k.oid)
+    FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+   WHERE k.contype = 'c' AND k.conrelid <> 0 AND ${IS_USER_SCHEMA}
+  UNION ALL
+  SELECT 'relation', i.indrelid::text,
+         concat_ws(', ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid))
+    FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_namespace n ON n.oid = x.relnamespace
+   WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND ${IS_USER_SCHEMA}`;
 
 /** oid, schema, name, deterministic, provider, collate, locale: those usable in this database's encoding. */
 export const COLLATIONS_QUERY = `

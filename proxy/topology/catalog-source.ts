@@ -72,6 +72,7 @@ export async function readCatalogRows(ask: Ask): Promise<CatalogRows> {
     triggers: await ask(queries.TRIGGERS_QUERY),
     types: await ask(queries.TYPES_QUERY),
     functions: await ask(queries.FUNCTIONS_QUERY),
+    hiddenCalls: await ask(queries.HIDDEN_CALLS_QUERY),
     collations: await ask(queries.COLLATIONS_QUERY),
     redefinedComparisons: await ask(queries.REDEFINED_COMPARISONS_QUERY),
   };

@@ -185,6 +185,13 @@ describe("EXPLAIN", () => {
 
   test.each([
     ["EXPLAIN CREATE TABLE t AS SELECT 1", "explain_not_supported"],
+    ["EXECUTE p(set_config('TimeZone', 'UTC', false))", "execute_argument_not_supported"],
+    ["EXECUTE p(1, lower(pg_advisory_lock(1)::text))", "execute_argument_not_supported"],
+    ["EXPLAIN ANALYZE EXECUTE p(nextval('ticket_numbers'))", "execute_argument_not_supported"],
+    ["EXECUTE p(now())", "execute_argument_not_supported"],
+    ["EXECUTE p(CURRENT_TIMESTAMP(3))", "execute_argument_not_supported"],
+    ["EXECUTE p(pg_notify('a', 'b'))", "execute_argument_not_supported"],
+    ["EXECUTE p(pg_total_relation_size('orders'))", "execute_argument_not_supported"],
     ["EXPLAIN ANALYZE SELECT set_config('TimeZone', 'UTC', false)", "explain_not_supported"],
     ["EXPLAIN (ANALYZE) SELECT nextval('ticket_numbers')", "explain_not_supported"],
     ["EXPLAIN ANALYZE SELECT setval('ticket_numbers', 7)", "explain_not_supported"],

@@ -179,6 +179,76 @@ test("a function that only says it is immutable is refused, and so is one that c
     await client.query(`DROP FUNCTION ${name}`);
 });
 
+test("what calls a function without its name is what the function is", async () => {
+  const made = [
+    `CREATE FUNCTION honest_op(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1 || $2'`,
+    `CREATE FUNCTION lying_op(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT count(*)::text FROM public.accounts'`,
+    `CREATE FUNCTION lying_check(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT count(*) < 3 FROM public.accounts'`,
+    "CREATE OPERATOR <+> (leftarg = text, rightarg = text, function = honest_op)",
+    "CREATE OPERATOR <-+> (leftarg = text, rightarg = text, function = lying_op)",
+    "CREATE TYPE wrapped AS (value text)",
+    `CREATE FUNCTION wrapping(text) RETURNS wrapped LANGUAGE sql IMMUTABLE AS 'SELECT ROW(count(*)::text)::public.wrapped FROM public.accounts'`,
+    "CREATE CAST (text AS wrapped) WITH FUNCTION wrapping(text)",
+    `CREATE FUNCTION defaulting(boolean DEFAULT lying_check('a')) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1'`,
+  ];
+  for (const sql of made) await client.query(sql);
+  // Made past the proxy, which refuses to make them.
+  await servers.first.query(
+    "main",
+    `CREATE DOMAIN few AS text CHECK (lying_check(VALUE));
+     CREATE TABLE kept (value few);
+     CREATE TABLE checked (value text CHECK (lying_check(value)));
+     CREATE TABLE indexed (value text); CREATE INDEX ON indexed (lying_check(value))`,
+  );
+  await client.query("CREATE TABLE later (id integer)");
+  try {
+    expect(await client.query("SELECT name <+> 'x' FROM accounts WHERE id = 1")).toEqual([
+      ["annx"],
+    ]);
+    for (const sql of [
+      "SELECT 'a' <-+> 'b'",
+      "SELECT id FROM accounts WHERE name = 'a' OPERATOR(public.<-+>) 'b'",
+      "UPDATE accounts SET name = name <-+> 'b' WHERE id = 1",
+      "INSERT INTO accounts VALUES (3, 'a' <-+> 'b', 0)",
+      "SELECT 'a'::text::wrapped",
+      "SELECT CAST('a' AS few)",
+      "SELECT defaulting()",
+      "INSERT INTO kept VALUES ('a')",
+      "INSERT INTO checked VALUES ('a')",
+      "UPDATE indexed SET value = 'a'",
+      "COPY checked FROM STDIN",
+    ])
+      await refused(sql, "function_reads_tables");
+    await client.query("DELETE FROM checked");
+    await refused(
+      "CREATE TABLE more (v text CHECK (lying_check(v)))",
+      "stored_expression_not_supported",
+    );
+    await refused(
+      "ALTER TABLE later ADD COLUMN v boolean DEFAULT lying_check('a')",
+      "stored_expression_not_supported",
+    );
+    await refused(
+      "ALTER TABLE later ALTER id TYPE boolean USING lying_check('a')",
+      "stored_expression_not_supported",
+    );
+  } finally {
+    await client.query("DROP TABLE later, kept, checked, indexed");
+    await servers.first.query("main", "DROP DOMAIN few");
+    await client.query("DROP OPERATOR <+> (text, text), <-+> (text, text)");
+    await client.query("DROP CAST (text AS wrapped)");
+    await client.query("DROP FUNCTION wrapping(text)");
+    await client.query("DROP TYPE wrapped");
+    for (const name of [
+      "defaulting(boolean)",
+      "honest_op(text, text)",
+      "lying_op(text, text)",
+      "lying_check(text)",
+    ])
+      await client.query(`DROP FUNCTION ${name}`);
+  }
+});
+
 test("an aggregate is what its functions are", async () => {
   const made = (name: string, volatility: string, text: string): string =>
     `CREATE FUNCTION ${name}_step(bigint, bigint) RETURNS bigint LANGUAGE sql ${volatility} AS '${text}';
