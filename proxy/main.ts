@@ -161,7 +161,9 @@ async function makeParts(
   backends: Backends,
 ) {
   const own = new OwnBackends(backends);
-  const inDoubt = new InDoubt(own);
+  const { place = ALONE } = options;
+  const inDoubt = new InDoubt(own, place.tellUnfinished);
+  place.onUnfinished((part) => inDoubt.adoptUnfinished(part));
   const processId = randomBytes(8).toString("hex");
   const twoPhase = new TwoPhaseCommit(own, inDoubt, () => processId);
   const environments = new EnvironmentCache();
@@ -222,7 +224,17 @@ async function makeParts(
   });
   const process = { version: options.version, id: processId };
   const inDoubtNow = () => reportInDoubt(inDoubt, databases());
-  const made = { process, topology, recovery, holders, pauses, holds, deadlocks, notifications };
+  const made = {
+    process,
+    inDoubt,
+    topology,
+    recovery,
+    holders,
+    pauses,
+    holds,
+    deadlocks,
+    notifications,
+  };
   return { ...made, plans, templates, sessions, inDoubtNow };
 }
 
@@ -266,9 +278,10 @@ async function openParts(options: StartOptions, backends: Backends, draining: Dr
     topology.startPolling();
     gauges.start();
     metrics.set("colonnade_map_version", {}, map.version);
-    const toOthers: Pick<RunningProxy, "admin" | "console" | "cancel"> = {
+    const toOthers: Pick<RunningProxy, "admin" | "console" | "cancel" | "unfinished"> = {
       admin: adminSources,
       console: console.sessions,
+      unfinished: () => parts.inDoubt.unfinished,
       cancel: (processId, secretKey) => listener.cancel(processId, secretKey),
     };
     return { ...parts, listener, admin, console, gauges, toOthers };

@@ -1,4 +1,5 @@
 /** A started proxy, as the commands that start one see it. */
+import type { UnfinishedPart } from "./execution/in-doubt.ts";
 import type { Holds } from "./execution/holds.ts";
 import type { AdminSources } from "./admin/http.ts";
 import type { OtherWorkers } from "./console/other-workers.ts";
@@ -28,6 +29,8 @@ export interface RunningProxy {
   readonly admin: AdminSources;
   /** The console, for that of another process of the same address. */
   readonly console: OtherWorkers;
+  /** See InDoubt.unfinished. */
+  unfinished(): readonly UnfinishedPart[];
   /** A cancel request for a client of this process, which another process got. */
   cancel(processId: number, secretKey: Buffer): void;
 }

@@ -2,6 +2,7 @@
  * What the supervisor and its workers say to each other, over the channel between a process and
  * the one that started it. Nothing of a client's data is in it but what the console shows.
  */
+import type { UnfinishedPart } from "../../proxy/execution/in-doubt.ts";
 import type { SharedCommand } from "../../proxy/console/other-workers.ts";
 import type { ConsoleRows } from "../../proxy/console/console-answers.ts";
 import type { ExitCode } from "../failure.ts";
@@ -15,6 +16,9 @@ export interface WorkerQuestions {
   readonly inDoubt: { readonly about: undefined; readonly answer: unknown };
   /** Puts the shard map of this text in force. */
   readonly apply: { readonly about: string; readonly answer: void };
+  /** Of commits that workers have left, which nobody may read before. */
+  readonly unfinished: { readonly about: undefined; readonly answer: readonly UnfinishedPart[] };
+  readonly adoptUnfinished: { readonly about: UnfinishedPart; readonly answer: void };
   readonly show: { readonly about: string; readonly answer: ConsoleRows };
   readonly command: { readonly about: SharedCommand; readonly answer: void };
   readonly kill: { readonly about: number; readonly answer: boolean };
@@ -27,6 +31,8 @@ export interface SupervisorQuestions {
     readonly about: { readonly message: string; readonly exitCode: ExitCode };
     readonly answer: void;
   };
+  /** Answered once each worker has it, or has been ended. */
+  readonly tellUnfinished: { readonly about: UnfinishedPart; readonly answer: void };
   readonly reload: { readonly about: undefined; readonly answer: void };
   readonly showOthers: { readonly about: string; readonly answer: ConsoleRows };
   readonly commandOthers: { readonly about: SharedCommand; readonly answer: void };
@@ -45,6 +51,7 @@ export type ToWorker =
       readonly index: number;
       /** The shard map's; undefined where the control schema names it. */
       readonly mapText: string | undefined;
+      readonly unfinished: readonly UnfinishedPart[];
     }
   | CancelNotice
   /** Look at the control schema now. */

@@ -18,10 +18,12 @@ import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { ConsoleRows } from "../../proxy/console/console-answers.ts";
+import type { UnfinishedPart } from "../../proxy/execution/in-doubt.ts";
 import type { SharedCommand } from "../../proxy/console/other-workers.ts";
 import { CommandFailure } from "../failure.ts";
 import type { CancelNotice, SupervisorQuestions, ToSupervisor } from "./messages.ts";
 import { WorkerSlot } from "./worker-slot.ts";
+import type { WorkerOrders } from "./worker-slot.ts";
 import { waitFor } from "./worker.ts";
 
 export interface SupervisorOptions {
@@ -70,7 +72,7 @@ export class Supervisor {
   async start(): Promise<number> {
     cluster.setupPrimary({ serialization: "advanced" });
     cluster.schedulingPolicy = cluster.SCHED_RR;
-    for (const slot of this.#slots) slot.start(this.#mapText);
+    for (const slot of this.#slots) slot.start(this.#ordersFor);
     const port = await this.#started.promise;
     this.#isStarted = true;
     return port;
@@ -191,12 +193,32 @@ export class Supervisor {
       this.#started.reject(new CommandFailure(`a worker has ended before it served: ${how}`));
       return;
     }
-    const pauseMs = slot.startLater(() => this.#mapText);
+    const pauseMs = slot.startLater(this.#ordersFor);
     metrics.increment("colonnade_worker_restarts_total", {});
     log.error({ worker: slot.index + 1, how, pauseMs }, "worker has ended; it is started again");
     if (this.serving.length > 0 || slot.failuresInRow < WORKER_START_FAILURES_MAX) return;
     this.#failed.reject(
       new CommandFailure(`no worker stays alive: the last ended by ${how}; see the log for why`),
+    );
+  }
+
+  /** Never rejects. Who is told of more meanwhile keeps it until it serves. */
+  readonly #ordersFor = async (slot: WorkerSlot): Promise<WorkerOrders> => {
+    const lists = await Promise.all(
+      this.serving
+        .filter((each) => each !== slot)
+        .map(async ({ channel }) => await channel?.ask("unfinished", undefined).catch(() => [])),
+    );
+    return { mapText: this.#mapText, unfinished: lists.flatMap((list) => list ?? []) };
+  };
+
+  /** Who does not take it would show the time before a commit that its client has been told of: it ends. */
+  async #tellUnfinished(from: WorkerSlot, part: UnfinishedPart): Promise<void> {
+    const others = this.#slots.filter((slot) => slot !== from && slot.channel !== undefined);
+    await Promise.all(
+      others.map(async (slot) => {
+        await slot.channel?.ask("adoptUnfinished", part).catch(() => slot.kill());
+      }),
     );
   }
 
@@ -212,6 +234,7 @@ export class Supervisor {
         if (!this.#isStarted) this.#started.reject(new CommandFailure(message, exitCode));
         else this.#options.log.error({ worker: slot.index + 1, message }, "worker cannot start");
       },
+      tellUnfinished: (part: UnfinishedPart) => this.#tellUnfinished(slot, part),
       reload: () => this.reload(),
       showOthers: (name: string) => this.#showOthers(others(), name),
       commandOthers: async (command: SharedCommand): Promise<void> => {

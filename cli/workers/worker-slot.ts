@@ -16,6 +16,9 @@ import type { SupervisorQuestions, ToSupervisor, ToWorker, WorkerQuestions } fro
 
 export type WorkerChannel = Channel<WorkerQuestions, ToWorker, SupervisorQuestions, ToSupervisor>;
 
+/** What a worker begins with. */
+export type WorkerOrders = Pick<ToWorker & { kind: "serve" }, "mapText" | "unfinished">;
+
 export interface SlotEvents {
   readonly onNotice: (slot: WorkerSlot, notice: ToSupervisor) => void;
   readonly answers: (slot: WorkerSlot) => Answers<SupervisorQuestions>;
@@ -61,7 +64,7 @@ export class WorkerSlot {
     return this.#ended;
   }
 
-  start(mapText: string | undefined): void {
+  start(ordersFor: (slot: WorkerSlot) => Promise<WorkerOrders>): void {
     const worker = cluster.fork();
     const { promise, resolve } = Promise.withResolvers<void>();
     const channel: WorkerChannel = new Channel({
@@ -73,7 +76,6 @@ export class WorkerSlot {
     this.#channel = channel;
     this.#startedMs = performance.now();
     this.#ended = promise;
-    this.mapText = mapText;
     // Its channel breaks when it dies, which its exit tells.
     worker.on("error", () => undefined);
     worker.on("message", (message: unknown) => channel.receive(message));
@@ -84,16 +86,19 @@ export class WorkerSlot {
       resolve();
       this.#events.onEnd(this, signal ?? `exit code ${code}`);
     });
-    channel.tell({ kind: "serve", index: this.index, mapText });
+    void ordersFor(this).then((orders) => {
+      this.mapText = orders.mapText;
+      channel.tell({ kind: "serve", index: this.index, ...orders });
+    });
   }
 
   /** After a pause that grows with each process that did not live long. Gives the pause, in ms. */
-  startLater(mapText: () => string | undefined): number {
+  startLater(ordersFor: (slot: WorkerSlot) => Promise<WorkerOrders>): number {
     const livedMs = performance.now() - this.#startedMs;
     this.#failuresInRow = livedMs > WORKER_STEADY_MS ? 1 : this.#failuresInRow + 1;
     const pauseMs = WORKER_RESTART_MS_MIN * 2 ** (this.#failuresInRow - 1);
     const boundedMs = Math.min(WORKER_RESTART_MS_MAX, pauseMs);
-    this.#restart = setTimeout(() => this.start(mapText()), boundedMs);
+    this.#restart = setTimeout(() => this.start(ordersFor), boundedMs);
     return boundedMs;
   }
 

@@ -4,10 +4,16 @@
  * passes on to the others. Started by the supervisor alone, and it ends with it.
  */
 import cluster from "node:cluster";
-import { WORKER_ANSWER_TIMEOUT_MS, WORKER_APPLY_TIMEOUT_MS } from "../../base/limits.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  WORKER_ANSWER_TIMEOUT_MS,
+  WORKER_APPLY_TIMEOUT_MS,
+  WORKER_RESTART_MS_MIN,
+} from "../../base/limits.ts";
 import type { MetricValues, Metrics } from "../../base/metrics.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { SharedCommand, WorkerPlace } from "../../proxy/console/other-workers.ts";
+import type { UnfinishedPart } from "../../proxy/execution/in-doubt.ts";
 import type { RunningProxy } from "../../proxy/running-proxy.ts";
 import type { ExitCode } from "../failure.ts";
 import { Channel } from "./channel.ts";
@@ -15,10 +21,7 @@ import type { SupervisorQuestions, ToSupervisor, ToWorker, WorkerQuestions } fro
 
 type Link = Channel<SupervisorQuestions, ToSupervisor, WorkerQuestions, ToWorker>;
 
-export interface WorkerOrders {
-  readonly index: number;
-  readonly mapText: string | undefined;
-}
+export type WorkerOrders = Pick<ToWorker & { kind: "serve" }, "index" | "mapText">;
 
 export const isWorker = (): boolean => cluster.isWorker;
 
@@ -32,6 +35,9 @@ export class WorkerLink implements Disposable {
   /** Puts the map of a text in force. */
   onApply: (text: string) => Promise<void> = async () => undefined;
   #onLook: () => void = ignore;
+  /** Those that others have left before there was a proxy to take them. */
+  readonly #early: UnfinishedPart[] = [];
+  #adopt: ((part: UnfinishedPart) => void) | undefined;
 
   /** Signals that all processes of a group get are the supervisor's to act on. */
   constructor(metrics: Metrics) {
@@ -66,6 +72,11 @@ export class WorkerLink implements Disposable {
       count,
       passCancel: (processId, secretKey) =>
         this.#link.tell({ kind: "cancel", processId, secretKey }),
+      tellUnfinished: (part) => this.#tellUnfinished(part),
+      onUnfinished: (adopt) => {
+        for (const part of this.#early.splice(0)) adopt(part);
+        this.#adopt = adopt;
+      },
       others: {
         show: (name) => this.#link.ask("showOthers", name),
         command: (command) =>
@@ -100,6 +111,7 @@ export class WorkerLink implements Disposable {
   #onNotice(notice: ToWorker): void {
     switch (notice.kind) {
       case "serve":
+        for (const part of notice.unfinished) this.#heardOf(part);
         this.#orders.resolve(notice);
         break;
       case "cancel":
@@ -118,6 +130,22 @@ export class WorkerLink implements Disposable {
     }
   }
 
+  /** The commit is decided, and its client waits until it may be told: a supervisor that is late is asked again. */
+  async #tellUnfinished(part: UnfinishedPart): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#link.ask("tellUnfinished", part, 2 * WORKER_ANSWER_TIMEOUT_MS);
+      } catch {
+        await sleep(WORKER_RESTART_MS_MIN);
+      }
+    }
+  }
+
+  #heardOf(part: UnfinishedPart): void {
+    if (this.#adopt === undefined) this.#early.push(part);
+    else this.#adopt(part);
+  }
+
   #answers() {
     const proxy = (): RunningProxy => {
       if (this.#proxy === undefined)
@@ -129,6 +157,8 @@ export class WorkerLink implements Disposable {
       metrics: (): Promise<MetricValues> => this.#metrics.values(),
       clients: async () => await proxy().admin.clients(),
       inDoubt: () => proxy().admin.inDoubt(),
+      unfinished: () => this.#proxy?.unfinished() ?? [],
+      adoptUnfinished: (part: UnfinishedPart) => this.#heardOf(part),
       apply: (text: string) => this.onApply(text),
       show: (name: string) => proxy().console.show(name),
       command: (command: SharedCommand) => proxy().console.command(command),

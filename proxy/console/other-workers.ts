@@ -1,4 +1,5 @@
 /** The other processes that serve the same address, as the console of one reaches them. */
+import type { UnfinishedPart } from "../execution/in-doubt.ts";
 import type { ConsoleRows } from "./console-answers.ts";
 import type { ConsoleStatement } from "./console-statement.ts";
 
@@ -34,6 +35,10 @@ export interface WorkerPlace {
   readonly others: OtherWorkers;
   /** A cancel request for a client of another worker. */
   readonly passCancel: (processId: number, secretKey: Buffer) => void;
+  /** Resolves once the others will not read the part's database before it is committed there. */
+  readonly tellUnfinished: (part: UnfinishedPart) => Promise<void>;
+  /** Those that the others have told, and will tell. */
+  readonly onUnfinished: (adopt: (part: UnfinishedPart) => void) => void;
 }
 
 export const ALONE: WorkerPlace = {
@@ -41,4 +46,6 @@ export const ALONE: WorkerPlace = {
   count: 1,
   others: NO_OTHER_WORKERS,
   passCancel: () => undefined,
+  tellUnfinished: async () => undefined,
+  onUnfinished: () => undefined,
 };

@@ -35,16 +35,40 @@ export interface PreparedPart {
   readonly ageMs: number;
 }
 
+/** A part of a transaction that is decided as committed, and that its database has not been told to commit. */
+export interface UnfinishedPart {
+  readonly transaction: GlobalTransaction;
+  readonly participant: DatabaseName;
+}
+
 export class InDoubt {
   readonly #backends: InDoubtBackends;
+  readonly #tellOthers: (part: UnfinishedPart) => Promise<void>;
   readonly #unfinished = new Map<DatabaseName, Map<string, GlobalTransaction>>();
 
-  constructor(backends: InDoubtBackends) {
+  /** `tellOthers`: those who serve the same clients, which cannot tell whom they ask. */
+  constructor(
+    backends: InDoubtBackends,
+    tellOthers: (part: UnfinishedPart) => Promise<void> = async () => undefined,
+  ) {
     this.#backends = backends;
+    this.#tellOthers = tellOthers;
   }
 
-  /** Decided as committed, but the participant did not answer COMMIT PREPARED. */
-  addUnfinished(transaction: GlobalTransaction, participant: DatabaseName): void {
+  /** The participant did not answer COMMIT PREPARED. Nobody is told of the commit before this resolves. */
+  async addUnfinished(part: UnfinishedPart): Promise<void> {
+    this.adoptUnfinished(part);
+    await this.#tellOthers(part);
+  }
+
+  get unfinished(): readonly UnfinishedPart[] {
+    return [...this.#unfinished].flatMap(([participant, parts]) =>
+      [...parts.values()].map((transaction) => ({ transaction, participant })),
+    );
+  }
+
+  /** One that another has left. */
+  adoptUnfinished({ transaction, participant }: UnfinishedPart): void {
     const parts = this.#unfinished.get(participant) ?? new Map<string, GlobalTransaction>();
     parts.set(preparedName(transaction, participant), transaction);
     this.#unfinished.set(participant, parts);

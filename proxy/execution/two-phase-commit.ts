@@ -127,7 +127,7 @@ export class TwoPhaseCommit {
       const participant = participants[index];
       if (result.status === "fulfilled" || participant === undefined) continue;
       isFinished = false;
-      this.#inDoubt.addUnfinished(transaction, participant.database);
+      await this.#inDoubt.addUnfinished({ transaction, participant: participant.database });
     }
     if (isFinished) this.#rememberFinished(transaction);
   }

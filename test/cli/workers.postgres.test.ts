@@ -23,7 +23,7 @@ const clients: RawClient[] = [];
 beforeAll(async () => {
   databases = await startThreeDatabases();
   await databases.reset();
-  proxy = await startTestProxy(databases.map("direct"), {
+  proxy = await startTestProxy(databases.map("gated"), {
     workers: 2,
     config: { console: { admin_users: ["postgres"] }, pool: { size: 10 }, drain_ms: 5_000 },
   });
@@ -134,6 +134,25 @@ test("what two workers' transactions wait for in two databases is a deadlock, an
   const refused = outcomes.filter(({ status }) => status === "rejected");
   expect(refused).toHaveLength(1);
   expect(refused).toMatchObject([{ reason: { fields: { C: "40P01" } } }]);
+});
+
+test("a COMMIT that one worker has told is seen through the other, whatever is left to do for it", async () => {
+  for (const [writing, reading] of [
+    [1, 2],
+    [2, 1],
+  ] as const) {
+    await databases.reset();
+    const [writer, reader] = [await connectTo(writing), await connectTo(reading)];
+    const set = (name: Name): string => `UPDATE items SET note = 'new' WHERE id = ${KEYS[name]}`;
+    await writer.query(`BEGIN; ${set("a")}; ${set("b")}`);
+    const stop = databases.gates.second.stop("request", "COMMIT PREPARED");
+    const committed = writer.query("COMMIT");
+    await stop.reached;
+    stop.cut();
+    await committed;
+    // Somebody commits it within seconds; the reader is right before that, too.
+    expect(await reader.query(note("b"))).toEqual([["new"]]);
+  }
 });
 
 test("PAUSE, RESUME and KILL reach every worker; a PAUSE that fails leaves nothing paused", async () => {

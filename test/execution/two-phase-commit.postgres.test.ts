@@ -91,7 +91,7 @@ describe("a part that is left, found over a connection that is another role", ()
       "a",
       `BEGIN; INSERT INTO t VALUES (901); PREPARE TRANSACTION '${preparedName(transaction, A)}'`,
     );
-    proxy.inDoubt.addUnfinished(transaction, A);
+    await proxy.inDoubt.addUnfinished({ transaction, participant: A });
     const left = await proxy.backends.acquire(A, signal);
     await left.query("SET ROLE weak_one");
     left.sessionTag = "a client's";
@@ -280,7 +280,7 @@ test("a database with an unfinished commit is finished before a session reads it
   await client.query("BEGIN; INSERT INTO t VALUES (70)");
   await client.query(`PREPARE TRANSACTION '${preparedName(transaction, B)}'`);
   await client.end();
-  proxy.inDoubt.addUnfinished(transaction, B);
+  await proxy.inDoubt.addUnfinished({ transaction, participant: B });
 
   const connection = await proxy.session.acquire(B, signal);
   expect((await connection.query("SELECT id FROM t WHERE id = 70")).rows).toEqual([["70"]]);
