@@ -9,6 +9,7 @@ import { CommandFailure } from "./failure.ts";
 import { addGuard } from "./guard-command.ts";
 import { requireNode } from "./node-version.ts";
 import { packageVersion } from "./package-root.ts";
+import { addMigrate } from "./migrate/command-line.ts";
 import { addRehearse } from "./rehearse/command-line.ts";
 
 const EXIT_CODES = `
@@ -50,8 +51,7 @@ function commandLine(): Command {
   addAnalyze(program);
   addControl(program);
   addMap(program);
-  addMigrate(program);
-  addOrchestrate(program);
+  addMigrate(program, { whole, duration });
   addRehearse(program, { whole, atLeastOne, duration });
   addHold(program);
   addGuard(program);
@@ -208,120 +208,6 @@ function addMap(program: Command): void {
     .requiredOption("--control <url>", CONTROL_URL)
     .option("--json", "print one JSON document")
     .action(async (version, flags) => await (await import("./map.ts")).mapShow(version, flags));
-}
-
-function addMigrate(program: Command): void {
-  const migrate = program
-    .command("migrate")
-    .description("move rows to where the next shard map has them, while they are served");
-  migrate
-    .command("plan")
-    .description("name the migrations that lead from the map in force to the next one")
-    .requiredOption("--to <file>", "the next shard map")
-    .requiredOption("--control <url>", CONTROL_URL)
-    .option("--dry-run", "store nothing")
-    .option("--json", "print one JSON document")
-    .action(async (flags) => await (await import("./migrate/plan.ts")).planCommand(flags));
-  migrate
-    .command("preflight")
-    .description("look for everything that would stop a migration; nothing is changed")
-    .argument("[names...]", "which ones; all that are not over unless given")
-    .requiredOption("--control <url>", CONTROL_URL)
-    .option("--json", "print one JSON document")
-    .action(
-      async (which, flags) =>
-        await (await import("./migrate/preflight.ts")).preflightCommand(which, flags),
-    );
-  migrate
-    .command("list")
-    .description("all migrations, also those that are over")
-    .requiredOption("--control <url>", CONTROL_URL)
-    .option("--json", "print one JSON document")
-    .action(async (flags) => await (await import("./migrate/status.ts")).listCommand(flags));
-  migrate
-    .command("status")
-    .description("where a migration is, and what led there")
-    .argument("<name>", "which one")
-    .requiredOption("--control <url>", CONTROL_URL)
-    .option("--watch", "print it again with every change, until it is over")
-    .option("--json", "print one JSON document")
-    .action(
-      async (name, flags) => await (await import("./migrate/status.ts")).statusCommand(name, flags),
-    );
-  addMigrateCommands(migrate);
-  migrate
-    .command("doctor")
-    .description("find slots and publications that migrations have left behind")
-    .requiredOption("--control <url>", CONTROL_URL)
-    .option("--clean", "take them away")
-    .option("--json", "print one JSON document")
-    .action(async (flags) => await (await import("./migrate/doctor.ts")).doctorCommand(flags));
-}
-
-const ROW_COMMANDS = [
-  ["pause", "stop copying, building and verifying; the stream goes on"],
-  ["resume", "go on with what was paused, or with what has stopped"],
-  ["resync", "copy the rows anew, after a rollback or where the source has lost its log"],
-  ["cancel", "give migrations up that are not switched yet"],
-] as const;
-
-function addMigrateCommands(migrate: Command): void {
-  const one = (name: string, description: string): Command =>
-    migrate
-      .command(name)
-      .description(description)
-      .argument("<name>", "which one")
-      .requiredOption("--control <url>", CONTROL_URL)
-      .option("--json", "print JSON");
-  const dryRun = ["--dry-run", "only say what would be done, or what stands in the way"] as const;
-  one("start", "start a migration, or go on with it, and run it until it is over")
-    .option("--background", "leave the work to `colonnade orchestrate`")
-    .option(...dryRun)
-    .action(async (name, flags) =>
-      (await import("./migrate/command.ts")).startCommand(name, flags),
-    );
-  for (const [kind, description] of [
-    ["cutover", "let the targets own the rows, within a pause of two seconds or not at all"],
-    ["rollback", "let the sources own the rows again, with all that was written since"],
-  ] as const)
-    one(kind, description)
-      .option(...dryRun)
-      .action(
-        async (name, flags) =>
-          await (await import("./migrate/command.ts")).cutoverCommand(kind, name, flags),
-      );
-  one("complete", "keep what was moved for good: there is no way back afterwards")
-    .option(...dryRun)
-    .action(
-      async (name, flags) =>
-        await (await import("./migrate/command.ts")).completeCommand(name, flags),
-    );
-  one("verify", "compare every row of both sides, while both change; nothing is changed")
-    .option("--fast", "values as their types compare them; else their texts")
-    .action(
-      async (name, flags) => await (await import("./migrate/verify.ts")).verifyCommand(name, flags),
-    );
-  for (const [kind, description] of ROW_COMMANDS)
-    migrate
-      .command(kind)
-      .description(description)
-      .argument("<names...>", "which ones")
-      .requiredOption("--control <url>", CONTROL_URL)
-      .option(...dryRun)
-      .option("--json", "print one JSON document")
-      .action(
-        async (which, flags) =>
-          await (await import("./migrate/command.ts")).rowCommand(kind, which, flags),
-      );
-}
-
-function addOrchestrate(program: Command): void {
-  program
-    .command("orchestrate")
-    .description("run every migration that is under way, until it is stopped")
-    .requiredOption("--control <url>", CONTROL_URL)
-    .option("--json", "print one JSON document a line")
-    .action(async (flags) => await (await import("./migrate/run.ts")).orchestrateCommand(flags));
 }
 
 function whole(text: string): number {

@@ -36,8 +36,8 @@ export interface BackfillOptions {
    */
   readonly floor: bigint;
   readonly chunkRows?: number | undefined;
-  /** Asked before each chunk; resolves when the servers can bear it. */
-  readonly mayCopy?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  /** Asked before each chunk, with the rows copied so far; resolves when the servers can bear more. */
+  readonly mayCopy?: ((rowCount: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 export interface CopyProgress {
@@ -105,7 +105,7 @@ export class Backfill {
     signal.addEventListener("abort", close, { once: true });
     try {
       for (;;) {
-        await this.#options.mayCopy?.(signal);
+        await this.#options.mayCopy?.(this.#progress.rowCount, signal);
         signal.throwIfAborted();
         if (!this.#hasTodo()) return;
         connections ??= await this.#connect(signal);

@@ -34,6 +34,16 @@ CREATE TABLE IF NOT EXISTS colonnade.move_fence (
   PRIMARY KEY (migration, side)
 );
 COMMENT ON TABLE colonnade.move_fence IS 'which migrations refuse writes to their tables here, by tickets that only grow';
+CREATE TABLE IF NOT EXISTS colonnade.move_revoked_read (
+  migration text NOT NULL,
+  side text NOT NULL,
+  relid oid NOT NULL,
+  column_name text NOT NULL,
+  grantee oid NOT NULL,
+  is_grantable bool NOT NULL,
+  PRIMARY KEY (migration, side, relid, column_name, grantee)
+);
+COMMENT ON TABLE colonnade.move_revoked_read IS 'rights to read that a fence has taken away, to be given back with it; a column_name of none is the table';
 CREATE OR REPLACE FUNCTION colonnade.refuse_write() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   RAISE EXCEPTION 'cannot write to table "%.%": migration "%" has its rows in another place', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_ARGV[0]
@@ -67,7 +77,12 @@ export async function raiseFence(
   connection: BackendConnection,
   fence: Fence,
   ticket: number,
-  more: { readonly markers: readonly Marker[]; readonly lockTimeoutMs: number },
+  more: {
+    readonly markers: readonly Marker[];
+    readonly lockTimeoutMs: number;
+    /** Also reads, of everybody but the tables' owners and superusers. */
+    readonly refusesReads?: boolean;
+  },
 ): Promise<boolean> {
   return await withTicket(connection, fence, ticket, true, more.lockTimeoutMs, async () => {
     const tables = await tablesOf(connection, fence);
@@ -82,6 +97,7 @@ export async function raiseFence(
       ),
     ];
     if (statements.length > 0) await connection.query(statements.join("; "));
+    if (more.refusesReads === true) await revokeReads(connection, fence);
   });
 }
 
@@ -100,6 +116,7 @@ export async function lowerFence(
       (table) => `ALTER TABLE ${table} DISABLE TRIGGER ${TRIGGER}`,
     );
     if (statements.length > 0) await connection.query(statements.join("; "));
+    await grantReads(connection, fence);
   });
 }
 
@@ -150,6 +167,40 @@ async function withTicket(
     throw error;
   }
 }
+
+/** Written down first, in the same transaction. Who reads already goes on to the end of the statement. */
+async function revokeReads(connection: BackendConnection, fence: Fence): Promise<void> {
+  const { rows } = await connection.query(`
+INSERT INTO colonnade.move_revoked_read
+SELECT ${quoteLiteral(fence.migration)}, ${quoteLiteral(fence.side)}, g.relid, g.column_name, g.grantee, bool_or(g.is_grantable) FROM (
+  SELECT c.oid AS relid, '' AS column_name, a.grantee, a.is_grantable FROM (${relations(fence)}) r JOIN pg_class c ON c.oid = r.oid
+  CROSS JOIN aclexplode(c.relacl) a WHERE a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
+  UNION ALL
+  SELECT c.oid, t.attname, a.grantee, a.is_grantable FROM (${relations(fence)}) r JOIN pg_class c ON c.oid = r.oid
+  JOIN pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped
+  CROSS JOIN aclexplode(t.attacl) a WHERE a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
+) g GROUP BY 3, 4, 5 ON CONFLICT DO NOTHING;
+SELECT DISTINCT ${GRANTEE} FROM colonnade.move_revoked_read WHERE ${own(fence)}`);
+  for (const [table, grantee] of rows)
+    await connection.query(`REVOKE SELECT ON ${table} FROM ${grantee} CASCADE`);
+}
+
+/** What the fence has taken away, and no more: rights of tables and roles that are gone are forgotten. */
+async function grantReads(connection: BackendConnection, fence: Fence): Promise<void> {
+  const { rows } = await connection.query(`
+DELETE FROM colonnade.move_revoked_read WHERE ${own(fence)}
+RETURNING ${GRANTEE}, CASE column_name WHEN '' THEN '' ELSE format(' (%I)', column_name) END,
+  CASE WHEN is_grantable AND grantee <> 0 THEN ' WITH GRANT OPTION' ELSE '' END,
+  EXISTS (SELECT FROM pg_class WHERE oid = relid) AND (grantee = 0 OR EXISTS (SELECT FROM pg_roles WHERE oid = grantee))`);
+  for (const [table, grantee, column, option, isThere] of rows)
+    if (isThere === "t")
+      await connection.query(
+        `GRANT SELECT${column ?? ""} ON ${table} TO ${grantee}${option ?? ""}`,
+      );
+}
+
+const GRANTEE =
+  "relid::regclass::text, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END";
 
 function own({ migration, side }: Fence): string {
   return `migration = ${quoteLiteral(migration)} AND side = ${quoteLiteral(side)}`;

@@ -47,6 +47,7 @@ function outcomeOf(migration: Migration, event: Event, nowMs: number): Outcome {
     case "pause":
     case "resume":
     case "resync":
+    case "throttle":
     case "cutover":
     case "rollback":
     case "complete":

@@ -42,8 +42,10 @@ export interface MoverOptions {
   /** Chunks that are copied at once. */
   readonly workerCount: number;
   readonly chunkRows?: number | undefined;
+  /** See RouterOptions. */
+  readonly mayBeWritten?: (() => boolean) | undefined;
   /** See BackfillOptions. */
-  readonly mayCopy?: ((signal: AbortSignal) => Promise<void>) | undefined;
+  readonly mayCopy?: ((rowCount: number, signal: AbortSignal) => Promise<void>) | undefined;
 }
 
 export interface MoveProgress {
@@ -129,7 +131,7 @@ export class Mover implements AsyncDisposable {
       readonly floor: bigint;
     },
   ) {
-    const { move, epoch } = options;
+    const { move, epoch, mayBeWritten } = options;
     const { done, floor } = started;
     this.#observer = started.observer;
     this.#stream = started.stream;
@@ -138,7 +140,8 @@ export class Mover implements AsyncDisposable {
     this.#queues = new Map(targetDatabases(move).map((name) => [name, new TargetQueue()]));
     this.#markers = new MarkerWaits([...this.#queues.keys()]);
     const [chunks, queues] = [this.#chunks, this.#queues];
-    this.#router = new Router({ move, chunks, queues, done, near: floor, isOwnOrigin });
+    const facts = { move, chunks, queues, done, near: floor, isOwnOrigin, mayBeWritten };
+    this.#router = new Router(facts);
     const holder: Holder = { move: move.name, epoch };
     this.#backfill = new Backfill({
       ...options,

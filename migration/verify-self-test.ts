@@ -57,6 +57,9 @@ const FAULTS: readonly (readonly [fault: string, sql: string, found: string])[] 
   ],
 ];
 
+/** As people call them. */
+export const INJECTED_FAULTS: readonly string[] = FAULTS.map(([fault]) => fault);
+
 export async function selfTest(target: MoveDatabase, signal: AbortSignal): Promise<SelfTest> {
   const connection = await openTarget(target, signal);
   try {

@@ -5,7 +5,9 @@
 import { userInfo } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import {
+  MIGRATION_ACTIVE_SESSIONS,
   MIGRATION_PAUSE_MS,
+  MIGRATION_REPLICA_LAG_MS,
   MIGRATION_RESERVE_MS,
   MOVE_NAME_LENGTH_MAX,
 } from "../../base/limits.ts";
@@ -15,6 +17,7 @@ import { currentMap } from "../../control/map-versions.ts";
 import { createMigration } from "../../control/migration-store.ts";
 import { plannedMigration } from "../../migration/machine.ts";
 import { claimsItsObjects } from "../../migration/machine/life.ts";
+import type { Policy } from "../../migration/machine/life.ts";
 import { encodePlan } from "../../migration/plan/plan-document.ts";
 import type { StoredPlan } from "../../migration/plan/plan-document.ts";
 import { planMigrations } from "../../migration/plan/plan.ts";
@@ -147,7 +150,16 @@ async function store(
   { state: _new, ...plan }: PlannedRow,
 ): Promise<void> {
   const parties = { sources: sourceDatabases(plan), targets: targetDatabasesOf(plan) };
-  const policy = { pauseMs: MIGRATION_PAUSE_MS, reserveMs: MIGRATION_RESERVE_MS };
+  const policy: Policy = {
+    pauseMs: MIGRATION_PAUSE_MS,
+    reserveMs: MIGRATION_RESERVE_MS,
+    throttle: {
+      rowsPerSecond: null,
+      replicaLagMs: MIGRATION_REPLICA_LAG_MS,
+      activeSessions: MIGRATION_ACTIVE_SESSIONS,
+    },
+    fencesReads: false,
+  };
   const document = plannedMigration(plan.name, parties, policy);
   await createMigration(database, document, {
     plan: encodePlan(plan),

@@ -4,6 +4,9 @@ import { ownerOf } from "../../migration/machine/life.ts";
 import type { Direction, State } from "../../migration/machine/life.ts";
 import { compareFromOutside } from "../../migration/orchestrator/compare.ts";
 import type { Comparison } from "../../migration/orchestrator/compare.ts";
+import { databaseOf } from "../../migration/orchestrator/scene.ts";
+import { targetDatabasesOf } from "../../migration/plan/planned-migration.ts";
+import { INJECTED_FAULTS, selfTest } from "../../migration/verify-self-test.ts";
 import { databasesOf } from "../../migration/orchestrator/run-migration.ts";
 import { backendAddresses } from "../../proxy/topology/backend-addresses.ts";
 import { withControl } from "../control-access.ts";
@@ -17,6 +20,8 @@ import type { KnownMigration } from "./stored-migrations.ts";
 export interface VerifyFlags extends ControlFlags {
   /** Values as their types compare them; else their texts. */
   readonly fast?: true;
+  /** Put known faults into a copy, and see that they are found. */
+  readonly inject?: true;
 }
 
 /** States in which both sides have all rows, and a stream keeps them alike. */
@@ -29,6 +34,7 @@ const COMPARABLE: ReadonlySet<State> = new Set([
 
 /** Exit code 1 where rows differ, or where there is nothing to compare yet. */
 export async function verifyCommand(name: string, flags: VerifyFlags): Promise<void> {
+  if (flags.inject === true) return await injectFaults(name, flags);
   using interruption = new Interruption();
   const level = flags.fast === true ? "fast" : "exact";
   const { rowCount, differences } = await withControl(flags, async (database) => {
@@ -42,6 +48,35 @@ export async function verifyCommand(name: string, flags: VerifyFlags): Promise<v
       ...differences.map((difference) => `  ${difference}`),
     ]);
   if (differences.length > 0) throw new CommandFailure(`${name}: rows differ`, 1);
+}
+
+/**
+ * In each of the targets, in schemas that are made for it and dropped again: no row of anybody's is
+ * touched. Exit code 1 where a fault is not found.
+ */
+async function injectFaults(name: string, flags: VerifyFlags): Promise<void> {
+  using interruption = new Interruption();
+  const results = await withControl(flags, async (database) => {
+    const { plan } = await knownMigration(database, name);
+    const { databases } = await databasesOf(backendAddresses, database, plan);
+    const found: { readonly database: string; readonly missed: readonly string[] }[] = [];
+    for (const target of targetDatabasesOf(plan)) {
+      const { missed } = await selfTest(databaseOf({ databases }, target), interruption.signal);
+      found.push({ database: target, missed });
+    }
+    return found;
+  });
+  if (flags.json === true) printJson({ name, faults: INJECTED_FAULTS, results });
+  else
+    printLines(
+      results.map(({ database, missed }) =>
+        missed.length === 0
+          ? `${database}: found ${INJECTED_FAULTS.join(", ")}; all of it is taken away again`
+          : `${database}: verification does not see ${missed.join(", ")}`,
+      ),
+    );
+  if (results.some(({ missed }) => missed.length > 0))
+    throw new CommandFailure(`${name}: verification is not to be trusted`, 1);
 }
 
 /** From who owns the rows to who follows. */

@@ -2,13 +2,14 @@
  * What operators ask for. Each command is idempotent: asked for what is so already, it changes
  * nothing; asked for what cannot be, it is refused with the reason and what can be asked instead.
  */
+import { isDeepStrictEqual } from "node:util";
 import { unreachable } from "../../base/invariant.ts";
 import { retreated } from "./cutover.ts";
 import type { Command } from "./events.ts";
 import { ownerOf } from "./life.ts";
-import type { Direction, Migration } from "./life.ts";
+import type { Direction, Migration, Throttle } from "./life.ts";
 import { firstSetupStep, isResumable } from "./moving.ts";
-import { IGNORED, into, refused, withNewTicket } from "./outcome.ts";
+import { IGNORED, into, moved, refused, withNewTicket } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 
 export function commanded(migration: Migration, command: Command, nowMs: number): Outcome {
@@ -23,8 +24,13 @@ export function commanded(migration: Migration, command: Command, nowMs: number)
         : paused(migration, false);
     case "resync":
       return resynchronised(migration);
-    case "cutover":
-      return cutOver(migration, "forward", command.blockers, nowMs);
+    case "throttle":
+      return throttled(migration, command.throttle);
+    case "cutover": {
+      const { fencesReads, blockers } = command;
+      const policy = { ...migration.policy, fencesReads };
+      return cutOver({ ...migration, policy }, "forward", blockers, nowMs);
+    }
     case "rollback":
       return cutOver(migration, "back", command.blockers, nowMs);
     case "complete":
@@ -43,6 +49,15 @@ function paused(migration: Migration, isPaused: boolean): Outcome {
       `a migration that is ${life.state} has no work to ${isPaused ? "pause" : "resume"}`,
     );
   return life.isPaused === isPaused ? IGNORED : into(migration, { ...life, isPaused });
+}
+
+/** At once, also in the middle of copying. */
+function throttled(migration: Migration, throttle: Throttle): Outcome {
+  const { life, policy } = migration;
+  if (life.state === "completed" || life.state === "cancelled")
+    return refused(`a migration that is ${life.state} copies nothing any more`);
+  const isSame = isDeepStrictEqual(policy.throttle, throttle);
+  return isSame ? IGNORED : moved({ ...migration, policy: { ...policy, throttle } });
 }
 
 /** Both sides are set up anew, and only the ranges that differ are copied. */

@@ -4,7 +4,7 @@
  * so that one that comes late moves nothing. Whether it suffices is decided by the machine,
  * not by who observed.
  */
-import type { Moving, ServerIdentity, SetupStep, StopReason } from "./life.ts";
+import type { Moving, ServerIdentity, SetupStep, StopReason, Throttle } from "./life.ts";
 
 export type Event = Command | Claim | Observation;
 
@@ -14,7 +14,13 @@ export type Command =
   | { readonly kind: "pause" }
   | { readonly kind: "resume" }
   | { readonly kind: "resync" }
-  | { readonly kind: "cutover"; readonly blockers: readonly string[] }
+  | { readonly kind: "throttle"; readonly throttle: Throttle }
+  /** `fencesReads`: see Policy; a rollback after it does the same. */
+  | {
+      readonly kind: "cutover";
+      readonly blockers: readonly string[];
+      readonly fencesReads: boolean;
+    }
   | { readonly kind: "rollback"; readonly blockers: readonly string[] }
   | { readonly kind: "complete"; readonly blockers: readonly string[] }
   | { readonly kind: "cancel" };

@@ -47,6 +47,19 @@ export interface Policy {
   readonly pauseMs: number;
   /** The end of the pause that is kept for the flip, or for taking the fence away. */
   readonly reserveMs: number;
+  readonly throttle: Throttle;
+  /** The side that is fenced refuses reads, too, of everybody who does not own the tables. */
+  readonly fencesReads: boolean;
+}
+
+/** When copying waits. Changes are applied all the same: what is not applied piles up in the sources' logs. */
+export interface Throttle {
+  /** Of each move; null: as many as there can be. */
+  readonly rowsPerSecond: number | null;
+  /** Of a standby of either side. */
+  readonly replicaLagMs: number;
+  /** Clients' sessions that are at work in a server of either side. */
+  readonly activeSessions: number;
 }
 
 /** `back` is a rollback: the same steps with the roles swapped. */

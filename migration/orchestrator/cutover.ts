@@ -13,7 +13,7 @@ import type { BackendConnection } from "../../proxy/backend/backend-connection.t
 import { fenceMarker, isFenceUp, lowerFence, raiseFence, ticketOfMarker } from "../fence.ts";
 import type { MarkerSeen, Observation, ProxySeen } from "../machine/events.ts";
 import { givingSide } from "../machine/life.ts";
-import type { Direction, ServerIdentity, Side } from "../machine/life.ts";
+import type { Direction, Migration, ServerIdentity, Side } from "../machine/life.ts";
 import { isCopied, targetDatabases } from "../move.ts";
 import { sourceDatabases, targetDatabasesOf } from "../plan/planned-migration.ts";
 import { advanceSequences, readSequences } from "../sequences.ts";
@@ -55,7 +55,7 @@ const LOCK_NOT_AVAILABLE = "55P03";
 export async function fence(
   scene: Scene,
   side: Side,
-  ticket: number,
+  { ticket, policy }: Pick<Migration, "ticket" | "policy">,
   signal: AbortSignal,
 ): Promise<readonly ServerIdentity[] | undefined> {
   using sessions = new Sessions(scene, signal);
@@ -80,6 +80,7 @@ export async function fence(
         await raiseFence(connection, own, ticket, {
           markers,
           lockTimeoutMs: FENCE_LOCK_TIMEOUT_MS,
+          refusesReads: policy.fencesReads,
         }),
     );
     if (!isRaised) return undefined;

@@ -67,7 +67,7 @@ export async function perform(effect: Effect, context: EffectContext): Promise<v
     case "watchProxies":
       return await watchProxies(context, effect.ticket);
     case "fence": {
-      const givers = await fence(scene, effect.side, effect.ticket, signal);
+      const givers = await fence(scene, effect.side, row.document, signal);
       if (givers !== undefined) tell({ kind: "fenced", ticket: effect.ticket, givers });
       return undefined;
     }

@@ -82,7 +82,11 @@ export class Orchestration {
     this.#store = store;
     this.#row = row;
     this.#report = report;
-    this.#streams = new Streams(scene);
+    this.#streams = new Streams(scene, {
+      limits: () => this.#row.document.policy.throttle,
+      tell: (because) =>
+        this.#tell(because === undefined ? "copying goes on" : `copying waits: ${because}`),
+    });
   }
 
   /** Rejects with the signal's reason, or where the control schema cannot be reached any more. */
@@ -208,7 +212,10 @@ export class Orchestration {
   /** What is listed runs, and nothing else does. */
   async #reconcile(): Promise<void> {
     const { document } = this.#row;
-    const wanted = new Map(effectsOf(document).map((effect) => [keyOf(effect, document), effect]));
+    const effects = effectsOf(document);
+    for (const effect of effects)
+      if (effect.do === "stream") this.#streams.setArmed(effect.direction, effect.discarding);
+    const wanted = new Map(effects.map((effect) => [keyOf(effect, document), effect]));
     const stopped: Promise<void>[] = [];
     for (const [key, { stop, ended, isStream }] of this.#running) {
       if (wanted.has(key)) continue;

@@ -5,11 +5,13 @@
 import type { DatabaseName } from "../../base/ids.ts";
 import { MIGRATION_COPY_WORKERS } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import type { Direction } from "../machine/life.ts";
+import type { Direction, Throttle } from "../machine/life.ts";
 import { tableFingerprint, targetDatabases } from "../move.ts";
 import type { Move, PlannedMove } from "../move.ts";
 import { Mover } from "../mover.ts";
 import { openSource } from "../sessions.ts";
+import { streamNames } from "../stream-setup.ts";
+import { CopyThrottle } from "../throttle.ts";
 import { describeMove } from "../source-tables.ts";
 import { withSignal } from "../with-signal.ts";
 import { databaseOf, movesOf } from "./scene.ts";
@@ -19,15 +21,33 @@ import { readFingerprints } from "./stream-state.ts";
 export interface RunningMove {
   readonly move: Move;
   readonly mover: Mover;
+  readonly throttle: CopyThrottle;
+}
+
+/** How fast rows are copied: asked again before each chunk, for operators may change it. */
+export interface Pace {
+  readonly limits: () => Throttle;
+  /** Why copying waits from now on; undefined: it goes on. */
+  readonly tell: (because: string | undefined) => void;
 }
 
 export class Streams {
   readonly #scene: Scene;
+  readonly #pace: Pace;
   readonly #running = new Map<Direction, PromiseWithResolvers<readonly RunningMove[]>>();
+  /** Directions in which nothing is due yet. */
+  readonly #armed = new Set<Direction>();
   #gate = Promise.withResolvers<void>();
 
-  constructor(scene: Scene) {
+  constructor(scene: Scene, pace: Pace) {
     this.#scene = scene;
+    this.#pace = pace;
+  }
+
+  /** Told before anybody may write where the direction begins, and also of streams that run already. */
+  setArmed(direction: Direction, isArmed: boolean): void {
+    if (isArmed) this.#armed.add(direction);
+    else this.#armed.delete(direction);
   }
 
   /** Until the signal aborts; rejects with what ended one of them. Nothing of them runs afterwards. */
@@ -37,14 +57,17 @@ export class Streams {
     let isComplete = false;
     try {
       for (const planned of movesOf(this.#scene, direction))
-        started.push(await this.#start(planned, signal));
+        started.push(await this.#start(planned, direction, signal));
       present.resolve(started);
       isComplete = true;
       await withSignal(Promise.race(started.map(({ mover }) => mover.ended)), signal);
     } finally {
       // Who waits for streams that never came waits for the next ones.
       if (isComplete) this.#running.delete(direction);
-      for (const { mover } of started) await mover[Symbol.asyncDispose]();
+      for (const { mover, throttle } of started) {
+        await mover[Symbol.asyncDispose]();
+        throttle[Symbol.dispose]();
+      }
     }
   }
 
@@ -92,11 +115,21 @@ export class Streams {
     return made;
   }
 
-  async #start(planned: PlannedMove, signal: AbortSignal): Promise<RunningMove> {
+  async #start(
+    planned: PlannedMove,
+    direction: Direction,
+    signal: AbortSignal,
+  ): Promise<RunningMove> {
     const scene = this.#scene;
     const source = databaseOf(scene, planned.source);
     const move = await described(scene, planned, signal);
     const targets = targetDatabases(planned).map((name: DatabaseName) => databaseOf(scene, name));
+    const throttle = new CopyThrottle({
+      source,
+      targets,
+      slot: streamNames(planned).slot,
+      ...this.#pace,
+    });
     const mover = await Mover.start(
       {
         move,
@@ -104,13 +137,15 @@ export class Streams {
         targets,
         epoch: scene.epoch,
         workerCount: MIGRATION_COPY_WORKERS,
-        mayCopy: async (ended) => {
+        mayBeWritten: () => !this.#armed.has(direction),
+        mayCopy: async (rowCount, ended) => {
           await withSignal(this.#gate.promise, ended);
+          await throttle.pass(rowCount, ended);
         },
       },
       signal,
     );
-    return { move, mover };
+    return { move, mover, throttle };
   }
 }
 

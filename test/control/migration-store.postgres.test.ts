@@ -12,6 +12,7 @@ import {
 } from "../../control/migration-store.ts";
 import { currentMap, publishMap } from "../../control/map-versions.ts";
 import { upgradeControlSchema } from "../../control/schema-versions.ts";
+import { UNTHROTTLED } from "../migration/unthrottled.ts";
 import { plannedMigration, step } from "../../migration/machine.ts";
 import type { Migration } from "../../migration/machine/life.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
@@ -42,7 +43,7 @@ const MORE = { plan: { moves: [] }, createdBy: "ada" };
 
 function planned(name: string): Migration {
   const parties = { sources: ["a"], targets: ["b"] };
-  return plannedMigration(name, parties, { pauseMs: 2_000, reserveMs: 200 });
+  return plannedMigration(name, parties, { pauseMs: 2_000, reserveMs: 200, ...UNTHROTTLED });
 }
 
 function started(migration: Migration): Migration {

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { freePort } from "../../cli/dev/free-port.ts";
 import { ControlDatabase } from "../../control/control-database.ts";
 import { createMigration } from "../../control/migration-store.ts";
+import { UNTHROTTLED } from "../migration/unthrottled.ts";
 import { plannedMigration } from "../../migration/machine.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import {
@@ -288,7 +289,7 @@ test("the console tells of the fleet's proxies and migrations, with no more righ
   const migration = plannedMigration(
     "move_users",
     { sources: ["users0"], targets: ["users1"] },
-    { pauseMs: 2_000, reserveMs: 500 },
+    { pauseMs: 2_000, reserveMs: 500, ...UNTHROTTLED },
   );
   using database = await ControlDatabase.open(parseBackendAddress(control.url("postgres")));
   await createMigration(database, migration, { plan: { kind: "placement" }, createdBy: "ada" });

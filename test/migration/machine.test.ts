@@ -1,5 +1,6 @@
 /** The whole life of a migration: every state met, every way out, every command in every state. */
 import { expect, test } from "vitest";
+import { UNTHROTTLED } from "./unthrottled.ts";
 import { plannedMigration, step } from "../../migration/machine.ts";
 import { effectsOf } from "../../migration/machine/effects.ts";
 import type { Command, Event } from "../../migration/machine/events.ts";
@@ -15,7 +16,7 @@ import type { Migration, Moving, State } from "../../migration/machine/life.ts";
 const PLANNED = plannedMigration(
   "split_users",
   { sources: ["users0"], targets: ["users1", "users2"] },
-  { pauseMs: 2_000, reserveMs: 200 },
+  { pauseMs: 2_000, reserveMs: 200, ...UNTHROTTLED },
 );
 
 const IDENTITY = { database: "users0", systemId: "7", timeline: 1 };
@@ -35,7 +36,8 @@ const COMMANDS: readonly Command[] = [
   { kind: "pause" },
   { kind: "resume" },
   { kind: "resync" },
-  { kind: "cutover", blockers: [] },
+  { kind: "throttle", throttle: { rowsPerSecond: 7, replicaLagMs: 1, activeSessions: 2 } },
+  { kind: "cutover", blockers: [], fencesReads: false },
   { kind: "rollback", blockers: [] },
   { kind: "complete", blockers: [] },
   { kind: "cancel" },
@@ -216,11 +218,13 @@ test.each(STOP_REASONS)("stopped by %s, and resumed where it was", (because) => 
 test("what stands in the way of a cutover is told, and nothing is paused", () => {
   const ready: Migration = { ...PLANNED, life: { state: "ready" } };
   const blockers = ["proxy a has been silent for 9 s", "transaction of pid 7 is open for 600 s"];
-  expect(step(ready, { kind: "cutover", blockers }, 0)).toEqual({
+  expect(step(ready, { kind: "cutover", blockers, fencesReads: false }, 0)).toEqual({
     kind: "refused",
     because: blockers,
   });
-  expect(step(PLANNED, { kind: "cutover", blockers: [] }, 0)).toMatchObject({ kind: "refused" });
+  expect(step(PLANNED, { kind: "cutover", blockers: [], fencesReads: false }, 0)).toMatchObject({
+    kind: "refused",
+  });
 });
 
 test("a difference, or another server, before the switch ends in a stop with service restored", () => {

@@ -88,9 +88,14 @@ function claim(world: World, rows: Rows, index: 0 | 1, form: Form, take: Take): 
 function command(world: World, decide: Decide): void {
   const blockers: readonly string[] = [];
   if (world.cutoversLeft > 0)
-    decide("is told to cut over", "cutover", () => ({ kind: "cutover", blockers }), {
-      cutoversLeft: world.cutoversLeft - 1,
-    });
+    decide(
+      "is told to cut over",
+      "cutover",
+      () => ({ kind: "cutover", blockers, fencesReads: false }),
+      {
+        cutoversLeft: world.cutoversLeft - 1,
+      },
+    );
   if (world.rollbacksLeft > 0)
     decide("is told to roll back", "rollback", () => ({ kind: "rollback", blockers }), {
       rollbacksLeft: world.rollbacksLeft - 1,

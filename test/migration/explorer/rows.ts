@@ -3,6 +3,7 @@
  * by a number, and each answer of the machine is asked for once. `Rules` are what a mutation may
  * replace; everything else of the machine is always the product's own.
  */
+import { UNTHROTTLED } from "../unthrottled.ts";
 import { plannedMigration, step } from "../../../migration/machine.ts";
 import type { Step } from "../../../migration/machine.ts";
 import { effectsOf } from "../../../migration/machine/effects.ts";
@@ -64,7 +65,7 @@ export class Rows {
     const planned = plannedMigration(
       "one_row",
       { sources: [serverName(0)], targets: [serverName(1)] },
-      { pauseMs: 2_000, reserveMs: 200 },
+      { pauseMs: 2_000, reserveMs: 200, ...UNTHROTTLED },
     );
     return this.#number({ ...planned, epoch: 1, life: { state: "ready" } });
   }
