@@ -9,7 +9,7 @@
 import type { DatabaseName } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { MOVE_TRANSACTION_DISTANCE_MAX } from "../base/limits.ts";
-import { LSN_ZERO, type Lsn } from "../base/lsn.ts";
+import { LSN_ZERO, type Lsn, printLsn } from "../base/lsn.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { Begin, LogicalMessage } from "../proxy/protocol/replication/transaction.ts";
 import type { Relation } from "../proxy/protocol/replication/relation.ts";
@@ -41,6 +41,8 @@ export interface RouterOptions {
   readonly near: bigint;
   /** Transactions of such origins are passed over: they are our own, coming back. */
   readonly isOwnOrigin: (origin: string) => boolean;
+  /** False while nobody else may write to the source: it does not own its rows yet. True unless given. */
+  readonly mayBeWritten?: (() => boolean) | undefined;
 }
 
 interface Transaction {
@@ -336,7 +338,21 @@ export class Router {
 
   #table(relationId: number): MovedTable | undefined {
     invariant(this.#relations.has(relationId), "a row comes behind its relation");
-    return this.#current().isOwn ? undefined : this.#relations.get(relationId);
+    const { isOwn, databases } = this.#current();
+    const table = isOwn ? undefined : this.#relations.get(relationId);
+    // What every target has done already was in order when it was done.
+    if (table !== undefined && databases.size > 0) this.#refuseForeign(table);
+    return table;
+  }
+
+  /** MIGRATIONS R34. Taken for a change that is due, it would overwrite what the owner has. */
+  #refuseForeign(table: MovedTable): void {
+    if (this.#options.mayBeWritten?.() !== false) return;
+    throw new SqlError(
+      "migration_foreign_write",
+      `somebody has written to "${tableName(table)}" of database "${this.#options.move.source}", which does not own its rows yet`,
+      { detail: `It is of the transaction committed at ${printLsn(this.#at())}.` },
+    );
   }
 
   #chunks(table: MovedTable): ChunkMap {

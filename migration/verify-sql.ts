@@ -89,16 +89,28 @@ function ownShards(destination: ShardedDestination): string {
   return shardsOf(destination, shards);
 }
 
-/** Rows in the placement that do not belong there, by another implementation of the shard function than the one that routes. */
-export function misplacedRows(table: MovedTable, placement: TargetPlacement): string | undefined {
+/**
+ * Rows in the placement that do not belong there, by another implementation of the shard function
+ * than the one that routes. `alike`: every table whose rows come into this one, this one's source among them.
+ */
+export function misplacedRows(
+  table: MovedTable,
+  placement: TargetPlacement,
+  alike: readonly MovedTable[],
+): string | undefined {
   const { destination } = table;
   if (destination.kind !== "sharded") return undefined;
   const id = placementId(placement);
-  const shards = [...destination.placementByShard.keys()].filter((shard) => {
-    const each = destination.placementByShard[shard];
-    return each !== undefined && placementId(each) === id;
+  const shards = alike.flatMap((each) => shardsIn(each, id));
+  return `(${shardsOf(destination, [...new Set(shards)])}) IS NOT TRUE`;
+}
+
+function shardsIn({ destination }: MovedTable, id: string): readonly number[] {
+  if (destination.kind !== "sharded") return [];
+  return [...destination.placementByShard.keys()].filter((shard) => {
+    const placement = destination.placementByShard[shard];
+    return placement !== undefined && placementId(placement) === id;
   });
-  return `(${movedRows(table)}) AND (${shardsOf(destination, shards)}) IS NOT TRUE`;
 }
 
 function shardsOf(destination: ShardedDestination, shards: readonly number[]): string {

@@ -36,6 +36,8 @@ import {
 
 export interface VerifyOptions {
   readonly move: Move;
+  /** All moves whose rows come to the same tables, this one among them; only this one unless given. */
+  readonly together?: readonly Move[];
   readonly source: MoveDatabase;
   readonly targets: readonly MoveDatabase[];
   /** Of the mover that applies the stream; undefined where neither side changes, or another process applies it. */
@@ -246,13 +248,15 @@ async function readDiffering(
 
 async function findMisplaced(
   sessions: Sessions,
-  { move }: VerifyOptions,
+  { move, together = [move] }: VerifyOptions,
 ): Promise<readonly Difference[]> {
+  const moved = together.flatMap((each) => each.tables);
   const found: Difference[] = [];
   const tables = new TargetTables(move);
   for (const table of move.tables)
     for (const target of tables.of(table)) {
-      const where = misplacedRows(table, target);
+      const alike = moved.filter(({ name }) => name === table.name);
+      const where = misplacedRows(table, target, alike);
       if (where === undefined) continue;
       const keys = table.identity.map(
         (index) => `${quoteIdentifier(table.columns[index]?.name ?? "")}::text`,

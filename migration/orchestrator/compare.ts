@@ -31,12 +31,13 @@ export async function compareMoves(
   if (!isSound)
     return { rowCount: 0, differences: [`verification does not see ${missed.join(", ")}`] };
   const differences: string[] = [];
+  const together = moves.map(({ move }) => move);
   let rowCount = 0;
   for (const { move, markers, align } of moves) {
     const source = databaseOf(scene, move.source);
     const targets = targetDatabases(move).map((name) => databaseOf(scene, name));
     const report = await verifyMove(
-      { move, source, targets, markers, align, level, isQuiet: false },
+      { move, together, source, targets, markers, align, level, isQuiet: false },
       signal,
     );
     rowCount += report.rowCount;

@@ -31,6 +31,7 @@ const REASONS: Partial<Readonly<Record<ErrorId, StopReason>>> = {
   migration_value_missing: "apply_not_exact",
   migration_old_row_missing: "apply_not_exact",
   migration_truncate_refused: "apply_not_exact",
+  migration_foreign_write: "foreign_write",
   migration_schema_changed: "schema_changed",
   migration_table_unsupported: "schema_changed",
   hold_not_possible: "proxy_silent",

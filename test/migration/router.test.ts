@@ -74,7 +74,10 @@ interface Played {
   readonly transaction: (id: number, ...events: readonly StreamEvent[]) => void;
 }
 
-function play(done: ReadonlyMap<DatabaseName, Lsn> = new Map()): Played {
+function play(
+  done: ReadonlyMap<DatabaseName, Lsn> = new Map(),
+  mayBeWritten?: () => boolean,
+): Played {
   const chunks = new ChunkMap(["integer"], [ONE, TWO]);
   const queues = new Map([ONE, TWO].map((name) => [name, new TargetQueue()]));
   const router = new Router({
@@ -84,6 +87,7 @@ function play(done: ReadonlyMap<DatabaseName, Lsn> = new Map()): Played {
     done,
     near: 10n,
     isOwnOrigin: (origin) => origin === "own",
+    mayBeWritten,
   });
   const taken = (database: DatabaseName): readonly string[] => {
     const found: string[] = [];
@@ -112,6 +116,25 @@ function copied(played: Played): void {
 }
 
 describe("the router", () => {
+  test("takes nothing that somebody has written before the source owns its rows, but what is our own", () => {
+    let owns = false;
+    const played = play(new Map(), () => owns);
+    copied(played);
+    const insert = { kind: "insert", relationId: 1, row: row("7", "a") } as const;
+    played.transaction(12, RELATION, { kind: "origin", name: "own" }, insert);
+    owns = true;
+    played.transaction(13, insert);
+    expect(played.taken(ONE)).toEqual(["insert", "commit"]);
+    owns = false;
+    expect(() => played.transaction(14, insert)).toThrow(
+      expect.objectContaining({
+        id: "migration_foreign_write",
+        message:
+          'somebody has written to "public.users" of database "source", which does not own its rows yet',
+      }),
+    );
+  });
+
   test("sends a row to its placement, and an update that moves it as a delete and an insert", () => {
     const played = play();
     copied(played);

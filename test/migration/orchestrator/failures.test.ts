@@ -51,6 +51,9 @@ test("our own errors say what they mean, with their detail", () => {
   expect(failureOf(new SqlError("migration_schema_changed", "altered"))).toMatchObject({
     because: "schema_changed",
   });
+  expect(failureOf(new SqlError("migration_foreign_write", "theirs"))).toMatchObject({
+    because: "foreign_write",
+  });
   expect(failureOf(new SqlError("hold_not_possible", "silent"))).toMatchObject({
     because: "proxy_silent",
   });
