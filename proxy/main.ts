@@ -3,7 +3,6 @@
  * here is who gets whom; how each part works is its own matter.
  */
 import { randomBytes, randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseName } from "../base/ids.ts";
 import type { Log } from "../base/log.ts";
@@ -37,12 +36,11 @@ import { LockHolders } from "./execution/lock-holders.ts";
 import { Pauses } from "./execution/pauses.ts";
 import { namesOfPlacement } from "./execution/placement-use.ts";
 import { Recovery } from "./execution/recovery.ts";
+import { heed } from "./execution/worker-news.ts";
 import { TwoPhaseCommit } from "./execution/two-phase-commit.ts";
-import type { AuthenticationPolicy } from "./frontend/authentication.ts";
 import { Listener } from "./frontend/listener.ts";
-import { QueryUserStore } from "./frontend/query-user-store.ts";
-import type { FrontendTlsOptions } from "./frontend/tls.ts";
-import { UsersFile } from "./frontend/users-file.ts";
+import { authenticationPolicy, consolePolicy, tlsOptions } from "./client-policies.ts";
+import type { SecretSource } from "./client-policies.ts";
 import type { RunningProxy } from "./running-proxy.ts";
 import { DescriptionCache } from "./session/description-cache.ts";
 import { EnvironmentCache } from "./session/environment.ts";
@@ -51,7 +49,6 @@ import { StatementPlanner } from "./session/statement-planner.ts";
 import { LiveTopology } from "./topology/live-topology.ts";
 import { refuseLeavingRows, refuseOlder } from "./topology/map-replacement.ts";
 import { backendAddresses } from "./topology/backend-addresses.ts";
-import { secretQuery } from "./topology/secret-query.ts";
 
 export interface ProxyOptions {
   readonly map: ShardMap;
@@ -162,8 +159,8 @@ async function makeParts(
 ) {
   const own = new OwnBackends(backends);
   const { place = ALONE } = options;
-  const inDoubt = new InDoubt(own, place.tellUnfinished);
-  place.onUnfinished((part) => inDoubt.adoptUnfinished(part));
+  const inDoubt = new InDoubt(own, (part) => place.tell({ kind: "unfinished", part }));
+  const sequences = new GlobalSequences(() => place.tell({ kind: "sequences" }));
   const processId = randomBytes(8).toString("hex");
   const twoPhase = new TwoPhaseCommit(own, inDoubt, () => processId);
   const environments = new EnvironmentCache();
@@ -171,6 +168,8 @@ async function makeParts(
     log,
     onChange: () => environments.clear(),
   });
+  const refreshCatalog = () => topology.refresh();
+  place.onNews((news) => heed(news, { inDoubt, sequences, refreshCatalog, log }));
   const databases = () => [...topology.current.map.databases.keys()];
   const recovery = new Recovery({ inDoubt, twoPhase, backends: own, databases, log, metrics });
   const holders = new LockHolders();
@@ -178,29 +177,16 @@ async function makeParts(
     waitMs: config.pool.pause_wait_ms,
     waitersMax: PAUSED_WAITERS_MAX,
   });
-  const holds = new Holds({
-    now: () => performance.now(),
-    random: Math.random,
-    namesOf: (placement) => namesOfPlacement(topology.current.map, placement),
-    metrics,
-    onLeaseLost: (placements) =>
-      log.error({ placements }, "the lease has run out: these placements are refused"),
-    waitsForDemands: options.waitsForFleet === true,
-  });
-  const deadlocks = new DeadlockDetector({
-    holders,
-    backends,
-    proxy: processId,
-    catalog: () => topology.current.map.catalog,
-    log,
-    metrics,
-  });
+  const holds = holdsOf(options, { log, metrics }, topology);
+  const shared = { holders, backends, topology, proxy: processId };
+  const deadlocks = deadlocksOf(shared, { log, metrics });
   const notifications = openNotifications({ log, metrics }, backends, topology);
   const plans = new PlanCache();
   const templates = config.fast_path.templates ? new LiteralTemplates() : undefined;
   const sessions = new Sessions({
     topology: () => topology.current,
-    refreshCatalog: () => topology.refresh(),
+    refreshCatalog,
+    catalogChanged: () => place.tell({ kind: "catalog" }),
     loadCatalog: (connection) => topology.loadInTransaction(connection),
     loadTemporary: (connection, base) => topology.loadTemporary(connection, base),
     backends,
@@ -210,7 +196,7 @@ async function makeParts(
     holders,
     pauses,
     holds,
-    sequences: new GlobalSequences(),
+    sequences,
     notifications,
     planner: new StatementPlanner(plans, templates),
     descriptions: new DescriptionCache(),
@@ -236,6 +222,38 @@ async function makeParts(
     notifications,
   };
   return { ...made, plans, templates, sessions, inDoubtNow };
+}
+
+function deadlocksOf(
+  {
+    topology,
+    ...shared
+  }: {
+    readonly holders: LockHolders;
+    readonly backends: Backends;
+    readonly topology: LiveTopology;
+    readonly proxy: string;
+  },
+  { log, metrics }: Pick<ProxyOptions, "log" | "metrics">,
+): DeadlockDetector {
+  const catalog = () => topology.current.map.catalog;
+  return new DeadlockDetector({ ...shared, catalog, log, metrics });
+}
+
+function holdsOf(
+  { waitsForFleet }: Pick<ProxyOptions, "waitsForFleet">,
+  { log, metrics }: Pick<ProxyOptions, "log" | "metrics">,
+  topology: LiveTopology,
+): Holds {
+  return new Holds({
+    now: () => performance.now(),
+    random: Math.random,
+    namesOf: (placement) => namesOfPlacement(topology.current.map, placement),
+    metrics,
+    onLeaseLost: (placements) =>
+      log.error({ placements }, "the lease has run out: these placements are refused"),
+    waitsForDemands: waitsForFleet === true,
+  });
 }
 
 type Parts = Awaited<ReturnType<typeof makeParts>>;
@@ -357,43 +375,4 @@ async function openListener(
     clientsMax: config.listen.max_clients,
     authenticationTimeoutMs: config.timeouts.authentication_ms,
   });
-}
-
-async function tlsOptions({ listen: { tls } }: Config): Promise<FrontendTlsOptions | undefined> {
-  if (tls === undefined) return undefined;
-  const [cert, key] = await Promise.all([readFile(tls.cert, "utf8"), readFile(tls.key, "utf8")]);
-  return { cert, key, isRequired: tls.require };
-}
-
-interface SecretSource {
-  readonly backends: Backends;
-  readonly topology: LiveTopology;
-}
-
-/** Passwords of its own do not need the catalog database, which may be what an operator looks after. */
-async function consolePolicy(
-  config: Config,
-  clients: AuthenticationPolicy,
-  log: Log,
-): Promise<AuthenticationPolicy> {
-  const { users_file: path } = config.console;
-  if (path === undefined) return clients;
-  const now = () => performance.now();
-  return { method: "scram-sha-256", users: await UsersFile.open({ path, now, log }) };
-}
-
-async function authenticationPolicy(
-  { auth }: Config,
-  backends: Backends,
-  topology: LiveTopology,
-  log: Log,
-): Promise<AuthenticationPolicy> {
-  const { method, users_file: path, query } = auth;
-  const now = () => performance.now();
-  if (method === "trust") return { method };
-  if (query !== undefined) {
-    const ask = secretQuery(query, backends, topology);
-    return { method, users: new QueryUserStore({ query: ask, now }) };
-  }
-  return { method, users: await UsersFile.open({ path: path ?? "", now, log }) };
 }

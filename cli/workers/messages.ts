@@ -3,6 +3,7 @@
  * the one that started it. Nothing of a client's data is in it but what the console shows.
  */
 import type { UnfinishedPart } from "../../proxy/execution/in-doubt.ts";
+import type { WorkerNews } from "../../proxy/execution/worker-news.ts";
 import type { SharedCommand } from "../../proxy/console/other-workers.ts";
 import type { ConsoleRows } from "../../proxy/console/console-answers.ts";
 import type { ExitCode } from "../failure.ts";
@@ -18,7 +19,7 @@ export interface WorkerQuestions {
   readonly apply: { readonly about: string; readonly answer: void };
   /** Of commits that workers have left, which nobody may read before. */
   readonly unfinished: { readonly about: undefined; readonly answer: readonly UnfinishedPart[] };
-  readonly adoptUnfinished: { readonly about: UnfinishedPart; readonly answer: void };
+  readonly news: { readonly about: WorkerNews; readonly answer: void };
   readonly show: { readonly about: string; readonly answer: ConsoleRows };
   readonly command: { readonly about: SharedCommand; readonly answer: void };
   readonly kill: { readonly about: number; readonly answer: boolean };
@@ -32,7 +33,7 @@ export interface SupervisorQuestions {
     readonly answer: void;
   };
   /** Answered once each worker has it, or has been ended. */
-  readonly tellUnfinished: { readonly about: UnfinishedPart; readonly answer: void };
+  readonly tellNews: { readonly about: WorkerNews; readonly answer: void };
   readonly reload: { readonly about: undefined; readonly answer: void };
   readonly showOthers: { readonly about: string; readonly answer: ConsoleRows };
   readonly commandOthers: { readonly about: SharedCommand; readonly answer: void };

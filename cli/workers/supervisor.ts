@@ -18,7 +18,7 @@ import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { ConsoleRows } from "../../proxy/console/console-answers.ts";
-import type { UnfinishedPart } from "../../proxy/execution/in-doubt.ts";
+import type { WorkerNews } from "../../proxy/execution/worker-news.ts";
 import type { SharedCommand } from "../../proxy/console/other-workers.ts";
 import { CommandFailure } from "../failure.ts";
 import type { CancelNotice, SupervisorQuestions, ToSupervisor } from "./messages.ts";
@@ -212,12 +212,14 @@ export class Supervisor {
     return { mapText: this.#mapText, unfinished: lists.flatMap((list) => list ?? []) };
   };
 
-  /** Who does not take it would show the time before a commit that its client has been told of: it ends. */
-  async #tellUnfinished(from: WorkerSlot, part: UnfinishedPart): Promise<void> {
+  /** Who does not heed it would show its clients the time before: it ends. */
+  async #tellNews(from: WorkerSlot, news: WorkerNews): Promise<void> {
     const others = this.#slots.filter((slot) => slot !== from && slot.channel !== undefined);
+    // A catalog takes as long to load as it is large.
+    const waitMs = news.kind === "catalog" ? WORKER_APPLY_TIMEOUT_MS : WORKER_ANSWER_TIMEOUT_MS;
     await Promise.all(
       others.map(async (slot) => {
-        await slot.channel?.ask("adoptUnfinished", part).catch(() => slot.kill());
+        await slot.channel?.ask("news", news, waitMs).catch(() => slot.kill());
       }),
     );
   }
@@ -234,7 +236,7 @@ export class Supervisor {
         if (!this.#isStarted) this.#started.reject(new CommandFailure(message, exitCode));
         else this.#options.log.error({ worker: slot.index + 1, message }, "worker cannot start");
       },
-      tellUnfinished: (part: UnfinishedPart) => this.#tellUnfinished(slot, part),
+      tellNews: (news: WorkerNews) => this.#tellNews(slot, news),
       reload: () => this.reload(),
       showOthers: (name: string) => this.#showOthers(others(), name),
       commandOthers: async (command: SharedCommand): Promise<void> => {

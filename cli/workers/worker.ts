@@ -13,7 +13,7 @@ import {
 import type { MetricValues, Metrics } from "../../base/metrics.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { SharedCommand, WorkerPlace } from "../../proxy/console/other-workers.ts";
-import type { UnfinishedPart } from "../../proxy/execution/in-doubt.ts";
+import type { WorkerNews } from "../../proxy/execution/worker-news.ts";
 import type { RunningProxy } from "../../proxy/running-proxy.ts";
 import type { ExitCode } from "../failure.ts";
 import { Channel } from "./channel.ts";
@@ -35,9 +35,9 @@ export class WorkerLink implements Disposable {
   /** Puts the map of a text in force. */
   onApply: (text: string) => Promise<void> = async () => undefined;
   #onLook: () => void = ignore;
-  /** Those that others have left before there was a proxy to take them. */
-  readonly #early: UnfinishedPart[] = [];
-  #adopt: ((part: UnfinishedPart) => void) | undefined;
+  /** What others have told before there was a proxy to heed it. */
+  readonly #early: WorkerNews[] = [];
+  #heed: ((news: WorkerNews) => Promise<void>) | undefined;
 
   /** Signals that all processes of a group get are the supervisor's to act on. */
   constructor(metrics: Metrics) {
@@ -72,10 +72,10 @@ export class WorkerLink implements Disposable {
       count,
       passCancel: (processId, secretKey) =>
         this.#link.tell({ kind: "cancel", processId, secretKey }),
-      tellUnfinished: (part) => this.#tellUnfinished(part),
-      onUnfinished: (adopt) => {
-        for (const part of this.#early.splice(0)) adopt(part);
-        this.#adopt = adopt;
+      tell: (news) => this.#tell(news),
+      onNews: (heed) => {
+        for (const news of this.#early.splice(0)) void heed(news);
+        this.#heed = heed;
       },
       others: {
         show: (name) => this.#link.ask("showOthers", name),
@@ -111,7 +111,7 @@ export class WorkerLink implements Disposable {
   #onNotice(notice: ToWorker): void {
     switch (notice.kind) {
       case "serve":
-        for (const part of notice.unfinished) this.#heardOf(part);
+        for (const part of notice.unfinished) void this.#hear({ kind: "unfinished", part });
         this.#orders.resolve(notice);
         break;
       case "cancel":
@@ -130,20 +130,20 @@ export class WorkerLink implements Disposable {
     }
   }
 
-  /** The commit is decided, and its client waits until it may be told: a supervisor that is late is asked again. */
-  async #tellUnfinished(part: UnfinishedPart): Promise<void> {
+  /** What is told has happened, and its client waits to be told of it: a supervisor that is late is asked again. */
+  async #tell(news: WorkerNews): Promise<void> {
     for (;;) {
       try {
-        return await this.#link.ask("tellUnfinished", part, 2 * WORKER_ANSWER_TIMEOUT_MS);
+        return await this.#link.ask("tellNews", news, 2 * WORKER_APPLY_TIMEOUT_MS);
       } catch {
         await sleep(WORKER_RESTART_MS_MIN);
       }
     }
   }
 
-  #heardOf(part: UnfinishedPart): void {
-    if (this.#adopt === undefined) this.#early.push(part);
-    else this.#adopt(part);
+  async #hear(news: WorkerNews): Promise<void> {
+    if (this.#heed === undefined) this.#early.push(news);
+    else await this.#heed(news);
   }
 
   #answers() {
@@ -158,7 +158,7 @@ export class WorkerLink implements Disposable {
       clients: async () => await proxy().admin.clients(),
       inDoubt: () => proxy().admin.inDoubt(),
       unfinished: () => this.#proxy?.unfinished() ?? [],
-      adoptUnfinished: (part: UnfinishedPart) => this.#heardOf(part),
+      news: (news: WorkerNews) => this.#hear(news),
       apply: (text: string) => this.onApply(text),
       show: (name: string) => proxy().console.show(name),
       command: (command: SharedCommand) => proxy().console.command(command),

@@ -1,5 +1,5 @@
 /** The other processes that serve the same address, as the console of one reaches them. */
-import type { UnfinishedPart } from "../execution/in-doubt.ts";
+import type { WorkerNews } from "../execution/worker-news.ts";
 import type { ConsoleRows } from "./console-answers.ts";
 import type { ConsoleStatement } from "./console-statement.ts";
 
@@ -35,10 +35,10 @@ export interface WorkerPlace {
   readonly others: OtherWorkers;
   /** A cancel request for a client of another worker. */
   readonly passCancel: (processId: number, secretKey: Buffer) => void;
-  /** Resolves once the others will not read the part's database before it is committed there. */
-  readonly tellUnfinished: (part: UnfinishedPart) => Promise<void>;
-  /** Those that the others have told, and will tell. */
-  readonly onUnfinished: (adopt: (part: UnfinishedPart) => void) => void;
+  /** Resolves once it is in force in the others. */
+  readonly tell: (news: WorkerNews) => Promise<void>;
+  /** What the others have told, and will tell. */
+  readonly onNews: (heed: (news: WorkerNews) => Promise<void>) => void;
 }
 
 export const ALONE: WorkerPlace = {
@@ -46,6 +46,6 @@ export const ALONE: WorkerPlace = {
   count: 1,
   others: NO_OTHER_WORKERS,
   passCancel: () => undefined,
-  tellUnfinished: async () => undefined,
-  onUnfinished: () => undefined,
+  tell: async () => undefined,
+  onNews: () => undefined,
 };

@@ -17,6 +17,7 @@ export type WithCatalog = <T>(use: (connection: BackendConnection) => Promise<T>
 
 export class GlobalSequences {
   readonly #blocks = new Map<string, string[]>();
+  readonly #tellOthers: () => Promise<void>;
   readonly #turns = new Map<string, Promise<unknown>>();
 
   /**
@@ -52,8 +53,18 @@ export class GlobalSequences {
     return block.splice(0, count);
   }
 
-  /** After DDL: a sequence may have been restarted, changed or dropped. */
-  forget(): void {
+  /** `tellOthers`: those who serve the same clients have drawn ahead, too. */
+  constructor(tellOthers: () => Promise<void> = async () => undefined) {
+    this.#tellOthers = tellOthers;
+  }
+
+  /** After DDL, or setval(): a sequence may have been set, changed or dropped. */
+  async forget(): Promise<void> {
+    this.forgetHere();
+    await this.#tellOthers();
+  }
+
+  forgetHere(): void {
     this.#blocks.clear();
   }
 }

@@ -32,6 +32,8 @@ export interface SessionServices {
   readonly topology: () => Topology;
   /** Loads the catalog again, after DDL has committed. */
   readonly refreshCatalog: () => Promise<void>;
+  /** Tells those who serve the same clients that the session has changed tables. */
+  readonly catalogChanged: () => Promise<void>;
   /** The catalog as an open transaction sees it, its own DDL included. */
   readonly loadCatalog: (connection: BackendConnection) => Promise<Catalog>;
   /** `base` with the temporary relations of the session whose backend this is, as the schema "pg_temp". */

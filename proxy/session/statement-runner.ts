@@ -235,7 +235,7 @@ export class StatementRunner {
       const seconds = (performance.now() - startedMs) / 1000;
       metrics.observe("colonnade_statement_seconds", { route }, seconds);
       // PostgreSQL's own sessions, too, drop what they drew ahead when setval() is called.
-      if (setsSequence(plan)) this.#services.sequences.forget();
+      if (setsSequence(plan)) await this.#services.sequences.forget();
       if (mayDraw(plan)) this.sequenceValues.forget();
       if (pinReason === "temporary object") this.pins.schemaChanged();
     }
@@ -373,7 +373,7 @@ export class StatementRunner {
       commit: ended.outcome === "ROLLBACK" ? "rollback" : ended.commitKind,
     });
     if (ended.changedCatalog) {
-      this.#services.sequences.forget();
+      await this.#services.sequences.forget();
       await this.#refreshCatalog();
     }
     return ended.outcome;
@@ -386,6 +386,7 @@ export class StatementRunner {
   async #refreshCatalog(): Promise<void> {
     try {
       await this.#services.refreshCatalog();
+      await this.#services.catalogChanged();
     } catch (error) {
       this.#services.log.warn({ err: error }, "the catalog could not be loaded after a change");
     }

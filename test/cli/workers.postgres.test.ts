@@ -69,7 +69,9 @@ async function metric(name: string): Promise<number> {
 
 test("clients are spread, limits divided, and metrics and the console tell of all", async () => {
   const own = await Promise.all(Array.from({ length: 8 }, () => connect()));
-  expect(own.filter((client) => workerOf(client) === 1)).toHaveLength(4);
+  // In turn, but for one that is too busy just then to take the next.
+  for (const worker of [1, 2])
+    expect(own.filter((client) => workerOf(client) === worker).length).toBeGreaterThanOrEqual(2);
   for (const client of own)
     expect(await client.query(`SELECT note FROM items WHERE id = ${KEYS.b}`)).toEqual([["old"]]);
   expect(await metric("colonnade_workers")).toBe(2);
@@ -153,6 +155,27 @@ test("a COMMIT that one worker has told is seen through the other, whatever is l
     // Somebody commits it within seconds; the reader is right before that, too.
     expect(await reader.query(note("b"))).toEqual([["new"]]);
   }
+});
+
+test("DDL and setval() of one worker are there for the other's clients at once", async () => {
+  const [first, second] = [await connectTo(1), await connectTo(2)];
+  await first.query("CREATE TABLE tickets (id serial PRIMARY KEY, note text)");
+  await second.query("INSERT INTO tickets (note) VALUES ('second')");
+  await first.query("INSERT INTO tickets VALUES (100, 'loaded')");
+  await first.query("SELECT setval('tickets_id_seq', 100)");
+  const [[id] = []] = await second.query(
+    "INSERT INTO tickets (note) VALUES ('third') RETURNING id",
+  );
+  expect(Number(id)).toBeGreaterThan(100);
+  for (let columns = 0; columns < 5; columns += 1) {
+    await first.query(`ALTER TABLE items ADD COLUMN more${columns} integer DEFAULT ${columns}`);
+    const [row] = await second.query("SELECT * FROM items ORDER BY id LIMIT 1");
+    expect(row).toHaveLength(3 + columns);
+    await second.query(`UPDATE items SET more${columns} = 7 WHERE id = ${KEYS.b}`);
+  }
+  for (let columns = 0; columns < 5; columns += 1)
+    await second.query(`ALTER TABLE items DROP COLUMN more${columns}`);
+  expect((await first.query("SELECT * FROM items ORDER BY id LIMIT 1"))[0]).toHaveLength(2);
 });
 
 test("PAUSE, RESUME and KILL reach every worker; a PAUSE that fails leaves nothing paused", async () => {
