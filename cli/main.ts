@@ -51,7 +51,7 @@ function commandLine(): Command {
   addAnalyze(program);
   addControl(program);
   addMap(program);
-  addMigrate(program, { whole, duration });
+  addMigrate(program, { whole, duration, time });
   addRehearse(program, { whole, atLeastOne, duration });
   addHold(program);
   addGuard(program);
@@ -243,6 +243,17 @@ function duration(text: string): number {
   if (number === undefined)
     throw new InvalidArgumentError("a duration is a number with a unit: 500ms, 2s");
   return Number(number) * (unit === "s" ? 1_000 : 1);
+}
+
+/** With its zone, so that it is the same moment on every machine. */
+function time(text: string): Date {
+  const date = new Date(text);
+  if (
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/.test(text) &&
+    !Number.isNaN(date.getTime())
+  )
+    return date;
+  throw new InvalidArgumentError("a time is a date with a time and its zone: 2026-11-23T03:00:00Z");
 }
 
 function addPublication(command: Command): Command {

@@ -9,7 +9,13 @@ export const CREATE_ENGINE_SCHEMA = `${LOCK_ENGINE_SCHEMA}
 CREATE SCHEMA IF NOT EXISTS colonnade;`;
 
 /** Tables of the engine in databases; the control schema has its own. */
-type EngineTable = "move_progress" | "move_chunk" | "move_table" | "move_fence" | "guarded_table";
+type EngineTable =
+  | "move_progress"
+  | "move_chunk"
+  | "move_table"
+  | "move_fence"
+  | "move_revoked_read"
+  | "guarded_table";
 
 export async function hasEngineTable(
   connection: BackendConnection,

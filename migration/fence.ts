@@ -186,7 +186,10 @@ SELECT DISTINCT ${GRANTEE} FROM colonnade.move_revoked_read WHERE ${own(fence)}`
 }
 
 /** What the fence has taken away, and no more: rights of tables and roles that are gone are forgotten. */
-async function grantReads(connection: BackendConnection, fence: Fence): Promise<void> {
+export async function grantReads(
+  connection: BackendConnection,
+  fence: Pick<Fence, "migration" | "side">,
+): Promise<void> {
   const { rows } = await connection.query(`
 DELETE FROM colonnade.move_revoked_read WHERE ${own(fence)}
 RETURNING ${GRANTEE}, CASE column_name WHEN '' THEN '' ELSE format(' (%I)', column_name) END,
@@ -202,7 +205,7 @@ RETURNING ${GRANTEE}, CASE column_name WHEN '' THEN '' ELSE format(' (%I)', colu
 const GRANTEE =
   "relid::regclass::text, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END";
 
-function own({ migration, side }: Fence): string {
+function own({ migration, side }: Pick<Fence, "migration" | "side">): string {
   return `migration = ${quoteLiteral(migration)} AND side = ${quoteLiteral(side)}`;
 }
 

@@ -1,10 +1,11 @@
 /** The flags of `colonnade migrate` and `colonnade orchestrate`. */
-import { InvalidArgumentError, type Command } from "commander";
+import type { Command } from "commander";
 
 export interface Parsers {
   readonly whole: (text: string) => number;
   /** In milliseconds. */
   readonly duration: (text: string) => number;
+  readonly time: (text: string) => Date;
 }
 
 const CONTROL_URL = "URL of the catalog database, where the control schema is";
@@ -45,11 +46,13 @@ export function addMigrate(program: Command, parsers: Parsers): void {
     .option("--json", "print one JSON document")
     .action(async (name, flags) => await (await import("./status.ts")).statusCommand(name, flags));
   addSteps(migrate);
-  addCutovers(migrate);
+  addCutovers(migrate, parsers);
   addThrottle(migrate, parsers);
   migrate
     .command("doctor")
-    .description("find slots and publications that migrations have left behind")
+    .description(
+      "find what migrations have left behind in databases, though none needs it any more",
+    )
     .requiredOption("--control <url>", CONTROL_URL)
     .option("--clean", "take them away")
     .option("--json", "print one JSON document")
@@ -103,7 +106,7 @@ function addSteps(migrate: Command): void {
       );
 }
 
-function addCutovers(migrate: Command): void {
+function addCutovers(migrate: Command, { time }: Parsers): void {
   const at = [
     "--at <time>",
     "not before it: 2026-11-23T03:00:00Z; the command waits",
@@ -143,17 +146,6 @@ function addThrottle(migrate: Command, { whole, duration }: Parsers): void {
     .action(
       async (name, flags) => await (await import("./throttle.ts")).throttleCommand(name, flags),
     );
-}
-
-/** With its zone, so that it is the same moment on every machine. */
-function time(text: string): Date {
-  const date = new Date(text);
-  if (
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/.test(text) &&
-    !Number.isNaN(date.getTime())
-  )
-    return date;
-  throw new InvalidArgumentError("a time is a date with a time and its zone: 2026-11-23T03:00:00Z");
 }
 
 function addOrchestrate(program: Command): void {

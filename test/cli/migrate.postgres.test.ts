@@ -5,6 +5,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type CommandResult, runCommand, startCommand } from "../support/command.ts";
 import { ROOT } from "../tidy/sources.ts";
+import { CREATE_FENCE_STATE, raiseFence } from "../../migration/fence.ts";
+import { openTarget } from "../../migration/sessions.ts";
+import { CREATE_TARGET_STATE } from "../../migration/target-state.ts";
+import { moveDatabase } from "../migration/rig.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
 const DATABASES = ["main", "users0", "users1"];
@@ -191,6 +195,7 @@ test("what is left behind is found, and taken away", async () => {
     0,
     "users1: slot colonnade_gone is removed\nusers1: publication colonnade_gone is removed\n",
   ]);
+  await isCleaned();
   const { rows } = await server.query("users1", "SELECT slot_name FROM pg_replication_slots");
   expect(rows).toEqual([{ slot_name: "colonnade_split_users_users0_public_2" }]);
   await server.query(
@@ -198,3 +203,44 @@ test("what is left behind is found, and taken away", async () => {
     "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots",
   );
 });
+
+/** Of a migration that nobody knows: what it would have made in a database, but for slot and publication. */
+async function isCleaned(): Promise<void> {
+  const connection = await openTarget(moveDatabase("users1", server.url("users1")));
+  await connection.query(
+    "CREATE TABLE public.left_table (id int); CREATE ROLE dead_reader; GRANT SELECT ON public.left_table TO dead_reader",
+  );
+  await connection.query(CREATE_FENCE_STATE);
+  await connection.query(CREATE_TARGET_STATE);
+  const fence = {
+    migration: "dead",
+    side: "sources",
+    tables: [{ schema: "public", name: "left_table" }],
+  } as const;
+  await raiseFence(connection, fence, 1, { markers: [], lockTimeoutMs: 1_000, refusesReads: true });
+  await connection.query(`
+INSERT INTO colonnade.move_progress (move, epoch, position) VALUES ('dead', 1, '0/1'), ('split_users_users0_public_2_b1', 1, '0/1');
+CREATE TABLE colonnade.guarded_table (migration text, relid oid); INSERT INTO colonnade.guarded_table VALUES ('dead', 0);
+CREATE FUNCTION colonnade.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER colonnade_guard_ddl ON ddl_command_end EXECUTE FUNCTION colonnade.guard_ddl();
+SELECT pg_replication_origin_create('colonnade_dead@users1'), pg_replication_origin_create('colonnade_dead@elsewhere')`);
+  const lines = (what: string): string =>
+    [
+      "origin colonnade_dead@users1",
+      "fence on public.left_table",
+      "revoked rights of dead",
+      "guard of dead",
+      "event trigger colonnade_guard_ddl",
+      "progress of dead in move_progress",
+    ]
+      .map((each) => `users1: ${each} ${what}\n`)
+      .join("");
+  expect((await migrate("doctor")).stdout).toBe(lines("belongs to no migration that is under way"));
+  const cleaned = await migrate("doctor", "--clean");
+  expect(cleaned.stdout).toBe(lines("is removed"));
+  expect((await migrate("doctor")).stdout).toBe("nothing is left behind\n");
+  await connection.query("SET ROLE dead_reader; SELECT FROM public.left_table; RESET ROLE");
+  await connection.query("INSERT INTO public.left_table VALUES (1); DROP TABLE public.left_table");
+  await connection.query("SELECT pg_replication_origin_drop('colonnade_dead@elsewhere')");
+  connection.close();
+}
