@@ -26,6 +26,7 @@ export function planMigrations(before: ShardMap, next: ShardMap, catalog: Catalo
   const migrations = found.flatMap((each) => each.migrations);
   const refusals = [
     ...catalogMoved(before, next),
+    ...(migrations.length > 0 ? referencesLeft(before, next) : []),
     ...found.flatMap((each) => each.refusals),
     ...migrations.flatMap((migration) => catalogRefusals(migration, next, catalog)),
   ];
@@ -43,6 +44,18 @@ function catalogMoved(before: ShardMap, next: ShardMap): readonly Refusal[] {
   if (before.catalog === next.catalog && before.canonicalSchema === next.canonicalSchema) return [];
   const because = `the canonical tables, and the control schema with them, stay in ${before.catalog}.${before.canonicalSchema}: they are not moved by a migration. Keep \`catalog\` as it was`;
   return [{ object: "catalog", because }];
+}
+
+/** Nobody writes to its reference tables from the switch on, and a rollback would serve them as they were. */
+function referencesLeft(before: ShardMap, next: ShardMap): readonly Refusal[] {
+  if (before.referenceTables.size === 0) return [];
+  return [...before.databases.keys()]
+    .filter((name) => !next.databases.has(name))
+    .map((name) => ({
+      object: `database ${name}`,
+      because:
+        "its reference tables would miss what is written after the switch, and a rollback would bring it back. Keep it listed, and take it out by the map after this one",
+    }));
 }
 
 /**

@@ -227,6 +227,50 @@ test("what stands in the way of a cutover is told, and nothing is paused", () =>
   });
 });
 
+test("of several sources each is fenced and drained before the rows switch, and each taker has every marker", () => {
+  const parties = { sources: ["a", "b"], targets: ["c", "d"] };
+  const pausing: Migration = {
+    ...PLANNED,
+    parties,
+    ticket: 3,
+    life: { state: "pausing", direction: "forward", phase: "fencing", deadlineMs: 100 },
+  };
+  const giver = (database: string) => ({ ...IDENTITY, database });
+  const fencedBy = (...names: readonly string[]) =>
+    step(pausing, { kind: "fenced", ticket: 3, givers: names.map(giver) }, 0);
+  expect(fencedBy("a")).toEqual({ kind: "ignored" });
+  const fenced = fencedBy("a", "b");
+  if (fenced.kind !== "moved") throw new Error("both are fenced");
+  const seen = (tickets: Readonly<Record<string, number>>) => ({
+    kind: "markersSeen" as const,
+    markers: Object.entries(tickets).map(([pair, ticket]) => ({
+      giver: pair.charAt(0),
+      taker: pair.charAt(1),
+      ticket,
+    })),
+  });
+  for (const tickets of [
+    { ac: 3, ad: 3, bc: 3 },
+    { ac: 3, ad: 3, bc: 3, bd: 2 },
+  ])
+    expect(step(fenced.migration, seen(tickets), 0)).toEqual({ kind: "ignored" });
+  const drained = step(fenced.migration, seen({ ac: 3, ad: 3, bc: 3, bd: 4 }), 0);
+  if (drained.kind !== "moved") throw new Error("all is drained");
+  expect(drained.migration.life.state).toBe("drained");
+  // One of them is not fenced any more: nothing switches.
+  const checked = {
+    kind: "checked",
+    ticket: 3,
+    differences: [],
+    fencedGivers: [giver("a")],
+  } as const;
+  expect(step(drained.migration, checked, 0)).toMatchObject({
+    migration: {
+      life: { state: "retreating", leadsTo: { kind: "stop", because: "source_replaced" } },
+    },
+  });
+});
+
 test("a difference, or another server, before the switch ends in a stop with service restored", () => {
   const drained: Migration = {
     ...PLANNED,

@@ -314,6 +314,18 @@ test.each([
   expect(refusals.map(({ because }) => because).join("\n")).toMatch(expected);
 });
 
+test("a database with reference tables does not leave by the map that moves its rows", () => {
+  const text = `${WHOLE}reference_tables: [countries]`;
+  const added = text.replace(
+    "colocations:",
+    '  d: { primary: "postgres://app@127.0.0.1/d" }\ncolocations:',
+  );
+  const next = map(`${users(["shards: 0-7, database: b"])}reference_tables: [countries]`, 2);
+  expect(planMigrations(map(added), next, CATALOG).refusals).toEqual([
+    { object: "database d", because: expect.stringContaining("Keep it listed") },
+  ]);
+});
+
 test("another catalog database is refused", () => {
   const next = map(WHOLE, 2);
   const other = { ...next, catalog: [...next.databases.keys()][2] ?? next.catalog };
