@@ -43,9 +43,10 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-/** One proxy for each configuration. */
+/** One proxy for each configuration, of so many workers. */
 export async function startFleet(
   configs: readonly Readonly<Record<string, unknown>>[],
+  workers = 1,
 ): Promise<Fleet> {
   const directory = mkdtempSync(join(tmpdir(), "colonnade-holds-"));
   const settings = { max_prepared_transactions: "20", max_connections: "200" };
@@ -69,7 +70,7 @@ export async function startFleet(
   };
   await publish(1);
   const starts = await Promise.allSettled(
-    configs.map((config) => startProxy(directory, control.url("postgres"), config)),
+    configs.map((config) => startProxy(directory, control.url("postgres"), config, workers)),
   );
   const proxies = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
   const failure = starts.find((start) => start.status === "rejected");
@@ -116,11 +117,15 @@ async function startProxy(
   directory: string,
   control: string,
   more: Readonly<Record<string, unknown>>,
+  workers: number,
 ): Promise<FleetProxy> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const config = join(directory, `config-${port}.yaml`);
   writeFileSync(config, stringify({ ...more, listen: { port }, admin: { port: adminPort } }));
-  const command = startCommand("serve", "--control", control, "--config", config);
+  const command = startCommand(
+    ...["serve", "--control", control, "--config", config],
+    ...(workers === 1 ? [] : ["--workers", String(workers)]),
+  );
   await command.untilPrinted("following the control schema");
   const address = { host: "127.0.0.1", port, user: "postgres", database: "main" } as const;
   return {

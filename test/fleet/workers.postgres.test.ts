@@ -1,0 +1,44 @@
+/** Workers of one address in a fleet: each is a proxy of its own, with its own row and lease. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { listProxies } from "../../control/fleet-state.ts";
+import { startFleet } from "./fleet-servers.ts";
+import type { Fleet, FleetProxy } from "./fleet-servers.ts";
+
+let fleet: Fleet;
+let proxy: FleetProxy;
+
+beforeAll(async () => {
+  fleet = await startFleet([{ log: { level: "info" } }], 2);
+  [proxy] = fleet.proxies as [FleetProxy];
+});
+afterAll(() => fleet?.stop());
+
+/** Their processes. */
+async function members(): Promise<readonly number[]> {
+  const all = await listProxies(fleet.database);
+  expect(new Set(all.map(({ address }) => address))).toEqual(new Set([`127.0.0.1:${proxy.port}`]));
+  return all.map(({ processId }) => processId).toSorted((left, right) => left - right);
+}
+
+test("each worker joins, follows the map, and one that is started again joins anew", async () => {
+  await expect.poll(async () => await members(), { timeout: 20_000 }).toHaveLength(2);
+  const before = await members();
+  await fleet.publish(2);
+  await expect.poll(() => proxy.metric("colonnade_map_version"), { timeout: 20_000 }).toBe(2);
+  expect(await proxy.metric("colonnade_workers")).toBe(2);
+  const [dead] = before as [number];
+  process.kill(dead, "SIGKILL");
+  // The dead one's lease has to run out before its row may go.
+  await expect
+    .poll(async () => (await members()).filter((each) => !before.includes(each)), {
+      timeout: 20_000,
+    })
+    .toHaveLength(1);
+  await expect.poll(() => proxy.metric("colonnade_workers"), { timeout: 20_000 }).toBe(2);
+  expect(await proxy.metric("colonnade_map_version")).toBe(2);
+  const client = await proxy.connect();
+  const [key] = fleet.east;
+  const { rows } = await client.query("SELECT name FROM users WHERE id = $1", [key]);
+  expect(rows).toEqual([{ name: "old" }]);
+  await client.end();
+});
