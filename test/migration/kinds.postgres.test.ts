@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { CommandResult } from "../support/command.ts";
 import { IS_FULL_RUN, inFullRun } from "../support/run-mode.ts";
 import { Journal } from "./journal.ts";
 import { FIRST, requireDone, type Served, startServed } from "./served.ts";
@@ -17,6 +18,7 @@ let served: Served;
 let countries: Countries;
 /** Databases that have users in the end. */
 let usersAre: readonly string[];
+let invoicesAre: string;
 let journals: Journal[];
 
 beforeAll(async () => {
@@ -115,27 +117,46 @@ async function usersIn(...databases: readonly string[]): Promise<Map<number, num
   return rows;
 }
 
+/** Attempts that a busy machine was too slow for: service was back where it was, and they were tried again. */
+let givenUp = 0;
+
 /** Cuts over so much later; a machine that takes longer to start a process is given more. */
 async function atTime(name: string, ms: number): Promise<void> {
   const dueMs = Date.now() + ms;
   const at = new Date(dueMs).toISOString();
   const result = await served.migrate("cutover", name, "--fence-reads", "--at", at);
-  if (result.stderr.includes("is over")) return await atTime(name, 3 * ms);
-  requireDone(result);
-  expect(Date.now()).toBeGreaterThanOrEqual(dueMs);
+  const isLate = result.stderr.includes("is over");
+  expect(isLate || Date.now() >= dueMs).toBe(true);
+  if (!isLate && !isGivenUp(result)) requireDone(result);
+  else await atTime(name, isLate ? 3 * ms : ms);
 }
 
-const MERGE = "merge_users_users2_public";
+async function switched(command: "cutover" | "rollback", name: string): Promise<void> {
+  const result = await served.migrate(command, name);
+  if (isGivenUp(result)) await switched(command, name);
+  else requireDone(result);
+}
 
-test("two placements become one, are told apart again by a rollback, and their new database has the reference tables", async () => {
+function isGivenUp({ stderr }: CommandResult): boolean {
+  const isSo = stderr.includes("was given up");
+  if (isSo) givenUp += 1;
+  if (givenUp > 5) throw new Error(stderr);
+  return isSo;
+}
+
+/** A merge, a group, and reference tables for the new databases of both. */
+const MERGE = "map_2";
+
+test("two placements become one while a group leaves, are told apart again by a rollback, and new databases have the reference tables", async () => {
   requireDone(
     await served.migrate(
       "plan",
       "--to",
       served.mapFile(2, {
         ...START,
-        databases: [...START.databases, "users2"],
+        databases: [...START.databases, "users2", "books"],
         users: ["shards: 0-7, database: users2"],
+        invoices: "books",
       }),
     ),
   );
@@ -173,7 +194,7 @@ test("two placements become one, are told apart again by a rollback, and their n
     }),
   );
   expect(requireDone(await served.migrate("verify", MERGE, "--inject"))).toMatch(
-    /^users2: found a flipped byte, a lost row, an extra row, a misrouted row, values of two rows swapped; all of it is taken away again\n$/,
+    /^(?:(?:users2|books): found a flipped byte, a lost row, an extra row, a misrouted row, values of two rows swapped; all of it is taken away again\n){2}$/,
   );
   const late = await served.migrate("cutover", MERGE, "--at", "2020-01-01T00:00:00Z");
   expect([late.code, late.stderr]).toEqual([1, expect.stringContaining("is over")]);
@@ -189,7 +210,7 @@ test("two placements become one, are told apart again by a rollback, and their n
   expect(requireDone(await served.migrate("verify", MERGE))).toMatch(
     /: \d{4} rows compared \(exact\), no differences\n$/,
   );
-  requireDone(await served.migrate("rollback", MERGE));
+  await switched("rollback", MERGE);
   await served.data.query("users0", read);
   await sleep(inFullRun(1_000, 200));
   // Each row is where it was, and in no other place.
@@ -200,7 +221,7 @@ test("two placements become one, are told apart again by a rollback, and their n
   if (IS_FULL_RUN) {
     requireDone(await served.migrate("resync", MERGE));
     await until(MERGE, "ready");
-    requireDone(await served.migrate("cutover", MERGE));
+    await switched("cutover", MERGE);
     await sleep(200);
     requireDone(await served.migrate("complete", MERGE));
     await until(MERGE, "completed");
@@ -208,12 +229,16 @@ test("two placements become one, are told apart again by a rollback, and their n
   expect((await run.finished).code).toBe(0);
   for (const journal of journals) {
     const { refusedBySqlstate, unknown, wrongReads, acknowledged } = journal.report;
-    expect([[...refusedBySqlstate], unknown, wrongReads]).toEqual([[], 0, []]);
+    const refused = [...refusedBySqlstate.keys()].filter(
+      (code) => givenUp === 0 || code !== "25006",
+    );
+    expect([refused, unknown, wrongReads]).toEqual([[], 0, []]);
     expect(acknowledged).toBeGreaterThan(50);
   }
   journals.push(...past);
   const [gone = "", ...homes] = IS_FULL_RUN ? ["users0", "users2"] : ["users2", "users0", "users1"];
   usersAre = homes;
+  invoicesAre = IS_FULL_RUN ? "books" : "main";
   for (const table of ["users", ...(IS_FULL_RUN ? [] : ["countries"])])
     expect(
       (await served.data.query(gone, `SELECT to_regclass('public.${table}')::text AS t`)).rows,
@@ -223,7 +248,11 @@ test("two placements become one, are told apart again by a rollback, and their n
 
 test("nothing that was acknowledged is lost or doubled", async () => {
   await countries.stop();
-  expect(countries.errors).toEqual([]);
+  // Where an attempt takes too long, writes meet the fence before it is taken away.
+  const strange = countries.errors.filter(
+    (error) => givenUp === 0 || !error.includes("cannot write to table"),
+  );
+  expect(strange).toEqual([]);
   for (const database of ["main", ...usersAre])
     expect(
       (
@@ -236,8 +265,9 @@ test("nothing that was acknowledged is lost or doubled", async () => {
   for (const journal of journals) await journal.stop();
   const users = await usersIn(...usersAre);
   const invoices = new Map<string, number>();
-  for (const { token } of (await served.data.query("main", "SELECT token FROM invoices")).rows)
+  for (const { token } of (await served.data.query(invoicesAre, "SELECT token FROM invoices")).rows)
     invoices.set(String(token), (invoices.get(String(token)) ?? 0) + 1);
+  expect(invoices.size).toBeGreaterThan(20);
   expect(users.size).toBeGreaterThanOrEqual(2_000);
   expect(journals.flatMap((journal) => journal.differences(users, invoices))).toEqual([]);
 });
