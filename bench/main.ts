@@ -2,7 +2,7 @@
  * `npm run bench`: the bounds the project holds, measured and printed with their limits.
  * Method and machine are in README.md beside this file.
  *
- * `--only planner,idle,select,scatter,schemas,copy,guards` runs a part; `--seconds N` sets the time of each load,
+ * `--only planner,idle,select,scatter,schemas,copy,guards,workers` runs a part; `--seconds N` sets the time of each load,
  * `--gigabytes N` the data of a COPY.
  * `npm run bench -- compare` measures the proxy beside others (compare/compare.ts).
  * Exit code 1 where a bound is not held, 2 where nothing was measured.
@@ -17,6 +17,7 @@ import { measureManySchemas } from "./many-schemas.ts";
 import { measurePlanner } from "./planner.ts";
 import { measurePointSelects } from "./point-select.ts";
 import { measureScatter } from "./scatter.ts";
+import { measureWorkers } from "./workers.ts";
 import type { Measurement } from "./measurement.ts";
 
 type Part = (size: Size) => Promise<readonly Measurement[]>;
@@ -34,6 +35,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   schemas: ({ seconds }) => measureManySchemas(seconds),
   copy: ({ gigabytes }) => measureCopy(gigabytes),
   guards: ({ seconds }) => measureGuards(seconds),
+  workers: ({ seconds }) => measureWorkers(seconds),
 };
 
 /** pgbench's own bound on `-T` is higher; a longer load than an hour is a mistyped one. */

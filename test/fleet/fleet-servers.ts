@@ -122,10 +122,8 @@ async function startProxy(
   const [port, adminPort] = [await freePort(), await freePort()];
   const config = join(directory, `config-${port}.yaml`);
   writeFileSync(config, stringify({ ...more, listen: { port }, admin: { port: adminPort } }));
-  const command = startCommand(
-    ...["serve", "--control", control, "--config", config],
-    ...(workers === 1 ? [] : ["--workers", String(workers)]),
-  );
+  const several = workers === 1 ? [] : ["--workers", String(workers)];
+  const command = startCommand("serve", "--control", control, "--config", config, ...several);
   await command.untilPrinted("following the control schema");
   const address = { host: "127.0.0.1", port, user: "postgres", database: "main" } as const;
   return {
