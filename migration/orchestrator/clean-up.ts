@@ -74,8 +74,8 @@ async function forgetProgress(target: BackendConnection, move: string): Promise<
 export async function cleanUp(scene: Scene, ticket: number, signal: AbortSignal): Promise<void> {
   await dropStreams(scene, signal);
   using sessions = new Sessions(scene, signal);
-  await takeFencesAway(scene, sessions, ticket);
   const { control, plan } = scene;
+  // Under their fence: what somebody wrote past the proxies would be taken, and be gone with its table.
   for (const object of (await listObjects(control)).toReversed()) {
     if (object.migration !== plan.name || object.remove === "on completion") continue;
     const database = object.database as DatabaseName;
@@ -85,6 +85,7 @@ export async function cleanUp(scene: Scene, ticket: number, signal: AbortSignal)
     }
     if (object.kind !== "event trigger") await forgetObject(control, object);
   }
+  await takeFencesAway(scene, sessions, ticket);
   await endGuards(scene, sessions);
 }
 
