@@ -52,6 +52,10 @@ export async function verifierCanFail(context: Context): Promise<void> {
         });
       }
       foreign = await foreignWrite(rehearsal);
+      await rehearsal.fleet.query(
+        TARGETS[0].database,
+        "SELECT pg_replication_origin_drop('colonnade_spoiler')",
+      );
       await rehearsal.obeyed("cancel", SPLIT_NAME);
       await rehearsal.until(SPLIT_NAME, ["cancelled"]);
     });
