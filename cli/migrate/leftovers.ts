@@ -6,6 +6,7 @@ import { quoteIdentifier, quoteLiteral } from "../../base/sql-quoting.ts";
 import { FENCE_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
 import { hasEngineTable } from "../../migration/engine-schema.ts";
 import { grantReads } from "../../migration/fence.ts";
+import { RETIRED_SCHEMA } from "../../migration/orchestrator/clean-up.ts";
 import { BackendError } from "../../proxy/backend/backend-connection.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 
@@ -116,11 +117,11 @@ async function fencesLeft(
   connection: BackendConnection,
   { migrations }: Needed,
 ): Promise<readonly Found[]> {
-  // Its argument, which ends with a zero byte, is the migration's name.
+  // Its argument, which ends with a zero byte, is the migration's name. Retired tables are to stay as they are.
   const { rows } = await connection.query(
     `SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.regexp_replace(pg_catalog.encode(t.tgargs, 'escape'), '\\\\000$', '')
 FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE t.tgname = 'colonnade_fence' ORDER BY 1`,
+WHERE t.tgname = 'colonnade_fence' AND n.nspname <> ${quoteLiteral(RETIRED_SCHEMA)} ORDER BY 1`,
   );
   const found: Found[] = rows.flatMap(([table, migration]) =>
     migrations.has(migration ?? "")

@@ -224,6 +224,9 @@ CREATE TABLE colonnade.guarded_table (migration text, relid oid); INSERT INTO co
 CREATE FUNCTION colonnade.guard_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE EVENT TRIGGER colonnade_guard_ddl ON ddl_command_end EXECUTE FUNCTION colonnade.guard_ddl();
 SELECT pg_replication_origin_create('colonnade_dead@users1'), pg_replication_origin_create('colonnade_dead@elsewhere')`);
+  await connection.query(
+    "CREATE SCHEMA colonnade_retired; CREATE TABLE colonnade_retired.kept (id int); CREATE TRIGGER colonnade_fence BEFORE INSERT ON colonnade_retired.kept FOR EACH STATEMENT EXECUTE FUNCTION colonnade.refuse_write('dead')",
+  );
   const lines = (what: string): string =>
     [
       "origin colonnade_dead@users1",
