@@ -1018,6 +1018,21 @@ export const ERRORS = {
     when: "The shard map changed after a statement was planned, and the statement could not be planned again in its place.",
     hint: "Retry the transaction.",
   },
+  ddl_of_old_map: {
+    sqlstate: "40001",
+    when: "The shard map changed between a transaction's DDL and its COMMIT: what it has made may belong elsewhere. It is rolled back.",
+    hint: "Retry the transaction.",
+  },
+  table_unconfirmed: {
+    sqlstate: "55000",
+    when: "A table has appeared in the catalog database since the proxy could last ask the control schema: a newer shard map may place its rows elsewhere.",
+    hint: "Use it once the proxy follows the control schema again (colonnade control status), or through a proxy that does.",
+  },
+  ddl_unconfirmed: {
+    sqlstate: "55000",
+    when: "A transaction with DDL commits in a proxy of a fleet that cannot ask the control schema whether the shard map is still the one it was planned for.",
+    hint: "Retry it once the proxy follows the control schema again (colonnade control status), or through a proxy that does.",
+  },
   snapshot_before_map_change: {
     sqlstate: "40001",
     when: "A transaction of isolation level repeatable read or serializable was held back while the shard map changed: what it has read so far is of the old places.",

@@ -2,7 +2,7 @@
 import { FLEET_SILENT_MS } from "../base/limits.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
 import { CONTROL_SCHEMA_VERSION } from "../control/control-schema.ts";
-import { listProxies, readFleetState } from "../control/fleet-state.ts";
+import { follows, listProxies, readFleetState } from "../control/fleet-state.ts";
 import type { HoldState, ProxyRow } from "../control/fleet-state.ts";
 import { controlSchemaVersion, upgradeControlSchema } from "../control/schema-versions.ts";
 import { withControl } from "./control-access.ts";
@@ -76,9 +76,9 @@ export async function controlStatus(flags: ControlFlags): Promise<void> {
 async function readStatus(database: ControlDatabase): Promise<StatusReport> {
   const schemaVersion = await controlSchemaVersion(database);
   if (schemaVersion !== CONTROL_SCHEMA_VERSION) return { schemaVersion: schemaVersion ?? null };
-  const { mapVersion, ...state } = await readFleetState(database);
+  const { map, ...state } = await readFleetState(database);
   const proxies = await listProxies(database);
-  return { schemaVersion, mapVersion: mapVersion ?? null, ...state, proxies };
+  return { schemaVersion, mapVersion: map?.version ?? null, ...state, proxies };
 }
 
 function holdLine({ name, placements, isStarted, remainingMs }: HoldState): string {
@@ -96,7 +96,7 @@ function proxyLines(proxies: readonly ProxyRow[], revision: number): readonly st
       String(proxy.processId),
       proxy.programVersion,
       String(proxy.mapVersion),
-      proxy.appliedRevision >= revision ? "yes" : "no",
+      follows(proxy, revision) ? "yes" : "no",
       `${(proxy.silentMs / 1000).toFixed(1)} s${proxy.silentMs > FLEET_SILENT_MS ? " (dead?)" : ""}`,
       proxy.problem ?? "",
     ]),

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { userInfo } from "node:os";
 import type { ControlDatabase } from "../control/control-database.ts";
-import { listProxies, readFleetState } from "../control/fleet-state.ts";
+import { follows, listProxies, readFleetState } from "../control/fleet-state.ts";
 import { currentMap, mapHistory, publishedMapOf, publishMap } from "../control/map-versions.ts";
 import type { PublishedMap } from "../control/map-versions.ts";
 import {
@@ -27,7 +27,7 @@ import { CommandFailure } from "./failure.ts";
 import { printJson, printLines } from "./output.ts";
 import { readInput, requireMap } from "./input-files.ts";
 import { movedRows } from "./moved-rows.ts";
-import { checkPublication } from "./publication-checks.ts";
+import { checkPublication, leftBehindNow } from "./publication-checks.ts";
 import { tableLines } from "./table-lines.ts";
 
 export interface MapDiffFlags {
@@ -130,20 +130,30 @@ async function publish(text: string, fileName: string, flags: MapPublishFlags): 
       current?.version,
     );
     const followed = flags.wait ? await untilFollowed(database) : [];
-    return { version, changes: sentences, proxies: followed };
+    // A table may have been made while it was checked that there is none.
+    const lost = before === undefined ? [] : await leftBehindNow(before, next);
+    return { version, changes: sentences, proxies: followed, lost };
   });
-  const late = published.proxies.filter(({ follows }) => !follows);
+  const late = published.proxies.filter((proxy) => !proxy.isFollowing);
   if (flags.json === true) printJson(published);
   else
     printLines([
       `version ${published.version} of the shard map is published`,
       ...published.changes.map((change) => `  ${change}`),
-      ...published.proxies.map(({ name, address, follows, problem }) =>
-        follows
+      ...published.proxies.map(({ name, address, isFollowing, problem }) =>
+        isFollowing
           ? `${name} (${address}) serves it`
           : `${name} (${address}) does not serve it yet${problem === undefined ? "" : `: ${problem}`}`,
       ),
     ]);
+  if (published.lost.length > 0)
+    throw new CommandFailure(
+      [
+        `published, and meanwhile a table was made whose rows it does not reach; colonnade map rollback ${published.version - 1} reaches them again:`,
+        ...published.lost.map((problem) => `  ${problem}`),
+      ].join("\n"),
+      1,
+    );
   if (late.length > 0)
     throw new CommandFailure(
       `published, but ${late.length} of ${published.proxies.length} proxies do not serve it yet; colonnade control status tells when they do`,
@@ -177,7 +187,7 @@ function refuseVersion(
 interface FollowingProxy {
   readonly name: string;
   readonly address: string;
-  readonly follows: boolean;
+  readonly isFollowing: boolean;
   readonly problem: string | undefined;
 }
 
@@ -189,13 +199,14 @@ async function untilFollowed(database: ControlDatabase): Promise<readonly Follow
     const live = (await listProxies(database)).filter(
       ({ silentMs }) => silentMs <= FLEET_SILENT_MS,
     );
-    const following = live.map(({ name, address, appliedRevision, problem }) => ({
-      name,
-      address,
-      follows: appliedRevision >= revision,
-      problem,
+    const following = live.map((proxy) => ({
+      name: proxy.name,
+      address: proxy.address,
+      isFollowing: follows(proxy, revision),
+      problem: proxy.problem,
     }));
-    if (following.every(({ follows }) => follows) || performance.now() >= end) return following;
+    if (following.every(({ isFollowing }) => isFollowing) || performance.now() >= end)
+      return following;
     await sleep(PUBLISH_POLL_MS);
   }
 }
@@ -219,7 +230,7 @@ async function requireCurrent(database: ControlDatabase): Promise<PublishedMap> 
 export async function mapVersions(flags: ControlFlags): Promise<void> {
   const { maps, inForce } = await withControl(flags, async (database) => ({
     maps: await mapHistory(database, MAP_HISTORY_MAX),
-    inForce: (await readFleetState(database)).mapVersion,
+    inForce: (await readFleetState(database)).map?.version,
   }));
   if (flags.json === true) return printJson({ inForce: inForce ?? null, maps });
   if (maps.length === 0) return printLines(["no shard map is published yet"]);

@@ -9,14 +9,14 @@ import { printProblem } from "../base/document/problems.ts";
 import { SqlError } from "../base/sql-error.ts";
 import { ControlDatabase } from "../control/control-database.ts";
 import { listProxies } from "../control/fleet-state.ts";
-import { currentMap } from "../control/map-versions.ts";
+import { currentMap, mapHash } from "../control/map-versions.ts";
 import type { PublishedMap } from "../control/map-versions.ts";
 import { summarizeMigrations } from "../control/migration-store.ts";
 import { requireControlSchema } from "../control/schema-versions.ts";
 import { FLEET_RENEW_TIMEOUT_MS } from "../base/limits.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
 import type { FleetView } from "../proxy/console/console-sources.ts";
-import { FleetMember } from "../proxy/fleet/fleet-member.ts";
+import { FleetMember, type FleetMemberOptions } from "../proxy/fleet/fleet-member.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
 import { parseShardMap } from "../shardmap/schema.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
@@ -25,6 +25,8 @@ import { requireMap } from "./input-files.ts";
 
 export interface FirstMap {
   readonly map: ShardMap;
+  /** Of a published one. */
+  readonly hash: string | undefined;
   /** The control schema could be read, so that nothing need be served before it says what may be. */
   readonly isFleetReached: boolean;
 }
@@ -42,7 +44,8 @@ export async function mapToStartWith(
     await requireControlSchema(database);
     isFleetReached = true;
     const published = await currentMap(database);
-    if (published !== undefined) return { map: publishedShardMap(published), isFleetReached };
+    if (published !== undefined)
+      return { map: publishedShardMap(published), hash: mapHash(published.yaml), isFleetReached };
     reason = "no shard map is published yet";
   } catch (error) {
     reason = reasonAndRemedy(error);
@@ -52,7 +55,7 @@ export async function mapToStartWith(
       `cannot start: ${reason}. Name a file to start with by --map, or publish one by colonnade map publish`,
     );
   log.warn({ reason, file: path }, "starting with the map of a file");
-  return { map: requireMap(path), isFleetReached };
+  return { map: requireMap(path), hash: undefined, isFleetReached };
 }
 
 /** Over a connection of its own for each question: an operator asks now and then, and most when the others are lost. */
@@ -92,8 +95,8 @@ export interface JoiningProxy {
   readonly control: BackendAddress;
   readonly host: string;
   readonly programVersion: string;
-  /** The map it has started with. */
-  readonly map: ShardMap;
+  /** What it has started with. */
+  readonly first: FirstMap;
   readonly proxy: RunningProxy;
   /** Throws for a map that this command cannot serve. */
   readonly check: (map: ShardMap) => void;
@@ -102,8 +105,8 @@ export interface JoiningProxy {
 }
 
 export function joinFleet(joining: JoiningProxy): FleetMember {
-  const { id, control, host, programVersion, map, proxy, check, log, metrics } = joining;
-  let { version } = map;
+  const { id, control, host, programVersion, first, proxy, check, log, metrics } = joining;
+  let map: ReturnType<FleetMemberOptions["map"]> = { version: first.map.version, hash: first.hash };
   const member = new FleetMember({
     control,
     self: {
@@ -113,13 +116,13 @@ export function joinFleet(joining: JoiningProxy): FleetMember {
       processId: process.pid,
       programVersion,
     },
-    mapVersion: () => version,
+    map: () => map,
     apply: async (published) => {
       const next = publishedShardMap(published);
       check(next);
       // What moves no rows was checked when it was published, and what does is a migration's.
       await proxy.reload(next, { hasMovedRows: true });
-      version = next.version;
+      map = { version: next.version, hash: mapHash(published.yaml) };
     },
     obeyed: proxy.holds,
     log,

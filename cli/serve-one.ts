@@ -96,7 +96,8 @@ async function serveInFleet(
   { config, log, metrics, host }: Serving,
 ): Promise<void> {
   const control = controlAddress(url);
-  const { map, isFleetReached: waitsForFleet } = await mapToStartWith(control, path, log);
+  const first = await mapToStartWith(control, path, log);
+  const { map, isFleetReached: waitsForFleet } = first;
   refuseEmbedded(map);
   let member: FleetMember | undefined;
   const look = (): void => member?.look();
@@ -109,6 +110,7 @@ async function serveInFleet(
       map,
       waitsForFleet,
       fleet: fleetView(control, id),
+      confirmMap: async () => await member?.confirm(),
       config,
       log,
       metrics,
@@ -121,7 +123,7 @@ async function serveInFleet(
       control,
       host: config.listen.host,
       programVersion: version,
-      map,
+      first,
       proxy,
       check: refuseEmbedded,
       log,

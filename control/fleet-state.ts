@@ -6,11 +6,17 @@
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import type { ControlDatabase, Row } from "./control-database.ts";
 
+export interface MapIdentity {
+  readonly version: number;
+  /** Of its text: see mapHash. */
+  readonly hash: string;
+}
+
 /** What a proxy follows, as of one instant. */
 export interface FleetState {
   readonly revision: number;
   /** Undefined before the first publication. */
-  readonly mapVersion: number | undefined;
+  readonly map: MapIdentity | undefined;
   /** Those that are not over, the announced ones among them. */
   readonly holds: readonly HoldState[];
   /** Placements that only a proxy with a lease may serve. */
@@ -66,6 +72,7 @@ export interface ProxyRow extends ProxyReport {
 
 /** One statement, so that all of it is of one snapshot. */
 const STATE = `SELECT revision, map_version,
+  (SELECT encode(sha256(convert_to(yaml, 'UTF8')), 'hex') FROM colonnade.map WHERE version = map_version),
   (SELECT coalesce(json_agg(json_build_object('name', name, 'attempt', attempt, 'placements', placements,
     'isStarted', started_at IS NOT NULL, 'remainingMs', extract(epoch FROM deadline - clock_timestamp()) * 1000)
     ORDER BY name), '[]') FROM colonnade.hold WHERE ended_at IS NULL),
@@ -110,6 +117,11 @@ ${STATE}`,
   return fleetState(row ?? []);
 }
 
+/** Whether it has acknowledged a revision, and does not say that it cannot. */
+export function follows({ appliedRevision, problem }: ProxyRow, revision: number): boolean {
+  return problem === undefined && appliedRevision >= revision;
+}
+
 /** It has stopped serving: nobody need wait for its lease. */
 export async function endLease(database: ControlDatabase, id: string): Promise<void> {
   await database.query(`DELETE FROM colonnade.proxy WHERE id = ${quoteLiteral(id)}`);
@@ -135,10 +147,11 @@ export async function forgetSilentProxies(
   );
 }
 
-function fleetState([revision, mapVersion, holds, leased]: Row): FleetState {
+function fleetState([revision, mapVersion, hash, holds, leased]: Row): FleetState {
   return {
     revision: Number(revision),
-    mapVersion: (mapVersion ?? null) === null ? undefined : Number(mapVersion),
+    map:
+      (mapVersion ?? null) === null ? undefined : { version: Number(mapVersion), hash: hash ?? "" },
     holds: JSON.parse(holds ?? "[]") as readonly HoldState[],
     leased: JSON.parse(leased ?? "[]") as readonly string[],
   };

@@ -24,7 +24,7 @@ import { quoteLiteral } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { ControlDatabase } from "./control-database.ts";
 import { announceRevision, raiseRevision } from "./control-schema.ts";
-import { listProxies } from "./fleet-state.ts";
+import { follows, listProxies } from "./fleet-state.ts";
 import type { ProxyRow } from "./fleet-state.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 
@@ -341,10 +341,6 @@ async function changed(
     await database.query(announceRevision(raised?.[0] ?? ""));
     return Number(raised?.[0]);
   });
-}
-
-function follows({ appliedRevision, problem }: ProxyRow, revision: number): boolean {
-  return problem === undefined && appliedRevision >= revision;
 }
 
 function refuseMalformed(placements: readonly string[]): void {

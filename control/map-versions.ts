@@ -5,6 +5,7 @@
  *
  * Whether a map may take another's place is not judged here: see shardmap/diff.ts.
  */
+import { createHash } from "node:crypto";
 import { SqlError } from "../base/sql-error.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import type { ControlDatabase, Row } from "./control-database.ts";
@@ -24,6 +25,11 @@ export interface PublishedMap extends MapRecord {
   readonly yaml: string;
   /** Which database each name stood for when it was published; see readIdentity. */
   readonly identities: Readonly<Record<string, string>>;
+}
+
+/** What tells one text from another: after a restore, two maps may have had one number. As `map_hash` of the fleet's state. */
+export function mapHash(yaml: string): string {
+  return createHash("sha256").update(yaml).digest("hex");
 }
 
 export type NewMap = Omit<PublishedMap, "publishedAt">;

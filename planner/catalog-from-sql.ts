@@ -113,6 +113,7 @@ class SchemaFile {
       types: this.#types.types(),
       functions: this.#functions,
       hiddenCalls: NO_HIDDEN_CALLS,
+      unconfirmed: new Set(),
       collations,
       redefinedComparison: undefined,
       defaultCollation,

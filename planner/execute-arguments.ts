@@ -45,7 +45,9 @@ function executeIn(node: Node): ExecuteStmt | undefined {
 }
 
 function refuseClock({ op, location }: SQLValueFunction): void {
-  const name = String(op).replace(/^SVFOP_/, "").replace(/_N$/, "");
+  const name = String(op)
+    .replace(/^SVFOP_/, "")
+    .replace(/_N$/, "");
   if (/DATE|TIME/.test(name)) refuseCall(name, location);
 }
 

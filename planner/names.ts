@@ -161,6 +161,13 @@ function resolveUnlisted(
   const { map } = context;
   // The session's own, whatever the map says: nobody else can write to it or see its rows.
   if (isTemporary(relation)) return { kind: "unlisted", name, relation };
+  if (context.catalog.unconfirmed.has(relation.oid)) {
+    refuse(
+      "table_unconfirmed",
+      `table "${name}" is newer than what the proxy knows of the shard map`,
+      { location },
+    );
+  }
   const isView = kind === "view" || kind === "materialized view";
   if (map.unlistedTables === "error" && !isView && kind !== "sequence") {
     refuse("table_not_in_map", `table "${schema}.${name}" is not in the shard map`, { location });

@@ -64,6 +64,8 @@ export interface ProxyOptions {
   readonly readMapAgain?: (() => Promise<void>) | undefined;
   /** What the admin console tells of the fleet; undefined where there is none. */
   readonly fleet?: FleetView | undefined;
+  /** Rejects where it cannot be told that no newer map has been published; undefined where there is no fleet. */
+  readonly confirmMap?: () => Promise<void>;
   /** Serves nothing until it is told what its fleet demands: see RunningProxy.holds. */
   readonly waitsForFleet?: boolean;
   /** Among several processes of one address, which has an admin interface elsewhere; undefined where it is alone. */
@@ -164,8 +166,10 @@ async function makeParts(
   const processId = randomBytes(8).toString("hex");
   const twoPhase = new TwoPhaseCommit(own, inDoubt, () => processId);
   const environments = new EnvironmentCache();
+  const confirmMap = options.confirmMap ?? (async () => undefined);
   const topology = await LiveTopology.load(map, backends, {
     log,
+    confirmMap,
     onChange: () => environments.clear(),
   });
   const refreshCatalog = () => topology.refresh();
@@ -185,6 +189,7 @@ async function makeParts(
   const templates = config.fast_path.templates ? new LiteralTemplates() : undefined;
   const sessions = new Sessions({
     topology: () => topology.current,
+    confirmMap,
     refreshCatalog,
     catalogChanged: () => place.tell({ kind: "catalog" }),
     loadCatalog: (connection) => topology.loadInTransaction(connection),
@@ -210,18 +215,8 @@ async function makeParts(
   });
   const process = { version: options.version, id: processId };
   const inDoubtNow = () => reportInDoubt(inDoubt, databases());
-  const made = {
-    process,
-    inDoubt,
-    topology,
-    recovery,
-    holders,
-    pauses,
-    holds,
-    deadlocks,
-    notifications,
-  };
-  return { ...made, plans, templates, sessions, inDoubtNow };
+  const made = { process, inDoubt, topology, recovery, holders, pauses, holds, deadlocks };
+  return { ...made, notifications, plans, templates, sessions, inDoubtNow };
 }
 
 function deadlocksOf(

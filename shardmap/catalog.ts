@@ -20,6 +20,8 @@ export interface Catalog {
   /** Functions outside pg_catalog by name, every overload, and the non-immutable ones of pg_catalog. */
   readonly functions: ReadonlyMap<string, readonly CatalogFunction[]>;
   readonly hiddenCalls: HiddenCalls;
+  /** OIDs of relations that have appeared while nobody could say whether a newer map lists them. */
+  readonly unconfirmed: ReadonlySet<number>;
   readonly collations: ReadonlyMap<number, CatalogCollation>;
   /**
    * An operator of a user's that compares built-in types, as errors print it: `=` may then mean

@@ -59,14 +59,15 @@ export function planCopyIn(
 
 function relayed(
   statement: ParsedStatement,
-  { name }: ResolvedTable,
+  { kind, name }: ResolvedTable,
   target: CopyInPlan["target"],
   context: PlanContext,
 ): CopyInPlan {
+  const ofKnown = target.kind === "home" ? "copyAtHome" : "copyToEveryDatabase";
   return {
     kind: "copyIn",
     access: "write",
-    rule: target.kind === "home" ? "copyAtHome" : "copyToEveryDatabase",
+    rule: kind === "unknown" ? "undefinedTable" : ofKnown,
     target,
     table: name,
     template: templateFor(statement, context),

@@ -76,7 +76,12 @@ export function existingTable(reference: RangeVar, context: PlanContext): DdlTab
   const relation = schemas
     .map((schema) => context.catalog.relations.get(schema)?.get(name))
     .find((found) => found !== undefined);
-  return placeTable(name, relation?.schema ?? reference.schemaname, relation, reference, context);
+  // A table of the map that the catalog has not yet is where the map says.
+  const { canonicalSchema, tables } = context.map;
+  const listed =
+    tables.has(name) && schemas.includes(canonicalSchema) ? canonicalSchema : undefined;
+  const schema = relation?.schema ?? reference.schemaname ?? listed;
+  return placeTable(name, schema, relation, reference, context);
 }
 
 /** What a new table's name will mean: unqualified ones are made in the first schema of the search_path that exists. */

@@ -11,6 +11,7 @@
  * It knows nothing of what applying a map, or a hold, means.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import { CONTROL_CHANNEL } from "../../control/control-schema.ts";
 import { ControlDatabase } from "../../control/control-database.ts";
 import { endLease, forgetSilentProxies, renewLease } from "../../control/fleet-state.ts";
@@ -38,8 +39,8 @@ export interface FleetMemberOptions {
   /** The database of the control schema. */
   readonly control: BackendAddress;
   readonly self: Pick<ProxyReport, "id" | "name" | "address" | "processId" | "programVersion">;
-  /** Of the map that is in force in this proxy. */
-  readonly mapVersion: () => number;
+  /** Of the map that is in force in this proxy; of one from a file, the hash is not known. */
+  readonly map: () => { readonly version: number; readonly hash: string | undefined };
   /** Puts a map in force, or throws why it cannot; the old one stays then. */
   readonly apply: (map: PublishedMap) => Promise<void>;
   readonly obeyed: Obeyed;
@@ -82,6 +83,8 @@ export class FleetMember {
   #isConnected: boolean | undefined;
   #wake: () => void = () => undefined;
   #isAwake = false;
+  /** Who waits for a round that begins from now on. */
+  #confirming: PromiseWithResolvers<void>[] = [];
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
 
@@ -100,6 +103,18 @@ export class FleetMember {
     this.#wake();
   }
 
+  /**
+   * Fulfilled once the proxy has asked the control schema, after the call, and has put in force what it
+   * said: no newer map was published before the call. Rejects where that cannot be told soon.
+   */
+  async confirm(): Promise<void> {
+    const confirmed = Promise.withResolvers<void>();
+    if (this.#stop.signal.aborted) settle([confirmed], "the proxy has stopped");
+    this.#confirming.push(confirmed);
+    this.#wake();
+    await confirmed.promise;
+  }
+
   /** The row is taken away where that is possible soon, so that nobody waits for this proxy. */
   async stop(): Promise<void> {
     this.#stop.abort();
@@ -116,16 +131,21 @@ export class FleetMember {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
+      const confirming = this.#confirming;
+      this.#confirming = [];
       try {
         await this.#round();
         this.#tell(true);
+        settle(confirming, this.#problem);
       } catch (error) {
         this.#disconnect();
         this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
         if (!this.#stop.signal.aborted) this.#tell(false, error);
+        settle(confirming, "the control schema cannot be reached");
       }
       await this.#rest();
     }
+    settle(this.#confirming, "the proxy has stopped");
   }
 
   /** One renewal, and another at once where it brought something new. */
@@ -136,14 +156,14 @@ export class FleetMember {
   }
 
   async #renew(database: ControlDatabase): Promise<Renewal> {
-    const { self, mapVersion, obeyed } = this.#options;
+    const { self, map, obeyed } = this.#options;
     const leaseMs = this.#leaseMs;
     // From the moment it may be read that the lease is short, it is.
     obeyed.shortenLease(leaseMs);
     const report: ProxyReport = {
       ...self,
       leaseMs,
-      mapVersion: mapVersion(),
+      mapVersion: map().version,
       appliedRevision: this.#appliedRevision,
       holds: obeyed.reports.map(({ name, attempt, open, waiting }) => {
         return { name, attempt, open, waiting };
@@ -175,17 +195,18 @@ export class FleetMember {
   }
 
   async #followMap(database: ControlDatabase, state: FleetState): Promise<void> {
-    const { mapVersion, apply, log } = this.#options;
-    const { revision, mapVersion: wanted } = state;
-    if (wanted !== undefined && wanted !== mapVersion()) {
-      const map = await answered(database, () => publishedMapOf(database, wanted));
+    const { map, apply, log } = this.#options;
+    const { revision, map: wanted } = state;
+    if (wanted !== undefined && !isDeepStrictEqual(wanted, map())) {
+      const { version } = wanted;
+      const published = await answered(database, () => publishedMapOf(database, version));
       try {
-        await apply(map);
-        log.info({ mapVersion: wanted, revision }, "shard map applied");
+        await apply(published);
+        log.info({ mapVersion: version, revision }, "shard map applied");
       } catch (error) {
         const problem = error instanceof Error ? error.message : String(error);
         if (problem !== this.#problem)
-          log.error({ err: error, mapVersion: wanted }, "shard map refused; the old one stays");
+          log.error({ err: error, mapVersion: version }, "shard map refused; the old one stays");
         this.#problem = problem;
         return;
       }
@@ -233,6 +254,8 @@ export class FleetMember {
   #disconnect(): void {
     const links = this.#links;
     this.#links = undefined;
+    // The next server may be one that does not know of all that was acknowledged.
+    this.#appliedRevision = 0;
     links?.database.connection.close();
     links?.listening.close();
   }
@@ -258,17 +281,23 @@ export class FleetMember {
   }
 
   #tell(isConnected: boolean, error?: unknown): void {
-    const { log, metrics, mapVersion } = this.#options;
+    const { log, metrics, map } = this.#options;
     metrics.set("colonnade_control_connected", {}, isConnected ? 1 : 0);
     if (this.#isConnected === isConnected) return;
     if (isConnected) log.info("following the control schema");
     else
       log.error(
-        { err: error, mapVersion: mapVersion() },
+        { err: error, mapVersion: map().version },
         "the control schema cannot be reached; going on with the map in force",
       );
     this.#isConnected = isConnected;
   }
+}
+
+function settle(waiting: readonly PromiseWithResolvers<void>[], problem: string | undefined): void {
+  for (const { resolve, reject } of waiting)
+    if (problem === undefined) resolve();
+    else reject(new Error(problem));
 }
 
 /** A network that swallows an answer closes nothing for many minutes. */

@@ -17,6 +17,7 @@ import type { Parse } from "../protocol/frontend/parse.ts";
 import { boundPortal, checkBound, othersOf, refuseParameterCount } from "./bound-portal.ts";
 import type { PortalColumns } from "./bound-portal.ts";
 import { copy } from "./copy.ts";
+import { rejected } from "./current-plan.ts";
 import { DelayedAnswers } from "./delayed-answers.ts";
 import type { Portal, Portals } from "./portals.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
@@ -227,7 +228,7 @@ export class ExtendedQuery {
         responder.complete(await commands.run(plan, signal));
         return this.#forgetCommitted(plan);
       case "rejected":
-        return runner.rejected(plan.sql, (notice) => responder.notice(notice), signal);
+        return rejected(plan.sql, { runner, responder }, signal);
       case "empty":
         return responder.event({ kind: "empty" });
     }

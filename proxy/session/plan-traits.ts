@@ -1,7 +1,7 @@
 /** What running a plan depends on, as far as the plan itself tells. */
 import type { CommandPlan } from "./commands.ts";
 import type { DatabaseName } from "../../base/ids.ts";
-import type { QueryPlan } from "../../planner/logical-plan.ts";
+import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
 import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
 import type { PinReason } from "../execution/pinned-backend.ts";
@@ -34,6 +34,25 @@ export function pinReasonOf(plan: QueryPlan | InsertPlan): PinReason | undefined
   const { routing, gather } = plan;
   if (routing.kind === "home" && routing.because === "advisory lock") return "advisory lock";
   return gather.kind === "database" && gather.own === "made" ? "temporary object" : undefined;
+}
+
+/** The catalog has not a table that the statement names, or a statement within it does. */
+export function namesUnknownTable(plan: LogicalPlan): boolean {
+  switch (plan.kind) {
+    case "query":
+    case "copyIn":
+      return plan.rule === "undefinedTable";
+    case "insertQuery":
+      return namesUnknownTable(plan.source);
+    case "explain":
+      return namesUnknownTable(plan.plan);
+    case "copyOut":
+      return namesUnknownTable(plan.query);
+    case "cursor":
+      return plan.action.kind === "declare" && namesUnknownTable(plan.action.query);
+    default:
+      return false;
+  }
 }
 
 /** See planner/session-values.ts. */

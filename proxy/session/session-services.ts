@@ -30,6 +30,8 @@ export interface Topology {
 
 export interface SessionServices {
   readonly topology: () => Topology;
+  /** Rejects where it cannot be told that no newer map has been published; at once where there is no fleet. */
+  readonly confirmMap: () => Promise<void>;
   /** Loads the catalog again, after DDL has committed. */
   readonly refreshCatalog: () => Promise<void>;
   /** Tells those who serve the same clients that the session has changed tables. */

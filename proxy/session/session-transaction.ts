@@ -9,6 +9,7 @@ import { SAVEPOINTS_PER_TRANSACTION_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { SettingPlan, TransactionModes } from "../../planner/session-plan.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
+import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { CommitKind, Transaction } from "../execution/transaction.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import type { Environment } from "./environment.ts";
@@ -22,6 +23,8 @@ export const NO_MODES: TransactionModes = {
   deferrable: undefined,
 };
 
+export type CheckMap = (map: ShardMap) => Promise<void>;
+
 interface OpenTransaction {
   readonly transaction: Transaction;
   /** The modes that the transaction before it has handed on by AND CHAIN. */
@@ -30,6 +33,8 @@ interface OpenTransaction {
   isFailed: boolean;
   /** Its own DDL: the catalog is loaded again when it commits. */
   changesCatalog: boolean;
+  /** What its DDL was planned for: under another map its tables would be looked for elsewhere. */
+  ddlMap: ShardMap | undefined;
   /** The catalog as this transaction sees it; undefined while that is everyone's. */
   catalog: Catalog | undefined;
   /** What it stands on until its first SET. To end it, no database needs to be asked. */
@@ -164,6 +169,7 @@ export class SessionTransaction {
       isExplicit,
       isFailed: false,
       changesCatalog: false,
+      ddlMap: undefined,
       catalog: undefined,
       outerEnvironment,
       environment: undefined,
@@ -260,18 +266,21 @@ export class SessionTransaction {
     return this.#current;
   }
 
-  /** Commits, or rolls back what has failed. Whatever it throws, the transaction is over. */
-  async end(signal: AbortSignal): Promise<Ended> {
+  /**
+   * Commits, or rolls back what has failed. Whatever it throws, the transaction is over. `checkMap` may
+   * keep DDL from committing that was planned for a map.
+   */
+  async end(signal: AbortSignal, checkMap: CheckMap = async () => undefined): Promise<Ended> {
     try {
-      return await this.#end(signal);
+      return await this.#end(signal, checkMap);
     } finally {
       this.afterEnd();
     }
   }
 
-  async #end(signal: AbortSignal): Promise<Ended> {
+  async #end(signal: AbortSignal, checkMap: CheckMap): Promise<Ended> {
     const open = this.#current;
-    if (open?.isFailed === false) await this.#prepareCommit(signal);
+    if (open?.isFailed === false) await this.#prepareCommit(open, signal, checkMap);
     this.#current = undefined;
     this.#scope.isUndone = true;
     this.#scope = { outer: undefined, isUndone: false };
@@ -287,8 +296,13 @@ export class SessionTransaction {
     return { outcome: "COMMIT", commitKind, changedCatalog: open.changesCatalog };
   }
 
-  async #prepareCommit(signal: AbortSignal): Promise<void> {
+  async #prepareCommit(
+    { ddlMap }: OpenTransaction,
+    signal: AbortSignal,
+    checkMap: CheckMap,
+  ): Promise<void> {
     try {
+      if (ddlMap !== undefined) await checkMap(ddlMap);
       await this.beforeCommit(signal);
     } catch (error) {
       await this.rollback();

@@ -34,8 +34,7 @@ import type { SessionServices } from "./session-services.ts";
 import { sessionStatus, type SessionStatus } from "./session-status.ts";
 import { endedByTimeout, SessionTimeouts } from "./session-timeouts.ts";
 import { SessionSettings } from "./settings.ts";
-import { runSimpleQuery } from "./simple-query.ts";
-import type { QueryParts } from "./simple-query.ts";
+import { runSimpleQuery, type QueryParts } from "./simple-query.ts";
 import { StatementRunner } from "./statement-runner.ts";
 
 export class Session {

@@ -8,6 +8,7 @@ import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { CopyInPlan, CopyOutPlan } from "../../planner/copy/copy-plan.ts";
 import type { Commands } from "./commands.ts";
 import { copy } from "./copy.ts";
+import { planNow, rejected } from "./current-plan.ts";
 import type { CopyParts } from "./copy.ts";
 import type { Cursors } from "./cursors.ts";
 import type { Portals } from "./portals.ts";
@@ -61,7 +62,7 @@ export async function runSimpleQuery(
     case "empty":
       return responder.event({ kind: "empty" });
     case "rejected":
-      return runner.rejected(text, (notice) => responder.notice(notice), signal);
+      return rejected(text, parts, signal);
     case "statements":
       return runAll(text, outcome.statements, parts, isPipelined, signal);
   }
@@ -74,7 +75,7 @@ async function runAll(
   isPipelined: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const { runner, planner } = parts;
+  const { runner } = parts;
   const isAlone = statements.length === 1;
   for (const [index, statement] of statements.entries()) {
     try {
@@ -82,8 +83,8 @@ async function runAll(
       const isLast = index === statements.length - 1 && !(isAlone && isPipelined);
       if (!isAlone && runner.transaction.current === undefined)
         await runner.begin(NO_MODES, false, signal);
-      const context = await runner.view.planContext([], signal);
-      const plan = planner.plan(statement, context, isAlone ? text : undefined);
+      const whole = isAlone ? { text } : {};
+      const plan = await planNow(statement, { ...whole, parameterTypes: [] }, parts, signal);
       await runOne(plan, statement.text, parts, { isAlone, isLast }, signal);
     } catch (error) {
       throw new StatementFailure(statement.charactersBefore, error);
@@ -105,12 +106,12 @@ async function runOne(
 
 async function planAgain(
   sql: string,
-  { planner, runner }: QueryParts,
+  parts: QueryParts,
   signal: AbortSignal,
 ): Promise<LogicalPlan> {
-  const [statement] = parsedStatements(planner.parse(sql));
+  const [statement] = parsedStatements(parts.planner.parse(sql));
   invariant(statement !== undefined, "what was planned once can be parsed again");
-  return planner.plan(statement, await runner.view.planContext([], signal), undefined);
+  return planNow(statement, { parameterTypes: [] }, parts, signal);
 }
 
 async function runPlanned(
@@ -150,7 +151,7 @@ async function runPlanned(
       return responder.complete(tag);
     }
     case "rejected":
-      return runner.rejected(plan.sql, (notice) => responder.notice(notice), signal);
+      return rejected(plan.sql, parts, signal);
     case "empty":
       return responder.event({ kind: "empty" });
   }

@@ -9,6 +9,7 @@ import type { PlanContext } from "../../planner/plan-context.ts";
 import { planStatement } from "../../planner/plan.ts";
 import { TEMPORARY_SCHEMA } from "../../shardmap/catalog.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
+import { namesUnknownTable } from "./plan-traits.ts";
 
 export class StatementPlanner {
   readonly #cache: PlanCache;
@@ -50,7 +51,8 @@ export class StatementPlanner {
   /** `text`: the query string, where this statement is all of it; then its plan is kept under it. */
   plan(statement: ParsedStatement, context: PlanContext, text: string | undefined): LogicalPlan {
     const plan = planStatement(statement, context);
-    if (text === undefined) return plan;
+    // A name that is not there may be there the next time.
+    if (text === undefined || namesUnknownTable(plan)) return plan;
     const cache = this.#cacheFor(context);
     cache.set(text, context, plan);
     if (cache === this.#cache) this.#templates?.learn(text, context, plan);

@@ -8,6 +8,7 @@ import type { LogicalPlan } from "../../planner/logical-plan.ts";
 import type { ParsedStatement } from "../../planner/parse.ts";
 import type { Description } from "../execution/describe.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import { planNow, rejected } from "./current-plan.ts";
 import type { Cursors } from "./cursors.ts";
 import type { NamedRows, PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
@@ -32,7 +33,7 @@ export async function prepareStatement(
   declaredTypes: readonly number[],
   signal: AbortSignal,
 ): Promise<PreparedStatement> {
-  const { runner, planner, responder } = parts;
+  const { runner, planner } = parts;
   const before = runner.descriptions.known(sql, declaredTypes);
   if (before !== undefined && !runner.transaction.isFailed) {
     const context = await runner.view.planContext(before.parameterTypes, signal);
@@ -54,8 +55,7 @@ export async function prepareStatement(
     const isNothing = { isEmpty: true, endsTransaction: false, answersAs: undefined };
     return { name, sql, ...isNothing, description, catalogEpoch: 0, isTold: false };
   }
-  if (outcome.kind === "rejected")
-    return runner.rejected(sql, (notice) => responder.notice(notice), signal);
+  if (outcome.kind === "rejected") return rejected(sql, parts, signal);
   const [statement, second] = outcome.statements;
   if (statement === undefined || second !== undefined) {
     throw new SqlError(
@@ -72,8 +72,9 @@ export async function prepareStatement(
       : hasDescription(statement)
         ? await runner.descriptions.statement(sql, declaredTypes, signal)
         : NOTHING_DESCRIBED;
-  const context = await runner.view.planContext(description.parameterTypes, signal);
-  planner.plan(statement, context, sql);
+  const { parameterTypes } = description;
+  await planNow(statement, { text: sql, parameterTypes }, parts, signal);
+  const context = await runner.view.planContext(parameterTypes, signal);
   const catalogEpoch = context.catalog.epoch;
   const plain = { isEmpty: false, endsTransaction, isTold: false };
   return { name, sql, ...plain, answersAs, description, catalogEpoch };
@@ -85,7 +86,7 @@ export async function planPrepared(
   statement: PreparedStatement,
   signal: AbortSignal,
 ): Promise<LogicalPlan> {
-  const { runner, planner, responder } = parts;
+  const { runner, planner } = parts;
   const { sql, description, answersAs } = statement;
   const context = await runner.view.planContext(description.parameterTypes, signal);
   if (context.catalog.epoch !== statement.catalogEpoch && answersAs === undefined) {
@@ -96,9 +97,8 @@ export async function planPrepared(
   if (known !== undefined) return known;
   const outcome = planner.parse(sql);
   const parsed = outcome.kind === "statements" ? outcome.statements[0] : undefined;
-  if (parsed === undefined)
-    return runner.rejected(sql, (notice) => responder.notice(notice), signal);
-  return planner.plan(parsed, context, sql);
+  if (parsed === undefined) return rejected(sql, parts, signal);
+  return planNow(parsed, { text: sql, parameterTypes: description.parameterTypes }, parts, signal);
 }
 
 /** What the client was told of the statement must still hold, as PostgreSQL's plan cache demands. */

@@ -5,12 +5,10 @@
  */
 import { PORTAL_ROWS_AT_ONCE } from "../../base/limits.ts";
 import { invariant, unreachable } from "../../base/invariant.ts";
-import { SqlError } from "../../base/sql-error.ts";
 import type { DdlPlan, LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
 import type { TransactionModes } from "../../planner/session-plan.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
-import { describe } from "../execution/describe.ts";
 import type { ExecutionRequest } from "../execution/execution-request.ts";
 import { Executor } from "../execution/executor.ts";
 import type { FragmentProtocol, PortalFetch } from "../execution/fragment-request.ts";
@@ -40,6 +38,7 @@ import { SequenceValues } from "./sequence-values.ts";
 import { SessionPins } from "./session-pins.ts";
 import { runSessionValue } from "./session-value-run.ts";
 import type { SessionServices } from "./session-services.ts";
+import { refuseOldMap } from "./old-map.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import { SessionView } from "./session-view.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -331,6 +330,7 @@ export class StatementRunner {
     invariant(open !== undefined, "DDL runs in a transaction");
     if (plan.changesCatalog) {
       open.changesCatalog = true;
+      if (!plan.isTemporary) open.ddlMap ??= this.map;
       open.catalog = undefined;
     }
     for await (const event of runDdl(
@@ -351,24 +351,21 @@ export class StatementRunner {
     }
   }
 
-  /** What the planner cannot read is put to a server as a Parse, which runs nothing, for its words. */
-  async rejected(
-    sql: string,
-    onNotice: (bytes: Buffer) => void,
-    signal: AbortSignal,
-  ): Promise<never> {
-    await this.view.withCatalog(signal, (connection) =>
-      describe(connection, sql, [], { of: "statement", onNotice }),
-    );
-    throw new SqlError(
-      "statement_not_understood",
-      "statement is understood by the server, but not by the proxy",
-    );
+  /** Throws where the map is, or may be, another one by now. */
+  async #checkMap(map: ShardMap): Promise<void> {
+    await refuseOldMap(map, () => this.map, this.#services.confirmMap);
+  }
+
+  /** What was made past this proxy is seen afterwards. */
+  async lookAgain(): Promise<void> {
+    await this.#services.refreshCatalog();
+    const open = this.transaction.current;
+    if (open !== undefined) open.catalog = undefined;
   }
 
   /** Ends an implicit transaction, or an explicit one at its COMMIT; loads the catalog where it changed. */
   async end(signal: AbortSignal): Promise<"COMMIT" | "ROLLBACK"> {
-    const ended = await this.transaction.end(signal);
+    const ended = await this.transaction.end(signal, (map) => this.#checkMap(map));
     this.#services.metrics.increment("colonnade_transactions_total", {
       commit: ended.outcome === "ROLLBACK" ? "rollback" : ended.commitKind,
     });

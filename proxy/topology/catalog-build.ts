@@ -46,6 +46,7 @@ export function buildCatalog(rows: CatalogRows, epoch: number): Catalog {
     types: buildTypes(rows.types),
     functions: buildFunctions(rows.functions),
     hiddenCalls: buildHiddenCalls(rows.hiddenCalls),
+    unconfirmed: new Set(),
     collations: buildCollations(rows.collations, encoding),
     redefinedComparison: rows.redefinedComparisons[0]?.[0] ?? undefined,
     defaultCollation: defaultCollation(database, encoding),

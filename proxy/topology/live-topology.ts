@@ -34,6 +34,8 @@ export interface LiveTopologyOptions {
   readonly log: Log;
   /** Called after each replacement. */
   readonly onChange: () => void;
+  /** Rejects where it cannot be told that no newer map has been published. */
+  readonly confirmMap: () => Promise<void>;
 }
 
 export class LiveTopology {
@@ -106,8 +108,26 @@ export class LiveTopology {
   async #load(): Promise<void> {
     const { map } = this.#current;
     const view = await loadView(map, this.#source, this.#backends);
+    const catalog = await this.#confirmed(view.catalog, map);
     // A map that was replaced meanwhile has loaded its own view.
-    if (this.#current.map === map) this.#replace(view);
+    if (this.#current.map === map) this.#replace({ ...view, catalog });
+  }
+
+  /**
+   * A relation that is new, and not in the map, may be in a newer one: who made it may have followed that
+   * before this proxy does. Nothing was published since where the map is confirmed after it was seen.
+   */
+  async #confirmed(catalog: Catalog, map: ShardMap): Promise<Catalog> {
+    const unconfirmed = newRelations(this.#current.catalog, catalog, map);
+    if (unconfirmed.size === 0) return catalog;
+    try {
+      await this.#options.confirmMap();
+      return catalog;
+    } catch (error) {
+      this.#options.log.warn({ err: error }, "new tables are refused until the map is confirmed");
+      this.#fingerprint = "";
+      return { ...catalog, unconfirmed };
+    }
   }
 
   /**
@@ -117,12 +137,19 @@ export class LiveTopology {
   async replaceMap(map: ShardMap, connectTo: () => void): Promise<void> {
     connectTo();
     const read = await this.#readCatalog(map);
-    const catalog = read ?? this.#keptCatalog(map);
+    const catalog = read === undefined ? this.#keptCatalog(map) : this.#unconfirmed(read, map);
     const translations = new OidTranslations(map, catalog, this.#backends, this.#keptFor(map));
     await Promise.race([translations.loadAll(), aMoment()]);
     // What the catalog database has told of itself is as good as the catalog that is kept.
     if (read === undefined) this.#current = { map, catalog, translations };
     else this.#replace({ map, catalog, translations });
+  }
+
+  /** Whoever hands over a map is asked for no other one meanwhile: the next look does. */
+  #unconfirmed(catalog: Catalog, map: ShardMap): Catalog {
+    const unconfirmed = newRelations(this.#current.catalog, catalog, map);
+    if (unconfirmed.size > 0) this.#fingerprint = "";
+    return { ...catalog, unconfirmed };
   }
 
   /** Of databases that are where they were, so that a slow one is served meanwhile as before. */
@@ -206,6 +233,20 @@ export class LiveTopology {
       this.#backends.release(connection);
     }
   }
+}
+
+/** OIDs of those that were not there before, or not confirmed, and that the map does not list. */
+function newRelations(before: Catalog, now: Catalog, map: ShardMap): ReadonlySet<number> {
+  const known = new Set<number>();
+  for (const relations of before.relations.values())
+    for (const { oid } of relations.values()) if (!before.unconfirmed.has(oid)) known.add(oid);
+  const found = new Set<number>();
+  for (const [schema, relations] of now.relations)
+    for (const [name, { oid }] of relations) {
+      const isListed = schema === map.canonicalSchema && map.tables.has(name);
+      if (!isListed && !known.has(oid)) found.add(oid);
+    }
+  return found;
 }
 
 async function loadView(
