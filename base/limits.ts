@@ -367,7 +367,7 @@ export const RECOVERY_PASS_TIMEOUT_MS = 10_000;
 export const MAP_READ_WAIT_MS = 1_000;
 
 /** How often the catalog database is asked whether somebody else changed its tables. */
-export const CATALOG_POLL_INTERVAL_MS = 1_000;
+export const CATALOG_POLL_INTERVAL_MS = 5_000;
 
 /** How often the gauges of pools are read: a scrape interval is rarely shorter than 5 s. */
 export const GAUGE_INTERVAL_MS = 1_000;

@@ -137,9 +137,10 @@ export class Listener {
   }
 
   /** Of a client of this process, or one that another may have. */
-  cancel(processId: number, secretKey: Buffer, pass: ListenerPlace["passCancel"] = ignore): void {
+  cancel(processId: number, secretKey: Buffer, pass?: ListenerPlace["passCancel"]): void {
     const doors = [this.#door, this.#sideDoor];
-    if (!doors.some((door) => door?.processIds.has(processId))) return pass(processId, secretKey);
+    const isOwn = doors.some((door) => door?.processIds.has(processId));
+    if (pass !== undefined && !isOwn) return pass(processId, secretKey);
     for (const door of doors) door?.sessions.cancel(processId, secretKey);
   }
 

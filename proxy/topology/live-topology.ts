@@ -125,7 +125,6 @@ export class LiveTopology {
       return catalog;
     } catch (error) {
       this.#options.log.warn({ err: error }, "new tables are refused until the map is confirmed");
-      this.#fingerprint = "";
       return { ...catalog, unconfirmed };
     }
   }
@@ -214,7 +213,8 @@ export class LiveTopology {
       const fingerprint = await this.#readFingerprint();
       // The first look loads again: whatever changed while the catalog was first loaded is in it.
       if (fingerprint !== this.#fingerprint) await this.refresh();
-      this.#fingerprint = fingerprint;
+      // What could not be confirmed is asked for again.
+      this.#fingerprint = this.#current.catalog.unconfirmed.size === 0 ? fingerprint : "";
       this.#isReachable = true;
     } catch (error) {
       if (this.#isReachable)

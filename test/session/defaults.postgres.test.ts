@@ -124,22 +124,29 @@ describe("the defaults of settings", () => {
   });
 
   test("come back where a statement has left another value behind", async () => {
-    // A table that was made past the proxy, which refuses to make one like it.
+    // An implicit cast shows in no statement.
     await servers.first.query(
       "main",
-      "CREATE TABLE leaving (zone text CHECK (set_config('TimeZone', zone, false) <> ''))",
+      `CREATE TYPE zone AS ENUM ('Asia/Tokyo'); CREATE TABLE leaving AS SELECT 'Asia/Tokyo'::zone AS zone;
+       CREATE FUNCTION leave(zone) RETURNS macaddr LANGUAGE plpgsql IMMUTABLE AS
+         $$ BEGIN PERFORM set_config('TimeZone', 'Asia/Tokyo', false); RETURN '08:00:2b:01:02:03'; END $$;
+       CREATE CAST (zone AS macaddr) WITH FUNCTION leave(zone) AS IMPLICIT`,
     );
     await using proxy = await startTestProxy(servers.map, { config: { pool: { size: 1 } } });
     using held = new DisposableStack();
     try {
       const [first, second] = [await connect(held, proxy), await connect(held, proxy)];
-      await first.query("INSERT INTO leaving VALUES ('Asia/Tokyo')");
+      const read = await first.query("SELECT trunc(zone) FROM leaving");
+      expect(read).toEqual([["08:00:2b:00:00:00"]]);
       expect(await second.query("SELECT '2026-01-01 00:00+00'::timestamptz")).toEqual([
         ["2026-01-01 00:00:00+00"],
       ]);
       expect(await first.query("SHOW TimeZone")).toEqual([["UTC"]]);
     } finally {
-      await servers.first.query("main", "DROP TABLE leaving");
+      await servers.first.query(
+        "main",
+        "DROP TABLE leaving; DROP CAST (zone AS macaddr); DROP FUNCTION leave(zone); DROP TYPE zone",
+      );
     }
   });
 

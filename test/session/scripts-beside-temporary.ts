@@ -27,7 +27,7 @@ export const MADE_OF_SHARDS: Readonly<Record<string, Case>> = {
       query("CREATE TEMP TABLE bad AS SELECT 1 / (balance - 10) AS x FROM accounts"),
       query("SELECT * FROM bad"),
       query("CREATE TEMP TABLE bad AS SELECT no_such FROM accounts"),
-      query("INSERT INTO rich SELECT id + 1000, name FROM rich RETURNING id"),
+      query("INSERT INTO rich SELECT id + 1000, name FROM rich ORDER BY id RETURNING id"),
       query("DROP TABLE rich, one, none, sums, empty, typed"),
       query("SELECT * FROM rich"),
     ],
