@@ -10,7 +10,10 @@ interface Questions {
   readonly refuse: { readonly about: undefined; readonly answer: void };
 }
 
-type None = Record<never, never>;
+/** The other side is asked nothing that a test needs. */
+interface None {
+  readonly nothing: { readonly about: undefined; readonly answer: void };
+}
 
 /** What is asked of the other side comes back; `isThere` is false for one that is gone. */
 function pair(isThere = () => true) {
@@ -26,7 +29,7 @@ function pair(isThere = () => true) {
       return isThere();
     },
     onNotice: () => undefined,
-    answers: {},
+    answers: { nothing: async () => undefined },
   });
   const answering: Channel<None, never, Questions, string> = new Channel<
     None,

@@ -16,7 +16,7 @@ import {
   untilNone,
 } from "./bank.ts";
 import type { Bank } from "./bank.ts";
-import { Ledger } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 import { Teller } from "./teller.ts";
 
 /** What the product promises: nothing is prepared any more so long after everything serves again. */
