@@ -134,14 +134,14 @@ async function publish(text: string, fileName: string, flags: MapPublishFlags): 
     const lost = before === undefined ? [] : await leftBehindNow(before, next);
     return { version, changes: sentences, proxies: followed, lost };
   });
-  const late = published.proxies.filter((proxy) => !proxy.isFollowing);
+  const late = published.proxies.filter((proxy) => !proxy.follows);
   if (flags.json === true) printJson(published);
   else
     printLines([
       `version ${published.version} of the shard map is published`,
       ...published.changes.map((change) => `  ${change}`),
-      ...published.proxies.map(({ name, address, isFollowing, problem }) =>
-        isFollowing
+      ...published.proxies.map(({ name, address, problem, ...proxy }) =>
+        proxy.follows
           ? `${name} (${address}) serves it`
           : `${name} (${address}) does not serve it yet${problem === undefined ? "" : `: ${problem}`}`,
       ),
@@ -187,7 +187,7 @@ function refuseVersion(
 interface FollowingProxy {
   readonly name: string;
   readonly address: string;
-  readonly isFollowing: boolean;
+  readonly follows: boolean;
   readonly problem: string | undefined;
 }
 
@@ -202,11 +202,10 @@ async function untilFollowed(database: ControlDatabase): Promise<readonly Follow
     const following = live.map((proxy) => ({
       name: proxy.name,
       address: proxy.address,
-      isFollowing: follows(proxy, revision),
+      follows: follows(proxy, revision),
       problem: proxy.problem,
     }));
-    if (following.every(({ isFollowing }) => isFollowing) || performance.now() >= end)
-      return following;
+    if (following.every((proxy) => proxy.follows) || performance.now() >= end) return following;
     await sleep(PUBLISH_POLL_MS);
   }
 }
