@@ -2,9 +2,9 @@
  * The arguments of EXECUTE. A server of the catalog database reads them before it is known where
  * the statement runs, and not always in its transaction: they may compute, and nothing more.
  */
-import type { ExecuteStmt, FuncCall, Node, SQLValueFunction } from "@pgsql/types";
-import { nameParts, walkNodes } from "./ast.ts";
-import { functionUse, type FunctionEffect } from "./functions.ts";
+import type { ExecuteStmt, Node, SQLValueFunction } from "@pgsql/types";
+import { walkNodes } from "./ast.ts";
+import { useOfCall, type FunctionEffect } from "./functions.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 
@@ -26,12 +26,7 @@ export function checkArguments(node: Node, context: PlanContext): void {
   walkNodes(execute.params, ({ kind, body }) => {
     if (kind === "SQLValueFunction") refuseClock(body);
     if (kind !== "FuncCall") return true;
-    const call: FuncCall = body;
-    const { name, effect, location } = functionUse(
-      nameParts(call.funcname),
-      call.location,
-      context,
-    );
+    const { name, effect, location } = useOfCall(body, context);
     if (!COMPUTING.has(effect) || OF_TRANSACTION.has(name))
       refuseCall(`function ${name}`, location);
     return true;

@@ -1,8 +1,8 @@
 /** Whether the functions a statement calls may run where the statement's tables put it. */
-import type { FuncCall, Node } from "@pgsql/types";
+import type { Node } from "@pgsql/types";
 import type { Analysis } from "./analyze/model.ts";
-import { nameParts, walkNodes } from "./ast.ts";
-import { functionUse, type FunctionEffect, type FunctionUse } from "./functions.ts";
+import { walkNodes } from "./ast.ts";
+import { useOfCall, type FunctionEffect, type FunctionUse } from "./functions.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 import type { Home } from "./table-mix.ts";
@@ -62,8 +62,7 @@ function checkFunction(
 export function checkStoredFunctions(query: Node, context: PlanContext): void {
   walkNodes(query, ({ kind, body }) => {
     if (kind !== "FuncCall") return true;
-    const { funcname, location }: FuncCall = body;
-    const { name, effect } = functionUse(nameParts(funcname), location, context);
+    const { name, effect, location } = useOfCall(body, context);
     const isState = effect === "sessionState" || effect === "sessionLock";
     if (isState || (effect === "readsTables" && context.map.tables.size > 0)) {
       refuse("stored_expression_not_supported", `stored query cannot call function ${name}`, {

@@ -3,7 +3,9 @@
  * or answer differently in each database. Rules are by name for pg_catalog and by the
  * catalog's volatility and language for the rest.
  */
+import type { FuncCall } from "@pgsql/types";
 import type { CatalogFunction } from "../shardmap/catalog.ts";
+import { nameParts } from "./ast.ts";
 import { hasTemporary, searchedSchemas } from "./names.ts";
 import type { PlanContext } from "./plan-context.ts";
 
@@ -181,6 +183,11 @@ export interface FunctionUse {
   readonly isUserDefined: boolean;
   readonly isAggregate: boolean;
   readonly location: number | undefined;
+}
+
+/** Of a call as it stands in a tree. */
+export function useOfCall({ funcname, location }: FuncCall, context: PlanContext): FunctionUse {
+  return functionUse(nameParts(funcname), location, context);
 }
 
 export function functionUse(

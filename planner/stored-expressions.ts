@@ -6,7 +6,7 @@
 import type { Constraint, FuncCall, InsertStmt, UpdateStmt } from "@pgsql/types";
 import type { CatalogColumn, CatalogRelation } from "../shardmap/catalog.ts";
 import { nameParts, walkNodes } from "./ast.ts";
-import { functionUse, mayReachTables, storedCallEffect, type FunctionEffect } from "./functions.ts";
+import { mayReachTables, useOfCall, storedCallEffect, type FunctionEffect } from "./functions.ts";
 import { parseSql } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
@@ -20,12 +20,7 @@ export function checkStoredExpression(
 ): void {
   walkNodes(expression, ({ kind, body }) => {
     if (kind !== "FuncCall") return true;
-    const call: FuncCall = body;
-    const { name, effect, location } = functionUse(
-      nameParts(call.funcname),
-      call.location,
-      context,
-    );
+    const { name, effect, location } = useOfCall(body, context);
     const reaches =
       effect === "readsTables" || effect === "sessionLock" || effect === "sessionState";
     if (reaches || mayReachTables(name, context)) refuseCall(name, owner, location);
