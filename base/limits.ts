@@ -642,6 +642,9 @@ export const FENCE_LOCK_TIMEOUT_MS = 400;
 /** A stream is current when a marker passes it within this time. */
 export const MIGRATION_CURRENT_MS = 1_000;
 
+/** How often the same row has to be missed by a foreign key, each time after every stream was current: of several sources one may be ahead of the other for a moment. */
+export const MIGRATION_REFERENCE_SIGHTINGS = 3;
+
 /** Chunks of one migration that are copied at once. */
 export const MIGRATION_COPY_WORKERS = 2;
 

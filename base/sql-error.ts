@@ -1081,6 +1081,11 @@ export const ERRORS = {
     when: "Somebody has written to a target's tables before a migration's cutover, past the fence, as a superuser may. It is not taken to the source.",
     hint: "Find who writes there; then compare anew with colonnade migrate resync, or cancel the migration.",
   },
+  migration_reference_missing: {
+    sqlstate: "23503",
+    when: "A foreign key cannot be made in a migration's target: a row that others refer to is missing there, and every stream has been current since.",
+    hint: "Look for the row in its source. Where it is there, the target has lost it: colonnade migrate resync brings it again. Where it is not, correct the source, then colonnade migrate resume.",
+  },
   migration_row_mismatch: {
     sqlstate: "XX001",
     when: "A change of the source found not exactly one row in the target: somebody else wrote there, or rows are damaged. Nothing is skipped.",

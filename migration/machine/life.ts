@@ -160,6 +160,7 @@ export const STOP_REASONS = [
   "rows_differ",
   "apply_not_exact",
   "keys_collide",
+  "reference_missing",
   "schema_changed",
   "foreign_write",
   "source_replaced",

@@ -57,7 +57,7 @@ export async function perform(effect: Effect, context: EffectContext): Promise<v
       await catchUp(scene, streams, signal);
       return done(context);
     case "buildIndexes":
-      await buildIndexes(scene, signal);
+      await buildIndexes(scene, streams, signal);
       return done(context);
     case "armReverse":
       await armReverse(scene, signal);

@@ -32,6 +32,7 @@ const REASONS: Partial<Readonly<Record<ErrorId, StopReason>>> = {
   migration_old_row_missing: "apply_not_exact",
   migration_truncate_refused: "apply_not_exact",
   migration_foreign_write: "foreign_write",
+  migration_reference_missing: "reference_missing",
   migration_schema_changed: "schema_changed",
   migration_table_unsupported: "schema_changed",
   hold_not_possible: "proxy_silent",
@@ -48,11 +49,8 @@ function ofOurs({ id, message, detail }: SqlError): Failure {
 /** Of a key that two rows have: two sources', or one that somebody has written into a target. */
 const UNIQUE_VIOLATION = "23505";
 
-/**
- * Connections, shutdowns, resources, locks, transactions that another one broke, and a foreign
- * key to a row that another stream has not brought yet: on their sources they all hold.
- */
-const PASSING = /^(?:08|53|57P0[1-5]|40001|40P01|55P03|55006|57014|23503)/;
+/** Connections, shutdowns, resources, locks, and transactions that another one broke. */
+const PASSING = /^(?:08|53|57P0[1-5]|40001|40P01|55P03|55006|57014)/;
 
 function ofServer({ message, fields }: BackendError): Failure {
   const { C: sqlstate = "", D: more } = fields;

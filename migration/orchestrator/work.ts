@@ -1,8 +1,15 @@
 /** What a migration does between its set-up and readiness, state by state; each resolves when it is done. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MIGRATION_CURRENT_MS, MIGRATION_RETRY_MS } from "../../base/limits.ts";
+import type { DatabaseName } from "../../base/ids.ts";
+import {
+  MIGRATION_CURRENT_MS,
+  MIGRATION_REFERENCE_SIGHTINGS,
+  MIGRATION_RETRY_MS,
+} from "../../base/limits.ts";
+import { SqlError } from "../../base/sql-error.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
+import { BackendError } from "../../proxy/backend/backend-connection.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { compareMoves } from "./compare.ts";
 import { targetDatabases, tableName } from "../move.ts";
@@ -66,8 +73,32 @@ async function latencyOf(
   }
 }
 
-/** Indexes, foreign keys and triggers, which are made faster at once than row by row. */
-export async function buildIndexes(scene: Scene, signal: AbortSignal): Promise<void> {
+/**
+ * Indexes, foreign keys and triggers, which are made faster at once than row by row. Throws
+ * `migration_reference_missing` where a key's row does not come, though every stream has been
+ * current since it was missed first.
+ */
+export async function buildIndexes(
+  scene: Scene,
+  streams: Streams,
+  signal: AbortSignal,
+): Promise<void> {
+  const missed = new Map<string, number>();
+  for (;;) {
+    const missing = await finishTargets(scene, signal);
+    if (missing === undefined) return;
+    const told = `${missing.message} ${missing.detail ?? ""}`;
+    const sightings = (missed.get(told) ?? 0) + 1;
+    if (sightings >= MIGRATION_REFERENCE_SIGHTINGS) throw missing;
+    missed.set(told, sightings);
+    await catchUp(scene, streams, signal);
+  }
+}
+
+const FOREIGN_KEY_VIOLATION = "23503";
+
+/** The foreign key that does not hold, where there is one. */
+async function finishTargets(scene: Scene, signal: AbortSignal): Promise<SqlError | undefined> {
   using sessions = new Sessions(scene, signal);
   const { canonical, referenceTables } = scene;
   const isEverywhere = ({ schema, name }: { readonly schema: string; readonly name: string }) =>
@@ -77,11 +108,27 @@ export async function buildIndexes(scene: Scene, signal: AbortSignal): Promise<v
     try {
       const move = await describeMove(source, planned);
       for (const name of targetDatabases(planned))
-        await finishTables(source, await sessions.to(name), move, isEverywhere);
+        try {
+          await finishTables(source, await sessions.to(name), move, isEverywhere);
+        } catch (error) {
+          if (!(error instanceof BackendError) || error.fields.C !== FOREIGN_KEY_VIOLATION)
+            throw error;
+          return referenceMissing(name, error);
+        }
     } finally {
       source.close();
     }
   }
+  return undefined;
+}
+
+function referenceMissing(database: DatabaseName, error: BackendError): SqlError {
+  const { s: schema, t: table, n: constraint, D: row } = error.fields;
+  return new SqlError(
+    "migration_reference_missing",
+    `foreign key "${constraint ?? ""}" of table "${schema ?? ""}.${table ?? ""}" does not hold in database "${database}"`,
+    { detail: row, cause: error },
+  );
 }
 
 /**

@@ -15,7 +15,7 @@ test.each(["08006", "57P01", "57P03", "53300", "40001", "40P01", "55P03", "55006
   },
 );
 
-test.each(["42501", "42P01", "XX000"])("the server's %s stops the migration", (sqlstate) => {
+test.each(["42501", "42P01", "23503", "XX000"])("the server's %s stops the migration", (sqlstate) => {
   expect(failureOf(fromServer(sqlstate))).toEqual({
     kind: "failed",
     because: "server_refused",
@@ -53,6 +53,9 @@ test("our own errors say what they mean, with their detail", () => {
   });
   expect(failureOf(new SqlError("migration_foreign_write", "theirs"))).toMatchObject({
     because: "foreign_write",
+  });
+  expect(failureOf(new SqlError("migration_reference_missing", "no row"))).toMatchObject({
+    because: "reference_missing",
   });
   expect(failureOf(new SqlError("hold_not_possible", "silent"))).toMatchObject({
     because: "proxy_silent",
