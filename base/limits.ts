@@ -219,6 +219,9 @@ export const SAVEPOINTS_PER_TRANSACTION_MAX = 10_000;
 /** Statements kept prepared on one backend before the oldest is closed. */
 export const PREPARED_STATEMENTS_PER_BACKEND_MAX = 500;
 
+/** Of a Parse that a connection keeps, to know the next one by its bytes. Longer ones are looked up by their text. */
+export const DIRECT_PARSE_BYTES_MAX = 2 * 1024;
+
 /** Longest SQL text that is parsed. The WASM parser needs about 60 times the text's size. */
 export const SQL_TEXT_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -531,6 +534,30 @@ export const FLEET_LEASE_DRIFT = 0.05;
 
 /** What others add to a lease that has run out: between its check and the write to a socket a proxy needs some moments. */
 export const FLEET_LEASE_MARGIN_MS = 100;
+
+/** How long after a renewal a proxy of a fleet plans by the catalog that it has; then it asks the catalog database before each statement, until it hears of the fleet again. */
+export const CATALOG_TRUST_MS = 2_000;
+invariant(
+  CATALOG_TRUST_MS >= 3 * FLEET_RENEW_INTERVAL_MS,
+  "a catalog is trusted over a renewal that is late, and one that is lost",
+);
+
+/** How long a COMMIT of DDL waits for the other proxies to have heard of it: several times what one that is gone takes. */
+export const DDL_ANNOUNCE_TIMEOUT_MS = 10_000;
+invariant(
+  DDL_ANNOUNCE_TIMEOUT_MS >
+    2 * (CATALOG_TRUST_MS * (1 + FLEET_LEASE_DRIFT) + FLEET_LEASE_MARGIN_MS),
+  "a proxy that is gone is not what a COMMIT of DDL is refused for",
+);
+
+/** How often it looks: they hear of it in milliseconds. */
+export const DDL_SEEN_POLL_MS = 3;
+
+/** How long the catalog database may take to say whether it has changed, before it counts as not to be reached. */
+export const CATALOG_CONFIRM_TIMEOUT_MS = 5_000;
+
+/** A catalog database that could not be reached is asked again so much later; meanwhile statements that do not need it go on. */
+export const CATALOG_AWAY_PAUSE_MS = 1_000;
 
 /** How often who waits for proxies looks at their rows: a tenth of a usual pause. */
 export const FLEET_ACK_POLL_MS = 20;

@@ -100,7 +100,8 @@ function keyType(colocation: Colocation, index: number): KeyType {
   return type;
 }
 
-function comparedValue(
+/** What a key column is compared with. */
+export function comparedValue(
   term: KeyTerm,
   type: KeyType,
   parameters: readonly BoundParameter[],

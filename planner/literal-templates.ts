@@ -48,6 +48,11 @@ export class LiteralTemplates {
     return this.#hits;
   }
 
+  /** A plan that was found is used once more. */
+  used(): void {
+    this.#hits++;
+  }
+
   /** The plan that the text would have, where it differs from one that was learned in its key alone. */
   find(text: string, context: PlanContext): LogicalPlan | undefined {
     const last = this.#last;

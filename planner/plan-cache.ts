@@ -28,6 +28,16 @@ interface Variant {
   hits: number;
 }
 
+/** For who keeps a plan by itself: it is kept here as long as it is said to be used. */
+export interface KeptPlan {
+  readonly plan: LogicalPlan;
+  /** A hit, as if it had been looked up. */
+  readonly used: () => void;
+}
+
+/** A plan that is used without a look-up is brought to the end of the queue once in so many times. */
+const USES_A_TOUCH = 256;
+
 /** A plan that is kept, and how often it was found. */
 export interface CachedPlan {
   readonly text: string;
@@ -73,13 +83,30 @@ export class PlanCache {
 
   /** As `get`, but what is not found is no miss: it is asked for again. */
   peek(text: string, context: PlanContext): LogicalPlan | undefined {
-    const variants = this.#variants.get(text);
-    const found = variants?.find((variant) => isSameContext(variant.context, context));
-    if (variants === undefined || found === undefined) return undefined;
+    const found = this.#find(text, context);
+    if (found === undefined) return undefined;
     this.#hits++;
     found.hits++;
-    this.#touch(text, variants);
     return found.plan;
+  }
+
+  /** As `peek`, which counts no hit. */
+  keep(text: string, context: PlanContext): KeptPlan | undefined {
+    const found = this.#find(text, context);
+    if (found === undefined) return undefined;
+    const used = (): void => {
+      this.#hits++;
+      found.hits++;
+      if (found.hits % USES_A_TOUCH === 0) this.#find(text, context);
+    };
+    return { plan: found.plan, used };
+  }
+
+  #find(text: string, context: PlanContext): Variant | undefined {
+    const variants = this.#variants.get(text);
+    const found = variants?.find((variant) => isSameContext(variant.context, context));
+    if (variants !== undefined && found !== undefined) this.#touch(text, variants);
+    return found;
   }
 
   /** Keeps the plan unless it is of a kind that is made anew each time, or its text is long. */

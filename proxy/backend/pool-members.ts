@@ -10,6 +10,7 @@ export class PoolMembers {
   /** The last one came back last: it is lent first, so that the surplus grows old and is closed. */
   readonly #idle: Member[] = [];
   #lentCount = 0;
+  #checkingCount = 0;
   /** Of the connections that are no more. */
   #pastCounts = NO_COUNTS;
 
@@ -31,7 +32,7 @@ export class PoolMembers {
   }
 
   get checkingCount(): number {
-    return this.all().filter(({ use }) => use === "checking").length;
+    return this.#checkingCount;
   }
 
   get counts(): ConnectionCounts {
@@ -51,21 +52,28 @@ export class PoolMembers {
 
   add(member: Member): void {
     this.#all.set(member.connection, member);
+    this.#count(member.use, 1);
   }
 
   /** False where it was not among them any more. */
   delete(member: Member): boolean {
     if (!this.#all.delete(member.connection)) return false;
-    if (member.use === "lent") this.#lentCount -= 1;
+    this.#count(member.use, -1);
     this.#pastCounts = addCounts(this.#pastCounts, member.connection.counts);
     return true;
   }
 
   setUse(member: Member, use: Member["use"]): void {
-    if (member.use === "lent") this.#lentCount -= 1;
-    if (use === "lent") this.#lentCount += 1;
+    this.#count(member.use, -1);
+    this.#count(use, 1);
     if (use === "idle") this.#idle.push(member);
     member.use = use;
+  }
+
+  /** Kept as it changes: it is asked for at each release. */
+  #count(use: Member["use"], by: 1 | -1): void {
+    if (use === "lent") this.#lentCount += by;
+    else if (use === "checking") this.#checkingCount += by;
   }
 
   /** The idle one that is lent next. */

@@ -2,7 +2,6 @@
  * How one fragment is put to a backend: with the client's own protocol, so that formats
  * and errors are PostgreSQL's.
  */
-import { PREPARED_STATEMENTS_PER_BACKEND_MAX } from "../../base/limits.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { plainSql } from "../../planner/sql-template.ts";
 import type { RenderedSql } from "../../planner/sql-template.ts";
@@ -17,6 +16,7 @@ import { encodeParse } from "../protocol/frontend/parse.ts";
 import { encodeQuery } from "../protocol/frontend/query.ts";
 import { encodeSync } from "../protocol/frontend/sync.ts";
 import type { PlacementUse } from "./placement-use.ts";
+import { prepare, preparedText } from "./prepared-texts.ts";
 import type { DataRowRun } from "./shard-rows.ts";
 
 /** OIDs of user-defined types and of tables differ between databases; clients see the catalog database's. */
@@ -99,7 +99,7 @@ export function writeFragment(
     encodeQuery({ kind: "query", sql: rendered.sql }, writer);
   } else {
     const statement = protocol.keepPrepared
-      ? prepare(connection, request, writer)
+      ? prepare(connection, preparedText(request), writer)
       : parseUnnamed(request, writer);
     const fetch = protocol.fetch?.kind === "portal" ? protocol.fetch : undefined;
     const portal = fetch?.portal ?? "";
@@ -159,57 +159,6 @@ function parseUnnamed(request: FragmentRequest, writer: FrameWriter): string {
     writer,
   );
   return "";
-}
-
-/** Names are the proxy's own, counted per backend, so no client's name ever meets another's. */
-function prepare(
-  connection: BackendConnection,
-  request: FragmentRequest,
-  writer: FrameWriter,
-): string {
-  const key = preparedKey(request);
-  const known = connection.prepared.get(key);
-  if (known !== undefined) {
-    connection.prepared.delete(key);
-    connection.prepared.set(key, known);
-    return known;
-  }
-  if (connection.prepared.size >= PREPARED_STATEMENTS_PER_BACKEND_MAX)
-    evictOldest(connection, writer);
-  const name = `colonnade_${connection.nextStatementNumber()}`;
-  encodeParse(
-    {
-      kind: "parse",
-      statement: name,
-      sql: request.rendered.sql,
-      parameterTypeOids: request.parameterTypes,
-    },
-    writer,
-  );
-  connection.prepared.set(key, name);
-  return name;
-}
-
-function evictOldest(connection: BackendConnection, writer: FrameWriter): void {
-  for (const [key, name] of connection.prepared) {
-    encodeClose({ kind: "close", target: "statement", name }, writer);
-    connection.prepared.delete(key);
-    return;
-  }
-}
-
-/** The backend has the request's statement under a name. */
-export function isPrepared(connection: BackendConnection, request: FragmentRequest): boolean {
-  return connection.prepared.has(preparedKey(request));
-}
-
-/** What this request was to prepare is not there, or not to be used again. */
-export function forgetPrepared(connection: BackendConnection, request: FragmentRequest): void {
-  connection.prepared.delete(preparedKey(request));
-}
-
-function preparedKey({ catalogEpoch, parameterTypes, rendered }: FragmentRequest): string {
-  return `${catalogEpoch}\0${parameterTypes.join(",")}\0${rendered.sql}`;
 }
 
 /** A text of the proxy's own, without parameters, whose rows nobody describes. `sending`: where it is about placements. */

@@ -15,9 +15,10 @@ import { FrameWriter } from "../protocol/frame-writer.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import { encodeCopyFail } from "../protocol/frontend/copy-fail.ts";
 import { drainToReady, errorFields, inClientText } from "./backend-answer.ts";
-import { forgetPrepared, isPrepared, writeFragment } from "./fragment-request.ts";
+import { writeFragment } from "./fragment-request.ts";
 import type { FragmentRequest, OidTranslation } from "./fragment-request.ts";
 import { runPortal } from "./run-portal.ts";
+import { forgetPrepared, isPrepared, preparedText } from "./prepared-texts.ts";
 import type { ResultStream } from "./result-event.ts";
 
 /** Filled and taken within one call, so one serves all. */
@@ -36,7 +37,8 @@ export function runFragment(connection: BackendConnection, request: FragmentRequ
 }
 
 async function* runToEnd(connection: BackendConnection, request: FragmentRequest): ResultStream {
-  let isParsed = isPrepared(connection, request);
+  const prepared = preparedText(request);
+  let isParsed = isPrepared(connection, prepared);
   writeFragment(connection, request, WRITER);
   const { translation } = request;
   let columns: readonly ColumnDescription[];
@@ -85,7 +87,7 @@ async function* runToEnd(connection: BackendConnection, request: FragmentRequest
           break;
         case BACKEND_TYPE.errorResponse: {
           const fields = errorFields(run);
-          if (!isParsed || isUnusable(fields)) forgetPrepared(connection, request);
+          if (!isParsed || isUnusable(fields)) forgetPrepared(connection, prepared);
           failure ??= new BackendError(inClientText(fields, request.rendered), connection.database);
           break;
         }

@@ -14,8 +14,9 @@ import { decodeRowDescription } from "../protocol/backend/row-description.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import { drainToReady, errorFields, inClientText } from "./backend-answer.ts";
-import { forgetPrepared, writeClose, writeFetch, writeFragment } from "./fragment-request.ts";
+import { writeClose, writeFetch, writeFragment } from "./fragment-request.ts";
 import type { FragmentRequest, OidTranslation, PartialFetch } from "./fragment-request.ts";
+import { forgetPrepared, preparedText } from "./prepared-texts.ts";
 import type { ResultEvent, ResultStream } from "./result-event.ts";
 
 /** Filled and taken within one call, so one serves all. */
@@ -127,7 +128,7 @@ class PortalAnswer {
             events.push({ kind: "notice", bytes: run.bytes });
             break;
           case BACKEND_TYPE.errorResponse:
-            forgetPrepared(connection, this.#request);
+            forgetPrepared(connection, preparedText(this.#request));
             failure ??= new BackendError(
               inClientText(errorFields(run), this.#request.rendered),
               connection.database,

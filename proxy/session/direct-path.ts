@@ -6,18 +6,14 @@
  * all that a client reads is the same.
  */
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
-import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
-import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
-import { bindPlan } from "../../planner/physical-plan.ts";
-import type { Fragment } from "../../planner/physical-plan.ts";
+import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { AnswerRelay } from "../execution/answer-relay.ts";
 import type { AnswerOwner, Verdict } from "../execution/answer-relay.ts";
 import { inClientText } from "../execution/backend-answer.ts";
 import { unknownWhereLost } from "../execution/executor.ts";
-import { forgetPrepared, isPrepared, writeFragment } from "../execution/fragment-request.ts";
-import type { FragmentRequest } from "../execution/fragment-request.ts";
+import { forgetPrepared, isPrepared } from "../execution/prepared-texts.ts";
 import { isUnusable } from "../execution/run-fragment.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
 import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
@@ -29,9 +25,13 @@ import { BACKEND_TYPE, FRONTEND_TYPE } from "../protocol/message-type.ts";
 import type { Client, DirectReceiver } from "./client.ts";
 import { boundParameters, readBatch, readQuery } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
-import { DirectColumns, mayRelayBinary } from "./direct-columns.ts";
+import { DirectColumns } from "./direct-columns.ts";
+import { writeDirect } from "./direct-request.ts";
+import type { DirectRequest } from "./direct-request.ts";
+import { DirectRoute } from "./direct-route.ts";
+import type { DirectTarget } from "./direct-route.ts";
+import { DirectStatements } from "./direct-statements.ts";
 import type { Listening } from "./listening.ts";
-import { isSessionValue, mayDraw, pinReasonOf, readsViews, setsSequence } from "./plan-traits.ts";
 import type { Portals } from "./portals.ts";
 import { otherColumns } from "./prepared-statements.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
@@ -58,15 +58,23 @@ export interface DirectSession {
 
 /** What runs. */
 interface Running {
-  readonly plan: QueryPlan | InsertPlan;
-  readonly fragment: Fragment;
-  readonly request: FragmentRequest;
+  readonly route: DirectRoute;
+  readonly request: DirectRequest;
   readonly columns: DirectColumns;
   /** Undefined in the simple protocol. */
   readonly batch: DirectBatch | undefined;
+  /** The batch has a Parse, which is answered. */
+  readonly tellsParse: boolean;
   readonly startedMs: number;
   isParsed: boolean;
 }
+
+/** What is to run, before it has a place. */
+type Wanted = Pick<Running, "route" | "batch" | "tellsParse"> & {
+  readonly statement: PreparedStatement | undefined;
+};
+
+const NO_PARAMETERS: readonly BoundParameter[] = [];
 
 /** Filled and taken within one call, so one serves all. */
 const WRITER = new FrameWriter();
@@ -77,6 +85,7 @@ const NO_TYPES: readonly number[] = [];
 
 export class DirectPath implements DirectReceiver, AnswerOwner {
   readonly #session: DirectSession;
+  readonly #statements: DirectStatements;
   #running: Running | undefined;
   #connection: BackendConnection | undefined;
   #waiting: AbortController | undefined;
@@ -85,6 +94,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
 
   constructor(session: DirectSession) {
     this.#session = session;
+    this.#statements = new DirectStatements(session);
   }
 
   get isBusy(): boolean {
@@ -121,10 +131,16 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     if (query === undefined) return 0;
     const { services, runner, prepared } = this.#session;
     const context = runner.view.contextNow(NO_TYPES);
-    const plan = context && directPlan(services.planner.peek(query.sql, context));
+    const plan = context && services.planner.peek(query.sql, context);
+    const route = DirectRoute.of(plan, services.topology(), NO_TYPES);
     // The client is told a view's columns by its own text.
-    if (plan === undefined || readsViews(plan)) return 0;
-    const running = this.#bind(plan, undefined, undefined);
+    if (route === undefined || route.readsViews) return 0;
+    const running = this.#bind({
+      route,
+      batch: undefined,
+      tellsParse: false,
+      statement: undefined,
+    });
     if (running === undefined) return 0;
     prepared.close("");
     this.#start(running, query.sql);
@@ -134,81 +150,33 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
   #takeBatch(bytes: Buffer, start: number, end: number): number {
     const batch = readBatch(bytes, start, end);
     if (batch === undefined) return 0;
-    const { services, runner, prepared } = this.#session;
-    const statement =
-      batch.parse === undefined ? prepared.find(batch.bind.statement) : this.#parse(batch);
-    if (statement === undefined || !isBindable(statement, batch)) return 0;
-    const { description, sql, catalogEpoch } = statement;
-    const context = runner.view.contextNow(description.parameterTypes);
-    if (context === undefined || context.catalog.epoch !== catalogEpoch) return 0;
-    const plan = directPlan(services.planner.peek(sql, context));
-    const running = plan && this.#bind(plan, statement, batch);
-    if (running === undefined) return 0;
-    if (batch.parse !== undefined) prepared.add(statement);
-    this.#start(running, sql);
+    const { prepared } = this.#session;
+    const tellsParse = batch.parseEnd > start;
+    const statement = tellsParse
+      ? this.#statements.parsed(bytes, start, batch.parseEnd)
+      : prepared.find(batch.bind.statement);
+    const route = statement && this.#statements.routeOf(statement, batch.bind);
+    const running = route && this.#bind({ route, batch, tellsParse, statement });
+    if (statement === undefined || running === undefined) return 0;
+    if (tellsParse) prepared.add(statement);
+    this.#start(running, statement.sql);
     statement.isTold ||= batch.isDescribed;
     prepared.endBatch();
     return batch.end - start;
   }
 
-  /** What Parse makes, where all of it is known. */
-  #parse({ parse }: DirectBatch): PreparedStatement | undefined {
-    const { runner, prepared } = this.#session;
-    if (parse === undefined || !prepared.hasRoom) return undefined;
-    const { sql, parameterTypeOids } = parse;
-    const description = runner.descriptions.known(sql, parameterTypeOids);
-    if (description === undefined) return undefined;
-    const context = runner.view.contextNow(description.parameterTypes);
-    if (context === undefined) return undefined;
-    const plain = { isEmpty: false, endsTransaction: false, answersAs: undefined, isTold: false };
-    return { name: "", sql, ...plain, description, catalogEpoch: context.catalog.epoch };
-  }
-
   /** Undefined where not one placement answers it alone, or something is to be refused. */
-  #bind(
-    plan: QueryPlan | InsertPlan,
-    statement: PreparedStatement | undefined,
-    batch: DirectBatch | undefined,
-  ): Running | undefined {
-    const { services } = this.#session;
-    const parameters = boundParameters(statement, batch);
+  #bind(wanted: Wanted): Running | undefined {
+    const { route, statement, batch } = wanted;
+    const isOfStatement = statement !== undefined && batch !== undefined;
+    const parameters = isOfStatement
+      ? boundParameters(batch.bind, statement.description.parameterTypes)
+      : NO_PARAMETERS;
     try {
-      const physical = bindPlan(plan, parameters, services.topology().map, []);
-      const [fragment, second] = physical.fragments;
-      const isSingle =
-        physical.gather.kind === "passThrough" &&
-        physical.pulls.length === 0 &&
-        physical.overflow === undefined;
-      if (!isSingle || fragment === undefined || second !== undefined) return undefined;
+      const target = route.bind(parameters);
       const { use } = this.#session.runner.binding;
-      const places = fragment.placementIds;
-      if (!use.enter(places, false)) return undefined;
-      const { translations, catalog } = services.topology();
-      const translation = translations.of(fragment.database);
-      const request: FragmentRequest = {
-        rendered: fragment.rendered,
-        protocol:
-          batch === undefined
-            ? { kind: "simple" }
-            : {
-                kind: "extended",
-                parameters,
-                resultFormats: batch.bind.resultFormats,
-                keepPrepared: statement?.name !== "",
-                onBound: () => undefined,
-              },
-        catalogEpoch: catalog.epoch,
-        translation,
-        parameterTypes: translation.parameterTypes(statement?.description.parameterTypes ?? []),
-        describe: physical.returnsRows || batch?.isDescribed === true,
-        places,
-        use,
-      };
-      const isFree = statement?.isTold === false && !readsViews(plan);
-      const adopt = isFree ? otherColumns(statement) : undefined;
-      const columns = new DirectColumns(translation, statement?.description, batch, adopt);
-      const startedMs = performance.now();
-      return { plan, fragment, request, columns, batch, startedMs, isParsed: false };
+      if (target === undefined || !use.enter(target.places, false)) return undefined;
+      return this.#runningOf(wanted, target);
     } catch (error) {
       // The long way comes to the same error, and tells it in its place.
       if (error instanceof SqlError) return undefined;
@@ -216,11 +184,27 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     }
   }
 
+  #runningOf({ route, batch, tellsParse, statement }: Wanted, target: DirectTarget): Running {
+    const request: DirectRequest = {
+      target,
+      use: this.#session.runner.binding.use,
+      bound: batch?.bind.rest,
+      isKept: statement?.name !== "",
+      isDescribed: target.returnsRows || batch?.isDescribed === true,
+    };
+    const isFree = statement?.isTold === false && !route.readsViews;
+    const adopt = isFree ? otherColumns(statement) : undefined;
+    const { translation } = target;
+    const columns = new DirectColumns(translation, statement?.description, batch, adopt);
+    const startedMs = performance.now();
+    return { route, request, columns, batch, tellsParse, startedMs, isParsed: false };
+  }
+
   #start(running: Running, sql: string): void {
     this.#session.started();
     this.#running = running;
     this.#error = undefined;
-    const { database } = running.fragment;
+    const { database } = running.request.target;
     const connection = this.#session.backends.acquireReady(database);
     if (connection === undefined) void this.#wait(running, sql);
     else this.#send(connection, running);
@@ -230,7 +214,10 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     this.#session.backends.claimant.statement = sql;
     const { signal } = (this.#waiting = new AbortController());
     try {
-      const connection = await this.#session.backends.acquire(running.fragment.database, signal);
+      const connection = await this.#session.backends.acquire(
+        running.request.target.database,
+        signal,
+      );
       this.#waiting = undefined;
       // Cancelled before there was anything that a server could be asked to stop.
       if (signal.aborted) this.#session.backends.release(connection);
@@ -245,11 +232,11 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
 
   #send(connection: BackendConnection, running: Running): void {
     this.#connection = connection;
-    const { protocol } = running.request;
-    const isKept = protocol.kind === "extended" && protocol.keepPrepared;
-    running.isParsed = isKept && isPrepared(connection, running.request);
+    const { request } = running;
+    const isKept = request.bound !== undefined && request.isKept;
+    running.isParsed = isKept && isPrepared(connection, request.target.prepared);
     try {
-      writeFragment(connection, running.request, WRITER);
+      writeDirect(connection, request, WRITER);
     } catch (error) {
       this.#error = error;
       return this.#end();
@@ -269,7 +256,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
         return this.#judgeColumns(running, bytes, start, end);
       case BACKEND_TYPE.parseComplete:
         running.isParsed = true;
-        return batch?.parse !== undefined;
+        return running.tellsParse;
       case BACKEND_TYPE.bindComplete:
         return true;
       case BACKEND_TYPE.noData:
@@ -290,7 +277,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     } catch (error) {
       if (!(error instanceof SqlError)) throw error;
       this.#error =
-        error.id === "cached_plan_changed" && running.plan.access === "write"
+        error.id === "cached_plan_changed" && running.route.plan.access === "write"
           ? new SqlError(
               "transaction_in_doubt",
               "the statement may have taken effect, but its columns have changed since it was prepared",
@@ -303,8 +290,9 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
   #backendError({ request, isParsed }: Running, frame: Buffer): BackendError {
     const { fields } = decodeErrorResponse(frame.subarray(FRAME_HEADER_BYTES));
     if (this.#connection !== undefined && (!isParsed || isUnusable(fields)))
-      forgetPrepared(this.#connection, request);
-    return new BackendError(inClientText(fields, request.rendered), this.#connection?.database);
+      forgetPrepared(this.#connection, request.target.prepared);
+    const { rendered } = request.target;
+    return new BackendError(inClientText(fields, rendered), this.#connection?.database);
   }
 
   /** Outside a transaction, whatever the server is in: a connection that is in one is not used again. */
@@ -330,7 +318,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
   }
 
   lost(error: unknown): void {
-    const [connection, plan] = [this.#connection, this.#running?.plan];
+    const [connection, plan] = [this.#connection, this.#running?.route.plan];
     const isWrite = plan?.access === "write" && connection !== undefined;
     this.#error = isWrite ? unknownWhereLost(error, connection.database) : error;
     this.#end();
@@ -357,7 +345,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     client.resume();
   }
 
-  #count({ plan, startedMs }: Running): void {
+  #count({ route: { plan }, startedMs }: Running): void {
     const { metrics } = this.#session.services;
     const kind = plan.kind === "insert" ? "insert" : plan.access;
     metrics.increment("colonnade_statements_total", { kind, route: "single" });
@@ -370,29 +358,4 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
 /** Outside a transaction, with nothing that is to be settled before or after a statement. */
 function isPlain({ transaction, pins }: StatementRunner): boolean {
   return transaction.current === undefined && !transaction.mayHaveChangedSettings && pins.areNone;
-}
-
-/** A plan that depends on the session in no way but its names, and has nothing to be drawn or to be forgotten after it. */
-function directPlan(plan: LogicalPlan | undefined): QueryPlan | InsertPlan | undefined {
-  if (plan?.kind === "insert")
-    return plan.generated.length === 0 && !mayDraw(plan) ? plan : undefined;
-  if (plan?.kind !== "query") return undefined;
-  if (isSessionValue(plan) || pinReasonOf(plan) !== undefined) return undefined;
-  return setsSequence(plan) || mayDraw(plan) ? undefined : plan;
-}
-
-function isBindable(
-  { description, isEmpty, endsTransaction, answersAs }: PreparedStatement,
-  { bind }: DirectBatch,
-): boolean {
-  const formats = bind.resultFormats;
-  const columnCount = description.columns?.length ?? 0;
-  return (
-    !isEmpty &&
-    !endsTransaction &&
-    answersAs === undefined &&
-    bind.parameters.length === description.parameterTypes.length &&
-    (formats.length <= 1 || formats.length === columnCount) &&
-    mayRelayBinary(description, formats)
-  );
 }

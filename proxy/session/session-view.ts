@@ -11,6 +11,7 @@ import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { describe } from "../execution/describe.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
+import type { SettingsScript } from "../execution/session-settings.ts";
 import type { DrawingBackends } from "./generated-values.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Environment } from "./environment.ts";
@@ -178,11 +179,20 @@ export class SessionView {
 
   /** `planContext` outside a transaction, where all of it is known; undefined else. */
   contextNow(parameterTypes: readonly number[]): PlanContext | undefined {
-    const { services, settings } = this.#session;
-    const environment = services.environments.get(settings.script.tag);
+    const environment = this.environmentNow;
     if (environment === undefined) return undefined;
-    const { map, catalog } = services.topology();
+    const { map, catalog } = this.#session.services.topology();
     return this.#context(map, catalog, environment, parameterTypes);
+  }
+
+  /** Of the session's own settings; undefined where it would have to be asked for. */
+  get environmentNow(): Environment | undefined {
+    return this.#session.services.environments.get(this.script.tag);
+  }
+
+  /** The same object as long as the settings are the same. */
+  get script(): SettingsScript {
+    return this.#session.settings.script;
   }
 
   /** One shape for all: plans are kept by it. */

@@ -5,6 +5,7 @@ import type { LiteralTemplates } from "../../planner/literal-templates.ts";
 import { parseSql } from "../../planner/parse.ts";
 import type { ParsedStatement, ParseOutcome } from "../../planner/parse.ts";
 import { PlanCache } from "../../planner/plan-cache.ts";
+import type { KeptPlan } from "../../planner/plan-cache.ts";
 import type { PlanContext } from "../../planner/plan-context.ts";
 import { planStatement } from "../../planner/plan.ts";
 import { TEMPORARY_SCHEMA } from "../../shardmap/catalog.ts";
@@ -42,6 +43,16 @@ export class StatementPlanner {
     const plan = cache.peek(text, context);
     if (plan !== undefined || cache !== this.#cache) return plan;
     return this.#templates?.find(text, context);
+  }
+
+  /** As `peek`, for who uses the plan again and again, and says so each time. */
+  keep(text: string, context: PlanContext): KeptPlan | undefined {
+    const cache = this.#cacheFor(context);
+    const kept = cache.keep(text, context);
+    const templates = this.#templates;
+    if (kept !== undefined || cache !== this.#cache || templates === undefined) return kept;
+    const plan = templates.find(text, context);
+    return plan && { plan, used: () => templates.used() };
   }
 
   parse(text: string): ParseOutcome {

@@ -1,0 +1,77 @@
+/**
+ * What backends have prepared: one statement for each text, whoever uses it. A text counts with
+ * its parameters' types and with the catalog that it was planned by, since statements prepared
+ * before tables have changed are not used again.
+ */
+import { PREPARED_STATEMENTS_PER_BACKEND_MAX } from "../../base/limits.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { FrameWriter } from "../protocol/frame-writer.ts";
+import { encodeClose } from "../protocol/frontend/close.ts";
+import { encodeParse } from "../protocol/frontend/parse.ts";
+
+/** A text as a backend prepares it. */
+export interface PreparedText {
+  /** Of this text with these types, under this catalog. */
+  readonly key: string;
+  readonly sql: string;
+  readonly parameterTypes: readonly number[];
+}
+
+/** See FragmentRequest. */
+interface Preparing {
+  readonly catalogEpoch: number;
+  readonly parameterTypes: readonly number[];
+  readonly rendered: { readonly sql: string };
+}
+
+export function preparedText({
+  catalogEpoch,
+  parameterTypes,
+  rendered: { sql },
+}: Preparing): PreparedText {
+  return { key: `${catalogEpoch}\0${parameterTypes.join(",")}\0${sql}`, sql, parameterTypes };
+}
+
+/**
+ * The name of the text's statement on the backend, with a Parse before where it has none. Names are
+ * the proxy's own, counted per backend, so no client's name ever meets another's.
+ */
+export function prepare(
+  connection: BackendConnection,
+  { key, sql, parameterTypes }: PreparedText,
+  writer: FrameWriter,
+): string {
+  const { prepared } = connection;
+  const known = prepared.get(key);
+  if (known !== undefined) {
+    // The order matters to who has to leave alone: it is kept where that is not far.
+    if (prepared.size > PREPARED_STATEMENTS_PER_BACKEND_MAX / 2) {
+      prepared.delete(key);
+      prepared.set(key, known);
+    }
+    return known;
+  }
+  if (prepared.size >= PREPARED_STATEMENTS_PER_BACKEND_MAX) evictOldest(connection, writer);
+  const statement = `colonnade_${connection.nextStatementNumber()}`;
+  encodeParse({ kind: "parse", statement, sql, parameterTypeOids: parameterTypes }, writer);
+  prepared.set(key, statement);
+  return statement;
+}
+
+/** The backend has the text's statement under a name. */
+export function isPrepared(connection: BackendConnection, { key }: PreparedText): boolean {
+  return connection.prepared.has(key);
+}
+
+/** What was to be prepared is not there, or not to be used again. */
+export function forgetPrepared(connection: BackendConnection, { key }: PreparedText): void {
+  connection.prepared.delete(key);
+}
+
+function evictOldest(connection: BackendConnection, writer: FrameWriter): void {
+  for (const [key, name] of connection.prepared) {
+    encodeClose({ kind: "close", target: "statement", name }, writer);
+    connection.prepared.delete(key);
+    return;
+  }
+}

@@ -1,0 +1,53 @@
+/** How a statement of the direct path is put to a backend: what the client bound goes on as it came. */
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { PlacementUse } from "../execution/placement-use.ts";
+import { prepare } from "../execution/prepared-texts.ts";
+import { encodeToBuffer } from "../protocol/frame-writer.ts";
+import type { FrameWriter } from "../protocol/frame-writer.ts";
+import { encodeDescribe } from "../protocol/frontend/describe.ts";
+import { encodeExecute } from "../protocol/frontend/execute.ts";
+import { encodeParse } from "../protocol/frontend/parse.ts";
+import { encodeQuery } from "../protocol/frontend/query.ts";
+import { encodeSync } from "../protocol/frontend/sync.ts";
+import { FRONTEND_TYPE } from "../protocol/message-type.ts";
+import type { DirectTarget } from "./direct-route.ts";
+
+export interface DirectRequest {
+  readonly target: DirectTarget;
+  readonly use: PlacementUse;
+  /** A Bind from behind the statement's name; undefined in the simple protocol. */
+  readonly bound: Buffer | undefined;
+  /** The client named its statement, so it will come again: it is kept prepared on the backend. */
+  readonly isKept: boolean;
+  /** The backend's own columns are wanted. */
+  readonly isDescribed: boolean;
+}
+
+const DESCRIBE = encodeToBuffer(encodeDescribe, { kind: "describe", target: "portal", name: "" });
+const EXECUTE = encodeToBuffer(encodeExecute, { kind: "execute", portal: "", rowLimit: 0 });
+const SYNC = encodeToBuffer(encodeSync, { kind: "sync" });
+const EXECUTE_SYNC = Buffer.concat([EXECUTE, SYNC]);
+const DESCRIBE_EXECUTE_SYNC = Buffer.concat([DESCRIBE, EXECUTE_SYNC]);
+
+/** Exactly one ReadyForQuery will follow. Throws `placement_lease_lost` before anything is written. */
+export function writeDirect(
+  connection: BackendConnection,
+  { target, use, bound, isKept, isDescribed }: DirectRequest,
+  writer: FrameWriter,
+): void {
+  use.maySend(target.places);
+  const { sql } = target.rendered;
+  if (bound === undefined) encodeQuery({ kind: "query", sql }, writer);
+  else {
+    let statement = "";
+    if (isKept) statement = prepare(connection, target.prepared, writer);
+    else {
+      const { parameterTypes: parameterTypeOids } = target.prepared;
+      encodeParse({ kind: "parse", statement, sql, parameterTypeOids }, writer);
+    }
+    writer.begin(FRONTEND_TYPE.bind).byte(0).cstring(statement).bytes(bound).end();
+    writer.bytes(isDescribed ? DESCRIBE_EXECUTE_SYNC : EXECUTE_SYNC);
+  }
+  connection.expectReady();
+  connection.send(writer.take());
+}

@@ -1,0 +1,99 @@
+/**
+ * What is the same of all executions of a plan on the direct path, worked out once: whether it may
+ * take that path at all, and for each placement the text, where it runs, and how a backend has it
+ * prepared. Routes are kept with their plans, for all sessions, as long as map and catalog stay.
+ */
+import type { DatabaseName } from "../../base/ids.ts";
+import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
+import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
+import { PlacedPlan } from "../../planner/placed-plan.ts";
+import type { RenderedSql } from "../../planner/sql-template.ts";
+import type { OidTranslation } from "../execution/fragment-request.ts";
+import { preparedText } from "../execution/prepared-texts.ts";
+import type { PreparedText } from "../execution/prepared-texts.ts";
+import { isSessionValue, mayDraw, pinReasonOf, readsViews, setsSequence } from "./plan-traits.ts";
+import type { Topology } from "./session-services.ts";
+
+export type DirectPlan = QueryPlan | InsertPlan;
+
+/** One placement, and what it is asked. */
+export interface DirectTarget {
+  readonly database: DatabaseName;
+  readonly places: readonly string[];
+  readonly rendered: RenderedSql;
+  readonly returnsRows: boolean;
+  readonly translation: OidTranslation;
+  readonly prepared: PreparedText;
+}
+
+const ROUTES = new WeakMap<DirectPlan, DirectRoute>();
+
+export class DirectRoute {
+  readonly plan: DirectPlan;
+  readonly topology: Topology;
+  /** The client is told a view's columns by its own text. */
+  readonly readsViews: boolean;
+  readonly #types: readonly number[];
+  readonly #placed: PlacedPlan;
+  readonly #targets = new WeakMap<PhysicalPlan, DirectTarget>();
+
+  /** Undefined where the plan has to go the long way. `types`: of the parameters that it was planned with. */
+  static of(
+    plan: LogicalPlan | undefined,
+    topology: Topology,
+    types: readonly number[],
+  ): DirectRoute | undefined {
+    const direct = directPlan(plan);
+    if (direct === undefined) return undefined;
+    const known = ROUTES.get(direct);
+    if (known?.topology === topology) return known;
+    const route = new DirectRoute(direct, topology, types);
+    ROUTES.set(direct, route);
+    return route;
+  }
+
+  private constructor(plan: DirectPlan, topology: Topology, types: readonly number[]) {
+    this.plan = plan;
+    this.topology = topology;
+    this.readsViews = readsViews(plan);
+    this.#types = types;
+    this.#placed = new PlacedPlan(plan, topology.map);
+  }
+
+  /** Undefined where not one placement answers it alone. Throws SqlError where something is to be refused. */
+  bind(parameters: readonly BoundParameter[]): DirectTarget | undefined {
+    const physical = this.#placed.bind(parameters);
+    const known = this.#targets.get(physical);
+    if (known !== undefined) return known;
+    const target = this.#targetOf(physical);
+    if (target !== undefined) this.#targets.set(physical, target);
+    return target;
+  }
+
+  #targetOf({
+    fragments: [fragment, second],
+    gather,
+    pulls,
+    overflow,
+    returnsRows,
+  }: PhysicalPlan): DirectTarget | undefined {
+    const isSingle = gather.kind === "passThrough" && pulls.length === 0 && overflow === undefined;
+    if (!isSingle || fragment === undefined || second !== undefined) return undefined;
+    const { catalog, translations } = this.topology;
+    const { database, placementIds: places, rendered } = fragment;
+    const translation = translations.of(database);
+    const parameterTypes = translation.parameterTypes(this.#types);
+    const prepared = preparedText({ catalogEpoch: catalog.epoch, parameterTypes, rendered });
+    return { database, places, rendered, returnsRows, translation, prepared };
+  }
+}
+
+/** A plan that depends on the session in no way but its names, and has nothing to be drawn or to be forgotten after it. */
+function directPlan(plan: LogicalPlan | undefined): DirectPlan | undefined {
+  if (plan?.kind === "insert")
+    return plan.generated.length === 0 && !mayDraw(plan) ? plan : undefined;
+  if (plan?.kind !== "query") return undefined;
+  if (isSessionValue(plan) || pinReasonOf(plan) !== undefined) return undefined;
+  return setsSequence(plan) || mayDraw(plan) ? undefined : plan;
+}

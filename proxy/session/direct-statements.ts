@@ -1,0 +1,137 @@
+/**
+ * A session's prepared statements, as the direct path finds them: by the very bytes of the Parse
+ * that came last, and each with the route of its plan for as long as nothing has changed that the
+ * plan was made of. What is not found goes the long way.
+ */
+import { DIRECT_PARSE_BYTES_MAX } from "../../base/limits.ts";
+import type { Description } from "../execution/describe.ts";
+import type { SettingsScript } from "../execution/session-settings.ts";
+import type { DirectBind } from "./direct-batch.ts";
+import { readParse } from "./direct-batch.ts";
+import { mayRelayBinary } from "./direct-columns.ts";
+import { DirectRoute } from "./direct-route.ts";
+import type { Environment } from "./environment.ts";
+import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
+import type { SessionServices, Topology } from "./session-services.ts";
+import type { StatementRunner } from "./statement-runner.ts";
+
+export interface StatementSession {
+  readonly services: SessionServices;
+  readonly runner: StatementRunner;
+  readonly prepared: PreparedStatements;
+}
+
+/** All that a plan depends on besides its text and types. Each is replaced as a whole. */
+interface Ground {
+  readonly topology: Topology;
+  readonly script: SettingsScript;
+  readonly environment: Environment;
+}
+
+interface Routed extends Ground {
+  readonly route: DirectRoute;
+  readonly used: () => void;
+}
+
+/** A Parse of the unnamed statement, and what it makes. */
+interface Parsed extends Ground {
+  readonly bytes: Buffer;
+  readonly statement: PreparedStatement;
+  readonly description: Description;
+}
+
+export class DirectStatements {
+  readonly #session: StatementSession;
+  readonly #routed = new WeakMap<PreparedStatement, Routed>();
+  /** Of the Parse that came last: most are followed by another of the same. */
+  #parsed: Parsed | undefined;
+
+  constructor(session: StatementSession) {
+    this.#session = session;
+  }
+
+  /** What the Parse `bytes[start, end)` makes, where all of it is known. */
+  parsed(bytes: Buffer, start: number, end: number): PreparedStatement | undefined {
+    if (!this.#session.prepared.hasRoom) return undefined;
+    const last = this.#parsed;
+    if (last === undefined || !isSame(last.bytes, bytes, start, end) || !this.#isCurrent(last))
+      return this.#parse(bytes, start, end);
+    // A new statement, whatever the client was told of the last one.
+    last.statement.isTold = false;
+    last.statement.description = last.description;
+    return last.statement;
+  }
+
+  /** Undefined where this Bind of it is not for the direct path. */
+  routeOf(statement: PreparedStatement, bind: DirectBind): DirectRoute | undefined {
+    if (!isBindable(statement, bind)) return undefined;
+    const known = this.#routed.get(statement);
+    const isCurrent =
+      known?.topology.catalog.epoch === statement.catalogEpoch && this.#isCurrent(known);
+    const routed = isCurrent ? known : this.#route(statement);
+    routed?.used();
+    return routed?.route;
+  }
+
+  #isCurrent({ topology, script, environment }: Ground): boolean {
+    const { services, runner } = this.#session;
+    return (
+      topology === services.topology() &&
+      script === runner.view.script &&
+      environment === runner.view.environmentNow
+    );
+  }
+
+  #parse(bytes: Buffer, start: number, end: number): PreparedStatement | undefined {
+    const { services, runner } = this.#session;
+    const parse = readParse(bytes, start, end);
+    const { environmentNow: environment, script } = runner.view;
+    if (parse === undefined || environment === undefined) return undefined;
+    const { sql, parameterTypeOids } = parse;
+    const description = runner.descriptions.known(sql, parameterTypeOids);
+    if (description === undefined) return undefined;
+    const topology = services.topology();
+    const plain = { isEmpty: false, endsTransaction: false, answersAs: undefined, isTold: false };
+    const { epoch: catalogEpoch } = topology.catalog;
+    const statement = { name: "", sql, ...plain, description, catalogEpoch };
+    if (end - start <= DIRECT_PARSE_BYTES_MAX) {
+      const kept = Buffer.from(bytes.subarray(start, end));
+      this.#parsed = { bytes: kept, statement, description, topology, script, environment };
+    }
+    return statement;
+  }
+
+  #route(statement: PreparedStatement): Routed | undefined {
+    const { services, runner } = this.#session;
+    const { description, sql, catalogEpoch } = statement;
+    const { environmentNow: environment, script } = runner.view;
+    const context = runner.view.contextNow(description.parameterTypes);
+    if (environment === undefined || context?.catalog.epoch !== catalogEpoch) return undefined;
+    const kept = services.planner.keep(sql, context);
+    const topology = services.topology();
+    const route = DirectRoute.of(kept?.plan, topology, description.parameterTypes);
+    if (kept === undefined || route === undefined) return undefined;
+    const routed = { route, used: kept.used, topology, script, environment };
+    this.#routed.set(statement, routed);
+    return routed;
+  }
+}
+
+function isSame(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  return known.length === end - start && known.compare(bytes, start, end) === 0;
+}
+
+function isBindable(
+  { description, isEmpty, endsTransaction, answersAs }: PreparedStatement,
+  { parameters, resultFormats }: DirectBind,
+): boolean {
+  const columnCount = description.columns?.length ?? 0;
+  return (
+    !isEmpty &&
+    !endsTransaction &&
+    answersAs === undefined &&
+    parameters.length === description.parameterTypes.length &&
+    (resultFormats.length <= 1 || resultFormats.length === columnCount) &&
+    mayRelayBinary(description, resultFormats)
+  );
+}
