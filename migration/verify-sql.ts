@@ -3,15 +3,18 @@
  * however they are spread.
  *
  * `fast` hashes values as their types compare them, so 1.0 is 1.00; both servers must be of one
- * major version. `exact` hashes their texts, byte by byte. Two hashes with different seeds are
- * summed by group of keys: unlike XOR, a sum does not cancel pairs.
+ * major version. `exact` hashes their texts, byte by byte. Each value is hashed with what came
+ * of those before it as its seed, so that it counts in which row and which column it stands.
+ * The hashes, of 64 bits, are summed by group of keys: unlike XOR, a sum does not cancel pairs.
  */
+import { invariant } from "../base/invariant.ts";
 import { quoteIdentifier } from "../base/sql-quoting.ts";
 import { VERIFY_BUCKETS } from "../base/limits.ts";
 import { shardsGuard } from "../shardmap/guard.ts";
 import {
   isPartial,
   placementId,
+  type MovedColumn,
   type MovedTable,
   type ShardedDestination,
   type TargetPlacement,
@@ -19,54 +22,104 @@ import {
 
 export type VerifyLevel = "fast" | "exact";
 
-/** bool, bytea, name, integers, text, floats, char(n), varchar, date, time, timestamps, interval, numeric, uuid, jsonb, inet, cidr, macaddr: the same hash in every database of a major version. An enum's is of its OID, and json has none. */
+/** bool, bytea, name, floats, char(n), date, time, timestamps, interval, numeric, uuid, jsonb, inet, cidr, macaddr: the same hash in every database of a major version. An enum's is of its OID, and json has none. */
 const HASHED_ALIKE: ReadonlySet<number> = new Set([
-  16, 17, 19, 20, 21, 23, 25, 700, 701, 1042, 1043, 1082, 1083, 1114, 1184, 1186, 1700, 2950, 3802,
-  869, 650, 829,
+  16, 17, 19, 700, 701, 1042, 1082, 1083, 1114, 1184, 1186, 1700, 2950, 3802, 869, 650, 829,
 ]);
 
-const SEEDS = [0, 7523913460157215] as const;
+/** Hashed at both levels by their type's own function, which takes a seed: values that it takes for equal have the same text. */
+const SEEDED: ReadonlyMap<number, { readonly hash: string; readonly empty: string }> = new Map([
+  [20, { hash: "hashint8extended", empty: "0" }],
+  [21, { hash: "hashint2extended", empty: "0::int2" }],
+  [23, { hash: "hashint4extended", empty: "0" }],
+]);
 
-/** By group: its number, rows, and the sums of both hashes. */
+/** Columns whose being NULL fits into one bigint. */
+const NULLS_TOGETHER = 60;
+
+/** By group: its number, rows, and the sum of their hashes. */
 export function groupSums(
   table: MovedTable,
   level: VerifyLevel,
   name: string,
   where: string,
 ): string {
-  const hashes = SEEDS.map((seed) => `sum(${rowHash(table, level, seed)})`);
-  return `SELECT ${bucket(table)}, count(*), ${hashes.join(", ")} FROM ${name} WHERE ${where} GROUP BY 1`;
+  return `SELECT ${group(table)}, count(*), sum(${rowHash(table.columns, level)}) FROM ${name} WHERE ${where} GROUP BY 1`;
 }
 
-/** Of some groups each row: its key as text, its group, and both hashes. */
+/** Of some groups each row: its key as text, its group, and its hash. */
 export function rowHashes(
   table: MovedTable,
   level: VerifyLevel,
   name: string,
   where: string,
-  buckets: readonly string[],
+  groups: readonly string[],
 ): string {
-  const hashes = SEEDS.map((seed) => rowHash(table, level, seed));
-  const some = `${bucket(table)} IN (${buckets.join(", ")})`;
-  return `SELECT ROW(${keyTexts(table)})::text, ${bucket(table)}, ${hashes.join(", ")} FROM ${name} WHERE (${where}) AND ${some}`;
+  const some = `${group(table)} IN (${groups.join(", ")})`;
+  return `SELECT ROW(${keyTexts(table)})::text, ${group(table)}, ${rowHash(table.columns, level)} FROM ${name} WHERE (${where}) AND ${some}`;
 }
 
-function rowHash({ columns }: MovedTable, level: VerifyLevel, seed: number): string {
-  const isFast = (typeOid: number): boolean => level === "fast" && HASHED_ALIKE.has(typeOid);
-  const values = columns.map(({ name, typeOid }) =>
-    isFast(typeOid) ? quoteIdentifier(name) : `${quoteIdentifier(name)}::text`,
+/** The number of the row's group, by its key. */
+export function group(table: MovedTable): string {
+  const columns = identityColumns(table);
+  return `(${chained(columns, nulls(columns))} & ${VERIFY_BUCKETS - 1})`;
+}
+
+function rowHash(columns: readonly MovedColumn[], level: VerifyLevel): string {
+  const isTogether = ({ typeOid }: MovedColumn): boolean =>
+    level === "fast" && HASHED_ALIKE.has(typeOid);
+  const together = columns.filter(isTogether).map(({ name }) => quoteIdentifier(name));
+  const seed = nulls(columns);
+  const first =
+    together.length === 0
+      ? seed
+      : // Which adds the values' hashes up: hashed once more, two rows cannot have swapped some.
+        `hashint8extended(hash_record_extended(ROW(${together.join(", ")}), 0), ${seed})`;
+  return chained(
+    columns.filter((column) => !isTogether(column)),
+    first,
   );
-  return level === "fast"
-    ? `hash_record_extended(ROW(${values.join(", ")}), ${seed})`
-    : `hashtextextended(ROW(${values.join(", ")})::text COLLATE "C", ${seed})`;
 }
 
-function bucket(table: MovedTable): string {
-  return `(hashtextextended(ROW(${keyTexts(table)})::text COLLATE "C", 1) & ${VERIFY_BUCKETS - 1})`;
+/** A NULL is hashed as if it were empty: see `nulls`. */
+function chained(columns: readonly MovedColumn[], first: string): string {
+  return columns.reduce((seed, { name, typeOid, notNull }) => {
+    const column = quoteIdentifier(name);
+    const own = SEEDED.get(typeOid);
+    const [value, empty] = own === undefined ? [`${column}::text`, "''"] : [column, own.empty];
+    const hashed = notNull ? value : `coalesce(${value}, ${empty})`;
+    return own === undefined
+      ? `hashtextextended((${hashed}) COLLATE "C", ${seed})`
+      : `${own.hash}(${hashed}, ${seed})`;
+  }, first);
 }
 
-function keyTexts({ columns, identity }: MovedTable): string {
-  return identity.map((index) => `${quoteIdentifier(columns[index]?.name ?? "")}::text`).join(", ");
+/** Which of the columns are NULL, as a bigint. */
+function nulls(columns: readonly MovedColumn[]): string {
+  const optional = columns.filter(({ notNull }) => !notNull);
+  let seed = "0::int8";
+  for (let start = 0; start < optional.length; start += NULLS_TOGETHER) {
+    const bits = optional
+      .slice(start, start + NULLS_TOGETHER)
+      .map(({ name }, bit) => `((${quoteIdentifier(name)} IS NULL)::int4::int8 << ${bit})`);
+    seed = start === 0 ? bits.join(" | ") : `hashint8extended(${bits.join(" | ")}, ${seed})`;
+  }
+  return seed;
+}
+
+/** The key's columns as texts, comma-separated. */
+export function keyTexts(table: MovedTable): string {
+  return identityColumns(table)
+    .map(({ name }) => `${quoteIdentifier(name)}::text`)
+    .join(", ");
+}
+
+function identityColumns({ columns, identity }: MovedTable): readonly MovedColumn[] {
+  return identity.map((index) => {
+    const column = columns[index];
+    invariant(column !== undefined, "an identity is of the table's columns");
+    return column;
+  });
 }
 
 /** Rows of the source that the move takes. */

@@ -18,7 +18,7 @@ import {
   VERIFY_DIFFERENCES_MAX,
   VERIFY_SIGHTINGS,
 } from "../base/limits.ts";
-import { quoteIdentifier, quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
+import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { targetName } from "./apply-statements.ts";
 import type { MarkerWaits } from "./marker-waits.ts";
@@ -28,6 +28,7 @@ import { type TargetTable, TargetTables } from "./target-change.ts";
 import {
   arrivedRows,
   groupSums,
+  keyTexts,
   misplacedRows,
   movedRows,
   rowHashes,
@@ -155,7 +156,7 @@ function differencesOf({ side, found }: Suspects): readonly Difference[] {
 
 interface Sums {
   readonly count: bigint;
-  readonly hashes: readonly [bigint, bigint];
+  readonly hash: bigint;
 }
 
 async function compareSums(
@@ -193,25 +194,22 @@ async function compareSums(
 async function readSums(connection: BackendConnection, sql: string): Promise<Map<string, Sums>> {
   const { rows } = await connection.query(sql);
   return new Map(
-    rows.map(([bucket, count, first, second]) => [
+    rows.map(([bucket, count, hash]) => [
       bucket ?? "",
-      { count: BigInt(count ?? 0), hashes: [BigInt(first ?? 0), BigInt(second ?? 0)] },
+      { count: BigInt(count ?? 0), hash: BigInt(hash ?? 0) },
     ]),
   );
 }
 
 function addSums(into: Map<string, Sums>, sums: ReadonlyMap<string, Sums>): void {
-  for (const [bucket, { count, hashes }] of sums) {
-    const before = into.get(bucket) ?? { count: 0n, hashes: [0n, 0n] };
-    into.set(bucket, {
-      count: before.count + count,
-      hashes: [before.hashes[0] + hashes[0], before.hashes[1] + hashes[1]],
-    });
+  for (const [bucket, { count, hash }] of sums) {
+    const before = into.get(bucket) ?? { count: 0n, hash: 0n };
+    into.set(bucket, { count: before.count + count, hash: before.hash + hash });
   }
 }
 
 function printSums(sums: Sums | undefined): string {
-  return sums === undefined ? "" : `${sums.count} ${sums.hashes.join(" ")}`;
+  return sums === undefined ? "" : `${sums.count} ${sums.hash}`;
 }
 
 /** Row by row, those of the groups that are not alike on both sides. */
@@ -225,20 +223,19 @@ async function readDiffering(
   if (buckets.length === 0) return found;
   const [where, arrived] = [movedRows(table), arrivedRows(table)];
   const some = buckets.slice(0, VERIFY_BUCKETS_READ_MAX);
-  const wanted = new Map<string, { readonly bucket: string; readonly hashes: string }>();
+  const wanted = new Map<string, { readonly bucket: string; readonly hash: string }>();
   const source = rowHashes(table, level, sourceName(table), where, some);
-  for (const [key, bucket, ...hashes] of (await sessions.source.query(source)).rows)
-    wanted.set(key ?? "", { bucket: bucket ?? "", hashes: hashes.join(" ") });
+  for (const [key, bucket, hash] of (await sessions.source.query(source)).rows)
+    wanted.set(key ?? "", { bucket: bucket ?? "", hash: hash ?? "" });
   for (const target of targets) {
     const sql = rowHashes(table, level, targetName(target), arrived, some);
-    for (const [name, group, ...hashes] of (await sessions.target(target.database).query(sql))
-      .rows) {
+    for (const [name, group, hash] of (await sessions.target(target.database).query(sql)).rows) {
       const key = name ?? "";
       const row = wanted.get(key);
       const bucket = group ?? "";
       // A key that was found before is there twice.
       if (row === undefined) found.set(key, { bucket, kind: "extra" });
-      else if (row.hashes !== hashes.join(" ")) found.set(key, { bucket, kind: "different" });
+      else if (row.hash !== hash) found.set(key, { bucket, kind: "different" });
       wanted.delete(key);
     }
   }
@@ -248,28 +245,35 @@ async function readDiffering(
 
 async function findMisplaced(
   sessions: Sessions,
-  { move, together = [move] }: VerifyOptions,
+  options: VerifyOptions,
 ): Promise<readonly Difference[]> {
-  const moved = together.flatMap((each) => each.tables);
-  const found: Difference[] = [];
-  const tables = new TargetTables(move);
-  for (const table of move.tables)
-    for (const target of tables.of(table)) {
-      const alike = moved.filter(({ name }) => name === table.name);
-      const where = misplacedRows(table, target, alike);
-      if (where === undefined) continue;
-      const keys = table.identity.map(
-        (index) => `${quoteIdentifier(table.columns[index]?.name ?? "")}::text`,
-      );
-      const { rows } = await sessions
-        .target(target.database)
-        .query(
-          `SELECT ROW(${keys.join(", ")})::text FROM ${targetName(target)} WHERE ${where} LIMIT ${VERIFY_DIFFERENCES_MAX}`,
-        );
-      for (const [key] of rows)
-        found.push({ table, kind: "misplaced", key: key ?? "", placement: placementId(target) });
-    }
-  return found;
+  const tables = new TargetTables(options.move);
+  const all = options.move.tables.flatMap((table) => tables.of(table));
+  const found = await Promise.all(
+    byDatabase(all).map(async ([database, targets]) => {
+      const own: Difference[] = [];
+      for (const target of targets)
+        own.push(...(await misplacedIn(sessions.target(database), options, target)));
+      return own;
+    }),
+  );
+  return found.flat();
+}
+
+async function misplacedIn(
+  connection: BackendConnection,
+  { move, together = [move] }: VerifyOptions,
+  target: TargetTable,
+): Promise<readonly Difference[]> {
+  const table = target.source;
+  const alike = together.flatMap((each) => each.tables).filter(({ name }) => name === table.name);
+  const where = misplacedRows(table, target, alike);
+  if (where === undefined) return [];
+  const { rows } = await connection.query(
+    `SELECT ROW(${keyTexts(table)})::text FROM ${targetName(target)} WHERE ${where} LIMIT ${VERIFY_DIFFERENCES_MAX}`,
+  );
+  const placement = placementId(target);
+  return rows.map(([key]) => ({ table, kind: "misplaced", key: key ?? "", placement }));
 }
 
 function sourceName({ schema, name }: MovedTable): string {
@@ -286,6 +290,9 @@ function byDatabase(
 const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /** Takes the snapshot, which BEGIN does not. */
 const LOOK = "SELECT pg_current_snapshot()";
+
+/** No more groups than VERIFY_BUCKETS, which the planner cannot know: it would sort all rows, on disk. */
+const WITHOUT_SORT = "SET enable_sort = off";
 
 async function takeSnapshot(session: BackendConnection): Promise<void> {
   await session.query(BEGIN);
@@ -308,12 +315,14 @@ class Sessions implements Disposable {
     try {
       const reading = await openSource(source, signal);
       opened.push(reading);
+      await reading.query(WITHOUT_SORT);
       const marking = await openSource(source, signal);
       opened.push(marking);
       const byName = new Map<DatabaseName, BackendConnection>();
       for (const target of targets) {
         const connection = await openTarget(target, signal);
         opened.push(connection);
+        await connection.query(WITHOUT_SORT);
         byName.set(target.name, connection);
       }
       return new Sessions(reading, marking, byName, { markers, align });

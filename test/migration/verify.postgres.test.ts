@@ -1,10 +1,10 @@
 /** Verification finds what is wrong, all of it and nothing else, while rows are written. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Move } from "../../migration/move.ts";
+import type { Move, MovedTable } from "../../migration/move.ts";
 import type { Mover } from "../../migration/mover.ts";
 import { verifyMove, type VerifyReport } from "../../migration/verify.ts";
 import { selfTest } from "../../migration/verify-self-test.ts";
-import type { VerifyLevel } from "../../migration/verify-sql.ts";
+import { group, type VerifyLevel } from "../../migration/verify-sql.ts";
 import { prepareMove, type Rig, settled, startMover, startRig } from "./rig.ts";
 import { createTables, fillTables, STRESS_TABLES, stressMove, TARGETS } from "./stress-tables.ts";
 import { Writers } from "./writers.ts";
@@ -146,6 +146,26 @@ describe("verification", () => {
     const swap = `UPDATE ${schema}.numbers SET note = CASE id WHEN 7 THEN 'other' ELSE '7' END WHERE id = 7 OR id = (SELECT min(id) FROM ${schema}.numbers WHERE id > 7)`;
     await rig.target.query(database, swap);
     expect((await verify("fast")).differences).toHaveLength(2);
+  });
+
+  test("finds them also where both rows are of one group", async () => {
+    const [table] = move.tables;
+    if (table === undefined) throw new Error("there is a table");
+    const [database, schema] = await placesOf(9);
+    const pairs = `SELECT a.id AS one, b.id AS other FROM ${schema}.numbers a JOIN ${schema}.numbers b ON a.id < b.id AND ${inGroup("a")} = ${inGroup("b")} AND a.note <> b.note LIMIT 1`;
+    const { rows } = await rig.target.query(database, pairs);
+    const { one, other } = rows[0] as { readonly one: number; readonly other: number };
+    for (const level of ["fast", "exact"] as const) {
+      const before = (await verify(level)).differences.length;
+      const swap = `UPDATE ${schema}.numbers n SET note = m.note FROM ${schema}.numbers m WHERE n.id IN (${one}, ${other}) AND m.id IN (${one}, ${other}) AND m.id <> n.id`;
+      await rig.target.query(database, swap);
+      expect((await verify(level)).differences).toHaveLength(before + 2);
+      await rig.target.query(database, swap);
+    }
+
+    function inGroup(alias: string): string {
+      return group(table as MovedTable).replaceAll('"id"', `${alias}.id`);
+    }
   });
 
   test("has a test of itself, which leaves nothing behind", async () => {

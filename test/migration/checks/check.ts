@@ -65,7 +65,7 @@ export const CI: Profile = {
   verifyMs: 8_000,
   rollbacks: 2,
   rows: 300,
-  bulkRows: 200_000,
+  bulkRows: 1_000_000,
 };
 
 export const FULL: Profile = {
