@@ -6,7 +6,10 @@
  * the code (kinds, states, ids), never from a client's text: what a client can choose
  * would let it fill our memory.
  */
-import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Registry } from "prom-client";
+import { invariant } from "./invariant.ts";
+import { DurationHistogram } from "./duration-histogram.ts";
+import type { Durations } from "./duration-histogram.ts";
 
 interface MetricDefinition {
   readonly type: "counter" | "gauge" | "histogram";
@@ -75,6 +78,26 @@ export const METRICS = {
   colonnade_relayed_statements_total: {
     type: "counter",
     help: "Those of them that took the short way: a known plan, one placement, no transaction.",
+    labels: [],
+  },
+  colonnade_shared_reads_total: {
+    type: "counter",
+    help: "Reads answered over a connection that several clients shared.",
+    labels: [],
+  },
+  colonnade_shared_read_writes_total: {
+    type: "counter",
+    help: "Writes that such reads were sent in: reads by writes are how many went together.",
+    labels: [],
+  },
+  colonnade_shared_read_fallbacks_total: {
+    type: "counter",
+    help: "Reads that could have shared a connection and were made on one of their own, by reason.",
+    labels: ["reason"],
+  },
+  colonnade_coalesced_reads_total: {
+    type: "counter",
+    help: "Reads that got the answer of another that asked for the same.",
     labels: [],
   },
   colonnade_statement_seconds: {
@@ -154,6 +177,11 @@ export const METRICS = {
     help: "Placements that the proxy serves only while its lease lasts; absent without --control.",
     labels: [],
   },
+  colonnade_catalog_questions_total: {
+    type: "counter",
+    help: "Times that the catalog database was asked, beside statements, whether the catalog still holds: while another proxy commits DDL, or the fleet is silent.",
+    labels: [],
+  },
   colonnade_leases_lost_total: {
     type: "counter",
     help: "Times that the lease ran out while there were such placements.",
@@ -211,12 +239,29 @@ type NamesOf<Type extends MetricDefinition["type"]> = {
 }[MetricName];
 type Labels<Name extends MetricName> = Readonly<Record<LabelOf<Name>, string>>;
 
+/** What one counter under one set of labels has grown by since it was last looked at. */
+export class Tally {
+  #pending = 0;
+
+  increment(by = 1): void {
+    this.#pending += by;
+  }
+
+  /** For Metrics alone. */
+  take(): number {
+    const pending = this.#pending;
+    this.#pending = 0;
+    return pending;
+  }
+}
+
 /** One process's instruments. Each call names a metric of the catalogue and all of its labels. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #counters = new Map<string, Counter>();
   readonly #gauges = new Map<string, Gauge>();
-  readonly #histograms = new Map<string, Histogram>();
+  readonly #histograms = new Map<string, DurationHistogram>();
+  readonly #tallies: (() => void)[] = [];
 
   constructor() {
     for (const [name, definition] of Object.entries<MetricDefinition>(METRICS)) {
@@ -226,7 +271,7 @@ export class Metrics {
       const options = { name, help, labelNames: [...labels], registers, aggregator };
       if (type === "counter") this.#counters.set(name, new Counter(options));
       else if (type === "gauge") this.#gauges.set(name, new Gauge(options));
-      else this.#histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
+      else this.#histograms.set(name, new DurationHistogram({ ...options, buckets: [...buckets] }));
     }
   }
 
@@ -249,16 +294,40 @@ export class Metrics {
     labels: Labels<Name>,
     seconds: number,
   ): void {
-    this.#histograms.get(name)?.observe(labels, seconds);
+    this.durations(name, labels).observe(seconds);
+  }
+
+  /** For who counts the same with every statement: `increment` looks its labels up each time. */
+  tally<Name extends NamesOf<"counter">>(name: Name, labels: Labels<Name>): Tally {
+    const tally = new Tally();
+    this.#tallies.push(() => {
+      const grown = tally.take();
+      // A series that nothing has counted yet is not shown.
+      if (grown > 0) this.increment(name, labels, grown);
+    });
+    return tally;
+  }
+
+  /** As `tally`, of durations. */
+  durations<Name extends NamesOf<"histogram">>(name: Name, labels: Labels<Name>): Durations {
+    const histogram = this.#histograms.get(name);
+    invariant(histogram !== undefined, "each metric of the catalogue has its instrument");
+    return histogram.of(labels);
+  }
+
+  #addUp(): void {
+    for (const add of this.#tallies) add();
   }
 
   /** Prometheus' text format. */
   async render(): Promise<RenderedMetrics> {
+    this.#addUp();
     return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 
   /** For `renderTogether`, in another process. */
   async values(): Promise<MetricValues> {
+    this.#addUp();
     return await this.#registry.getMetricsAsJSON();
   }
 }

@@ -5,17 +5,19 @@
  * otherwise: whatever is not known here is left to it (extended-query.ts, simple-query.ts), and
  * all that a client reads is the same.
  */
+import type { DatabaseName } from "../../base/ids.ts";
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { AnswerRelay } from "../execution/answer-relay.ts";
-import type { AnswerOwner, Verdict } from "../execution/answer-relay.ts";
+import type { Verdict } from "../execution/answer-relay.ts";
 import { inClientText } from "../execution/backend-answer.ts";
 import { unknownWhereLost } from "../execution/executor.ts";
 import { forgetPrepared, isPrepared } from "../execution/prepared-texts.ts";
 import { isUnusable } from "../execution/run-fragment.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
+import type { ReadOwner, SharedRead } from "../execution/shared-reads/shared-read.ts";
 import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
 import { encodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
@@ -25,8 +27,9 @@ import { BACKEND_TYPE, FRONTEND_TYPE } from "../protocol/message-type.ts";
 import type { Client, DirectReceiver } from "./client.ts";
 import { boundParameters, readBatch, readQuery } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
+import { DirectCounts } from "./direct-counts.ts";
 import { DirectColumns } from "./direct-columns.ts";
-import { writeDirect } from "./direct-request.ts";
+import { encodeDirect, writeDirect } from "./direct-request.ts";
 import type { DirectRequest } from "./direct-request.ts";
 import { DirectRoute } from "./direct-route.ts";
 import type { DirectTarget } from "./direct-route.ts";
@@ -65,12 +68,13 @@ interface Running {
   readonly batch: DirectBatch | undefined;
   /** The batch has a Parse, which is answered. */
   readonly tellsParse: boolean;
+  readonly sql: string;
   readonly startedMs: number;
   isParsed: boolean;
 }
 
 /** What is to run, before it has a place. */
-type Wanted = Pick<Running, "route" | "batch" | "tellsParse"> & {
+type Wanted = Pick<Running, "route" | "batch" | "tellsParse" | "sql"> & {
   readonly statement: PreparedStatement | undefined;
 };
 
@@ -83,11 +87,14 @@ const READY = encodeToBuffer(encodeReadyForQuery, { kind: "readyForQuery", statu
 
 const NO_TYPES: readonly number[] = [];
 
-export class DirectPath implements DirectReceiver, AnswerOwner {
+export class DirectPath implements DirectReceiver, ReadOwner {
   readonly #session: DirectSession;
   readonly #statements: DirectStatements;
+  readonly #counts: DirectCounts;
   #running: Running | undefined;
   #connection: BackendConnection | undefined;
+  /** What runs is asked among reads of others. */
+  #shared: SharedRead | undefined;
   #waiting: AbortController | undefined;
   #error: unknown;
   #whenRested: (() => void) | undefined;
@@ -95,6 +102,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
   constructor(session: DirectSession) {
     this.#session = session;
     this.#statements = new DirectStatements(session);
+    this.#counts = DirectCounts.of(session.services.metrics);
   }
 
   get isBusy(): boolean {
@@ -112,8 +120,14 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
   /** Stops what runs, or waits for a backend. */
   cancel(): void {
     if (!this.isBusy) return;
+    this.#shared?.cancel(this.#session.client.gone.aborted);
     this.#waiting?.abort(new SqlError("query_canceled", "canceling statement due to user request"));
     this.#session.backends.cancel();
+  }
+
+  /** Where no backend of the session's tells. */
+  shares(database: DatabaseName): boolean {
+    return this.#shared !== undefined && this.#running?.request.target.database === database;
   }
 
   take(bytes: Buffer, start: number, end: number): number {
@@ -140,10 +154,11 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
       batch: undefined,
       tellsParse: false,
       statement: undefined,
+      sql: query.sql,
     });
     if (running === undefined) return 0;
     prepared.close("");
-    this.#start(running, query.sql);
+    this.#start(running);
     return query.end - start;
   }
 
@@ -156,10 +171,11 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
       ? this.#statements.parsed(bytes, start, batch.parseEnd)
       : prepared.find(batch.bind.statement);
     const route = statement && this.#statements.routeOf(statement, batch.bind);
-    const running = route && this.#bind({ route, batch, tellsParse, statement });
+    const running =
+      route && this.#bind({ route, batch, tellsParse, statement, sql: statement.sql });
     if (statement === undefined || running === undefined) return 0;
     if (tellsParse) prepared.add(statement);
-    this.#start(running, statement.sql);
+    this.#start(running);
     statement.isTold ||= batch.isDescribed;
     prepared.endBatch();
     return batch.end - start;
@@ -184,7 +200,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     }
   }
 
-  #runningOf({ route, batch, tellsParse, statement }: Wanted, target: DirectTarget): Running {
+  #runningOf({ route, batch, tellsParse, statement, sql }: Wanted, target: DirectTarget): Running {
     const request: DirectRequest = {
       target,
       use: this.#session.runner.binding.use,
@@ -197,21 +213,39 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     const { translation } = target;
     const columns = new DirectColumns(translation, statement?.description, batch, adopt);
     const startedMs = performance.now();
-    return { route, request, columns, batch, tellsParse, startedMs, isParsed: false };
+    return { route, request, columns, batch, tellsParse, sql, startedMs, isParsed: false };
   }
 
-  #start(running: Running, sql: string): void {
-    this.#session.started();
+  #start(running: Running): void {
+    const { backends, client, services, started } = this.#session;
+    started();
     this.#running = running;
     this.#error = undefined;
+    const { plan } = running.route;
+    const { request } = running;
+    this.#shared = services.readSharing.take(client.user, plan, request, backends, this);
+    if (this.#shared === undefined) this.#startAlone(running);
+  }
+
+  encode(connection: BackendConnection, writer: FrameWriter): void {
+    if (this.#running !== undefined) encodeDirect(connection, this.#running.request, writer);
+  }
+
+  again(): void {
+    this.#shared = undefined;
+    this.#error = undefined;
+    if (this.#running !== undefined) this.#startAlone(this.#running);
+  }
+
+  #startAlone(running: Running): void {
     const { database } = running.request.target;
     const connection = this.#session.backends.acquireReady(database);
-    if (connection === undefined) void this.#wait(running, sql);
+    if (connection === undefined) void this.#wait(running);
     else this.#send(connection, running);
   }
 
-  async #wait(running: Running, sql: string): Promise<void> {
-    this.#session.backends.claimant.statement = sql;
+  async #wait(running: Running): Promise<void> {
+    this.#session.backends.claimant.statement = running.sql;
     const { signal } = (this.#waiting = new AbortController());
     try {
       const connection = await this.#session.backends.acquire(
@@ -292,7 +326,7 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     if (this.#connection !== undefined && (!isParsed || isUnusable(fields)))
       forgetPrepared(this.#connection, request.target.prepared);
     const { rendered } = request.target;
-    return new BackendError(inClientText(fields, rendered), this.#connection?.database);
+    return new BackendError(inClientText(fields, rendered), request.target.database);
   }
 
   /** Outside a transaction, whatever the server is in: a connection that is in one is not used again. */
@@ -329,7 +363,8 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     const connection = this.#connection;
     const running = this.#running;
     this.#connection = undefined;
-    if (running !== undefined) this.#count(running);
+    this.#shared = undefined;
+    if (running !== undefined) this.#counts.ended(running.route.plan, running.startedMs);
     if (connection !== undefined) backends.release(connection);
     const error = this.#error;
     if (error === undefined) this.#rested();
@@ -343,15 +378,6 @@ export class DirectPath implements DirectReceiver, AnswerOwner {
     this.#whenRested?.();
     rested();
     client.resume();
-  }
-
-  #count({ route: { plan }, startedMs }: Running): void {
-    const { metrics } = this.#session.services;
-    const kind = plan.kind === "insert" ? "insert" : plan.access;
-    metrics.increment("colonnade_statements_total", { kind, route: "single" });
-    metrics.increment("colonnade_relayed_statements_total", {});
-    const seconds = (performance.now() - startedMs) / 1000;
-    metrics.observe("colonnade_statement_seconds", { route: "single" }, seconds);
   }
 }
 

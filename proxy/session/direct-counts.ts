@@ -1,0 +1,35 @@
+/** What the metrics say of the direct path: one of these serves all sessions. */
+import type { Durations } from "../../base/duration-histogram.ts";
+import type { Metrics, Tally } from "../../base/metrics.ts";
+import type { DirectPlan } from "./direct-route.ts";
+
+const COUNTS = new WeakMap<Metrics, DirectCounts>();
+
+export class DirectCounts {
+  readonly #statements: Readonly<Record<"read" | "write" | "insert", Tally>>;
+  readonly #relayed: Tally;
+  readonly #seconds: Durations;
+
+  static of(metrics: Metrics): DirectCounts {
+    const known = COUNTS.get(metrics);
+    if (known !== undefined) return known;
+    const counts = new DirectCounts(metrics);
+    COUNTS.set(metrics, counts);
+    return counts;
+  }
+
+  private constructor(metrics: Metrics) {
+    const tally = (kind: "read" | "write" | "insert"): Tally =>
+      metrics.tally("colonnade_statements_total", { kind, route: "single" });
+    this.#statements = { read: tally("read"), write: tally("write"), insert: tally("insert") };
+    this.#relayed = metrics.tally("colonnade_relayed_statements_total", {});
+    this.#seconds = metrics.durations("colonnade_statement_seconds", { route: "single" });
+  }
+
+  /** A statement is over that began at `startedMs` of performance.now(). */
+  ended(plan: DirectPlan, startedMs: number): void {
+    this.#statements[plan.kind === "insert" ? "insert" : plan.access].increment();
+    this.#relayed.increment();
+    this.#seconds.observe((performance.now() - startedMs) / 1000);
+  }
+}
