@@ -773,3 +773,33 @@ export const VERIFY_ALIGN_TIMEOUT_MS = 60_000;
 
 /** Transactions the stream may lag behind the source: farther, and 32-bit ids could be mistaken. */
 export const MOVE_TRANSACTION_DISTANCE_MAX = 1_000_000_000n;
+
+/** Connections on which one group of sessions shares its reads; about as many as its server has cores, while batches stay large. */
+export const SHARED_CONNECTIONS_DEFAULT = 2;
+
+/** More would be a pool. */
+export const SHARED_CONNECTIONS_MAX = 100;
+
+/** Reads under way on one shared connection: all wait for the first. Beyond them a connection of one's own is sooner. */
+export const SHARED_READS_UNDER_WAY_MAX = 64;
+
+/** How long a shared connection is held while others might wait for one of the pool. */
+export const SHARED_READS_HELD_MS_MAX = 250;
+
+/** Between two looks at what shared connections are answering: what two of them meet is in the way of those behind it. */
+export const SHARED_READ_WATCH_MS = 25;
+
+/** What a statement may take, on the whole, to share its connection: a hundred times a read by key. */
+export const SHARED_READ_SLOW_MS = 10;
+
+/** What it may answer: a fraction of a millisecond on any network. */
+export const SHARED_READ_ANSWER_BYTES = 64 * 1024;
+
+/** For how long a statement that took more has connections of its own. */
+export const SHARED_READ_SLOW_FOR_MS = 30_000;
+
+/** Bytes of a statement's parameters and text that are sent between those of others. */
+export const SHARED_READ_REQUEST_BYTES_MAX = 16 * 1024;
+
+/** Bytes of an answer that clients share which may wait for one of them. */
+export const COALESCED_UNREAD_BYTES_MAX = 1024 * 1024;

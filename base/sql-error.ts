@@ -591,6 +591,11 @@ export const ERRORS = {
     when: "One connection holds too many prepared statements.",
     hint: "Close statements that are not used any more.",
   },
+  coalesced_answer_unread: {
+    sqlstate: "53400",
+    when: "A client that shares the answer of a coalesced read does not read it, and the others cannot wait.",
+    hint: "Read answers as they come, or leave the table out of `coalesce_reads`.",
+  },
   query_canceled: {
     sqlstate: "57014",
     when: "The client canceled a statement while it waited for a backend.",

@@ -67,6 +67,14 @@ export interface QueryPlan {
   readonly scatterRefusal: Refusal | undefined;
   /** The statement answers with rows (a SELECT, or RETURNING). */
   readonly returnsRows: boolean;
+  /** What connection it may have with others; none where this is left out. One object for all plans of a template. */
+  readonly sharing?: Sharing | undefined;
+}
+
+/** A statement that only reads, and leaves nothing on its connection: see shared-statements.ts. */
+export interface Sharing {
+  /** Whoever asks the same at the same time may have the same answer: the map allows it for all of its tables. */
+  readonly coalesces: boolean;
 }
 
 export type Routing =

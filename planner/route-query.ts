@@ -14,6 +14,7 @@ import { PlanRefused, refuse, withRefusals } from "./refusal.ts";
 import { checkReferenceWrite } from "./reference-write.ts";
 import { planSessionValues } from "./session-values.ts";
 import { routeSharded } from "./route-sharded.ts";
+import { sharingOf } from "./shared-statements.ts";
 import { overCopies } from "./route-beside-temporary.ts";
 import { returnsRows, templateFor } from "./statement-text.ts";
 import { placeTables, type Home } from "./table-mix.ts";
@@ -32,10 +33,21 @@ export function routeQuery(statement: ParsedStatement, context: PlanContext): Qu
     if (home.kind === "sharded") {
       const [barred] = analysis.shardedRefusals;
       if (barred !== undefined) throw new PlanRefused(barred);
-      return routeSharded(statement, analysis, context);
+      return withSharing(routeSharded(statement, analysis, context), statement, analysis, context);
     }
-    return routeUnsharded(statement, analysis, home, context);
+    const plan = routeUnsharded(statement, analysis, home, context);
+    return withSharing(plan, statement, analysis, context);
   });
+}
+
+function withSharing(
+  plan: QueryPlan,
+  { node }: ParsedStatement,
+  analysis: Analysis,
+  context: PlanContext,
+): QueryPlan {
+  const sharing = sharingOf(node, plan.access, analysis, context);
+  return sharing === undefined ? plan : { ...plan, sharing };
 }
 
 /** The rows of the shards are brought to where the session's temporary tables are. */

@@ -44,6 +44,7 @@ import type { SecretSource } from "./client-policies.ts";
 import type { RunningProxy } from "./running-proxy.ts";
 import { DescriptionCache } from "./session/description-cache.ts";
 import { EnvironmentCache } from "./session/environment.ts";
+import { ReadSharing } from "./session/read-sharing.ts";
 import { Sessions } from "./session/sessions.ts";
 import { StatementPlanner } from "./session/statement-planner.ts";
 import { LiveTopology } from "./topology/live-topology.ts";
@@ -210,6 +211,7 @@ async function makeParts(
     randomUuid: randomUUID,
     databaseGatherBytesMax: config.gather.database_bytes,
     isDirectPathOn: config.fast_path.relay,
+    readSharing: new ReadSharing(config.multiplexed_reads, { backends, metrics }),
     log,
     metrics,
   });

@@ -146,6 +146,8 @@ function settingChanges(before: ShardMap, next: ShardMap): readonly MapChange[] 
       change: `is ${next.unlistedTables} instead of ${before.unlistedTables}`,
       needs: "nothing",
     });
+  if (!isDeepStrictEqual(before.coalescedTables, next.coalescedTables))
+    changes.push({ object: "coalesce_reads", change: "lists other tables", needs: "nothing" });
   if (!isDeepStrictEqual(before.sequenceBlocks, next.sequenceBlocks))
     changes.push({ object: "sequences", change: "have other block sizes", needs: "nothing" });
   return changes;

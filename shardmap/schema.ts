@@ -92,6 +92,7 @@ function readMap(file: Fields, text: string, problems: ProblemList): ShardMap | 
   const referenceTables = new Set(
     readTableNames(file["reference_tables"], "`reference_tables`", ["reference_tables"], tables),
   );
+  const coalescedTables = readCoalesced(file["coalesce_reads"], tables, problems);
   const sequenceBlocks = readSequenceBlocks(fieldsOf(file["sequences"]), problems);
   const version = versionFile.safeParse(file["version"]);
   if (!version.success || catalog === undefined || databases === undefined) return undefined;
@@ -104,6 +105,7 @@ function readMap(file: Fields, text: string, problems: ProblemList): ShardMap | 
     colocations,
     groups,
     referenceTables,
+    coalescedTables,
     sequenceBlocks,
     unlistedTables: unlistedTablesFile.safeParse(file["unlisted_tables"]).data ?? "catalog",
     tables: tablesOf(colocations, groups, referenceTables),
@@ -176,6 +178,29 @@ function readTableNames(
     if (typeof name !== "string") continue;
     register.add(name, where, [...path, index], "value");
     names.push(name);
+  }
+  return names;
+}
+
+/** Tables that have their place elsewhere in the map. */
+function readCoalesced(
+  value: unknown,
+  register: TableRegister,
+  problems: ProblemList,
+): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const [index, name] of (Array.isArray(value) ? value : []).entries()) {
+    if (typeof name !== "string") continue;
+    const path = ["coalesce_reads", index];
+    if (names.has(name))
+      problems.report(path, `table ${quoted(name)} is listed twice`, "Remove one of the two.");
+    else if (!register.has(name))
+      problems.report(
+        path,
+        `table ${quoted(name)} is not in the map`,
+        "List it in a colocation, a group or `reference_tables`, or remove it here.",
+      );
+    names.add(name);
   }
   return names;
 }

@@ -19,6 +19,8 @@ export interface ShardMap {
   readonly colocations: ReadonlyMap<string, Colocation>;
   readonly groups: ReadonlyMap<string, Group>;
   readonly referenceTables: ReadonlySet<string>;
+  /** Tables of the map: those who ask the same of them at the same time may be given one answer. */
+  readonly coalescedTables: ReadonlySet<string>;
   readonly sequenceBlocks: SequenceBlocks;
   readonly unlistedTables: "catalog" | "error";
   /** What the map says of a table of the canonical schema, by its unqualified name. */

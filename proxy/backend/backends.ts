@@ -77,6 +77,11 @@ export class Backends {
     for (const pool of this.#draining.keys()) pool.release(connection);
   }
 
+  /** It is of the pool that statements of its database go to now. */
+  isCurrent(connection: BackendConnection): boolean {
+    return this.#pools.get(connection.database)?.owns(connection) === true;
+  }
+
   /** See Pool.pin. One of a pool that is being replaced stays with its user no longer than the pool does. */
   pin(connection: BackendConnection): boolean {
     return this.#pools.get(connection.database)?.pin(connection) === true;

@@ -27,6 +27,8 @@ import {
   POOL_SIZE_DEFAULT,
   POOL_WAIT_MS_DEFAULT,
   POOL_WAITERS_MAX,
+  SHARED_CONNECTIONS_DEFAULT,
+  SHARED_CONNECTIONS_MAX,
 } from "../../base/limits.ts";
 import { PRIORITIES } from "../../base/priority.ts";
 import { contradictions } from "./contradictions.ts";
@@ -242,6 +244,35 @@ const fastPath = fields({
     ),
 });
 
+const multiplexedReads = fields({
+  enabled: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Statements outside of transactions that only read, and that one database answers, share connections with those of other clients: see docs/multiplexed-reads.md.",
+    ),
+  connections: z
+    .int()
+    .min(1)
+    .max(SHARED_CONNECTIONS_MAX)
+    .default(SHARED_CONNECTIONS_DEFAULT)
+    .describe(
+      "Connections of a database's pool that sessions of the same settings share at once, in one process.",
+    ),
+  databases: z
+    .record(z.string().min(1), z.boolean())
+    .default({})
+    .describe(
+      "By the name of a database, where it is otherwise than `multiplexed_reads.enabled` says.",
+    ),
+  users: z
+    .record(z.string().min(1), z.boolean())
+    .default({})
+    .describe(
+      "By user. Of what is said for a database and for a user, `false` has the last word: `users: { reports: false }`.",
+    ),
+});
+
 const timeouts = fields({
   authentication_ms: durationMs
     .default(AUTHENTICATION_TIMEOUT_MS)
@@ -281,6 +312,9 @@ export const configSchema = fields({
   fast_path: fastPath
     .prefault({})
     .describe("What makes usual statements fast; each can be turned off."),
+  multiplexed_reads: multiplexedReads
+    .prefault({})
+    .describe("Reads of many clients over few server connections."),
   timeouts: timeouts.prefault({}).describe("Bounds on waits."),
   log: log.prefault({}).describe("JSON lines on standard output."),
   drain_ms: durationMs

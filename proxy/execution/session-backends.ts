@@ -131,11 +131,17 @@ export class SessionBackends implements LockHolder {
     return await this.#asSessions(connection, pinned);
   }
 
+  /** With what settings a backend is ready for the session as it is; undefined where it has to wait, or has one of its own. */
+  settingsToShare(database: DatabaseName): SettingsScript | undefined {
+    const mustWait = this.#pauses.isAny || this.#inDoubt.hasUnfinished(database);
+    return mustWait || this.#pinned !== undefined ? undefined : this.#settings();
+  }
+
   /** One that is idle, and ready for the session as it is; undefined leaves what is to be done to `acquire`. */
   acquireReady(database: DatabaseName): BackendConnection | undefined {
-    const mustWait = this.#pauses.isAny || this.#inDoubt.hasUnfinished(database);
-    if (mustWait || this.#pinned !== undefined) return undefined;
-    const { tag, customNames } = this.#settings();
+    const settings = this.settingsToShare(database);
+    if (settings === undefined) return undefined;
+    const { tag, customNames } = settings;
     const connection = this.#backends.tryAcquire(database, rankFor(customNames));
     if (connection === undefined) return undefined;
     if (connection.sessionTag !== tag || !isUsableWith(connection, customNames)) {

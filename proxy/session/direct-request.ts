@@ -29,8 +29,19 @@ const SYNC = encodeToBuffer(encodeSync, { kind: "sync" });
 const EXECUTE_SYNC = Buffer.concat([EXECUTE, SYNC]);
 const DESCRIBE_EXECUTE_SYNC = Buffer.concat([DESCRIBE, EXECUTE_SYNC]);
 
-/** Exactly one ReadyForQuery will follow. Throws `placement_lease_lost` before anything is written. */
+/** Exactly one ReadyForQuery will follow. Throws as `encodeDirect` does. */
 export function writeDirect(
+  connection: BackendConnection,
+  request: DirectRequest,
+  writer: FrameWriter,
+): void {
+  encodeDirect(connection, request, writer);
+  connection.expectReady();
+  connection.send(writer.take());
+}
+
+/** Without sending it. Throws `placement_lease_lost` before anything is written. */
+export function encodeDirect(
   connection: BackendConnection,
   { target, use, bound, isKept, isDescribed }: DirectRequest,
   writer: FrameWriter,
@@ -48,6 +59,4 @@ export function writeDirect(
     writer.begin(FRONTEND_TYPE.bind).byte(0).cstring(statement).bytes(bound).end();
     writer.bytes(isDescribed ? DESCRIBE_EXECUTE_SYNC : EXECUTE_SYNC);
   }
-  connection.expectReady();
-  connection.send(writer.take());
 }

@@ -19,6 +19,7 @@ import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";
 import type { Notifications } from "../notifications/notifications.ts";
 import type { DescriptionCache } from "./description-cache.ts";
 import type { EnvironmentCache } from "./environment.ts";
+import type { ReadSharing } from "./read-sharing.ts";
 import type { StatementPlanner } from "./statement-planner.ts";
 
 /** One consistent view of map and catalog. Replaced as a whole, never changed. */
@@ -61,6 +62,7 @@ export interface SessionServices {
   readonly databaseGatherBytesMax: number;
   /** What direct-path.ts does is done by it; off, everything goes the long way. */
   readonly isDirectPathOn: boolean;
+  readonly readSharing: ReadSharing;
   readonly log: Log;
   readonly metrics: Metrics;
 }

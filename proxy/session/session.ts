@@ -157,7 +157,7 @@ export class Session {
 
   /** A statement of its runs in the database, or will as soon as a backend is free. */
   uses(database: DatabaseName): boolean {
-    return this.#runner.backends.uses(database);
+    return this.#runner.backends.uses(database) || this.#direct.shares(database);
   }
 
   /** Runs to the client's end. Never rejects. */

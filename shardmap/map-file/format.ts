@@ -167,6 +167,12 @@ export const mapFile = fields({
     .describe(
       "small tables held whole in every database, so that every join with them is local; a write goes to all",
     ),
+  coalesce_reads: z
+    .array(name)
+    .optional()
+    .describe(
+      "tables of this map whose reads may be coalesced: clients that ask the very same of them before it is sent get one answer",
+    ),
   sequences: sequencesFile
     .optional()
     .describe("how ids that are unique over all placements are drawn from the catalog database"),

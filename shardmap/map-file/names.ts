@@ -83,6 +83,10 @@ export class TableRegister {
     this.#problems = problems;
   }
 
+  has(table: string): boolean {
+    return this.#listedIn.has(table);
+  }
+
   /** `where`: `colocation "users"`, `group "billing"`, `reference_tables`. */
   add(table: string, where: string, path: FieldPath, part: "name" | "value"): void {
     checkIdentifier("table", table, path, this.#problems, part);

@@ -238,6 +238,7 @@ function plainMap(names: readonly DatabaseName[]): ShardMap {
     colocations: new Map(),
     groups: new Map(),
     referenceTables: new Set(),
+    coalescedTables: new Set(),
     sequenceBlocks: USUAL_SEQUENCE_BLOCKS,
     unlistedTables: "catalog",
     tables: new Map(),

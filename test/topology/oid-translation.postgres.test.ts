@@ -95,6 +95,7 @@ function mapOf(): ShardMap {
     colocations: new Map([["users", colocation]]),
     groups: new Map(),
     referenceTables: new Set(),
+    coalescedTables: new Set(),
     sequenceBlocks: USUAL_SEQUENCE_BLOCKS,
     unlistedTables: "catalog",
     tables: new Map(),
