@@ -5,9 +5,11 @@
  */
 import { once } from "node:events";
 import net from "node:net";
-import { queryFrame, startupFrame, terminateFrame } from "../test/support/raw-frames.ts";
+import { frame, queryFrame, startupFrame, terminateFrame } from "../test/support/raw-frames.ts";
 
 const HEADER_BYTES = 5;
+const COPY_DATA = "d".charCodeAt(0);
+const COPY_IN_RESPONSE = "G".charCodeAt(0);
 const DATA_ROW = "D".charCodeAt(0);
 const ERROR_RESPONSE = "E".charCodeAt(0);
 const READY_FOR_QUERY = "Z".charCodeAt(0);
@@ -21,12 +23,22 @@ export interface CountingTarget {
 interface Answer {
   readonly resolve: (rows: number) => void;
   readonly reject: (error: Error) => void;
+  /** ReadyForQuery messages still to come. */
+  left: number;
+}
+
+export interface CopyIn {
+  /** CopyData frames; gives when there is room for more. */
+  write(frames: Buffer): Promise<void>;
+  end(): Promise<void>;
 }
 
 export class CountingClient {
   readonly #socket: net.Socket;
   #answer: Answer | undefined;
   #rows = 0;
+  #bytes = 0;
+  #copyInBegins: (() => void) | undefined;
   #error: Error | undefined;
   /** The start of a frame whose header has not come whole. */
   #partialHeader: Buffer = Buffer.alloc(0);
@@ -54,20 +66,50 @@ export class CountingClient {
     return this.#ask(queryFrame(sql));
   }
 
+  /**
+   * Sends frames that make the server ready so many times; gives the number of rows of all.
+   * One at a time: the next when this has been answered.
+   */
+  send(bytes: Buffer, answers: number): Promise<number> {
+    return this.#ask(bytes, answers);
+  }
+
+  /** Begins COPY FROM STDIN, and gives when the server wants the data. */
+  async beginCopy(sql: string): Promise<CopyIn> {
+    const begun = new Promise<void>((resolve) => (this.#copyInBegins = resolve));
+    const ended = this.#ask(queryFrame(sql));
+    await Promise.race([begun, ended]);
+    return {
+      write: async (frames) => {
+        if (!this.#socket.write(frames)) await once(this.#socket, "drain");
+      },
+      end: async () => {
+        this.#socket.write(frame("c"));
+        await ended;
+      },
+    };
+  }
+
+  /** All that has come so far. */
+  get bytesRead(): number {
+    return this.#bytes;
+  }
+
   close(): void {
     this.#socket.end(terminateFrame());
   }
 
-  #ask(bytes: Buffer): Promise<number> {
+  #ask(bytes: Buffer, left = 1): Promise<number> {
     this.#rows = 0;
     this.#error = undefined;
     return new Promise((resolve, reject) => {
-      this.#answer = { resolve, reject };
+      this.#answer = { resolve, reject, left };
       this.#socket.write(bytes);
     });
   }
 
   #read(chunk: Buffer): void {
+    this.#bytes += chunk.length;
     const bytes =
       this.#partialHeader.length === 0 ? chunk : Buffer.concat([this.#partialHeader, chunk]);
     let at = Math.min(this.#bodyLeft, bytes.length);
@@ -86,10 +128,15 @@ export class CountingClient {
   }
 
   #ended(): void {
-    if (this.#frameType === DATA_ROW) this.#rows += 1;
+    if (this.#frameType === DATA_ROW || this.#frameType === COPY_DATA) this.#rows += 1;
+    if (this.#frameType === COPY_IN_RESPONSE) this.#copyInBegins?.();
     if (this.#frameType !== READY_FOR_QUERY) return;
-    if (this.#error === undefined) this.#answer?.resolve(this.#rows);
-    else this.#answer?.reject(this.#error);
+    const answer = this.#answer;
+    if (answer === undefined) return;
+    answer.left -= 1;
+    if (answer.left > 0) return;
     this.#answer = undefined;
+    if (this.#error === undefined) answer.resolve(this.#rows);
+    else answer.reject(this.#error);
   }
 }

@@ -9,7 +9,8 @@
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { compare, readWish as readComparison } from "./compare/compare.ts";
+import { compare } from "./compare/compare.ts";
+import { readWish as readComparison } from "./compare/wish.ts";
 import { measureCopy } from "./copy.ts";
 import { measureGuards } from "./guards.ts";
 import { measureIdleClients } from "./idle-clients.ts";

@@ -3,205 +3,254 @@
  * take turns (A B C, A B C, ...), so that whatever else the machine does falls on all alike.
  * What counts is the ratio within a turn; medians and quartiles over the turns are printed.
  */
-import { execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
-import { cpus, loadavg, release, totalmem } from "node:os";
-import { parseArgs } from "node:util";
-import { hasPgbench, runPgbench } from "../../test/pgbench/pgbench.ts";
+import { mkdir, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { hasPgbench } from "../../test/pgbench/pgbench.ts";
 import { startPostgres } from "../../test/support/postgres.ts";
-import { median, spread } from "../measurement.ts";
-import { CASES, SETUP } from "./cases.ts";
+import type { TestPostgres } from "../../test/support/postgres.ts";
+import { workerRatios } from "../workers.ts";
 import type { Case } from "./cases.ts";
 import { CONTENDERS } from "./contenders.ts";
-import type { Contender } from "./contenders.ts";
-import { machineSeconds, processSeconds } from "./process-time.ts";
+import type { World } from "./contenders.ts";
+import type { Contender } from "./contenders/contender.ts";
+import { bulkRows, fillBulk, SHARDS, shardSetup, SINGLE_SETUP } from "./data.ts";
+import { measureIdle } from "./idle.ts";
+import { besideOthers, measureSlice } from "./measure.ts";
+import { measureOrmMisses } from "./orm-miss.ts";
+import { layoutHere, pin } from "./pinning.ts";
+import type { CoreLayout } from "./pinning.ts";
+import { treeOf } from "./proc.ts";
+import { attachProfiler } from "./profiler.ts";
+import { caseText, circumstances, exitCode, judgeAims, judgedText } from "./report.ts";
+import type { Slice } from "./slice.ts";
+import type { Wish } from "./wish.ts";
 
-/** One contender at one case for one slice. */
-interface Slice {
-  readonly case: string;
-  readonly contender: string;
-  readonly turn: number;
-  readonly perSecond: number;
-  /** Of the proxy's process; undefined for direct connections. */
-  readonly cpuMicroseconds: number | undefined;
-  /** Cores busy on the whole machine, our own work included. */
-  readonly busyCores: number;
-}
+/** The first slice of each pays for connections, caches and compilation. */
+const WARM_UP_SECONDS = 1;
+const WARM_UP_GIGABYTES = 0.02;
+/** Memory is no matter of chance: one look does. */
+const IDLE_TURN = 1;
 
-interface Wish {
-  readonly seconds: number;
-  readonly turns: number;
-  readonly cases: readonly Case[];
-  readonly contenders: readonly string[];
-  readonly json: string | undefined;
-}
-
-const SECONDS_MAX = 3_600;
-const TURNS_MAX = 1_000;
-
-/** What was asked for; throws what is wrong with it. */
-export function readWish(words: readonly string[]): Wish {
-  const { values } = parseArgs({
-    args: [...words],
-    options: {
-      seconds: { type: "string", default: "2" },
-      turns: { type: "string", default: "5" },
-      cases: { type: "string", default: CASES.map(({ name }) => name).join(",") },
-      contenders: { type: "string", default: Object.keys(CONTENDERS).join(",") },
-      json: { type: "string" },
-    },
-  });
-  const caseNames = CASES.map(({ name }) => name);
-  const wanted = chosen("cases", values.cases, caseNames);
-  return {
-    seconds: wholeNumber("seconds", values.seconds, SECONDS_MAX),
-    turns: wholeNumber("turns", values.turns, TURNS_MAX),
-    cases: CASES.filter(({ name }) => wanted.includes(name)),
-    contenders: chosen("contenders", values.contenders, Object.keys(CONTENDERS)),
-    json: values.json,
-  };
-}
-
-function chosen(option: string, list: string, known: readonly string[]): readonly string[] {
-  const names = list.split(",");
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown === undefined) return names;
-  throw new Error(`--${option}: there is no "${unknown}"; there are ${known.join(", ")}`);
-}
-
-function wholeNumber(option: string, text: string, max: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= 1 && value <= max) return value;
-  throw new Error(`--${option}: a whole number from 1 to ${max} is needed, not "${text}"`);
-}
+const SETTINGS: Readonly<Record<string, string>> = {
+  max_connections: "400",
+  shared_buffers: "512MB",
+  // A checkpoint in one slice of a turn would be taken for a contender's slowness.
+  max_wal_size: "8GB",
+  checkpoint_timeout: "1h",
+  autovacuum: "off",
+  jit: "off",
+};
 
 export async function compare(wish: Wish): Promise<number> {
   if (!hasPgbench()) {
     process.stderr.write("bench: compare needs pgbench\n");
     return 2;
   }
-  const contenders: Contender[] = [];
-  const slices: Slice[] = [];
-  await using server = await startPostgres({ databases: ["app"] });
-  await server.query("app", SETUP);
-  try {
-    for (const name of wish.contenders) {
-      const contender = await CONTENDERS[name]?.(server);
-      if (contender === undefined) process.stdout.write(`${name}: not installed, left out\n`);
-      else contenders.push(contender);
-    }
-    for (const each of wish.cases) {
-      // The first slice of each pays for connections, caches and compilation.
-      for (const contender of contenders) await slice(each, contender, 0, 1);
-      for (let turn = 1; turn <= wish.turns; turn += 1)
-        for (const contender of contenders)
-          slices.push(await slice(each, contender, turn, wish.seconds));
-      printCase(each, contenders, slices);
-    }
-  } finally {
-    for (const contender of contenders) await contender[Symbol.asyncDispose]();
-  }
-  if (wish.json !== undefined)
-    await writeFile(
-      wish.json,
-      JSON.stringify({ ...circumstances(wish, contenders), slices }, undefined, 1),
-    );
-  return 0;
-}
-
-async function slice(
-  of: Case,
-  contender: Contender,
-  turn: number,
-  seconds: number,
-): Promise<Slice> {
-  const { pid, name, port, database } = contender;
-  const { protocol, clients, script } = of;
-  const cpuBefore = pid === undefined ? 0 : processSeconds(pid);
-  const machineBefore = machineSeconds();
   const started = performance.now();
-  const run = { host: "127.0.0.1", port, database: database(of), protocol, seconds, clients };
-  const { transactions, perSecond } = await runPgbench({ ...run, script });
-  const tookSeconds = (performance.now() - started) / 1000;
-  const cpu = pid === undefined ? undefined : processSeconds(pid) - cpuBefore;
-  return {
-    case: of.name,
-    contender: name,
-    turn,
-    perSecond,
-    cpuMicroseconds: cpu === undefined ? undefined : (cpu * 1e6) / transactions,
-    busyCores: (machineSeconds() - machineBefore) / tookSeconds,
-  };
+  if (wish.profile !== undefined) await mkdir(wish.profile, { recursive: true });
+  const run = new Comparison(wish, layoutHere());
+  for (const world of ["single", "sharded"] as const) await run.measureWorld(world);
+  const judged = judgeAims(wish, run.slices);
+  print("aims:");
+  for (const each of judged) print(`  ${judgedText(each)}`);
+  print(`measured in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
+  if (wish.json !== undefined) await writeFile(wish.json, run.asJson());
+  if (!wish.isChecked) return 0;
+  for (const each of judged)
+    if (each.verdict.kind === "missed" || each.verdict.kind === "unmeasured")
+      process.stderr.write(`bench: ${judgedText(each)}\n`);
+  return exitCode(judged);
 }
 
-function printCase(
-  { name }: Case,
-  contenders: readonly Contender[],
-  slices: readonly Slice[],
-): void {
-  const ours = slices.filter((each) => each.case === name);
-  const of = (contender: string) => ours.filter((each) => each.contender === contender);
-  for (const contender of contenders) {
-    const own = of(contender.name);
-    const rates = own.map(({ perSecond }) => perSecond);
-    const cpu = own.flatMap(({ cpuMicroseconds }) => cpuMicroseconds ?? []);
-    const cells = [
-      name.padEnd(20),
-      contender.name.padEnd(12),
-      `${around(rates, 0)} per s`.padEnd(34),
-      cpu.length === 0 ? "".padEnd(30) : `${around(cpu, 1)} us CPU`.padEnd(30),
-    ];
-    for (const other of contenders.filter((each) => each !== contender)) {
-      if (contender.name !== "colonnade") continue;
-      const against = of(other.name);
-      cells.push(`${ratio(own, against, "perSecond")} x ${other.name}`);
-      if (other.pid !== undefined)
-        cells.push(`${ratio(own, against, "cpuMicroseconds")} x its CPU`);
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+class Comparison {
+  readonly slices: Slice[] = [];
+  readonly #wish: Wish;
+  readonly #layout: CoreLayout;
+  readonly #versions: Record<string, string> = {};
+
+  constructor(wish: Wish, layout: CoreLayout) {
+    this.#wish = wish;
+    this.#layout = layout;
+    pin([process.pid], layout.load);
+  }
+
+  async measureWorld(world: World): Promise<void> {
+    const cases = this.#wish.cases.filter((each) => each.world === world);
+    if (cases.length === 0) return;
+    await using server = await startServer(world);
+    pin(await serverPids(server), this.#layout.server);
+    const contenders: Contender[] = [];
+    try {
+      if (cases.some(isOfContenders)) contenders.push(...(await this.#startAll(world, server)));
+      for (const each of cases) {
+        await this.#measure(each, server, contenders);
+        if (this.slices.some((slice) => slice.case === each.name))
+          print(caseText(each, this.slices));
+      }
+    } finally {
+      for (const contender of contenders) await contender[Symbol.asyncDispose]();
     }
-    process.stdout.write(`${cells.join(" ").trimEnd()}\n`);
+  }
+
+  asJson(): string {
+    const { slices } = this;
+    const judged = judgeAims(this.#wish, slices);
+    const about = circumstances(this.#wish, this.#versions, this.#layout);
+    return `${JSON.stringify({ ...about, slices, judged }, undefined, 1)}\n`;
+  }
+
+  async #startAll(world: World, server: TestPostgres): Promise<readonly Contender[]> {
+    const started: Contender[] = [];
+    try {
+      for (const name of this.#wish.contenders) {
+        const contender = await this.#start(name, world, server);
+        if (contender !== undefined) started.push(contender);
+      }
+    } catch (error) {
+      for (const contender of started) await contender[Symbol.asyncDispose]();
+      throw error;
+    }
+    return started;
+  }
+
+  async #start(name: string, world: World, server: TestPostgres): Promise<Contender | undefined> {
+    const start = CONTENDERS[name]?.[world];
+    if (start === undefined) return undefined;
+    const { profile, pgbouncer } = this.#wish;
+    const contender = await start(server, { isProfiled: profile !== undefined, pgbouncer });
+    if (contender === undefined) {
+      print(`${name}: absent, it is not installed; its rows are left out`);
+      return undefined;
+    }
+    if (this.#versions[name] === undefined) print(`${name}: ${contender.version}`);
+    this.#versions[name] = contender.version;
+    if (contender.isSingleProcess) pin(contender.pids, this.#layout.proxy);
+    return contender;
+  }
+
+  async #measure(of: Case, server: TestPostgres, contenders: readonly Contender[]): Promise<void> {
+    const cores = availableParallelism();
+    const { turns, seconds } = this.#wish.size;
+    if (cores < of.coresMin) {
+      print(`${of.name}: needs ${of.coresMin} cores, here are ${cores}; left out`);
+      return;
+    }
+    switch (of.work.kind) {
+      case "idle":
+        return this.#measureIdle(of, server);
+      case "ormMiss": {
+        const { result, foreignCores } = await besideOthers(() => measureOrmMisses(turns));
+        for (const [index, missMicroseconds] of result.entries())
+          this.#add(of, "planner", index + 1, { missMicroseconds }, foreignCores);
+        return;
+      }
+      case "workers": {
+        const { result, foreignCores } = await besideOthers(() => workerRatios(turns, seconds));
+        for (const [index, timesOneWorker] of result.entries())
+          this.#add(of, "colonnade", index + 1, { timesOneWorker }, foreignCores);
+        return;
+      }
+      default:
+        await this.#measureInTurns(of, server, contenders);
+    }
+  }
+
+  #add(
+    { name }: Case,
+    contender: string,
+    turn: number,
+    values: Slice["values"],
+    foreignCores: number,
+  ): void {
+    this.slices.push({ case: name, contender, turn, values, foreignCores });
+  }
+
+  async #measureInTurns(
+    of: Case,
+    server: TestPostgres,
+    contenders: readonly Contender[],
+  ): Promise<void> {
+    const { turns, seconds, gigabytes } = this.#wish.size;
+    const common = { of, server };
+    if (of.work.kind === "bulk") await refill(server, WARM_UP_GIGABYTES);
+    const warmUp = { seconds: WARM_UP_SECONDS, gigabytes: WARM_UP_GIGABYTES, turn: 0 };
+    for (const contender of contenders) await measureSlice({ ...common, ...warmUp, contender });
+    if (of.work.kind === "bulk") await refill(server, gigabytes);
+    for (let turn = 1; turn <= turns; turn += 1)
+      for (const contender of contenders)
+        this.slices.push(await measureSlice({ ...common, contender, turn, seconds, gigabytes }));
+    for (const contender of contenders)
+      await this.#profile(of, contender, () =>
+        measureSlice({ ...common, contender, turn: turns + 1, seconds, gigabytes }),
+      );
+  }
+
+  /** In a slice of its own, which does not count: sampling takes time. */
+  async #profile(
+    { name }: Case,
+    { name: contender, pids, inspectorPort }: Contender,
+    slice: () => Promise<Slice>,
+  ): Promise<void> {
+    const [pid] = pids;
+    const { profile } = this.#wish;
+    if (profile === undefined || inspectorPort === undefined || pid === undefined) return;
+    const profiler = await attachProfiler(pid, inspectorPort);
+    try {
+      await profiler.start();
+      await slice();
+      await writeFile(join(profile, `${name}.${contender}.cpuprofile`), await profiler.stop());
+    } finally {
+      profiler.close();
+    }
+  }
+
+  /** Of those that pool connections: the others have a server connection for each client. */
+  async #measureIdle(of: Case, server: TestPostgres): Promise<void> {
+    const names = this.#wish.contenders.filter((name) => /^(?:pgbouncer|colonnade)/.test(name));
+    for (const name of names) {
+      const contender = await this.#start(name, "single", server);
+      if (contender === undefined) continue;
+      try {
+        const { idleClients } = this.#wish.size;
+        const { result, foreignCores } = await besideOthers(() =>
+          measureIdle(contender, idleClients),
+        );
+        this.#add(of, name, IDLE_TURN, result, foreignCores);
+      } finally {
+        await contender[Symbol.asyncDispose]();
+      }
+    }
   }
 }
 
-/** Turn by turn: what disturbed one contender mostly disturbed its neighbour, too. */
-function ratio(
-  own: readonly Slice[],
-  other: readonly Slice[],
-  of: "perSecond" | "cpuMicroseconds",
-): string {
-  const ratios = own.map(
-    (each, index) => (each[of] ?? Number.NaN) / (other[index]?.[of] ?? Number.NaN),
-  );
-  return around(ratios, 2);
+function isOfContenders({ work }: Case): boolean {
+  return work.kind !== "idle" && work.kind !== "ormMiss" && work.kind !== "workers";
 }
 
-function around(values: readonly number[], digits: number): string {
-  const [low, high] = spread(values);
-  return `${median(values).toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+async function startServer(world: World): Promise<TestPostgres> {
+  const databases = world === "single" ? ["app"] : SHARDS;
+  const server = await startPostgres({ databases, settings: SETTINGS });
+  if (world === "single") await server.query("app", SINGLE_SETUP);
+  else
+    for (const [index, database] of SHARDS.entries())
+      await server.query(database, shardSetup(index));
+  for (const database of databases) await server.query(database, "VACUUM ANALYZE");
+  return server;
 }
 
-function circumstances(
-  { seconds, turns }: Wish,
-  contenders: readonly Contender[],
-): Readonly<Record<string, unknown>> {
-  const git = (...words: string[]) =>
-    execFileSync("git", words, { cwd: import.meta.dirname })
-      .toString()
-      .trim();
-  return {
-    at: new Date().toISOString(),
-    commit: git("rev-parse", "HEAD"),
-    isClean: git("status", "--porcelain", "--untracked-files=no") === "",
-    machine: {
-      cores: cpus().length,
-      processor: cpus()[0]?.model,
-      memoryBytes: totalmem(),
-      kernel: release(),
-      load: loadavg(),
-    },
-    node: process.version,
-    pgbench: execFileSync("pgbench", ["--version"]).toString().trim(),
-    contenders: Object.fromEntries(contenders.map(({ name, version }) => [name, version])),
-    seconds,
-    turns,
-  };
+/** Right after the server's start it is all there is below us. */
+async function serverPids(server: TestPostgres): Promise<readonly number[]> {
+  await server.query("postgres", "SELECT 1");
+  return treeOf([process.pid]).filter((pid) => pid !== process.pid);
+}
+
+/** Result and COPY TO read what stands here; COPY FROM empties it. */
+async function refill(server: TestPostgres, gigabytes: number): Promise<void> {
+  await server.query("app", "TRUNCATE bulk");
+  await server.query("app", fillBulk(bulkRows(gigabytes)));
 }

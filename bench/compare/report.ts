@@ -1,0 +1,119 @@
+/** What was measured, as text for people and as data for programs. */
+import { execFileSync } from "node:child_process";
+import { cpus, loadavg, release, totalmem } from "node:os";
+import { AIMS } from "./aims.ts";
+import type { Aim } from "./aims.ts";
+import type { Case } from "./cases.ts";
+import { aimText, judge, ratiosOf, slicesOf, verdictText } from "./judge.ts";
+import type { Verdict } from "./judge.ts";
+import type { CoreLayout } from "./pinning.ts";
+import { isDisturbed, QUANTITIES } from "./slice.ts";
+import type { Quantity, Slice } from "./slice.ts";
+import { formatSummary, summarize } from "./statistics.ts";
+import type { Wish } from "./wish.ts";
+
+/** Whose ratios to the others are of interest. */
+const OURS = /^colonnade/;
+
+const QUANTITY_NAMES = Object.keys(QUANTITIES) as readonly Quantity[];
+
+/** A case's rows: a contender's values, and below ours its ratios to the others. */
+export function caseText({ name, about }: Case, slices: readonly Slice[]): string {
+  const contenders = [
+    ...new Set(slices.filter((each) => each.case === name).map(({ contender }) => contender)),
+  ];
+  const lines = contenders.flatMap((contender) => {
+    const own = slicesOf(slices, name, contender);
+    const values = QUANTITY_NAMES.flatMap((quantity) => valueText(own, quantity));
+    const disturbed = own.filter(isDisturbed).length;
+    const mark = disturbed === 0 ? "" : `  ! ${disturbed} of ${own.length} beside other work`;
+    const row = `  ${contender.padEnd(22)} ${values.join("  ")}${mark}`;
+    if (!OURS.test(contender)) return [row];
+    const others = contenders.filter((other) => other !== contender);
+    const ratios = others.flatMap((other) => ratioText(own, slicesOf(slices, name, other), other));
+    return [row, ...ratios];
+  });
+  return [`${name}: ${about}`, ...lines, ""].join("\n");
+}
+
+function valueText(own: readonly Slice[], quantity: Quantity): readonly string[] {
+  const { unit, digits } = QUANTITIES[quantity];
+  const summary = summarize(own.flatMap(({ values }) => values[quantity] ?? []));
+  return summary === undefined ? [] : [`${formatSummary(summary, digits)} ${unit}`];
+}
+
+function ratioText(
+  own: readonly Slice[],
+  others: readonly Slice[],
+  other: string,
+): readonly string[] {
+  const ratios = QUANTITY_NAMES.flatMap((quantity) => {
+    const summary = summarize(ratiosOf(own, others, quantity));
+    return summary === undefined
+      ? []
+      : [`${QUANTITIES[quantity].unit} x ${formatSummary(summary, 2)}`];
+  });
+  return ratios.length === 0 ? [] : [`    by ${other.padEnd(16)} ${ratios.join("  ")}`];
+}
+
+export interface JudgedAim {
+  readonly aim: Aim;
+  readonly verdict: Verdict;
+}
+
+/** The aims of what was asked for, and no others. */
+export function judgeAims(
+  { cases, contenders }: Pick<Wish, "cases" | "contenders">,
+  slices: readonly Slice[],
+): readonly JudgedAim[] {
+  const names = new Set(cases.map(({ name }) => name));
+  const isAsked = ({ case: name, contender, of }: Aim): boolean =>
+    names.has(name) &&
+    (contenders.includes(contender) || !OURS.test(contender)) &&
+    (of.kind === "value" || contenders.includes(of.against));
+  return AIMS.filter(isAsked).map((aim) => ({ aim, verdict: judge(aim, slices) }));
+}
+
+export function judgedText({ aim, verdict }: JudgedAim): string {
+  return `${aimText(aim)}: ${verdictText(aim, verdict)}`;
+}
+
+/** What `--check` ends with. */
+export const EXIT_CODES = { held: 0, missed: 1, unmeasured: 3 } as const;
+
+/** One missed aim is enough; with none missed, one that could not be judged is. */
+export function exitCode(judged: readonly JudgedAim[]): number {
+  const has = (kind: Verdict["kind"]): boolean =>
+    judged.some(({ verdict }) => verdict.kind === kind);
+  if (has("missed")) return EXIT_CODES.missed;
+  return has("unmeasured") ? EXIT_CODES.unmeasured : EXIT_CODES.held;
+}
+
+/** Everything that somebody needs who wants to measure it again. */
+export function circumstances(
+  { size }: Wish,
+  versions: Readonly<Record<string, string>>,
+  layout: CoreLayout,
+): Readonly<Record<string, unknown>> {
+  const git = (...words: string[]) =>
+    execFileSync("git", words, { cwd: import.meta.dirname })
+      .toString()
+      .trim();
+  return {
+    at: new Date().toISOString(),
+    commit: git("rev-parse", "HEAD"),
+    isClean: git("status", "--porcelain", "--untracked-files=no") === "",
+    machine: {
+      cores: cpus().length,
+      processor: cpus()[0]?.model,
+      memoryBytes: totalmem(),
+      kernel: release(),
+      load: loadavg(),
+    },
+    pinned: layout,
+    node: process.version,
+    pgbench: execFileSync("pgbench", ["--version"]).toString().trim(),
+    contenders: versions,
+    ...size,
+  };
+}
