@@ -1035,8 +1035,13 @@ export const ERRORS = {
   },
   ddl_unconfirmed: {
     sqlstate: "55000",
-    when: "A transaction with DDL commits in a proxy of a fleet that cannot ask the control schema whether the shard map is still the one it was planned for.",
+    when: "A transaction with DDL commits in a proxy of a fleet that cannot ask the control schema whether the shard map is still the one it was planned for, or cannot have the other proxies told of the change before it is there.",
     hint: "Retry it once the proxy follows the control schema again (colonnade control status), or through a proxy that does.",
+  },
+  catalog_unconfirmed: {
+    sqlstate: "57P03",
+    when: "Another proxy of the fleet commits DDL, or may do so, and the catalog database, which knows, does not answer, or cannot be read since other DDL has it locked.",
+    hint: "Retry the transaction: nothing of this statement has taken effect.",
   },
   snapshot_before_map_change: {
     sqlstate: "40001",

@@ -125,6 +125,7 @@ export function joinFleet(joining: JoiningProxy): FleetMember {
       map = { version: next.version, hash: mapHash(published.yaml) };
     },
     obeyed: proxy.holds,
+    catalog: proxy.catalogTrust,
     log,
     metrics,
   });

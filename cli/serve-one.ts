@@ -110,7 +110,13 @@ async function serveInFleet(
       map,
       waitsForFleet,
       fleet: fleetView(control, id),
-      confirmMap: async () => await member?.confirm(),
+      inFleet: {
+        confirmMap: async () => await member?.confirm(),
+        announceDdl: async (transaction) => {
+          if (member === undefined) throw new Error("the proxy is only starting");
+          return await member.announceDdl(transaction);
+        },
+      },
       config,
       log,
       metrics,

@@ -9,7 +9,7 @@
 import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
 
 /** What this program reads and writes; `upgrade` brings an older one here. */
-export const CONTROL_SCHEMA_VERSION = 4;
+export const CONTROL_SCHEMA_VERSION = 5;
 
 /** Heard by every proxy of the fleet; the payload is the revision. */
 export const CONTROL_CHANNEL = "colonnade_control";
@@ -24,6 +24,12 @@ export const CONTROL_TABLE_EXISTS =
 /** What SHOW MIGRATIONS tells of a migration: neither its plan nor what decides it. */
 const MIGRATION_COLUMNS_SHOWN =
   "name, kind, state, parties, epoch, ticket, created_by, created_at, changed_at";
+
+/** To tell of DDL, a proxy adds a row and counts the revision up; whoever knows that it is over takes the row away. */
+const DDL_GRANTS = [
+  "GRANT SELECT, INSERT, DELETE ON colonnade.ddl",
+  "GRANT UPDATE (revision) ON colonnade.control",
+] as const;
 
 /** For roles that an older version has granted their rights to: see grantToProxies. */
 function toEachProxyRole(...grants: readonly string[]): string {
@@ -168,6 +174,17 @@ ALTER TABLE colonnade.migration
   ADD COLUMN parties pg_catalog.jsonb GENERATED ALWAYS AS (document -> 'parties') STORED;
 ${toEachProxyRole(`GRANT SELECT (${MIGRATION_COLUMNS_SHOWN}) ON colonnade.migration`)}
 `,
+  `
+CREATE TABLE colonnade.ddl (
+  id pg_catalog.uuid PRIMARY KEY,
+  proxy pg_catalog.uuid NOT NULL,
+  transaction pg_catalog.text CHECK (transaction ~ '^[0-9]+$'),
+  announced_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE colonnade.ddl IS 'DDL that a proxy is about to commit: from when they have seen the row, proxies ask the catalog database before they use what they know of tables';
+COMMENT ON COLUMN colonnade.ddl.transaction IS 'in the catalog database, which says whether it is over; NULL: it is';
+${toEachProxyRole(...DDL_GRANTS)}
+`,
 ];
 
 export function setSchemaVersion(version: number): string {
@@ -175,7 +192,7 @@ export function setSchemaVersion(version: number): string {
 }
 
 /**
- * What a role needs to run proxies: to read maps and holds, to tell which migrations there are, and to keep a row of its own. A map
+ * What a role needs to run proxies: to read maps and holds, to tell which migrations there are, to keep a row of its own, and to tell of DDL. A map
  * holds its databases' URLs, passwords among them, so nobody else is given anything.
  */
 export function grantToProxies(role: string): string {
@@ -187,6 +204,7 @@ export function grantToProxies(role: string): string {
     `GRANT SELECT, INSERT, UPDATE, DELETE ON colonnade.proxy TO ${to}`,
     // A hold that nobody ends in time is ended by whoever notices.
     `GRANT UPDATE (ended_at, ended_by) ON colonnade.hold TO ${to}`,
+    ...DDL_GRANTS.map((grant) => `${grant} TO ${to}`),
   ].join("; ");
 }
 

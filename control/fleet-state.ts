@@ -21,6 +21,15 @@ export interface FleetState {
   readonly holds: readonly HoldState[];
   /** Placements that only a proxy with a lease may serve. */
   readonly leased: readonly string[];
+  /** That may commit, or has: see ddl-intents.ts. */
+  readonly ddl: readonly DdlIntent[];
+}
+
+export interface DdlIntent {
+  /** A UUID. */
+  readonly id: string;
+  /** Its id in the catalog database (`xid8`); undefined of DDL that was in none, and has committed already. */
+  readonly transaction: string | undefined;
 }
 
 /** Of a hold, what a proxy needs to know. */
@@ -76,7 +85,8 @@ const STATE = `SELECT revision, map_version,
   (SELECT coalesce(json_agg(json_build_object('name', name, 'attempt', attempt, 'placements', placements,
     'isStarted', started_at IS NOT NULL, 'remainingMs', extract(epoch FROM deadline - clock_timestamp()) * 1000)
     ORDER BY name), '[]') FROM colonnade.hold WHERE ended_at IS NULL),
-  (SELECT coalesce(json_agg(DISTINCT placement), '[]') FROM colonnade.leased)
+  (SELECT coalesce(json_agg(DISTINCT placement), '[]') FROM colonnade.leased),
+  (SELECT coalesce(json_agg(json_build_object('id', id, 'transaction', transaction)), '[]') FROM colonnade.ddl)
 FROM colonnade.control`;
 
 export async function readFleetState(
@@ -147,13 +157,18 @@ export async function forgetSilentProxies(
   );
 }
 
-function fleetState([revision, mapVersion, hash, holds, leased]: Row): FleetState {
+function fleetState([revision, mapVersion, hash, holds, leased, ddl]: Row): FleetState {
+  const intents = JSON.parse(ddl ?? "[]") as readonly {
+    readonly id: string;
+    readonly transaction: string | null;
+  }[];
   return {
     revision: Number(revision),
     map:
       (mapVersion ?? null) === null ? undefined : { version: Number(mapVersion), hash: hash ?? "" },
     holds: JSON.parse(holds ?? "[]") as readonly HoldState[],
     leased: JSON.parse(leased ?? "[]") as readonly string[],
+    ddl: intents.map(({ id, transaction }) => ({ id, transaction: transaction ?? undefined })),
   };
 }
 

@@ -47,6 +47,9 @@ import { EnvironmentCache } from "./session/environment.ts";
 import { ReadSharing } from "./session/read-sharing.ts";
 import { Sessions } from "./session/sessions.ts";
 import { StatementPlanner } from "./session/statement-planner.ts";
+import { CatalogTrust } from "./topology/catalog-trust.ts";
+import { ALONE as WITHOUT_FLEET } from "./topology/in-fleet.ts";
+import type { InFleet } from "./topology/in-fleet.ts";
 import { LiveTopology } from "./topology/live-topology.ts";
 import { refuseLeavingRows, refuseOlder } from "./topology/map-replacement.ts";
 import { backendAddresses } from "./topology/backend-addresses.ts";
@@ -65,8 +68,8 @@ export interface ProxyOptions {
   readonly readMapAgain?: (() => Promise<void>) | undefined;
   /** What the admin console tells of the fleet; undefined where there is none. */
   readonly fleet?: FleetView | undefined;
-  /** Rejects where it cannot be told that no newer map has been published; undefined where there is no fleet. */
-  readonly confirmMap?: () => Promise<void>;
+  /** What a fleet does for its proxies; undefined where there is none. */
+  readonly inFleet?: InFleet;
   /** Serves nothing until it is told what its fleet demands: see RunningProxy.holds. */
   readonly waitsForFleet?: boolean;
   /** Among several processes of one address, which has an admin interface elsewhere; undefined where it is alone. */
@@ -124,6 +127,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     ready: () => !isDraining,
     drainRequested: drainRequest.promise,
     holds: parts.holds,
+    catalogTrust: parts.catalogTrust,
     reload: async (map, { hasMovedRows } = { hasMovedRows: false }) => {
       refuseOlder(topology.current, map);
       if (!hasMovedRows) refuseLeavingRows(topology.current, map);
@@ -167,13 +171,22 @@ async function makeParts(
   const processId = randomBytes(8).toString("hex");
   const twoPhase = new TwoPhaseCommit(own, inDoubt, () => processId);
   const environments = new EnvironmentCache();
-  const confirmMap = options.confirmMap ?? (async () => undefined);
-  const topology = await LiveTopology.load(map, backends, {
+  const { inFleet = WITHOUT_FLEET } = options;
+  const topology = await LiveTopology.load(map, own, {
     log,
-    confirmMap,
+    confirmMap: inFleet.confirmMap,
     onChange: () => environments.clear(),
   });
   const refreshCatalog = () => topology.refresh();
+  const catalogTrust = new CatalogTrust({
+    isInFleet: inFleet !== WITHOUT_FLEET,
+    now: () => performance.now(),
+    topology,
+    // Sequences may have been restarted, or be others.
+    onForeignDdl: () => sequences.forgetHere(),
+    log,
+    metrics,
+  });
   place.onNews((news) => heed(news, { inDoubt, sequences, refreshCatalog, log }));
   const databases = () => [...topology.current.map.databases.keys()];
   const recovery = new Recovery({ inDoubt, twoPhase, backends: own, databases, log, metrics });
@@ -190,7 +203,8 @@ async function makeParts(
   const templates = config.fast_path.templates ? new LiteralTemplates() : undefined;
   const sessions = new Sessions({
     topology: () => topology.current,
-    confirmMap,
+    announceDdl: inFleet.announceDdl,
+    catalogTrust,
     refreshCatalog,
     catalogChanged: () => place.tell({ kind: "catalog" }),
     loadCatalog: (connection) => topology.loadInTransaction(connection),
@@ -217,8 +231,8 @@ async function makeParts(
   });
   const process = { version: options.version, id: processId };
   const inDoubtNow = () => reportInDoubt(inDoubt, databases());
-  const made = { process, inDoubt, topology, recovery, holders, pauses, holds, deadlocks };
-  return { ...made, notifications, plans, templates, sessions, inDoubtNow };
+  const made = { process, inDoubt, topology, catalogTrust, recovery, holders, pauses, holds };
+  return { ...made, deadlocks, notifications, plans, templates, sessions, inDoubtNow };
 }
 
 function deadlocksOf(

@@ -3,6 +3,7 @@ import type { UnfinishedPart } from "./execution/in-doubt.ts";
 import type { Holds } from "./execution/holds.ts";
 import type { AdminSources } from "./admin/http.ts";
 import type { OtherWorkers } from "./console/other-workers.ts";
+import type { CatalogTrust } from "./topology/catalog-trust.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 
 export interface MapReload {
@@ -20,6 +21,8 @@ export interface RunningProxy {
   readonly drainRequested: Promise<void>;
   /** What a fleet demands of it. */
   readonly holds: Holds;
+  /** Which DDL of the fleet it has to heed. */
+  readonly catalogTrust: CatalogTrust;
   /** Takes no new clients and closes each client when its transaction ends, or all after `ms`. */
   drain(ms: number): Promise<void>;
   /** Closes every client and server connection at once. Twice is once. */

@@ -51,6 +51,11 @@ export class OwnBackends {
     return connection;
   }
 
+  /** As `acquire`, by the name that pools have for it: catalogs are read while sessions that hold a pool's connections wait. */
+  acquireOwn(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
+    return this.acquire(database, signal);
+  }
+
   release(connection: BackendConnection): void {
     if (this.#opened.delete(connection)) connection.close();
     else this.#backends.release(connection);

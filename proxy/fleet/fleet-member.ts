@@ -15,7 +15,8 @@ import { isDeepStrictEqual } from "node:util";
 import { CONTROL_CHANNEL } from "../../control/control-schema.ts";
 import { ControlDatabase } from "../../control/control-database.ts";
 import { endLease, forgetSilentProxies, renewLease } from "../../control/fleet-state.ts";
-import type { FleetState, HoldAnswer, ProxyReport } from "../../control/fleet-state.ts";
+import { endDdl } from "../../control/ddl-intents.ts";
+import type { DdlIntent, FleetState, HoldAnswer, ProxyReport } from "../../control/fleet-state.ts";
 import { endExpiredHolds } from "../../control/holds.ts";
 import { publishedMapOf } from "../../control/map-versions.ts";
 import type { PublishedMap } from "../../control/map-versions.ts";
@@ -33,6 +34,8 @@ import { databaseName } from "../../base/ids.ts";
 import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import type { BackendAddress } from "../backend/backend-address.ts";
+import { DdlAnnouncer } from "./ddl-announcer.ts";
+import type { OpenDdl } from "./ddl-announcer.ts";
 import { ListeningConnection } from "../notifications/listening-connection.ts";
 
 export interface FleetMemberOptions {
@@ -44,6 +47,7 @@ export interface FleetMemberOptions {
   /** Puts a map in force, or throws why it cannot; the old one stays then. */
   readonly apply: (map: PublishedMap) => Promise<void>;
   readonly obeyed: Obeyed;
+  readonly catalog: DoubtedCatalog;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -60,6 +64,14 @@ export interface Obeyed {
   onDrained: () => void;
 }
 
+/** What is not used as it is while DDL that it may lack is under way. */
+export interface DoubtedCatalog {
+  /** In force when it returns; `sentMs` of performance.now(). */
+  follow(ddl: readonly DdlIntent[], sentMs: number): void;
+  /** Ids of what is over. */
+  readonly settled: readonly string[];
+}
+
 interface Renewal {
   readonly state: FleetState;
   readonly sentMs: number;
@@ -73,6 +85,7 @@ interface Links {
 
 export class FleetMember {
   readonly #options: FleetMemberOptions;
+  readonly #announcer: DdlAnnouncer;
   #links: Links | undefined;
   #appliedRevision = 0;
   #problem: string | undefined;
@@ -90,6 +103,13 @@ export class FleetMember {
 
   constructor(options: FleetMemberOptions) {
     this.#options = options;
+    this.#announcer = new DdlAnnouncer({
+      control: options.control,
+      id: options.self.id,
+      serve: async (wanted) => {
+        if (!isDeepStrictEqual(wanted, options.map())) await this.confirm();
+      },
+    });
     options.obeyed.onDrained = () => this.#wake();
   }
 
@@ -115,9 +135,15 @@ export class FleetMember {
     await confirmed.promise;
   }
 
+  /** See DdlAnnouncer.announce. */
+  announceDdl(transaction: string | undefined): Promise<OpenDdl> {
+    return this.#announcer.announce(transaction);
+  }
+
   /** The row is taken away where that is possible soon, so that nobody waits for this proxy. */
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#announcer.stop();
     this.#wake();
     await this.#running;
     const links = this.#links;
@@ -180,9 +206,11 @@ export class FleetMember {
     const before = this.#problem;
     await this.#followMap(database, state);
     if (this.#problem !== undefined) return this.#problem !== before;
-    const { revision, holds, leased } = state;
+    const { revision, holds, leased, ddl } = state;
     const started = holds.filter(({ isStarted }) => isStarted);
     this.#options.obeyed.follow({ holds: started, leased }, { sentMs, leaseMs });
+    this.#options.catalog.follow(ddl, sentMs);
+    await this.#forgetSettled(database, ddl);
     this.#leaseMs = holds.length > 0 ? FLEET_LEASE_SHORT_MS : FLEET_LEASE_MS;
     const isNew =
       revision !== this.#appliedRevision || leaseMs !== this.#leaseMs || before !== undefined;
@@ -192,6 +220,13 @@ export class FleetMember {
     if (nextMs > 0) return isNew;
     await answered(database, () => endExpiredHolds(database));
     return true;
+  }
+
+  /** Whose proxy has died before it could say so. */
+  async #forgetSettled(database: ControlDatabase, ddl: readonly DdlIntent[]): Promise<void> {
+    const { settled } = this.#options.catalog;
+    const ids = ddl.map(({ id }) => id).filter((id) => settled.includes(id));
+    if (ids.length > 0) await answered(database, () => endDdl(database, ids));
   }
 
   async #followMap(database: ControlDatabase, state: FleetState): Promise<void> {

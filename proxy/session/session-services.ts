@@ -17,6 +17,7 @@ import type { Pauses } from "../execution/pauses.ts";
 import type { PinnableBackends } from "../execution/session-backends.ts";
 import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";
 import type { Notifications } from "../notifications/notifications.ts";
+import type { AnnouncedDdl } from "./ddl-commit.ts";
 import type { DescriptionCache } from "./description-cache.ts";
 import type { EnvironmentCache } from "./environment.ts";
 import type { ReadSharing } from "./read-sharing.ts";
@@ -29,10 +30,24 @@ export interface Topology {
   readonly translations: { of(database: DatabaseName): OidTranslation };
 }
 
+export interface CatalogTrust {
+  readonly isDoubted: boolean;
+  /** The catalog is, when it resolves, as it was at some time after the call. Rejects with `catalog_unconfirmed`. */
+  confirm(): Promise<void>;
+  /** The catalog was loaded after the announced DDL of this id was over. */
+  settle(id: string): void;
+}
+
 export interface SessionServices {
   readonly topology: () => Topology;
-  /** Rejects where it cannot be told that no newer map has been published; at once where there is no fleet. */
-  readonly confirmMap: () => Promise<void>;
+  /**
+   * DDL is about to commit by this transaction of the catalog database, or has committed by none.
+   * Resolves once no proxy of the fleet takes its catalog for certain, and this one has the map in
+   * force, which stays so up to the end; undefined where there is no fleet. Rejects where that cannot be had.
+   */
+  readonly announceDdl: (transaction: string | undefined) => Promise<AnnouncedDdl | undefined>;
+  /** Whether DDL may be under way, by others or in this proxy, that the catalog lacks. */
+  readonly catalogTrust: CatalogTrust;
   /** Loads the catalog again, after DDL has committed. */
   readonly refreshCatalog: () => Promise<void>;
   /** Tells those who serve the same clients that the session has changed tables. */

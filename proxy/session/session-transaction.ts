@@ -23,7 +23,8 @@ export const NO_MODES: TransactionModes = {
   deferrable: undefined,
 };
 
-export type CheckMap = (map: ShardMap) => Promise<void>;
+/** DDL that was planned for a map is about to commit. */
+export type PrepareDdl = (map: ShardMap, transaction: Transaction) => Promise<void>;
 
 interface OpenTransaction {
   readonly transaction: Transaction;
@@ -267,20 +268,20 @@ export class SessionTransaction {
   }
 
   /**
-   * Commits, or rolls back what has failed. Whatever it throws, the transaction is over. `checkMap` may
-   * keep DDL from committing that was planned for a map.
+   * Commits, or rolls back what has failed. Whatever it throws, the transaction is over. `prepareDdl`
+   * may keep DDL from committing; nothing but the commit is done after it.
    */
-  async end(signal: AbortSignal, checkMap: CheckMap = async () => undefined): Promise<Ended> {
+  async end(signal: AbortSignal, prepareDdl: PrepareDdl = async () => undefined): Promise<Ended> {
     try {
-      return await this.#end(signal, checkMap);
+      return await this.#end(signal, prepareDdl);
     } finally {
       this.afterEnd();
     }
   }
 
-  async #end(signal: AbortSignal, checkMap: CheckMap): Promise<Ended> {
+  async #end(signal: AbortSignal, prepareDdl: PrepareDdl): Promise<Ended> {
     const open = this.#current;
-    if (open?.isFailed === false) await this.#prepareCommit(open, signal, checkMap);
+    if (open?.isFailed === false) await this.#prepareCommit(open, signal, prepareDdl);
     this.#current = undefined;
     this.#scope.isUndone = true;
     this.#scope = { outer: undefined, isUndone: false };
@@ -297,13 +298,13 @@ export class SessionTransaction {
   }
 
   async #prepareCommit(
-    { ddlMap }: OpenTransaction,
+    { ddlMap, transaction }: OpenTransaction,
     signal: AbortSignal,
-    checkMap: CheckMap,
+    prepareDdl: PrepareDdl,
   ): Promise<void> {
     try {
-      if (ddlMap !== undefined) await checkMap(ddlMap);
       await this.beforeCommit(signal);
+      if (ddlMap !== undefined) await prepareDdl(ddlMap, transaction);
     } catch (error) {
       await this.rollback();
       throw error;

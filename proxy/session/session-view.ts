@@ -22,7 +22,7 @@ import type { SessionSettings } from "./settings.ts";
 export interface SeeingSession {
   readonly services: Pick<
     SessionServices,
-    "environments" | "loadCatalog" | "refreshCatalog" | "topology"
+    "catalogTrust" | "environments" | "loadCatalog" | "refreshCatalog" | "topology"
   >;
   readonly settings: SessionSettings;
   readonly backends: SessionBackends;
@@ -66,6 +66,18 @@ export class SessionView {
   /** The catalog as it is now, unless it is another already than the one of this epoch. */
   async lookAgain(epoch: number): Promise<void> {
     if (this.catalogEpoch === epoch) await this.#session.services.refreshCatalog();
+  }
+
+  /**
+   * DDL of others that is in force is in the catalog afterwards. What the transaction sees by itself it
+   * reads again: it may have locked what others would have to read.
+   */
+  async confirmCatalog(): Promise<void> {
+    const { services, transaction } = this.#session;
+    const open = transaction.current;
+    if (!services.catalogTrust.isDoubted || open?.isFailed === true) return;
+    if (open?.changesCatalog === true) open.catalog = undefined;
+    else if (open?.catalog === undefined) await services.catalogTrust.confirm();
   }
 
   /** Of the last context: what was planned with it may run with no other. */
@@ -185,8 +197,9 @@ export class SessionView {
     return this.#context(map, catalog, environment, parameterTypes);
   }
 
-  /** Of the session's own settings; undefined where it would have to be asked for. */
+  /** Of the session's own settings; undefined where it, or the catalog, would have to be asked for. */
   get environmentNow(): Environment | undefined {
+    if (this.#session.services.catalogTrust.isDoubted) return undefined;
     return this.#session.services.environments.get(this.script.tag);
   }
 
@@ -209,6 +222,7 @@ export class SessionView {
 
   async planContext(parameterTypes: readonly number[], signal: AbortSignal): Promise<PlanContext> {
     const { services, transaction, withTemporary } = this.#session;
+    if (services.catalogTrust.isDoubted) await this.confirmCatalog();
     const { map, catalog } = services.topology();
     this.#plannedMap = map;
     const open = transaction.current;

@@ -34,6 +34,7 @@ export async function prepareStatement(
   signal: AbortSignal,
 ): Promise<PreparedStatement> {
   const { runner, planner } = parts;
+  await runner.view.confirmCatalog();
   const before = runner.descriptions.known(sql, declaredTypes);
   if (before !== undefined && !runner.transaction.isFailed) {
     const context = await runner.view.planContext(before.parameterTypes, signal);

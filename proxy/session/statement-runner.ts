@@ -18,6 +18,7 @@ import { SessionBackends } from "../execution/session-backends.ts";
 import { Transaction } from "../execution/transaction.ts";
 import { isOfOneSnapshot } from "../execution/transaction-modes.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import { DdlCommit } from "./ddl-commit.ts";
 import { checkBlock, runDdl, runMaintenance } from "./ddl-run.ts";
 import { runExplain } from "./explain-run.ts";
 import type { ExplainingSession } from "./explain-run.ts";
@@ -38,7 +39,6 @@ import { SequenceValues } from "./sequence-values.ts";
 import { SessionPins } from "./session-pins.ts";
 import { runSessionValue } from "./session-value-run.ts";
 import type { SessionServices } from "./session-services.ts";
-import { refuseOldMap } from "./old-map.ts";
 import { NO_MODES, SessionTransaction } from "./session-transaction.ts";
 import { SessionView } from "./session-view.ts";
 import type { SessionSettings } from "./settings.ts";
@@ -65,6 +65,7 @@ export class StatementRunner {
   readonly #services: SessionServices;
   readonly #settings: SessionSettings;
   readonly #backends: SessionBackends;
+  readonly #ddl: DdlCommit;
   #portalCount = 0;
 
   /** `processId`: the client's, of BackendKeyData. */
@@ -77,6 +78,7 @@ export class StatementRunner {
     this.sequenceValues = new SequenceValues(processId);
     this.#services = services;
     this.#settings = settings;
+    this.#ddl = new DdlCommit(services);
     this.#backends = new SessionBackends(
       services.backends,
       services.inDoubt,
@@ -347,13 +349,8 @@ export class StatementRunner {
       yield* runMaintenance(plan, { backends: this.#backends, use: this.binding.use }, signal);
     } finally {
       // Where a later step fails, the earlier ones have committed.
-      if (plan.changesCatalog) await this.#refreshCatalog();
+      if (plan.changesCatalog) await this.#ddl.committedAlone();
     }
-  }
-
-  /** Throws where the map is, or may be, another one by now. */
-  async #checkMap(map: ShardMap): Promise<void> {
-    await refuseOldMap(map, () => this.map, this.#services.confirmMap);
   }
 
   /** What was made past this proxy is seen afterwards. */
@@ -365,28 +362,13 @@ export class StatementRunner {
 
   /** Ends an implicit transaction, or an explicit one at its COMMIT; loads the catalog where it changed. */
   async end(signal: AbortSignal): Promise<"COMMIT" | "ROLLBACK"> {
-    const ended = await this.transaction.end(signal, (map) => this.#checkMap(map));
+    this.#ddl.forget();
+    const ended = await this.transaction.end(signal, (...ddl) => this.#ddl.prepare(...ddl));
     this.#services.metrics.increment("colonnade_transactions_total", {
       commit: ended.outcome === "ROLLBACK" ? "rollback" : ended.commitKind,
     });
-    if (ended.changedCatalog) {
-      await this.#services.sequences.forget();
-      await this.#refreshCatalog();
-    }
+    if (ended.changedCatalog) await this.#ddl.committed();
     return ended.outcome;
-  }
-
-  /**
-   * What has committed is answered as committed, whatever becomes of the catalog database: the
-   * catalog is looked at again as if somebody else had changed it.
-   */
-  async #refreshCatalog(): Promise<void> {
-    try {
-      await this.#services.refreshCatalog();
-      await this.#services.catalogChanged();
-    } catch (error) {
-      this.#services.log.warn({ err: error }, "the catalog could not be loaded after a change");
-    }
   }
 }
 

@@ -20,7 +20,7 @@ export const CATALOG_READ_SETTINGS = `
   SET LOCAL row_security = off;
   SET LOCAL lock_timeout = '10s'`;
 
-/** Differs once anybody has created, altered or dropped a table, view, type, function, constraint or index. */
+/** Differs once anybody has created, altered or dropped what the catalog tells of, or has granted a role to another. */
 export const CATALOG_FINGERPRINT_QUERY = `
   SELECT ${[
     "pg_class",
@@ -34,6 +34,11 @@ export const CATALOG_FINGERPRINT_QUERY = `
     "pg_trigger",
     "pg_rewrite",
     "pg_operator",
+    "pg_namespace",
+    "pg_inherits",
+    "pg_cast",
+    "pg_collation",
+    "pg_auth_members",
   ]
     .map(
       (table) =>

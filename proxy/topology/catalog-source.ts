@@ -80,7 +80,7 @@ export async function readCatalogRows(ask: Ask): Promise<CatalogRows> {
 
 /** The pools, as far as loading needs them. */
 export interface CatalogBackends {
-  acquireOwn(database: DatabaseName, signal?: AbortSignal): Promise<BackendConnection>;
+  acquireOwn(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection>;
   release(connection: BackendConnection): void;
 }
 

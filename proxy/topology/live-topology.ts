@@ -1,22 +1,24 @@
 /**
  * The map and the catalog a proxy works with now: one immutable view, replaced as a whole.
  *
- * The catalog is loaded at start, after DDL through this proxy, and when the catalog
- * database says that somebody else changed it. What is loaded late never makes an answer
- * wrong by itself: names and columns are resolved again by the servers.
+ * The catalog is loaded at start, after DDL through this proxy and, in a fleet, through others
+ * (catalog-trust.ts), and when the catalog database says that somebody else changed it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { DatabaseName } from "../../base/ids.ts";
 import {
-  CATALOG_LOAD_TIMEOUT_MS,
+  CATALOG_CONFIRM_TIMEOUT_MS,
   CATALOG_POLL_INTERVAL_MS,
   MAP_READ_WAIT_MS,
 } from "../../base/limits.ts";
 import type { Log } from "../../base/log.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
+import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { ControlAnswer } from "../backend/control-answer.ts";
 import { buildCatalog } from "./catalog-build.ts";
 import { CATALOG_FINGERPRINT_QUERY, CATALOG_READ_SETTINGS } from "./catalog-queries.ts";
 import { CatalogSource, readCatalogRows } from "./catalog-source.ts";
@@ -28,6 +30,12 @@ export interface TopologyView {
   readonly map: ShardMap;
   readonly catalog: Catalog;
   readonly translations: OidTranslations;
+}
+
+interface LoadedView {
+  readonly view: TopologyView;
+  /** As LiveTopology keeps it. */
+  readonly fingerprint: string;
 }
 
 export interface LiveTopologyOptions {
@@ -45,7 +53,8 @@ export class LiveTopology {
   #refreshing: Promise<void> | undefined;
   #nextRefresh: Promise<void> | undefined;
   #current: TopologyView;
-  #fingerprint = "";
+  /** Of the catalog database, as it was before the catalog was read; empty where it is to be read again. */
+  #fingerprint: string;
   #isReachable = true;
   #timer: NodeJS.Timeout | undefined;
   #poll: Promise<void> = Promise.resolve();
@@ -58,16 +67,18 @@ export class LiveTopology {
     options: LiveTopologyOptions,
   ): Promise<LiveTopology> {
     const source = new CatalogSource(backends);
-    return new LiveTopology(await loadView(map, source, backends), source, backends, options);
+    const loaded = await loadView(map, source, backends);
+    return new LiveTopology(loaded, source, backends, options);
   }
 
   private constructor(
-    view: TopologyView,
+    { view, fingerprint }: LoadedView,
     source: CatalogSource,
     backends: CatalogBackends,
     options: LiveTopologyOptions,
   ) {
     this.#current = view;
+    this.#fingerprint = fingerprint;
     this.#source = source;
     this.#backends = backends;
     this.#options = options;
@@ -107,10 +118,12 @@ export class LiveTopology {
 
   async #load(): Promise<void> {
     const { map } = this.#current;
-    const view = await loadView(map, this.#source, this.#backends);
+    const { view, fingerprint } = await loadView(map, this.#source, this.#backends);
     const catalog = await this.#confirmed(view.catalog, map);
     // A map that was replaced meanwhile has loaded its own view.
-    if (this.#current.map === map) this.#replace({ ...view, catalog });
+    if (this.#current.map !== map) return;
+    this.#fingerprint = fingerprint;
+    this.#replace({ ...view, catalog });
   }
 
   /**
@@ -146,9 +159,7 @@ export class LiveTopology {
 
   /** Whoever hands over a map is asked for no other one meanwhile: the next look does. */
   #unconfirmed(catalog: Catalog, map: ShardMap): Catalog {
-    const unconfirmed = newRelations(this.#current.catalog, catalog, map);
-    if (unconfirmed.size > 0) this.#fingerprint = "";
-    return { ...catalog, unconfirmed };
+    return { ...catalog, unconfirmed: newRelations(this.#current.catalog, catalog, map) };
   }
 
   /** Of databases that are where they were, so that a slow one is served meanwhile as before. */
@@ -195,7 +206,7 @@ export class LiveTopology {
 
   startPolling(): void {
     this.#timer = setTimeout(() => {
-      this.#poll = this.#look().finally(() => {
+      this.#poll = this.#lookNowAndThen().finally(() => {
         if (!this.#isStopped) this.startPolling();
       });
     }, CATALOG_POLL_INTERVAL_MS);
@@ -208,13 +219,31 @@ export class LiveTopology {
     await this.#poll;
   }
 
-  async #look(): Promise<void> {
+  /** Everything that was committed before the call is in the view after it; it costs little where that is nothing. */
+  async look(): Promise<void> {
+    const { map } = this.#current;
+    const fingerprint = await readFingerprint(map.catalog, this.#backends);
+    if (fingerprint !== this.#fingerprint) await this.refresh();
+  }
+
+  /** What pg_xact_status says of a transaction of the catalog database; undefined where it does not know of it. */
+  async transactionStatus(transaction: string): Promise<string | undefined> {
+    const sql = `SELECT pg_catalog.pg_xact_status(${quoteLiteral(transaction)})`;
     try {
-      const fingerprint = await this.#readFingerprint();
-      // The first look loads again: whatever changed while the catalog was first loaded is in it.
-      if (fingerprint !== this.#fingerprint) await this.refresh();
+      const { rows } = await ask(this.#current.map.catalog, this.#backends, sql);
+      return rows[0]?.[0] ?? undefined;
+    } catch (error) {
+      // A server that took over before it knew of the transaction has lost it.
+      if (error instanceof BackendError && error.fields.C === INVALID_PARAMETER) return undefined;
+      throw error;
+    }
+  }
+
+  async #lookNowAndThen(): Promise<void> {
+    try {
       // What could not be confirmed is asked for again.
-      this.#fingerprint = this.#current.catalog.unconfirmed.size === 0 ? fingerprint : "";
+      if (this.#current.catalog.unconfirmed.size > 0) await this.refresh();
+      else await this.look();
       this.#isReachable = true;
     } catch (error) {
       if (this.#isReachable)
@@ -222,16 +251,27 @@ export class LiveTopology {
       this.#isReachable = false;
     }
   }
+}
 
-  async #readFingerprint(): Promise<string> {
-    const signal = AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS);
-    const connection = await this.#backends.acquireOwn(this.#current.map.catalog, signal);
-    try {
-      const { rows } = await connection.query(CATALOG_FINGERPRINT_QUERY, signal);
-      return rows[0]?.join(" ") ?? "";
-    } finally {
-      this.#backends.release(connection);
-    }
+/** Of a transaction id that is in the future. */
+const INVALID_PARAMETER = "22023";
+
+async function readFingerprint(database: DatabaseName, backends: CatalogBackends): Promise<string> {
+  const { rows } = await ask(database, backends, CATALOG_FINGERPRINT_QUERY);
+  return rows[0]?.join(" ") ?? "";
+}
+
+async function ask(
+  database: DatabaseName,
+  backends: CatalogBackends,
+  sql: string,
+): Promise<ControlAnswer> {
+  const signal = AbortSignal.timeout(CATALOG_CONFIRM_TIMEOUT_MS);
+  const connection = await backends.acquireOwn(database, signal);
+  try {
+    return await connection.query(sql, signal);
+  } finally {
+    backends.release(connection);
   }
 }
 
@@ -253,9 +293,11 @@ async function loadView(
   map: ShardMap,
   source: CatalogSource,
   backends: CatalogBackends,
-): Promise<TopologyView> {
+): Promise<LoadedView> {
+  const fingerprint = await readFingerprint(map.catalog, backends);
   const catalog = await source.load(map.catalog);
-  return { map, catalog, translations: await OidTranslations.load(map, catalog, backends) };
+  const translations = await OidTranslations.load(map, catalog, backends);
+  return { view: { map, catalog, translations }, fingerprint };
 }
 
 async function aMoment(): Promise<undefined> {

@@ -1,0 +1,133 @@
+/**
+ * DDL through one proxy of a fleet, as clients of another see it: once who made it has been
+ * answered, nobody is answered by what was before. Proxies that are stopped, cut off from the
+ * control schema, or killed in the middle of it are no exception.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { CATALOG_TRUST_MS } from "../../base/limits.ts";
+import { startFleet } from "./fleet-servers.ts";
+import type { Fleet } from "./fleet-servers.ts";
+
+const ROUNDS = process.env["COLONNADE_FULL"] === undefined ? 6 : 200;
+
+let fleet: Fleet;
+let first: pg.Client;
+let second: pg.Client;
+
+beforeAll(async () => {
+  fleet = await startFleet([{}, {}]);
+  [first, second] = (await Promise.all(fleet.proxies.map((proxy) => proxy.connect()))) as [
+    pg.Client,
+    pg.Client,
+  ];
+});
+afterAll(async () => {
+  await first.end();
+  await second.end();
+  await fleet.stop();
+});
+
+async function valueOf(client: pg.Client, sql: string, values?: unknown[]): Promise<unknown> {
+  const { rows } = await client.query<Record<string, unknown>>(sql, values);
+  return Object.values(rows[0] ?? {})[0];
+}
+
+test("a view is what it was last replaced by", async () => {
+  await first.query("CREATE VIEW recent AS SELECT id FROM users WHERE id < 1");
+  const wrong: unknown[] = [];
+  for (let round = 1; round <= ROUNDS; round++) {
+    const bound = 1 + (round % 100);
+    const sql = `CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= ${bound}`;
+    if (round % 2 === 0) await first.query(sql);
+    else {
+      await first.query("BEGIN");
+      await first.query(sql);
+      await first.query("COMMIT");
+    }
+    const seen = await valueOf(second, "SELECT count(*)::int FROM recent");
+    const named = { name: "named", text: "SELECT count(*)::int AS n FROM recent WHERE id > $1" };
+    const { rows } = await second.query<{ n: number }>({ ...named, values: [0] });
+    if (seen !== bound || rows[0]?.n !== bound) wrong.push({ bound, seen, named: rows[0]?.n });
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("a default, a trigger, a function and a type are what they were last made", async () => {
+  await first.query(`CREATE TABLE notes (id bigint, at_round integer DEFAULT 0, doubled integer);
+    CREATE FUNCTION current_round() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 0';
+    CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.doubled := 0; RETURN NEW; END $$;
+    CREATE TYPE mood AS ENUM ('m0')`);
+  const wrong: unknown[] = [];
+  for (let round = 1; round <= ROUNDS; round++) {
+    await first.query(`ALTER TABLE notes ALTER at_round SET DEFAULT ${round}`);
+    await second.query("INSERT INTO notes (id) VALUES ($1)", [round]);
+    const byDefault = await valueOf(second, "SELECT at_round FROM notes WHERE id = $1", [round]);
+    await first.query(
+      `CREATE OR REPLACE FUNCTION current_round() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT ${round}'`,
+    );
+    const byFunction = await valueOf(second, "SELECT current_round()");
+    await first.query(`DROP TRIGGER IF EXISTS filled ON notes;
+      CREATE OR REPLACE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql
+        AS $$ BEGIN NEW.doubled := ${2 * round}; RETURN NEW; END $$;
+      CREATE TRIGGER filled BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION fill()`);
+    await second.query("INSERT INTO notes (id) VALUES ($1)", [-round]);
+    const byTrigger = await valueOf(second, "SELECT doubled FROM notes WHERE id = $1", [-round]);
+    await first.query(`ALTER TYPE mood ADD VALUE 'm${round}'`);
+    const byType = await valueOf(second, `SELECT 'm${round}'::mood::text`);
+    const seen = [byDefault, byFunction, byTrigger, byType];
+    if (String(seen) !== String([round, round, 2 * round, `m${round}`]))
+      wrong.push({ round, seen });
+  }
+  expect(wrong).toEqual([]);
+});
+
+test("in a transaction that is open, as in one PostgreSQL", async () => {
+  await first.query("CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= 3");
+  await second.query("BEGIN");
+  expect(await valueOf(second, "SELECT count(*)::int FROM recent")).toBe(3);
+  await second.query("ROLLBACK");
+  await second.query("BEGIN");
+  await first.query("CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= 4");
+  expect(await valueOf(second, "SELECT count(*)::int FROM recent")).toBe(4);
+  await second.query("COMMIT");
+});
+
+test("DDL that is rolled back changes nothing, and nothing is left of it", async () => {
+  await first.query("BEGIN");
+  await first.query("CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= 9");
+  await first.query("CREATE TABLE parents (id integer PRIMARY KEY)");
+  await first.query(
+    "CREATE TABLE children (id integer REFERENCES parents DEFERRABLE INITIALLY DEFERRED)",
+  );
+  await first.query("INSERT INTO children VALUES (1)");
+  await expect(first.query("COMMIT")).rejects.toMatchObject({ code: "23503" });
+  expect(await valueOf(second, "SELECT count(*)::int FROM recent")).toBe(4);
+  await untilNoneIsNamed();
+});
+
+async function untilNoneIsNamed(): Promise<void> {
+  const left = async (): Promise<number> =>
+    (await fleet.database.query("SELECT FROM colonnade.ddl")).length;
+  const end = performance.now() + 5_000;
+  while ((await left()) > 0) {
+    expect(performance.now()).toBeLessThan(end);
+    await sleep(20);
+  }
+}
+
+test("beside a proxy that is stopped, DDL waits until that one trusts itself no more", async () => {
+  const [, other] = fleet.proxies;
+  other?.command.child.kill("SIGSTOP");
+  const startedMs = performance.now();
+  await first.query("CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= 5");
+  const tookMs = performance.now() - startedMs;
+  expect(tookMs).toBeGreaterThan(CATALOG_TRUST_MS / 2);
+  expect(tookMs).toBeLessThan(2 * CATALOG_TRUST_MS);
+  await first.query("CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= 6");
+  expect(performance.now() - startedMs - tookMs).toBeLessThan(CATALOG_TRUST_MS / 2);
+  const seen = valueOf(second, "SELECT count(*)::int FROM recent");
+  other?.command.child.kill("SIGCONT");
+  expect(await seen).toBe(6);
+});
