@@ -768,6 +768,15 @@ export const VERIFY_DIFFERENCES_MAX = 1_000;
 /** How often a difference has to be seen, each time between aligned snapshots, until it is one: a row that is written meanwhile may differ once. */
 export const VERIFY_SIGHTINGS = 4;
 
+/** Bytes of moved tables whose rows are all compared once more while statements are held: about 100 ms on one core. */
+export const FENCED_COMPARE_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Bytes of moved tables whose rows are at least counted there: read from memory, about 50 ms. */
+export const FENCED_COUNT_BYTES_MAX = 32 * 1024 * 1024;
+
+/** Rows, chosen at random, that are compared there of each larger table. */
+export const FENCED_SAMPLE_ROWS = 100;
+
 /** How long a marker may take into every target while verification holds its snapshot open. */
 export const VERIFY_ALIGN_TIMEOUT_MS = 60_000;
 

@@ -8,7 +8,7 @@
  * The hashes, of 64 bits, are summed by group of keys: unlike XOR, a sum does not cancel pairs.
  */
 import { invariant } from "../base/invariant.ts";
-import { quoteIdentifier } from "../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
 import { VERIFY_BUCKETS } from "../base/limits.ts";
 import { shardsGuard } from "../shardmap/guard.ts";
 import {
@@ -57,6 +57,36 @@ export function rowHashes(
 ): string {
   const some = `${group(table)} IN (${groups.join(", ")})`;
   return `SELECT ROW(${keyTexts(table)})::text, ${group(table)}, ${rowHash(table.columns, level)} FROM ${name} WHERE (${where}) AND ${some}`;
+}
+
+/** How many rows there are. */
+export function rowCount(name: string, where: string): string {
+  return `SELECT count(*) FROM ${name} WHERE ${where}`;
+}
+
+/** Some rows of pages that are chosen at random: the key and the row's hash as in `rowsByKey`, then the key's values. */
+export function someRows(
+  table: MovedTable,
+  name: string,
+  where: string,
+  { percent, limit }: { readonly percent: number; readonly limit: number },
+): string {
+  return `SELECT ROW(${keyTexts(table)})::text, ${rowHash(table.columns, "exact")}, ${keyTexts(table)} FROM ${name} TABLESAMPLE SYSTEM (${percent}) WHERE ${where} LIMIT ${limit}`;
+}
+
+/** The rows that have one of these keys: the key as text, and the row's hash. */
+export function rowsByKey(
+  table: MovedTable,
+  name: string,
+  keys: readonly (readonly string[])[],
+): string {
+  const columns = identityColumns(table);
+  const values = keys.map((key) => {
+    const each = columns.map(({ type }, index) => `${quoteLiteral(key[index] ?? "")}::${type}`);
+    return `(${each.join(", ")})`;
+  });
+  const names = columns.map((column) => quoteIdentifier(column.name)).join(", ");
+  return `SELECT ROW(${keyTexts(table)})::text, ${rowHash(table.columns, "exact")} FROM ${name} WHERE (${names}) IN (${values.join(", ")})`;
 }
 
 /** The number of the row's group, by its key. */

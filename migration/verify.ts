@@ -22,7 +22,7 @@ import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { targetName } from "./apply-statements.ts";
 import type { MarkerWaits } from "./marker-waits.ts";
-import { placementId, type Move, type MovedTable } from "./move.ts";
+import { placementId, tableName, type Move, type MovedTable } from "./move.ts";
 import { openSource, openTarget, type MoveDatabase } from "./sessions.ts";
 import { type TargetTable, TargetTables } from "./target-change.ts";
 import {
@@ -76,6 +76,11 @@ export interface Difference {
   readonly key: string;
   /** Where it was looked for; undefined where the row might have been in any of several. */
   readonly placement: string | undefined;
+}
+
+/** A sentence. */
+export function printDifference({ table, kind, key, placement }: Difference): string {
+  return `row ${key} of ${tableName(table)} is ${kind}${placement === undefined ? "" : ` in ${placement}`}`;
 }
 
 /** The prefix of messages in the source's log that verification waits for. */

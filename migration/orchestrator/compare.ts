@@ -1,11 +1,11 @@
 /** The gate: rows of both sides compared, after verification has shown that it sees what it should. */
-import { isCopied, targetDatabases, tableName } from "../move.ts";
+import { isCopied, targetDatabases } from "../move.ts";
 import type { Move } from "../move.ts";
 import { alignByProgress } from "../align-by-progress.ts";
 import { reverseMoves } from "../reverse-move.ts";
 import { describeMove } from "../source-tables.ts";
 import { selfTest } from "../verify-self-test.ts";
-import { verifyMove } from "../verify.ts";
+import { printDifference, verifyMove } from "../verify.ts";
 import type { Align, VerifyOptions } from "../verify.ts";
 import type { VerifyLevel } from "../verify-sql.ts";
 import type { Direction } from "../machine/life.ts";
@@ -41,12 +41,7 @@ export async function compareMoves(
       signal,
     );
     rowCount += report.rowCount;
-    differences.push(
-      ...report.differences.map(
-        ({ table, kind, key, placement }) =>
-          `row ${key} of ${tableName(table)} is ${kind}${placement === undefined ? "" : ` in ${placement}`}`,
-      ),
-    );
+    differences.push(...report.differences.map(printDifference));
   }
   return { rowCount, differences };
 }

@@ -19,6 +19,9 @@ import { sourceDatabases, targetDatabasesOf } from "../plan/planned-migration.ts
 import { advanceSequences, readSequences } from "../sequences.ts";
 import { openTarget } from "../sessions.ts";
 import { describeMove } from "../source-tables.ts";
+import { compareFenced } from "./fenced-rows.ts";
+import type { Streams } from "./streams.ts";
+import { passMarkers } from "./work.ts";
 import { copiedFencesOf, databaseOf, fencesOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 
@@ -168,25 +171,56 @@ async function storedTicket(target: BackendConnection, move: string): Promise<nu
   return ticketOfMarker(move, { prefix, content: content.join(" ") }) ?? -1;
 }
 
-/** Sequences of the taking side, then the giving servers over new connections, last of all (R37). */
+/**
+ * Sequences of the taking side, the rows of both, and what anybody else wrote to targets up to now;
+ * then the giving servers over new connections, last of all (R37).
+ */
 export async function check(
   scene: Scene,
-  direction: Direction,
-  ticket: number,
+  streams: Streams,
+  { direction, ticket }: { readonly direction: Direction; readonly ticket: number },
   signal: AbortSignal,
 ): Promise<Observation> {
+  const [differences] = await Promise.all([
+    compareFenced(scene, direction, signal),
+    takeSequencesOver(scene, direction, signal),
+    direction === "forward" ? passMarkers(scene, streams, "back", signal) : undefined,
+  ]);
+  const fencedGivers = await stillFenced(scene, direction, ticket, signal);
+  return {
+    kind: "checked",
+    ticket,
+    differences: differences.slice(0, DIFFERENCES_TOLD),
+    fencedGivers,
+  };
+}
+
+/** More of them say no more. */
+const DIFFERENCES_TOLD = 3;
+
+async function takeSequencesOver(
+  scene: Scene,
+  direction: Direction,
+  signal: AbortSignal,
+): Promise<void> {
   using sessions = new Sessions(scene, signal);
-  const differences: string[] = [];
   for (const planned of movesOf(scene, direction)) {
     const giver = await sessions.to(planned.source);
     const move = await describeMove(giver, planned);
     const states = await readSequences(giver, move);
+    if (states.length === 0) continue;
     const [row] = (await giver.query("SHOW max_connections")).rows;
-    for (const name of targetDatabases(planned)) {
-      const taker = await sessions.to(name);
-      if (states.length > 0) await advanceSequences(taker, move, states, Number(row?.[0]));
-    }
+    for (const name of targetDatabases(planned))
+      await advanceSequences(await sessions.to(name), move, states, Number(row?.[0]));
   }
+}
+
+async function stillFenced(
+  scene: Scene,
+  direction: Direction,
+  ticket: number,
+  signal: AbortSignal,
+): Promise<readonly ServerIdentity[]> {
   const fencedGivers: ServerIdentity[] = [];
   for (const [database, own] of fencesOf(scene, givingSide(direction))) {
     const fresh = await openTarget(databaseOf(scene, database), signal);
@@ -196,7 +230,7 @@ export async function check(
       fresh.close();
     }
   }
-  return { kind: "checked", ticket, differences, fencedGivers };
+  return fencedGivers;
 }
 
 /** The timeline is that of the log that is being written, and not of the last checkpoint. */

@@ -80,7 +80,7 @@ export async function perform(effect: Effect, context: EffectContext): Promise<v
         signal,
       );
     case "check":
-      return tell(await check(scene, effect.direction, effect.ticket, signal));
+      return tell(await check(scene, streams, effect, signal));
     case "unfence":
       await unfence(scene, effect.side, effect.ticket, signal);
       return tell({ kind: "unfenced", ticket: effect.ticket });

@@ -22,6 +22,7 @@ import { CREATE_TARGET_STATE, recordChunk, takeOver } from "../target-state.ts";
 import { databaseOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 import { intend, publishMove } from "./setup.ts";
+import type { Direction } from "../machine/life.ts";
 import type { RunningMove, Streams } from "./streams.ts";
 
 /** Every row is in every target, or the signal aborts. */
@@ -34,15 +35,23 @@ export async function copyRows(streams: Streams, signal: AbortSignal): Promise<v
 
 /** A marker passes every stream in less than MIGRATION_CURRENT_MS. */
 export async function catchUp(scene: Scene, streams: Streams, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const latenciesMs = await streams.using(
-      "forward",
-      signal,
-      async (moves) => await Promise.all(moves.map((move) => latencyOf(scene, move, signal))),
-    );
-    if (Math.max(...latenciesMs) < MIGRATION_CURRENT_MS) return;
+  while ((await passMarkers(scene, streams, "forward", signal)) >= MIGRATION_CURRENT_MS)
     await sleep(MIGRATION_RETRY_MS, undefined, { signal });
-  }
+}
+
+/** Once every stream of the direction has passed what was written before the call: the milliseconds of the slowest. */
+export async function passMarkers(
+  scene: Scene,
+  streams: Streams,
+  direction: Direction,
+  signal: AbortSignal,
+): Promise<number> {
+  const latenciesMs = await streams.using(
+    direction,
+    signal,
+    async (moves) => await Promise.all(moves.map((move) => latencyOf(scene, move, signal))),
+  );
+  return Math.max(...latenciesMs);
 }
 
 /** Milliseconds from the source's log to durability in every target. */

@@ -185,6 +185,27 @@ const BOOKS = { ...FIRST, invoices: "books" };
 /** After a cutover and a rollback of the first one. */
 const NEXT_VERSION = inFullRun(6, 4);
 
+/** A target loses a row after the last verification, and no stream tells of it. */
+async function refusedByLoss(name: string): Promise<void> {
+  const loser = await served.data.connect("books");
+  await loser.query("SELECT pg_replication_origin_create('colonnade_loser')");
+  await loser.query("SELECT pg_replication_origin_session_setup('colonnade_loser')");
+  await loser.query("SET session_replication_role = replica");
+  const { rows } = await loser.query(
+    "DELETE FROM invoices WHERE id = (SELECT min(id) FROM invoices) RETURNING id::text AS id",
+  );
+  await loser.end();
+  await served.data.query("books", "SELECT pg_replication_origin_drop('colonnade_loser')");
+  const { code } = await served.migrate("cutover", name);
+  const { stdout } = await served.migrate("status", name);
+  expect([code, stdout]).toEqual([
+    1,
+    expect.stringContaining(
+      `rows_differ: row (${String(rows[0]?.["id"])}) of public.invoices is missing in books.public`,
+    ),
+  ]);
+}
+
 test("given up when it is ready, it leaves nothing behind; what it moves is not altered meanwhile", async () => {
   const name = "group_billing";
   await planned(NEXT_VERSION, BOOKS);
@@ -202,6 +223,7 @@ test("given up when it is ready, it leaves nothing behind; what it moves is not 
     served.data.query("books", "INSERT INTO invoices (token) VALUES ('foreign')"),
   ).rejects.toMatchObject({ code: "25006" });
   expect((await served.migrate("pause", name)).stderr).toContain("is ready has no work to pause");
+  await refusedByLoss(name);
   requireDone(await served.migrate("cancel", name));
   await until(run, "cancelled");
   const left = `SELECT 'slot ' || slot_name AS left FROM pg_replication_slots UNION ALL SELECT 'publication ' || pubname FROM pg_publication

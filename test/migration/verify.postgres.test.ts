@@ -5,6 +5,8 @@ import type { Mover } from "../../migration/mover.ts";
 import { verifyMove, type VerifyReport } from "../../migration/verify.ts";
 import { selfTest } from "../../migration/verify-self-test.ts";
 import { group, type VerifyLevel } from "../../migration/verify-sql.ts";
+import { compareFenced } from "../../migration/orchestrator/fenced-rows.ts";
+import type { StoredPlan } from "../../migration/plan/plan-document.ts";
 import { prepareMove, type Rig, settled, startMover, startRig } from "./rig.ts";
 import { createTables, fillTables, STRESS_TABLES, stressMove, TARGETS } from "./stress-tables.ts";
 import { Writers } from "./writers.ts";
@@ -146,6 +148,7 @@ describe("verification", () => {
     const swap = `UPDATE ${schema}.numbers SET note = CASE id WHEN 7 THEN 'other' ELSE '7' END WHERE id = 7 OR id = (SELECT min(id) FROM ${schema}.numbers WHERE id > 7)`;
     await rig.target.query(database, swap);
     expect((await verify("fast")).differences).toHaveLength(2);
+    await rig.target.query(database, `UPDATE ${schema}.numbers SET note = id::text`);
   });
 
   test("finds them also where both rows are of one group", async () => {
@@ -166,6 +169,34 @@ describe("verification", () => {
     function inGroup(alias: string): string {
       return group(table as MovedTable).replaceAll('"id"', `${alias}.id`);
     }
+  });
+
+  test("under a fence compares all rows of small tables, counts larger ones, and takes some of the largest", async () => {
+    const databases = [rig.sourceDatabase, ...rig.targetDatabases];
+    const scene = {
+      plan: { name: "verified", moves: [move], sequences: [], copies: [] } as unknown as StoredPlan,
+      databases: new Map(databases.map((database) => [database.name, database])),
+    };
+    const fenced = async (compared: number, counted: number): Promise<readonly string[]> =>
+      await compareFenced(scene, "forward", AbortSignal.timeout(30_000), { compared, counted });
+    const [all, none] = [Number.MAX_SAFE_INTEGER, 0];
+    await rig.source.query("app", "DELETE FROM numbers WHERE id % 2 = 0");
+    await settled(rig, mover);
+    for (const [compared, counted] of [
+      [all, all],
+      [none, all],
+      [none, none],
+    ] as const)
+      expect(await fenced(compared, counted)).toEqual([]);
+    const [database, schema] = await placesOf(9);
+    await rig.target.query(database, `DELETE FROM ${schema}.numbers WHERE id <> 9`);
+    expect((await fenced(all, all)).length).toBeGreaterThan(10);
+    expect(await fenced(none, all)).toContainEqual(
+      expect.stringMatching(/^public\.numbers has 500 rows to move, and \d+ are in the targets$/),
+    );
+    expect(await fenced(none, none)).toContainEqual(
+      expect.stringMatching(/^row \(\d+\) of public\.numbers is missing$/),
+    );
   });
 
   test("has a test of itself, which leaves nothing behind", async () => {

@@ -40,7 +40,7 @@ export async function verifierCanFail(context: Context): Promise<void> {
   });
   await withRehearsal(options, signal, async (rehearsal) => {
     const missed: string[] = [];
-    let [seen, rows, refusal, foreign] = [0, "", "", ""];
+    let [seen, rows, refusal, late, foreign] = [0, "", "", "", ""];
     const report = await rehearsal.reported(async () => {
       refusal = await refusedSwitch(rehearsal, (work) => (atIndexing = work));
       for (const [what, spoil] of FAULTS) {
@@ -51,6 +51,7 @@ export async function verifierCanFail(context: Context): Promise<void> {
           else missed.push(`${what} was not seen: ${stdout.trim()}`);
         });
       }
+      late = await lostLate(rehearsal);
       foreign = await foreignWrite(rehearsal);
       await rehearsal.fleet.query(
         TARGETS[0].database,
@@ -66,13 +67,9 @@ export async function verifierCanFail(context: Context): Promise<void> {
       11,
       found.length === 0 &&
         refusal.includes("rows_differ") &&
+        late.startsWith("stopped: rows_differ") &&
         foreign.startsWith("stopped: foreign_write"),
-      `${seen} of ${FAULTS.length} kinds of fault seen, one in ${rows} rows, under writes; a byte flipped after the copy: ${refusal}; a foreign write into a target: ${foreign}${firstOf(found)}; scaled from one in 10M`,
-    );
-    tell(
-      11,
-      "SKIP",
-      "a row that is lost between the last verification and the cutover: rows are not counted under the fence yet",
+      `${seen} of ${FAULTS.length} kinds of fault seen, one in ${rows} rows, under writes; a byte flipped after the copy: ${refusal}; a row lost after the last verification: its cutover ${late}; a foreign write into a target: ${foreign}${firstOf(found)}; scaled from one in 10M`,
     );
   });
 }
@@ -108,6 +105,22 @@ async function refusedSwitch(
   await rehearsal.obeyed("resume", SPLIT_NAME);
   await rehearsal.until(SPLIT_NAME, ["ready"]);
   return `${state}, its cutover ended with ${code}`;
+}
+
+/** What a cutover comes to when a row has got lost that the last verification has seen; ready again afterwards. */
+async function lostLate(rehearsal: Rehearsal): Promise<string> {
+  const [, lose] = FAULTS.find(([what]) => what === "lost row") ?? [];
+  if (lose === undefined) throw new Error("a lost row is one of the faults");
+  let state = "";
+  await spoilt(rehearsal, lose, async () => {
+    for (let attempt = 0; attempt < 5 && !state.startsWith("stopped"); attempt += 1) {
+      await rehearsal.fleet.run("migrate", "cutover", SPLIT_NAME);
+      state = await stateWithin(rehearsal, ["stopped", "ready"]);
+    }
+  });
+  await rehearsal.obeyed("resume", SPLIT_NAME);
+  await rehearsal.until(SPLIT_NAME, ["ready"]);
+  return state;
 }
 
 /** With the reason of one that stopped. */

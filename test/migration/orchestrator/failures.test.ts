@@ -15,13 +15,16 @@ test.each(["08006", "57P01", "57P03", "53300", "40001", "40P01", "55P03", "55006
   },
 );
 
-test.each(["42501", "42P01", "23503", "XX000"])("the server's %s stops the migration", (sqlstate) => {
-  expect(failureOf(fromServer(sqlstate))).toEqual({
-    kind: "failed",
-    because: "server_refused",
-    detail: `told (${sqlstate})`,
-  });
-});
+test.each(["42501", "42P01", "23503", "XX000"])(
+  "the server's %s stops the migration",
+  (sqlstate) => {
+    expect(failureOf(fromServer(sqlstate))).toEqual({
+      kind: "failed",
+      because: "server_refused",
+      detail: `told (${sqlstate})`,
+    });
+  },
+);
 
 test("a key that is there already stops it by a reason of its own", () => {
   const error = new BackendError({
