@@ -612,6 +612,9 @@ export const FLEET_FORGET_SILENT_MS = 86_400_000;
 /** How long `map publish` waits for the proxies to follow before it says which have not. */
 export const PUBLISH_WAIT_MS = 5_000;
 
+/** How long the catalog database may take to name its tables right before a map is in force: proxies wait for it. */
+export const LAST_LOOK_TIMEOUT_MS = 1_000;
+
 /** How often it looks. */
 export const PUBLISH_POLL_MS = 50;
 
@@ -796,7 +799,7 @@ export const SHARED_READS_UNDER_WAY_MAX = 64;
 export const SHARED_READS_HELD_MS_MAX = 250;
 
 /** Between two looks at what shared connections are answering: what two of them meet is in the way of those behind it. */
-export const SHARED_READ_WATCH_MS = 25;
+export const SHARED_READ_WATCH_MS = 50;
 
 /** What a statement may take, on the whole, to share its connection: a hundred times a read by key. */
 export const SHARED_READ_SLOW_MS = 10;

@@ -3,8 +3,8 @@
  * [--trace]`: one seeded run against the proxy, printed. Exit code 1 where an answer differs.
  *
  * `--refused ID` prints what was refused for that reason; `--ignore REGEXP` goes past
- * differences whose reason matches; `--long-way` turns `fast_path` off; `--twin` compares two
- * plain servers instead, which shows what the harness itself adds.
+ * differences whose reason matches; `--long-way` turns `fast_path` off, `--multiplexed` has reads share
+ * connections; `--twin` compares two plain servers instead, which shows what the harness itself adds.
  */
 import { parseArgs } from "node:util";
 import { startTestProxy } from "../support/proxy.ts";
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     differences: { type: "string", default: "20" },
     twin: { type: "boolean", default: false },
     "long-way": { type: "boolean", default: false },
+    multiplexed: { type: "boolean", default: false },
     ignore: { type: "string" },
     refused: { type: "string" },
     trace: { type: "boolean", default: false },
@@ -31,7 +32,10 @@ const LOG_CHARS = 2_000;
 const collation = COLLATIONS.find((each) => each === values.collation);
 if (collation === undefined) throw new Error(`--collation is one of ${COLLATIONS.join(", ")}`);
 await using environment = await startEnvironment(collation);
-const config = values["long-way"] ? { fast_path: { relay: false, templates: false } } : {};
+const config = {
+  ...(values["long-way"] && { fast_path: { relay: false, templates: false } }),
+  multiplexed_reads: { enabled: values.multiplexed },
+};
 await using proxy = values.twin ? undefined : await startTestProxy(environment.mapYaml, { config });
 const report = await runDifferential(environment, {
   seed: Number(values.seed),

@@ -16,6 +16,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { freePort } from "./free-port.ts";
 import { RawClient } from "./raw-client.ts";
+import { IS_MULTIPLEXED_RUN } from "./run-mode.ts";
 
 export interface TestProxyOptions {
   /** Merged over ports and a quiet log. */
@@ -72,6 +73,7 @@ export async function startTestProxy(
     {
       admin: { host: HOST, port: adminPort },
       log: { level: "warn" },
+      multiplexed_reads: { enabled: IS_MULTIPLEXED_RUN },
       ...options.config,
       listen: { host: HOST, port, ...listenOf(options) },
     },

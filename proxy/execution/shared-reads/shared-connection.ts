@@ -214,8 +214,9 @@ export class SharedConnection implements ByteTaker, Carrier {
     if (type === BACKEND_TYPE.parseComplete) head.isParsed = true;
     const [only, second] = head.members;
     if (type === BACKEND_TYPE.errorResponse) {
-      this.#give(bytes, given, at);
+      // What came with it is no answer yet that it could be a part of.
       if (this.#isOwn(head, bytes, at, frameEnd)) return false;
+      this.#give(bytes, given, at);
     } else if (only !== undefined && second === undefined) {
       const verdict = only.owner.judge(type, bytes, at, frameEnd);
       if (verdict === true) return true;
@@ -262,13 +263,15 @@ export class SharedConnection implements ByteTaker, Carrier {
   #ready(head: Sending, bytes: Buffer, given: number, at: number, end: number): void {
     const { status } = decodeReadyForQuery(bytes.subarray(at + FRAME_HEADER_BYTES, end));
     this.connection.noteReady(status);
-    const now = performance.now();
-    this.#host.observed(head, now - this.#beganAt);
-    this.#beganAt = now;
+    const beganAt = this.#beganAt;
+    this.#beganAt = performance.now();
     if (head.mustRepeat) {
       this.#queue.shift();
       this.#repeat([head], "not prepared");
-    } else this.#answer(head, status, bytes, given, at, end);
+    } else {
+      this.#answer(head, status, bytes, given, at, end);
+      this.#host.observed(head, this.#beganAt - beganAt);
+    }
     // What it left behind is met by nobody: the others are made again.
     if (status !== "idle")
       this.#lost(this.connection.lostBy(new ProtocolViolation("a read left a transaction open")));
@@ -288,6 +291,7 @@ export class SharedConnection implements ByteTaker, Carrier {
     this.#give(bytes, given, isPlain ? end : at);
     if (!isPlain) for (const { read, verdict } of told) this.#follow(read, verdict, bytes, at, end);
     this.#queue.shift();
+    head.answeredCount = head.members.length;
     for (const read of head.end()) read.owner.answered();
   }
 

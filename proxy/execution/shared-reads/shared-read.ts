@@ -79,6 +79,8 @@ export class Sending {
   /** Something of the answer was given. */
   hasGiven = false;
   answerBytes = 0;
+  /** How many have got the whole of it. */
+  answeredCount = 0;
   /** Its server was asked to stop it. */
   isCancelled = false;
   /** To be made again, each by its owner: the answer is none. */

@@ -146,8 +146,7 @@ export class SharedReads implements SharedConnectionHost {
       if (shared === undefined) this.#repeat(sending, group);
       else shared.add(sending);
     }
-    for (const shared of group.connections)
-      if (shared.flush(WRITER, now)) this.#writes.increment();
+    for (const shared of group.connections) if (shared.flush(WRITER, now)) this.#writes.increment();
     this.#forgetWhereUnused(group);
   }
 
@@ -207,8 +206,8 @@ export class SharedReads implements SharedConnectionHost {
     this.#options.backends.release(shared.connection);
   }
 
-  observed({ sharing, answerBytes, members }: Sending, ms: number): void {
-    this.#reads.increment(members.length);
+  observed({ sharing, answerBytes, answeredCount }: Sending, ms: number): void {
+    this.#reads.increment(answeredCount);
     this.#slow.observe(sharing, ms, answerBytes, performance.now());
   }
 

@@ -1,6 +1,7 @@
 /**
  * `npm run test:isolation -- --clients 200 --seconds 300 --seed N`: many clients that must read
- * nothing of each other, printed. Exit code 1 where one did.
+ * nothing of each other, printed. Exit code 1 where one did. `--multiplexed` has their reads share
+ * connections.
  */
 import { parseArgs } from "node:util";
 import { printIsolation, runIsolation } from "./run.ts";
@@ -9,6 +10,7 @@ const { values } = parseArgs({
   options: {
     clients: { type: "string", default: "200" },
     seconds: { type: "string", default: "300" },
+    multiplexed: { type: "boolean", default: false },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
   },
 });
@@ -17,6 +19,7 @@ const report = await runIsolation(
   Number(values.clients),
   Number(values.seconds),
   Number(values.seed),
+  values.multiplexed,
 );
 process.stdout.write(`${printIsolation(report)}\n`);
 process.exitCode = report.leaks.length > 0 ? 1 : 0;

@@ -25,8 +25,11 @@ export async function runIsolation(
   clients: number,
   seconds: number,
   seed: number,
+  isMultiplexed: boolean,
 ): Promise<IsolationReport> {
-  await using servers = await startServers({ config: { pool: { size: POOL_SIZE } } });
+  await using servers = await startServers({
+    config: { pool: { size: POOL_SIZE }, multiplexed_reads: { enabled: isMultiplexed } },
+  });
   await servers.reset();
   await makeRoles(servers, clients);
   const random = seeded(seed);
