@@ -15,6 +15,7 @@ import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { isCanceled, resetSettings } from "./reset-settings.ts";
+import type { Taker } from "./wait-queue.ts";
 
 export interface BackendsOptions {
   readonly pool: Partial<PoolOptions>;
@@ -49,9 +50,14 @@ export class Backends {
   acquire(database: DatabaseName, signal?: AbortSignal, claim?: Claim): Promise<BackendConnection> {
     const pool = this.#pools.get(database);
     if (pool !== undefined) return pool.acquire(signal, claim);
-    return Promise.reject(
-      new SqlError("pool_closed", `database "${database}" is not in the shard map`),
-    );
+    return Promise.reject(notInMap(database));
+  }
+
+  /** See Pool.join. */
+  join(database: DatabaseName, taker: Taker<BackendConnection>, claim: Claim): () => void {
+    const pool = this.#pools.get(database);
+    if (pool === undefined) throw notInMap(database);
+    return pool.join(taker, claim);
   }
 
   /** One with its server's own settings, as the connection's user: for what the proxy itself asks. */
@@ -144,4 +150,8 @@ export class Backends {
     this.update(new Map());
     await Promise.all(this.#draining.values());
   }
+}
+
+function notInMap(database: DatabaseName): SqlError {
+  return new SqlError("pool_closed", `database "${database}" is not in the shard map`);
 }

@@ -27,6 +27,19 @@ export class PoolMembers {
     return this.#all.size - this.#idle.length;
   }
 
+  /** False where as many as `max` are pinned already. */
+  pin(connection: BackendConnection, max: number): boolean {
+    const member = this.of(connection);
+    if (member === undefined || this.pinnedCount >= max) return false;
+    member.isPinned = true;
+    return true;
+  }
+
+  unpin(connection: BackendConnection): void {
+    const member = this.of(connection);
+    if (member !== undefined) member.isPinned = false;
+  }
+
   get pinnedCount(): number {
     return this.all().filter(({ isPinned }) => isPinned).length;
   }

@@ -1,8 +1,8 @@
 /**
- * The connections to one database, lent for a transaction at a time, in the order that
- * wait-queue.ts says, and to new transactions as far as admission.ts says. The user is the one of the database's URL, so a pool is one of
- * (database, user). It knows nothing of statements: what a session left behind on a
- * connection (settings, prepared statements) is the session layer's to know and undo.
+ * The connections to one database, lent for a transaction at a time, in the order that wait-queue.ts
+ * says, and to new transactions as far as admission.ts says. The user is the one of the database's
+ * URL, so a pool is one of (database, user). It knows nothing of statements: what a session left
+ * behind on a connection (settings, prepared statements) is the session layer's to know and undo.
  *
  * When the server is down: a failed connect is the answer to everyone waiting then, so
  * nobody waits longer than one attempt, and no statement hangs until its deadline on a
@@ -31,8 +31,7 @@ import type { PoolOptions } from "./pool-options.ts";
 import { serverReport } from "./pool-stats.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { ReconnectPause } from "./reconnect-pause.ts";
-import { WaitQueue } from "./wait-queue.ts";
-import type { WaitEnd } from "./wait-queue.ts";
+import { WaitQueue, type Taker, type WaitEnd } from "./wait-queue.ts";
 
 export class Pool {
   readonly database: DatabaseName;
@@ -85,16 +84,31 @@ export class Pool {
    * `waitMs`, with the connect's own error where none can be opened, or the signal's reason; and
    * what is new, at once, with `pool_overloaded` and `circuit_open`.
    */
-  acquire(signal?: AbortSignal, claim: Claim = OWN_CLAIM): Promise<BackendConnection> {
-    if (this.#closing.signal.aborted) return Promise.reject(poolClosed(this.database));
-    const isFirst = claim.standing !== "new" && this.#waiting.privilegedSize === 0;
-    const idle = isFirst ? this.#takeIdle() : this.tryAcquire();
-    if (idle !== undefined) return Promise.resolve(idle);
-    const refusal = this.#gate.refusal(claim);
-    if (refusal !== undefined) return Promise.reject(refusal);
+  async acquire(signal?: AbortSignal, claim: Claim = OWN_CLAIM): Promise<BackendConnection> {
+    const idle = this.#admit(claim);
+    if (idle !== undefined) return idle;
     const acquired = this.#waiting.wait(signal, claim);
     this.#serve();
-    return acquired;
+    return await acquired;
+  }
+
+  /** As `acquire`, for who is called back, perhaps at once. Throws what is refused at once. Gives how to leave the queue. */
+  join(taker: Taker<BackendConnection>, claim: Claim): () => void {
+    const idle = this.#admit(claim);
+    const leave = idle === undefined ? this.#waiting.join(claim, taker) : () => undefined;
+    if (idle === undefined) this.#serve();
+    else taker.given(idle);
+    return leave;
+  }
+
+  /** One that is idle; undefined for who has to wait. */
+  #admit(claim: Claim): BackendConnection | undefined {
+    if (this.#closing.signal.aborted) throw poolClosed(this.database);
+    const isFirst = claim.standing !== "new" && this.#waiting.privilegedSize === 0;
+    const idle = isFirst ? this.#takeIdle() : this.tryAcquire();
+    const refusal = idle === undefined ? this.#gate.refusal(claim) : undefined;
+    if (refusal !== undefined) throw refusal;
+    return idle;
   }
 
   owns(connection: BackendConnection): boolean {
@@ -108,15 +122,11 @@ export class Pool {
 
   /** Announces that a lent connection stays with its user; false where too many do already. */
   pin(connection: BackendConnection): boolean {
-    const member = this.#members.of(connection);
-    if (member === undefined || this.#members.pinnedCount >= this.pinnedMax) return false;
-    member.isPinned = true;
-    return true;
+    return this.#members.pin(connection, this.pinnedMax);
   }
 
   unpin(connection: BackendConnection): void {
-    const member = this.#members.of(connection);
-    if (member !== undefined) member.isPinned = false;
+    this.#members.unpin(connection);
   }
 
   /**
@@ -192,9 +202,8 @@ export class Pool {
   }
 
   servers(): readonly ServerReport[] {
-    const { checkAfterIdleMs } = this.#options;
-    const report = (each: Member) => serverReport(each, this.#isOver(each), checkAfterIdleMs);
-    return this.#members.all().map(report);
+    const { checkAfterIdleMs: ms } = this.#options;
+    return this.#members.all().map((each) => serverReport(each, this.#isOver(each), ms));
   }
 
   /** Closes what nobody uses, so that the server may be stopped without having to cut it off. */
@@ -212,7 +221,7 @@ export class Pool {
       this.#waiting.rejectAll(poolClosed(this.database));
       for (const member of this.#members.takeIdle()) this.#close(member);
     }
-    if (this.#members.size > 0) {
+    if (this.#members.size > 0)
       await new Promise<void>((resolve) => {
         const deadline = setTimeout(resolve, drainMs);
         this.#whenUnused = () => {
@@ -220,11 +229,8 @@ export class Pool {
           resolve();
         };
       });
-    }
-    for (const member of this.#members.all()) {
-      this.#members.delete(member);
-      member.connection.destroy();
-    }
+    for (const member of this.#members.all())
+      if (this.#members.delete(member)) member.connection.destroy();
   }
 
   /** Serves the waiting from what is idle, and opens or checks connections for the rest. */
@@ -247,6 +253,7 @@ export class Pool {
   /** Those of the waiting who may have a connection, once there is one. */
   #servable(): number {
     const { size, privilegedSize } = this.#waiting;
+    if (size === 0) return 0;
     const room = Math.max(0, this.#gate.limit - this.#members.lentCount);
     return privilegedSize + Math.min(size - privilegedSize, room);
   }
@@ -268,14 +275,11 @@ export class Pool {
       const member = this.#members.lastIdle;
       if (member === undefined) return undefined;
       const now = performance.now();
-      if (member.connection.isBroken || this.#isOver(member)) {
-        this.#members.takeLastIdle();
-        this.#close(member);
-        continue;
-      }
-      if (now - member.idleSince > this.#options.checkAfterIdleMs) return undefined;
+      const isOver = member.connection.isBroken || this.#isOver(member);
+      if (!isOver && now - member.idleSince > this.#options.checkAfterIdleMs) return undefined;
       this.#members.takeLastIdle();
-      return this.#lend(member, now);
+      if (!isOver) return this.#lend(member, now);
+      this.#close(member);
     }
   }
 
@@ -314,16 +318,13 @@ export class Pool {
   }
 
   #openOne(signal: AbortSignal): Promise<BackendConnection> {
+    const { database, address } = this;
     const { settings, connectTimeoutMs } = this.#options;
-    const { database } = this;
-    return BackendConnection.open(this.address, { database, settings, signal, connectTimeoutMs });
+    return BackendConnection.open(address, { database, settings, signal, connectTimeoutMs });
   }
 
   #adopt(connection: BackendConnection): void {
-    if (this.#closing.signal.aborted) {
-      connection.close();
-      return;
-    }
+    if (this.#closing.signal.aborted) return connection.close();
     const member = newMember(connection, this.#generation, this.#options.lifetimeMs);
     this.#members.add(member);
     void connection.ended.then(() => this.#forgetLost(member));

@@ -11,10 +11,15 @@ import { PRIORITIES } from "../../base/priority.ts";
 import type { Claim } from "./claim.ts";
 import { FairQueue } from "./fair-queue.ts";
 
+/** Who is called back: once, with what was waited for or with why there is none. */
+export interface Taker<T> {
+  given(value: T): void;
+  refused(error: unknown): void;
+}
+
 interface Waiter<T> extends Claim {
   readonly since: number;
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
+  readonly taker: Taker<T>;
 }
 
 export type WaitEnd = "deadline" | "queue full";
@@ -36,6 +41,8 @@ export class WaitQueue<T> {
     low: new FairQueue<Waiter<T>>(),
   };
   readonly #all = [this.#holding, this.#own, ...PRIORITIES.map((each) => this.#new[each])];
+  readonly #arrivals = new Set<Waiter<T>>();
+  #timer: NodeJS.Timeout | undefined;
   #size = 0;
   #waitedMs = 0;
   #timeouts = 0;
@@ -89,41 +96,73 @@ export class WaitQueue<T> {
   /** Rejects with the refusal at the deadline or where the queue is full, or with the signal's reason. */
   wait(signal: AbortSignal | undefined, claim: Claim): Promise<T> {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
-    if (this.#size >= this.#options.sizeMax && !this.#makeRoom(claim)) {
-      this.#refused += 1;
-      return Promise.reject(this.#options.refusal("queue full"));
-    }
-    const queue = this.#queueOf(claim);
     return new Promise<T>((resolve, reject) => {
-      const leave = (): void => {
-        clearTimeout(deadline);
-        signal?.removeEventListener("abort", aborted);
-        // Whoever is served was taken out of its queue already.
-        queue.delete(waiter);
-        this.#size -= 1;
-        this.#waitedMs += performance.now() - waiter.since;
+      const aborted = (): void => {
+        leave();
+        reject(signal?.reason);
       };
-      const waiter: Waiter<T> = {
-        ...claim,
-        since: performance.now(),
-        resolve: (value) => {
-          leave();
+      const settled = (): void => signal?.removeEventListener("abort", aborted);
+      const leave = this.join(claim, {
+        given: (value) => {
+          settled();
           resolve(value);
         },
-        reject: (error) => {
-          leave();
+        refused: (error) => {
+          settled();
           reject(error);
         },
-      };
-      const aborted = (): void => waiter.reject(signal?.reason);
-      const deadline = setTimeout(() => {
-        this.#timeouts += 1;
-        waiter.reject(this.#options.refusal("deadline"));
-      }, this.#options.waitMs);
+      });
       signal?.addEventListener("abort", aborted, { once: true });
-      queue.add(waiter);
-      this.#size += 1;
     });
+  }
+
+  /** As `wait`, for who is called back, later. Throws where the queue is full. Gives how to leave it, which tells nobody. */
+  join({ standing, priority, user }: Claim, taker: Taker<T>): () => void {
+    if (this.#size >= this.#options.sizeMax && !this.#makeRoom({ standing, priority, user })) {
+      this.#refused += 1;
+      throw this.#options.refusal("queue full");
+    }
+    const since = performance.now();
+    const waiter: Waiter<T> = { standing, priority, user, since, taker };
+    this.#queueOf(waiter).add(waiter);
+    this.#arrivals.add(waiter);
+    this.#size += 1;
+    this.#watch();
+    return () => this.#leave(waiter);
+  }
+
+  /** Whoever is served was taken out of its queue already. */
+  #leave(waiter: Waiter<T>): void {
+    if (!this.#arrivals.delete(waiter)) return;
+    this.#queueOf(waiter).delete(waiter);
+    this.#size -= 1;
+    this.#waitedMs += performance.now() - waiter.since;
+  }
+
+  #refuse(waiter: Waiter<T>, error: unknown): void {
+    this.#leave(waiter);
+    waiter.taker.refused(error);
+  }
+
+  /** One timer for all: all have the same time, so who came first is the next whose time is up. */
+  #watch(): void {
+    if (this.#timer !== undefined) return;
+    const [first] = this.#arrivals;
+    if (first === undefined) return;
+    const leftMs = first.since + this.#options.waitMs - performance.now();
+    this.#timer = setTimeout(() => this.#expire(), Math.max(1, Math.ceil(leftMs)));
+    this.#timer.unref();
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const over = performance.now() - this.#options.waitMs;
+    for (const waiter of this.#arrivals) {
+      if (waiter.since > over) break;
+      this.#timeouts += 1;
+      this.#refuse(waiter, this.#options.refusal("deadline"));
+    }
+    this.#watch();
   }
 
   /** Undefined where nobody waits, or nobody privileged where only those are to be served. */
@@ -131,18 +170,20 @@ export class WaitQueue<T> {
     const queues = onlyPrivileged ? [this.#holding, this.#own] : this.#all;
     for (const queue of queues) {
       const waiter = queue.shift();
-      if (waiter !== undefined) return waiter.resolve(value);
+      if (waiter === undefined) continue;
+      this.#leave(waiter);
+      return waiter.taker.given(value);
     }
   }
 
   rejectAll(error: unknown): void {
-    for (const queue of this.#all) for (const waiter of queue) waiter.reject(error);
+    for (const queue of this.#all) for (const waiter of queue) this.#refuse(waiter, error);
   }
 
   /** Those who may be refused for overload. Gives their number. */
   rejectNew(error: () => Error): number {
     const waiting = Object.values(this.#new).flatMap((queue) => [...queue]);
-    for (const waiter of waiting) waiter.reject(error());
+    for (const waiter of waiting) this.#refuse(waiter, error());
     return waiting.length;
   }
 
@@ -158,7 +199,7 @@ export class WaitQueue<T> {
       const last = this.#new[lowest].lastOfMost();
       if (last !== undefined && (!isOwnClass || this.#isAbove(last, user))) {
         this.#refused += 1;
-        last.reject(this.#options.refusal("queue full"));
+        this.#refuse(last, this.#options.refusal("queue full"));
         return true;
       }
       if (isOwnClass) return false;

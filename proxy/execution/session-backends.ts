@@ -8,33 +8,20 @@
 import { invariant } from "../../base/invariant.ts";
 import type { DatabaseName } from "../../base/ids.ts";
 import { SqlError } from "../../base/sql-error.ts";
-import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
-import { isCanceled, RESET_SETTINGS, resetSettings } from "../backend/reset-settings.ts";
-import type { Rank } from "../backend/pool-member.ts";
-import type { BackendUse, BackendWait } from "./backend-use.ts";
+import { isCanceled, resetSettings } from "../backend/reset-settings.ts";
+import { applySettings } from "./apply-settings.ts";
+import type { BackendUse } from "./backend-use.ts";
 import { plainClaimant } from "./claimant.ts";
 import { isUsableWith, rankFor } from "./custom-settings.ts";
-import type { InDoubt, InDoubtBackends } from "./in-doubt.ts";
+import type { InDoubt } from "./in-doubt.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
 import type { Pauses } from "./pauses.ts";
 import { PinnedBackend } from "./pinned-backend.ts";
 import type { PinReason } from "./pinned-backend.ts";
-import type { SharedPools } from "./pool-waits.ts";
-import { notInDatabase } from "./session-role.ts";
+import type { PinnableBackends, SessionTaker } from "./session-pools.ts";
 import type { SettingsScript } from "./session-settings.ts";
-
-/** The pools, as far as a session needs them. */
-export interface PinnableBackends extends SharedPools, Omit<InDoubtBackends, "acquire"> {
-  /** One that is idle, without waiting; undefined where there is none, or others wait for one. */
-  tryAcquire(database: DatabaseName, rank: Rank): BackendConnection | undefined;
-  /** Another in the place of one that is lent, newly opened. */
-  renew(connection: BackendConnection, signal: AbortSignal): Promise<BackendConnection>;
-  /** False where as many as may be are pinned. */
-  pin(connection: BackendConnection): boolean;
-  unpin(connection: BackendConnection): void;
-  pinnedMax(database: DatabaseName): number;
-}
+import { SessionWaits } from "./session-waits.ts";
 
 /** Brings a connection to the settings it is wanted with. */
 type SetUp = (connection: BackendConnection) => Promise<void>;
@@ -53,10 +40,7 @@ export class SessionBackends implements LockHolder {
   /** On what grounds it asks for connections. */
   claimant = plainClaimant();
   #holdNumber = 0;
-  /** Databases whose connections the session waits for; almost always none or one. */
-  readonly #awaited: DatabaseName[] = [];
-  #awaitedSinceMs = 0;
-  #heldUp: BackendWait | undefined;
+  readonly #waits = new SessionWaits();
   /** What is still to be asked for a transaction that is over: a pause is not in its way. */
   isFinishing = false;
   /** Why the proxy itself has cancelled what runs. */
@@ -77,21 +61,17 @@ export class SessionBackends implements LockHolder {
   }
 
   get use(): BackendUse {
-    const [awaited] = this.#awaited;
     return {
       lent: [...this.#lent.keys()],
       cancelling: [...this.#lent].flatMap(([connection, request]) => (request ? [connection] : [])),
       pinned: this.#pinned?.connection,
-      wait:
-        awaited === undefined
-          ? this.#heldUp
-          : { for: "connection", database: awaited, sinceMs: this.#awaitedSinceMs },
+      wait: this.#waits.current,
     };
   }
 
   /** A statement runs on one of its backends, or will as soon as one is free. */
   uses(database: DatabaseName): boolean {
-    if (this.#awaited.includes(database)) return true;
+    if (this.#waits.includes(database)) return true;
     for (const connection of this.#lent.keys()) if (connection.database === database) return true;
     return false;
   }
@@ -141,15 +121,51 @@ export class SessionBackends implements LockHolder {
   acquireReady(database: DatabaseName): BackendConnection | undefined {
     const settings = this.settingsToShare(database);
     if (settings === undefined) return undefined;
-    const { tag, customNames } = settings;
+    const { customNames } = settings;
     const connection = this.#backends.tryAcquire(database, rankFor(customNames));
     if (connection === undefined) return undefined;
-    if (connection.sessionTag !== tag || !isUsableWith(connection, customNames)) {
-      this.#backends.release(connection);
-      return undefined;
+    if (this.#lendReady(connection)) return connection;
+    this.#backends.release(connection);
+    return undefined;
+  }
+
+  /** Lends the session a connection that is ready for it as it is. */
+  #lendReady(connection: BackendConnection): boolean {
+    const { tag, customNames } = this.#settings();
+    const isReady = connection.sessionTag === tag && isUsableWith(connection, customNames);
+    if (isReady) this.#lend(connection);
+    return isReady;
+  }
+
+  /**
+   * Waits for one with others, where `acquireReady` has none, for a session that uses nothing else.
+   * Gives how to stop waiting; undefined where it is for `acquire` to do. Throws what is refused at once.
+   */
+  join(database: DatabaseName, taker: SessionTaker): (() => void) | undefined {
+    if (this.settingsToShare(database) === undefined || this.#lent.size > 0) return undefined;
+    const over = this.#waits.begin(database);
+    const given = (connection: BackendConnection): void => {
+      over();
+      // What was paused or left unfinished meanwhile is looked at by who adopts it.
+      const isReady = this.settingsToShare(database) !== undefined && this.#lendReady(connection);
+      if (isReady) taker.lent(connection);
+      else taker.offered(connection);
+    };
+    const refused = (error: unknown): void => {
+      over();
+      taker.refused(error);
+    };
+    try {
+      const claim = this.claimant.claim(this.isFinishing);
+      const leave = this.#backends.join(database, { given, refused }, claim);
+      return () => {
+        over();
+        leave();
+      };
+    } catch (error) {
+      over();
+      throw error;
     }
-    this.#lend(connection);
-    return connection;
   }
 
   /** One of the pool, where what is done must not meet the session's own temporary tables. */
@@ -163,9 +179,17 @@ export class SessionBackends implements LockHolder {
     signal: AbortSignal,
     set?: SetUp,
   ): Promise<BackendConnection> {
+    const idle = this.#backends.tryAcquire(database, rankFor(this.#settings().customNames));
+    return await this.adopt(idle ?? (await this.#waitForConnection(database, signal)), signal, set);
+  }
+
+  /** Makes a connection of the pool the session's, with its settings, or gives it back and rejects. */
+  async adopt(
+    given: BackendConnection,
+    signal: AbortSignal,
+    set?: SetUp,
+  ): Promise<BackendConnection> {
     const { customNames } = this.#settings();
-    const idle = this.#backends.tryAcquire(database, rankFor(customNames));
-    const given = idle ?? (await this.#waitForConnection(database, signal));
     const isUsable = set !== undefined || isUsableWith(given, customNames);
     const connection = isUsable ? given : await this.#backends.renew(given, signal);
     this.#lend(connection);
@@ -189,15 +213,14 @@ export class SessionBackends implements LockHolder {
     database: DatabaseName,
     signal: AbortSignal,
   ): Promise<BackendConnection> {
-    this.#awaited.push(database);
-    this.#awaitedSinceMs = performance.now();
+    const over = this.#waits.begin(database);
     try {
       const claim = this.claimant.claim(this.#lent.size > 0 || this.isFinishing);
       if (this.#lent.size === 0) return await this.#backends.acquire(database, signal, claim);
       const waiter = { holdNumber: this.#holdNumber, held: this.held, awaited: database };
       return await this.#holders.poolWaits.wait(waiter, claim, this.#backends, signal);
     } finally {
-      this.#awaited.splice(this.#awaited.indexOf(database), 1);
+      over();
     }
   }
 
@@ -205,12 +228,7 @@ export class SessionBackends implements LockHolder {
   async #pass(database: DatabaseName, signal: AbortSignal): Promise<void> {
     if (this.isFinishing || !this.#pauses.isPaused(database)) return;
     const holdNumber = this.#lent.size > 0 ? this.#holdNumber : undefined;
-    this.#heldUp = { for: "resume", database, sinceMs: performance.now() };
-    try {
-      await this.#pauses.pass(database, holdNumber, signal);
-    } finally {
-      this.#heldUp = undefined;
-    }
+    await this.#waits.holdUp(database, this.#pauses.pass(database, holdNumber, signal));
   }
 
   /** One of the pool, as the connection's own user and under none of the client's settings. */
@@ -235,7 +253,7 @@ export class SessionBackends implements LockHolder {
   async #setUp(
     connection: BackendConnection,
     pinned: PinnedBackend | undefined,
-    set: SetUp = (each) => this.#applySettings(each),
+    set: SetUp = (each) => applySettings(each, this.#settings()),
   ): Promise<BackendConnection> {
     const { database } = connection;
     await pinned?.settled();
@@ -373,21 +391,6 @@ export class SessionBackends implements LockHolder {
         });
       this.#lent.set(connection, cancelled);
     }
-  }
-
-  async #applySettings(connection: BackendConnection): Promise<void> {
-    const { tag, sql, isOtherRole, customNames } = this.#settings();
-    if (connection.sessionTag === tag) return;
-    connection.noteCustomSettings(customNames);
-    const isFresh = connection.sessionTag === "";
-    connection.sessionTag = UNKNOWN_SETTINGS;
-    const script = isFresh ? sql : `${RESET_SETTINGS}; ${sql}`;
-    try {
-      if (script !== "") await connection.query(script);
-    } catch (error) {
-      throw isOtherRole ? notInDatabase(connection.database, error) : error;
-    }
-    connection.sessionTag = tag;
   }
 }
 

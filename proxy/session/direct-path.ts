@@ -34,6 +34,8 @@ import type { DirectRequest } from "./direct-request.ts";
 import { DirectRoute } from "./direct-route.ts";
 import type { DirectTarget } from "./direct-route.ts";
 import { DirectStatements } from "./direct-statements.ts";
+import { DirectWait } from "./direct-wait.ts";
+import type { Awaiting } from "./direct-wait.ts";
 import type { Listening } from "./listening.ts";
 import type { Portals } from "./portals.ts";
 import { otherColumns } from "./prepared-statements.ts";
@@ -87,15 +89,15 @@ const READY = encodeToBuffer(encodeReadyForQuery, { kind: "readyForQuery", statu
 
 const NO_TYPES: readonly number[] = [];
 
-export class DirectPath implements DirectReceiver, ReadOwner {
+export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   readonly #session: DirectSession;
   readonly #statements: DirectStatements;
   readonly #counts: DirectCounts;
+  readonly #wait: DirectWait;
   #running: Running | undefined;
   #connection: BackendConnection | undefined;
   /** What runs is asked among reads of others. */
   #shared: SharedRead | undefined;
-  #waiting: AbortController | undefined;
   #error: unknown;
   #whenRested: (() => void) | undefined;
 
@@ -103,6 +105,7 @@ export class DirectPath implements DirectReceiver, ReadOwner {
     this.#session = session;
     this.#statements = new DirectStatements(session);
     this.#counts = DirectCounts.of(session.services.metrics);
+    this.#wait = new DirectWait(session.backends, this);
   }
 
   get isBusy(): boolean {
@@ -121,7 +124,7 @@ export class DirectPath implements DirectReceiver, ReadOwner {
   cancel(): void {
     if (!this.isBusy) return;
     this.#shared?.cancel(this.#session.client.gone.aborted);
-    this.#waiting?.abort(new SqlError("query_canceled", "canceling statement due to user request"));
+    this.#wait.cancel();
     this.#session.backends.cancel();
   }
 
@@ -240,28 +243,18 @@ export class DirectPath implements DirectReceiver, ReadOwner {
   #startAlone(running: Running): void {
     const { database } = running.request.target;
     const connection = this.#session.backends.acquireReady(database);
-    if (connection === undefined) void this.#wait(running);
-    else this.#send(connection, running);
+    if (connection !== undefined) return this.#send(connection, running);
+    this.#session.backends.claimant.statement = running.sql;
+    this.#wait.start(database);
   }
 
-  async #wait(running: Running): Promise<void> {
-    this.#session.backends.claimant.statement = running.sql;
-    const { signal } = (this.#waiting = new AbortController());
-    try {
-      const connection = await this.#session.backends.acquire(
-        running.request.target.database,
-        signal,
-      );
-      this.#waiting = undefined;
-      // Cancelled before there was anything that a server could be asked to stop.
-      if (signal.aborted) this.#session.backends.release(connection);
-      signal.throwIfAborted();
-      this.#send(connection, running);
-    } catch (error) {
-      this.#waiting = undefined;
-      this.#error = error;
-      this.#end();
-    }
+  ready(connection: BackendConnection): void {
+    if (this.#running !== undefined) this.#send(connection, this.#running);
+  }
+
+  failed(error: unknown): void {
+    this.#error = error;
+    this.#end();
   }
 
   #send(connection: BackendConnection, running: Running): void {

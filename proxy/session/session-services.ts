@@ -14,7 +14,7 @@ import type { GlobalSequences } from "../execution/global-sequences.ts";
 import type { InDoubt } from "../execution/in-doubt.ts";
 import type { LockHolders } from "../execution/lock-holders.ts";
 import type { Pauses } from "../execution/pauses.ts";
-import type { PinnableBackends } from "../execution/session-backends.ts";
+import type { PinnableBackends } from "../execution/session-pools.ts";
 import type { TwoPhaseCommit } from "../execution/two-phase-commit.ts";
 import type { Notifications } from "../notifications/notifications.ts";
 import type { AnnouncedDdl } from "./ddl-commit.ts";
