@@ -6,9 +6,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { userInfo } from "node:os";
 import type { ControlDatabase } from "../control/control-database.ts";
+import { ddlUnderWay } from "../control/ddl-intents.ts";
+import type { NamedDdl } from "../control/ddl-intents.ts";
 import { follows, listProxies, readFleetState } from "../control/fleet-state.ts";
 import { currentMap, mapHistory, publishedMapOf, publishMap } from "../control/map-versions.ts";
-import type { PublishedMap } from "../control/map-versions.ts";
+import type { NewMap, PublishedMap } from "../control/map-versions.ts";
 import {
   FLEET_SILENT_MS,
   MAP_HISTORY_MAX,
@@ -27,7 +29,7 @@ import { CommandFailure } from "./failure.ts";
 import { printJson, printLines } from "./output.ts";
 import { readInput, requireMap } from "./input-files.ts";
 import { movedRows } from "./moved-rows.ts";
-import { checkPublication, leftBehindNow } from "./publication-checks.ts";
+import { checkPublication, LastLook } from "./publication-checks.ts";
 import { tableLines } from "./table-lines.ts";
 
 export interface MapDiffFlags {
@@ -116,23 +118,15 @@ async function publish(text: string, fileName: string, flags: MapPublishFlags): 
       current === undefined ? undefined : parsed(current.yaml, `version ${current.version}`);
     const changes = before === undefined ? [] : mapChanges(before, next);
     const { problems, identities } = await checkPublication(before, current?.identities, next);
-    if (problems.length > 0)
-      throw new CommandFailure(
-        [`${fileName} is not published:`, ...problems.map((problem) => `  ${problem}`)].join("\n"),
-        1,
-      );
+    if (problems.length > 0) throw notPublished(fileName, problems);
     const author = flags.author ?? userInfo().username;
     const sentences = changes.map(printChange);
     const { version } = next;
-    await publishMap(
-      database,
-      { version, yaml: text, author, changes: sentences, identities },
-      current?.version,
-    );
+    const map = { version, yaml: text, author, changes: sentences, identities };
+    if (current === undefined || before === undefined) await publishMap(database, map, undefined);
+    else await publishBesideDdl(database, map, { before, next, fileName });
     const followed = flags.wait ? await untilFollowed(database) : [];
-    // A table may have been made while it was checked that there is none.
-    const lost = before === undefined ? [] : await leftBehindNow(before, next);
-    return { version, changes: sentences, proxies: followed, lost };
+    return { version, changes: sentences, proxies: followed };
   });
   const late = published.proxies.filter((proxy) => !proxy.follows);
   if (flags.json === true) printJson(published);
@@ -146,19 +140,54 @@ async function publish(text: string, fileName: string, flags: MapPublishFlags): 
           : `${name} (${address}) does not serve it yet${problem === undefined ? "" : `: ${problem}`}`,
       ),
     ]);
-  if (published.lost.length > 0)
-    throw new CommandFailure(
-      [
-        `published, and meanwhile a table was made whose rows it does not reach; colonnade map rollback ${published.version - 1} reaches them again:`,
-        ...published.lost.map((problem) => `  ${problem}`),
-      ].join("\n"),
-      1,
-    );
   if (late.length > 0)
     throw new CommandFailure(
       `published, but ${late.length} of ${published.proxies.length} proxies do not serve it yet; colonnade control status tells when they do`,
       1,
     );
+}
+
+/**
+ * A table may be in the making while it is checked that there is none. DDL that a proxy has announced
+ * is waited for; whoever announces some later finds the new map.
+ */
+async function publishBesideDdl(
+  database: ControlDatabase,
+  map: NewMap,
+  {
+    before,
+    next,
+    fileName,
+  }: { readonly before: ShardMap; readonly next: ShardMap; readonly fileName: string },
+): Promise<void> {
+  using look = await LastLook.open(before, next);
+  const end = performance.now() + PUBLISH_WAIT_MS;
+  for (;;) {
+    let busy: NamedDdl | undefined;
+    try {
+      return await publishMap(database, map, before.version, async () => {
+        for (const ddl of await ddlUnderWay(database))
+          if (await look.isInProgress(ddl.transaction)) busy = ddl;
+        if (busy !== undefined)
+          throw new CommandFailure(
+            `${fileName} is not published: ${busy.proxy} is committing DDL. Publish it again`,
+            1,
+          );
+        const problems = await look.leftBehind();
+        if (problems.length > 0) throw notPublished(fileName, problems);
+      });
+    } catch (error) {
+      if (busy === undefined || performance.now() >= end) throw error;
+      await sleep(PUBLISH_POLL_MS);
+    }
+  }
+}
+
+function notPublished(fileName: string, problems: readonly string[]): CommandFailure {
+  return new CommandFailure(
+    [`${fileName} is not published:`, ...problems.map((problem) => `  ${problem}`)].join("\n"),
+    1,
+  );
 }
 
 function parsed(text: string, fileName: string): ShardMap {

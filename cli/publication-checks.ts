@@ -2,6 +2,10 @@
  * Whether a map may take another's place at once: what the two say of each other, and what
  * the next map's databases say of it. It changes nothing.
  */
+import { BACKEND_CONNECT_TIMEOUT_MS, LAST_LOOK_TIMEOUT_MS } from "../base/limits.ts";
+import { invariant } from "../base/invariant.ts";
+import { quoteLiteral } from "../base/sql-quoting.ts";
+import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
 import { isSameDatabase, readIdentity } from "../proxy/topology/database-identity.ts";
 import { rowsLeftBehind } from "../shardmap/diff.ts";
@@ -63,10 +67,54 @@ function leftBehind(
   return moved.length > 0 ? moved : rowsLeftBehind(before, next, exists);
 }
 
-/** Asked again once proxies follow: nobody makes a table under the old map any more. Sentences. */
-export async function leftBehindNow(before: ShardMap, next: ShardMap): Promise<readonly string[]> {
-  const canonical = (await readLiveCatalog(next)).relations.get(next.canonicalSchema);
-  return rowsLeftBehind(before, next, (table) => canonical?.has(table) === true);
+/**
+ * Whether a table has been made, under the map before, since `checkPublication` looked. Over a
+ * connection that is open already: whoever asks keeps proxies waiting.
+ */
+export class LastLook implements Disposable {
+  readonly #connection: BackendConnection;
+  readonly #before: ShardMap;
+  readonly #next: ShardMap;
+
+  static async open(before: ShardMap, next: ShardMap): Promise<LastLook> {
+    const database = next.catalog;
+    const address = backendAddresses(next).get(database);
+    invariant(address !== undefined, "the catalog database is one of the map's");
+    const options = { database, connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS };
+    return new LastLook(await BackendConnection.open(address, options), before, next);
+  }
+
+  private constructor(connection: BackendConnection, before: ShardMap, next: ShardMap) {
+    this.#connection = connection;
+    this.#before = before;
+    this.#next = next;
+  }
+
+  /** Sentences, of tables whose rows would be looked for elsewhere. */
+  async leftBehind(): Promise<readonly string[]> {
+    const present = await this.#ask(
+      `SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = ${quoteLiteral(this.#next.canonicalSchema)}`,
+    );
+    const names = new Set(present.map(([name]) => name));
+    return rowsLeftBehind(this.#before, this.#next, (table) => names.has(table));
+  }
+
+  /** Whether a transaction of the catalog database may yet commit. */
+  async isInProgress(transaction: string): Promise<boolean> {
+    const [row] = await this.#ask(
+      `SELECT pg_catalog.pg_xact_status(${quoteLiteral(transaction)}) = 'in progress'`,
+    );
+    return row?.[0] === "t";
+  }
+
+  async #ask(sql: string): Promise<readonly (readonly (string | null)[])[]> {
+    return (await this.#connection.query(sql, AbortSignal.timeout(LAST_LOOK_TIMEOUT_MS))).rows;
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.close();
+  }
 }
 
 async function readIdentities(

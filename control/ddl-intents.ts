@@ -89,12 +89,21 @@ export async function endDdl(database: ControlDatabase, ids: readonly string[]):
   });
 }
 
-/** Who is about to commit DDL, in a transaction that keeps others from announcing theirs: `host (since)`. */
-export async function proxiesWithDdl(database: ControlDatabase): Promise<readonly string[]> {
+export interface NamedDdl {
+  /** `host (address)` of the proxy. */
+  readonly proxy: string;
+  readonly transaction: string;
+}
+
+/** What may be committing now. In a transaction after `raiseRevision`, none is added up to its end. */
+export async function ddlUnderWay(database: ControlDatabase): Promise<readonly NamedDdl[]> {
   const rows = await database.query(
-    `SELECT coalesce(p.name || ' (' || p.address || ')', 'a proxy that is gone') || ', for ' ||
-       round(extract(epoch FROM clock_timestamp() - d.announced_at)::numeric, 1) || ' s'
-     FROM colonnade.ddl d LEFT JOIN colonnade.proxy p ON p.id = d.proxy ORDER BY d.announced_at`,
+    `SELECT coalesce(p.name || ' (' || p.address || ')', 'a proxy that is gone'), d.transaction
+     FROM colonnade.ddl d LEFT JOIN colonnade.proxy p ON p.id = d.proxy
+     WHERE d.transaction IS NOT NULL ORDER BY d.announced_at`,
   );
-  return rows.map(([name]) => name ?? "");
+  return rows.map(([proxy, transaction]) => ({
+    proxy: proxy ?? "",
+    transaction: transaction ?? "",
+  }));
 }

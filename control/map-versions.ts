@@ -70,15 +70,18 @@ export async function mapHistory(
 /**
  * Puts `map` in force where `base` still is; undefined says that none is yet. Throws
  * `map_version_taken` where another came first. A lost answer leaves open whether it was
- * published: `currentMap` tells.
+ * published: `currentMap` tells. `lastLook` may throw why it is not to be: meanwhile no proxy
+ * announces DDL, and whose comes later finds the new map. Renewals wait for it, so it is a short one.
  */
 export async function publishMap(
   database: ControlDatabase,
   map: NewMap,
   base: number | undefined,
+  lastLook: () => Promise<void> = async () => undefined,
 ): Promise<void> {
   await database.transaction(async () => {
     await publishMapWithin(database, map, base);
+    await lastLook();
   });
 }
 

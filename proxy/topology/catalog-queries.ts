@@ -191,6 +191,15 @@ export const CHECKS_QUERY = `
     FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
    WHERE k.contype = 'c' AND k.conrelid <> 0 AND k.convalidated AND ${IS_USER_SCHEMA}`;
 
+/** table, which of four rights the session's role has on it as JSON, whether policies decide which rows it sees. */
+export const RIGHTS_QUERY = `
+  SELECT c.oid,
+         (SELECT json_agg(w) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) w
+           WHERE has_table_privilege(c.oid, w) AND has_schema_privilege(c.relnamespace, 'USAGE')),
+         row_security_active(c.oid)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   WHERE c.relkind IN ('r', 'p') AND ${IS_USER_SCHEMA}`;
+
 /** oid: collations that were used under another version of their library. */
 export const COLLATION_VERSIONS_QUERY = `
   SELECT c.oid FROM pg_collation c

@@ -9,8 +9,10 @@ import type { Catalog } from "../../shardmap/catalog.ts";
 import type { BackendAddress } from "../backend/backend-address.ts";
 import { BackendConnection } from "../backend/backend-connection.ts";
 import { buildCatalog } from "./catalog-build.ts";
-import { CHECKS_QUERY, COLLATION_VERSIONS_QUERY } from "./catalog-queries.ts";
+import { CHECKS_QUERY, COLLATION_VERSIONS_QUERY, RIGHTS_QUERY } from "./catalog-queries.ts";
 import { inSnapshot, readCatalogRows } from "./catalog-source.ts";
+import { buildRights } from "./live-rights.ts";
+import type { TableRights } from "./live-rights.ts";
 
 export interface DatabaseFacts {
   readonly kind: "read";
@@ -28,6 +30,8 @@ export interface DatabaseFacts {
   readonly outdatedCollations: ReadonlySet<number>;
   /** Names of validated CHECK constraints by relation OID. */
   readonly checks: ReadonlyMap<number, ReadonlySet<string>>;
+  /** What the URL's role may do with tables, by their OIDs. */
+  readonly rights: ReadonlyMap<number, TableRights>;
 }
 
 export interface UnreachableDatabase {
@@ -81,6 +85,7 @@ async function readFacts(
       mayMakeTemporaryTables: temporary === "t",
       outdatedCollations: new Set(outdated.map(([oid]) => Number(oid))),
       checks,
+      rights: buildRights(await ask(RIGHTS_QUERY)),
     };
   });
 }

@@ -7,6 +7,7 @@ import { GUARD_CONSTRAINT } from "../../shardmap/guard.ts";
 import { addGuard, guardAt } from "./guards.ts";
 import type { LiveFinding } from "./live-check.ts";
 import type { DatabaseFacts } from "./live-facts.ts";
+import { rightsProblems } from "./live-rights.ts";
 
 /** One table in one place. */
 interface Place {
@@ -174,6 +175,10 @@ function checkPlace(
     findings.push(...compareColumns(place, relation, own, canonical, catalog));
     findings.push(...compareKeys(place, relation, canonical));
   }
+  const [mine, expected] = [own.rights.get(relation.oid), catalog.rights.get(canonical.oid)];
+  if (mine !== undefined && expected !== undefined)
+    for (const { message, remedy } of rightsProblems(place.table.kind, mine, expected))
+      findings.push(finding(place, "error", message, remedy));
   const isGuarded = own.checks.get(relation.oid)?.has(GUARD_CONSTRAINT) === true;
   if (place.table.kind === "sharded" && !isGuarded) {
     findings.push(

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { CONTROL_SCHEMA_VERSION } from "../../control/control-schema.ts";
 import { type CommandResult, runCommand } from "../support/command.ts";
@@ -116,6 +117,7 @@ test("a role of proxies may read maps and write nothing but its row", async () =
     for (const sql of [
       "SELECT plan FROM colonnade.migration",
       "UPDATE colonnade.control SET map_version = NULL",
+      "UPDATE colonnade.ddl SET transaction = '1'",
       "INSERT INTO colonnade.map VALUES (1, '', '', now(), '[]', '{}')",
       "CREATE TABLE colonnade.mine (id int)",
     ])
@@ -219,6 +221,67 @@ test("a database that is another one, or one named twice, keeps a map from being
     }),
   );
   expect(twice.stderr).toContain("databases users1 and more are one and the same");
+});
+
+test("a role that may not do with tables what clients may, or is under policies, keeps a map from being published", async () => {
+  await initialized();
+  await run("map", "publish", mapFile({ version: 1 }));
+  await server.query(
+    "users1",
+    "CREATE ROLE stranger LOGIN; ALTER TABLE users ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON users USING (id > 1)",
+  );
+  const urls = Object.fromEntries(DATABASES.map((name) => [name, server.url(name)]));
+  const strange = server.url("users1").replace("postgres@", "stranger@");
+  const next = mapFile({ version: 2, databases: { ...urls, users1: strange } });
+  try {
+    const stranger = await run("map", "publish", next);
+    expect(stranger).toMatchObject({ code: 1 });
+    expect(stranger.stderr).toContain(
+      "users1: public.users: the role of the database's URL has no SELECT, INSERT, UPDATE, DELETE on the table. GRANT it",
+    );
+    await server.query("users1", "GRANT SELECT, INSERT, UPDATE, DELETE ON users TO stranger");
+    const filtered = await run("map", "publish", next);
+    expect(filtered).toMatchObject({ code: 1 });
+    expect(filtered.stderr).toContain(
+      "users1: public.users: row-level security hides rows from the role of the database's URL. ALTER TABLE",
+    );
+    await server.query("users1", "ALTER TABLE users DISABLE ROW LEVEL SECURITY");
+    expect(await run("map", "publish", next)).toMatchObject({ code: 0, stderr: "" });
+  } finally {
+    await server.query(
+      "users1",
+      "ALTER TABLE users DISABLE ROW LEVEL SECURITY; DROP POLICY mine ON users; DROP OWNED BY stranger; DROP ROLE stranger",
+    );
+  }
+});
+
+test("a table that a proxy is making is waited for, and then keeps a map from being published", async () => {
+  await initialized();
+  await run("map", "publish", mapFile({ version: 1 }));
+  const maker = await server.connect("main");
+  const next = mapFile({ version: 2, tables: "users: id, late: user_id" });
+  try {
+    await maker.query("BEGIN; CREATE TABLE late (user_id bigint PRIMARY KEY)");
+    const { rows } = await maker.query("SELECT pg_current_xact_id()::text AS id");
+    await server.query(
+      "main",
+      `INSERT INTO colonnade.ddl (id, proxy, transaction) VALUES (gen_random_uuid(), gen_random_uuid(), '${rows[0]?.id}')`,
+    );
+    const waiting = run("map", "publish", next);
+    await sleep(1_500);
+    await maker.query("COMMIT");
+    const made = await waiting;
+    expect(made).toMatchObject({ code: 1 });
+    expect(made.stderr).toContain(
+      'table "late" is in the catalog database already, and would be looked for elsewhere',
+    );
+    await server.query("main", "DROP TABLE late");
+    // What is left of DDL that is over stands in nobody's way.
+    expect(await run("map", "publish", next)).toMatchObject({ code: 0 });
+  } finally {
+    await maker.end();
+    await server.query("main", "DROP TABLE IF EXISTS late");
+  }
 });
 
 test("a standby is its primary under another name until it is promoted; then it is a database of its own", async () => {

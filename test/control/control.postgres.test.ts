@@ -1,6 +1,14 @@
 /** What is refused of the control schema and its maps, by the id that commands and logs tell. */
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ControlDatabase } from "../../control/control-database.ts";
+import {
+  CONTROL_SCHEMA_VERSION,
+  CONTROL_UPGRADES,
+  setSchemaVersion,
+} from "../../control/control-schema.ts";
+import { announceDdl, endDdl } from "../../control/ddl-intents.ts";
+import { readFleetState } from "../../control/fleet-state.ts";
 import { currentMap, publishedMapOf, publishMap } from "../../control/map-versions.ts";
 import { requireControlSchema, upgradeControlSchema } from "../../control/schema-versions.ts";
 import { mapToStartWith } from "../../cli/serve-fleet.ts";
@@ -40,6 +48,26 @@ test("a schema that is missing, older or newer", async () => {
   await expect(upgradeControlSchema(database, undefined)).rejects.toMatchObject({
     id: "control_schema_new",
   });
+});
+
+test("a schema of the version before is upgraded, once, with the rights of its proxies", async () => {
+  const before = CONTROL_SCHEMA_VERSION - 1;
+  for (const upgrade of CONTROL_UPGRADES.slice(0, before)) await database.query(upgrade);
+  await database.query(setSchemaVersion(before));
+  await database.query(`DROP ROLE IF EXISTS proxies; CREATE ROLE proxies;
+    GRANT USAGE ON SCHEMA colonnade TO proxies;
+    GRANT SELECT ON colonnade.control, colonnade.map, colonnade.leased, colonnade.hold TO proxies;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON colonnade.proxy TO proxies`);
+  const to = CONTROL_SCHEMA_VERSION;
+  expect(await upgradeControlSchema(database, undefined)).toEqual({ from: before, to });
+  expect(await upgradeControlSchema(database, undefined)).toEqual({ from: to, to });
+  await database.query("SET ROLE proxies");
+  const intent = { id: randomUUID(), transaction: "7" };
+  await announceDdl(database, intent, randomUUID());
+  expect((await readFleetState(database)).ddl).toEqual([intent]);
+  await endDdl(database, [intent.id]);
+  expect((await readFleetState(database)).ddl).toEqual([]);
+  await database.query("RESET ROLE; DROP OWNED BY proxies; DROP ROLE proxies");
 });
 
 test("a map over another one than it was made from is not published, and leaves no trace", async () => {
