@@ -38,6 +38,8 @@ export interface BackfillOptions {
   readonly chunkRows?: number | undefined;
   /** Asked before each chunk, with the rows copied so far; resolves when the servers can bear more. */
   readonly mayCopy?: ((rowCount: number, signal: AbortSignal) => Promise<void>) | undefined;
+  /** Of each chunk: whether the targets may have its rows already. False unless given. */
+  readonly isComparing?: (() => boolean) | undefined;
 }
 
 export interface CopyProgress {
@@ -178,6 +180,7 @@ export class Backfill {
       chunk,
       ...connections,
       tables: router.tables,
+      isCompared: this.#options.isComparing?.() ?? false,
       seesDiscarded: (snapshot) => this.#seesDiscarded(snapshot),
       signal,
     });

@@ -17,6 +17,7 @@ import { FRAME_HEADER_BYTES } from "../proxy/protocol/frame-reader.ts";
 import { encodeToBuffer } from "../proxy/protocol/frame-writer.ts";
 import { encodeQuery } from "../proxy/protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../proxy/protocol/message-type.ts";
+import { compareChunk } from "./chunk-compare.ts";
 import type { OpenChunk } from "./chunk-map.ts";
 import { BINARY_HEADER, binaryRow, textRow, type CopyFormat } from "./copied-rows.ts";
 import { CopyIntoTarget } from "./copy-into-target.ts";
@@ -34,6 +35,8 @@ export interface ChunkCopy {
   readonly tables: TargetTables;
   /** Whether the snapshot sees every transaction that was discarded for the chunk. */
   readonly seesDiscarded: (snapshot: Snapshot) => boolean;
+  /** An earlier copy has left rows: only what differs is copied. */
+  readonly isCompared: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -59,15 +62,21 @@ export async function copyChunk(copy: ChunkCopy): Promise<CopiedChunk> {
     await target.query("BEGIN");
     writers.set(database, new CopyIntoTarget(target, format));
   }
-  const byteCount = await copyRows(copy, format, writers);
+  const every = copy.tables.of(table).filter(({ database }) => writers.has(database));
+  const { differing, equalRows } = copy.isCompared
+    ? await compareChunk({ table, range: chunk }, source, targets, every)
+    : { differing: every, equalRows: NONE };
+  const byteCount = differing.length === 0 ? 0 : await copyRows(copy, format, writers, differing);
   await source.query("COMMIT");
   const rowCounts = new Map<DatabaseName, number>();
   for (const [database, writer] of writers) {
     await writer.end();
-    rowCounts.set(database, writer.rowCount);
+    rowCounts.set(database, writer.rowCount + (equalRows.get(database) ?? 0));
   }
   return { snapshot, byteCount, rowCounts, retakes };
 }
+
+const NONE: ReadonlyMap<DatabaseName, number> = new Map();
 
 /**
  * The lock comes before the snapshot: TRUNCATE and rewriting ALTERs take no notice of older
@@ -113,6 +122,7 @@ async function copyRows(
   copy: ChunkCopy,
   format: CopyFormat,
   writers: ReadonlyMap<DatabaseName, CopyIntoTarget>,
+  wanted: readonly TargetTable[],
 ): Promise<number> {
   const { source, table, chunk, signal } = copy;
   const columns = keyList(table, [...table.columns.keys()]);
@@ -120,7 +130,7 @@ async function copyRows(
   const sql = `COPY (SELECT ${columns} FROM ${name} WHERE ${rangeCondition(table, chunk)}) TO STDOUT (FORMAT ${format})`;
   source.expectReady();
   source.send(encodeToBuffer(encodeQuery, { kind: "query", sql }));
-  const take = taker(copy, format, writers);
+  const take = taker(copy, format, writers, wanted);
   let bytes = 0;
   for (;;) {
     const run = source.tryReceive() ?? (await source.receive(signal));
@@ -145,12 +155,11 @@ function taker(
   copy: ChunkCopy,
   format: CopyFormat,
   writers: ReadonlyMap<DatabaseName, CopyIntoTarget>,
+  wanted: readonly TargetTable[],
 ): Taker {
-  const { table, tables } = copy;
-  const every = tables.of(table).filter(({ database }) => writers.has(database));
-  const databases = new Set(every.map(({ database }) => database));
-  const isWhole = table.destination.kind !== "sharded" && databases.size === every.length;
-  return isWhole ? relayTo(every, writers) : routeRows(copy, format, writers);
+  const databases = new Set(wanted.map(({ database }) => database));
+  const isWhole = copy.table.destination.kind !== "sharded" && databases.size === wanted.length;
+  return isWhole ? relayTo(wanted, writers) : routeRows(copy, format, writers, new Set(wanted));
 }
 
 /** Every row goes to every placement, of which no database has two: their bytes are what the source sent. */
@@ -167,6 +176,7 @@ function routeRows(
   { table, tables }: ChunkCopy,
   format: CopyFormat,
   writers: ReadonlyMap<DatabaseName, CopyIntoTarget>,
+  wanted: ReadonlySet<TargetTable>,
 ): Taker {
   const fields = shardColumns(table);
   let isHeaderDue = format === "binary";
@@ -190,7 +200,7 @@ function routeRows(
       for (const placement of route(table, key)) {
         const target = tables.get(table, placement);
         invariant(target !== undefined, "a row goes to a placement of its table");
-        writers.get(target.database)?.add(target, row);
+        if (wanted.has(target)) writers.get(target.database)?.add(target, row);
       }
     }
     for (const writer of writers.values()) await writer.sendFull();

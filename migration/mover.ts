@@ -46,6 +46,8 @@ export interface MoverOptions {
   readonly mayBeWritten?: (() => boolean) | undefined;
   /** See BackfillOptions. */
   readonly mayCopy?: ((rowCount: number, signal: AbortSignal) => Promise<void>) | undefined;
+  /** See BackfillOptions. */
+  readonly isComparing?: (() => boolean) | undefined;
 }
 
 export interface MoveProgress {

@@ -54,6 +54,30 @@ export async function finishTables(
   for (const table of tables) await createTriggers(source, target, table);
 }
 
+/** Foreign keys, and what is unique beside the key that rows are found by: `finishTables` makes them again. */
+export async function dropKeys(target: BackendConnection, move: Move): Promise<void> {
+  const tables = targetsIn(move, target);
+  for (const kind of ["f", "u", "x"])
+    for (const table of tables) {
+      const name = targetName(table);
+      const { rows } = await target.query(`
+SELECT k.conname FROM pg_constraint k LEFT JOIN pg_index i ON i.indexrelid = k.conindid
+WHERE k.conrelid = ${quoteLiteral(name)}::regclass AND k.conparentid = 0 AND k.contype = '${kind}'
+  AND (k.contype = 'f' OR NOT i.indisreplident)`);
+      for (const [constraint] of rows)
+        await target.query(
+          `ALTER TABLE ${name} DROP CONSTRAINT ${quoteIdentifier(constraint ?? "")}`,
+        );
+    }
+  for (const table of tables) {
+    const { rows } = await target.query(`
+SELECT i.indexrelid::regclass FROM pg_index i
+WHERE i.indrelid = ${quoteLiteral(targetName(table))}::regclass AND i.indisunique AND NOT i.indisprimary AND NOT i.indisreplident
+  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)`);
+    for (const [index] of rows) await target.query(`DROP INDEX ${index ?? ""}`);
+  }
+}
+
 function targetsIn(move: Move, target: BackendConnection): readonly TargetTable[] {
   const tables = new TargetTables(move);
   return move.tables.flatMap((table) => tables.in(table, target.database));

@@ -152,6 +152,25 @@ function identityColumns({ columns, identity }: MovedTable): readonly MovedColum
   });
 }
 
+/** How many rows there are, and the sum of their hashes at the exact level. */
+export function sumOf({ columns }: MovedTable, name: string, where: string): string {
+  return `SELECT count(*), coalesce(sum(${rowHash(columns, "exact")}), 0) FROM ${name} WHERE ${where}`;
+}
+
+/** Rows of the source that go to this placement. */
+export function placedRows(table: MovedTable, placement: TargetPlacement): string {
+  const { destination } = table;
+  return destination.kind === "sharded"
+    ? shardsOf(destination, shardsIn(table, placement))
+    : "true";
+}
+
+/** Rows of the placement's table that can only be this one's: all of them, unless it takes others', too. */
+export function heldRows(table: MovedTable, placement: TargetPlacement): string {
+  if (table.home === undefined) return "true";
+  return `(${placedRows(table, placement)}) AND (${ownShards(table.home)})`;
+}
+
 /** Rows of the source that the move takes. */
 export function movedRows(table: MovedTable): string {
   const { destination } = table;
@@ -183,16 +202,16 @@ export function misplacedRows(
 ): string | undefined {
   const { destination } = table;
   if (destination.kind !== "sharded") return undefined;
-  const id = placementId(placement);
-  const shards = alike.flatMap((each) => shardsIn(each, id));
+  const shards = alike.flatMap((each) => shardsIn(each, placement));
   return `(${shardsOf(destination, [...new Set(shards)])}) IS NOT TRUE`;
 }
 
-function shardsIn({ destination }: MovedTable, id: string): readonly number[] {
+function shardsIn({ destination }: MovedTable, placement: TargetPlacement): readonly number[] {
   if (destination.kind !== "sharded") return [];
+  const id = placementId(placement);
   return [...destination.placementByShard.keys()].filter((shard) => {
-    const placement = destination.placementByShard[shard];
-    return placement !== undefined && placementId(placement) === id;
+    const each = destination.placementByShard[shard];
+    return each !== undefined && placementId(each) === id;
   });
 }
 

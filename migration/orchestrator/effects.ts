@@ -51,7 +51,7 @@ export async function perform(effect: Effect, context: EffectContext): Promise<v
     case "stream":
       return await streams.run(effect.direction, signal);
     case "copy":
-      await copyRows(streams, signal);
+      await copyRows(streams, effect.comparing, signal);
       return done(context);
     case "reportWhenCaughtUp":
       await catchUp(scene, streams, signal);

@@ -9,14 +9,17 @@ import { leasePlacements } from "../../control/holds.ts";
 import { intendObject } from "../../control/migration-objects.ts";
 import type { MigrationObject } from "../../control/migration-objects.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { targetName } from "../apply-statements.ts";
 import { CREATE_FENCE_STATE, raiseFence } from "../fence.ts";
 import type { In, SetupStep } from "../machine/life.ts";
 import { placementsOf, targetDatabases } from "../move.ts";
 import type { Move, PlannedMove } from "../move.ts";
-import { createTables } from "../schema-copy.ts";
+import { createTables, dropKeys } from "../schema-copy.ts";
 import { describeMove } from "../source-tables.ts";
 import { createPublication, createSlot, streamNames } from "../stream-setup.ts";
+import { TargetTables } from "../target-change.ts";
 import { CREATE_TARGET_STATE } from "../target-state.ts";
+import { misplacedRows } from "../verify-sql.ts";
 import { FENCE_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
 import { forgetStreams } from "./clean-up.ts";
 import { guardDdl } from "./ddl-guard.ts";
@@ -75,7 +78,7 @@ export async function publishMove(
 }
 
 /**
- * `isAnew`: an older slot has missed something, or been ahead; the targets are emptied after it.
+ * `isAnew`: an older slot has missed something, or been ahead; the targets are put right after it.
  * That must not flow back, so the way back is closed before, and armed again later.
  */
 async function makeSlots(
@@ -99,9 +102,11 @@ async function makeTargets(
   isAnew: boolean,
   ticket: number,
 ): Promise<void> {
+  const moves: Move[] = [];
   for (const planned of movesOf(scene, "forward")) {
     const source = await sessions.to(planned.source);
     const move = await describeMove(source, planned);
+    moves.push(move);
     await source.query(CREATE_TARGET_STATE);
     await source.query(CREATE_FENCE_STATE);
     for (const name of targetDatabases(planned)) {
@@ -112,7 +117,7 @@ async function makeTargets(
       await createTables(source, target, move);
     }
   }
-  if (isAnew) await emptyTargets(scene, sessions);
+  if (isAnew) await prepareAnew(sessions, moves);
   // Rows that nobody owns yet are written by the applier alone (R34).
   for (const [database, fence] of fencesOf(scene, "targets")) {
     const target = await sessions.to(database);
@@ -138,11 +143,25 @@ async function intendTables(
     }
 }
 
-/** Of rows of an earlier copy: all tables of a database at once, for they may refer to each other. */
-async function emptyTargets(scene: Scene, sessions: Sessions): Promise<void> {
-  for (const [database, { tables }] of fencesOf(scene, "targets")) {
-    const names = tables.map(({ schema, name }) => quoteQualified(schema, name));
-    await (await sessions.to(database)).query(`TRUNCATE ${names.join(", ")}`);
+/**
+ * Targets with rows of an earlier copy, of which those that are right stay. Until the others are
+ * replaced, chunk by chunk, two rows may have what is unique; and what no source has a right to
+ * put into a table is in no chunk of theirs.
+ */
+async function prepareAnew(sessions: Sessions, moves: readonly Move[]): Promise<void> {
+  const moved = moves.flatMap(({ tables }) => tables);
+  for (const move of moves)
+    for (const name of targetDatabases(move)) await dropKeys(await sessions.to(name), move);
+  for (const move of moves) {
+    const tables = new TargetTables(move);
+    for (const table of move.tables.filter(({ home }) => home !== undefined))
+      for (const target of tables.of(table)) {
+        const alike = moved.filter((each) => each.name === table.name);
+        const where = misplacedRows(table, target, alike);
+        if (where === undefined) continue;
+        const connection = await sessions.to(target.database);
+        await connection.query(`DELETE FROM ${targetName(target)} WHERE ${where}`);
+      }
   }
 }
 

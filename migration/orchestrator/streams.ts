@@ -37,6 +37,7 @@ export class Streams {
   readonly #running = new Map<Direction, PromiseWithResolvers<readonly RunningMove[]>>();
   /** Directions in which nothing is due yet. */
   readonly #armed = new Set<Direction>();
+  #isComparing = false;
   #gate = Promise.withResolvers<void>();
 
   constructor(scene: Scene, pace: Pace) {
@@ -99,8 +100,12 @@ export class Streams {
     }
   }
 
-  /** Rows are copied from now on, until the signal aborts: then no chunk is begun any more. */
-  allowCopy(signal: AbortSignal): void {
+  /**
+   * Rows are copied from now on, until the signal aborts: then no chunk is begun any more.
+   * `isComparing`: the targets may have some of them already.
+   */
+  allowCopy(isComparing: boolean, signal: AbortSignal): void {
+    this.#isComparing = isComparing;
     this.#gate.resolve();
     signal.addEventListener("abort", () => (this.#gate = Promise.withResolvers<void>()), {
       once: true,
@@ -138,6 +143,7 @@ export class Streams {
         epoch: scene.epoch,
         workerCount: MIGRATION_COPY_WORKERS,
         mayBeWritten: () => !this.#armed.has(direction),
+        isComparing: () => this.#isComparing,
         mayCopy: async (rowCount, ended) => {
           await withSignal(this.#gate.promise, ended);
           await throttle.pass(rowCount, ended);

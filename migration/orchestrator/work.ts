@@ -26,8 +26,12 @@ import type { Direction } from "../machine/life.ts";
 import type { RunningMove, Streams } from "./streams.ts";
 
 /** Every row is in every target, or the signal aborts. */
-export async function copyRows(streams: Streams, signal: AbortSignal): Promise<void> {
-  streams.allowCopy(signal);
+export async function copyRows(
+  streams: Streams,
+  isComparing: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  streams.allowCopy(isComparing, signal);
   await streams.using("forward", signal, async (moves) => {
     await Promise.all(moves.map(({ mover }) => mover.copied));
   });
