@@ -2,6 +2,7 @@
  * What the project means to reach, as data: `--check` judges by it, and README.md prints it.
  * An aim that is missed is said to be; it is not moved.
  */
+import { MULTIPLEXED } from "./contenders.ts";
 import type { Quantity } from "./slice.ts";
 
 export interface Aim {
@@ -19,7 +20,6 @@ export interface Aim {
   readonly bound: number;
 }
 
-const MULTIPLEXED = "colonnade-multiplexed";
 const PROTOCOLS = ["simple", "extended", "prepared"] as const;
 
 function ratio(against: string): Aim["of"] {

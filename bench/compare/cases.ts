@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import type { PgbenchRun } from "../../test/pgbench/pgbench.ts";
+import { MULTIPLEXED } from "./contenders.ts";
 import type { World } from "./contenders.ts";
 import { ACCOUNTS_PER_BRANCH, BRANCHES, ROWS } from "./data.ts";
 import type { StatementStyle } from "./load/request.ts";
@@ -43,6 +44,8 @@ export interface Case {
   readonly work: Work;
   /** Part of `--short`. */
   readonly isShort: boolean;
+  /** Contenders that would show what another shows already, or that cannot do it. */
+  readonly without: readonly string[];
   /** It says nothing on a machine of fewer. */
   readonly coresMin: number;
 }
@@ -66,7 +69,19 @@ const BY_BRANCH = scriptAt("../../test/pgbench/by-branch.sql", {
   accounts: ACCOUNTS_PER_BRANCH,
 });
 
-const USUAL = { world: "single", prepares: false, isShort: true, coresMin: 1 } as const;
+const USUAL = {
+  world: "single",
+  prepares: false,
+  isShort: true,
+  without: [],
+  coresMin: 1,
+} as const;
+
+/** Writes, COPY, large results and a client that is alone go much the same way, reads multiplexed or not. */
+const ONE_WAY = { ...USUAL, without: [MULTIPLEXED] } as const;
+
+/** The others have a server connection for each client. */
+const POOLERS = { ...USUAL, without: ["direct", "haproxy", "pgpool", MULTIPLEXED] } as const;
 
 function pgbench(
   protocol: PgbenchRun["protocol"],
@@ -86,7 +101,7 @@ const SELECTS: readonly Case[] = [CLIENTS, 1].flatMap((clients) =>
     ...USUAL,
     name: `select-${protocol}-${clients}`,
     about: `point selects of ${clients} client${clients === 1 ? "" : "s"}, ${protocol} protocol`,
-    isShort: clients === CLIENTS,
+    isShort: clients === CLIENTS && protocol !== "extended",
     ...pgbench(protocol, clients, POINT_SELECT),
   })),
 );
@@ -101,7 +116,7 @@ const PACED: readonly Case[] = (["simple", "prepared"] as const).map((style) => 
 }));
 
 const WRITES: readonly Case[] = (["simple", "prepared"] as const).map((protocol) => ({
-  ...USUAL,
+  ...ONE_WAY,
   name: `tpcb-${protocol}-${CLIENTS}`,
   about: `TPC-B-like transactions on one placement, ${CLIENTS} clients, ${protocol} protocol`,
   isShort: protocol === "simple",
@@ -115,9 +130,10 @@ const BULK: readonly Case[] = (
     ["copy-out", "copyOut", "COPY TO STDOUT of rows of 1 kB"],
   ] as const
 ).map(([name, direction, about]) => ({
-  ...USUAL,
+  ...ONE_WAY,
   name,
   about,
+  isShort: direction !== "copyOut",
   work: { kind: "bulk", direction },
 }));
 
@@ -143,7 +159,7 @@ export const CASES: readonly Case[] = [
   ...SELECTS,
   ...PACED,
   {
-    ...USUAL,
+    ...ONE_WAY,
     name: "latency-1",
     about: "time of a point select, one client that waits for each answer, simple protocol",
     work: { kind: "closed", style: "simple", clients: 1, pipeline: 1 },
@@ -165,7 +181,7 @@ export const CASES: readonly Case[] = [
   },
   ...BULK,
   ...SHARDED,
-  { ...USUAL, name: "idle", about: "memory of idle clients", work: { kind: "idle" } },
+  { ...POOLERS, name: "idle", about: "memory of idle clients", work: { kind: "idle" } },
   {
     ...USUAL,
     name: "orm-miss",

@@ -32,6 +32,9 @@ const WARM_UP_GIGABYTES = 0.02;
 /** Memory is no matter of chance: one look does. */
 const IDLE_TURN = 1;
 
+/** Compiled by then, and enough for a median. */
+const ORM_MISSES = { warmUp: 2_000, statements: 1_000 } as const;
+
 const SETTINGS: Readonly<Record<string, string>> = {
   max_connections: "400",
   shared_buffers: "512MB",
@@ -88,7 +91,11 @@ class Comparison {
     try {
       if (cases.some(isOfContenders)) contenders.push(...(await this.#startAll(world, server)));
       for (const each of cases) {
-        await this.#measure(each, server, contenders);
+        await this.#measure(
+          each,
+          server,
+          contenders.filter(({ name }) => !each.without.includes(name)),
+        );
         if (this.slices.some((slice) => slice.case === each.name))
           print(caseText(each, this.slices));
       }
@@ -144,7 +151,9 @@ class Comparison {
       case "idle":
         return this.#measureIdle(of, server);
       case "ormMiss": {
-        const { result, foreignCores } = await besideOthers(() => measureOrmMisses(turns));
+        const { result, foreignCores } = await besideOthers(() =>
+          measureOrmMisses({ ...ORM_MISSES, turns }),
+        );
         for (const [index, missMicroseconds] of result.entries())
           this.#add(of, "planner", index + 1, { missMicroseconds }, foreignCores);
         return;
@@ -209,9 +218,8 @@ class Comparison {
     }
   }
 
-  /** Of those that pool connections: the others have a server connection for each client. */
   async #measureIdle(of: Case, server: TestPostgres): Promise<void> {
-    const names = this.#wish.contenders.filter((name) => /^(?:pgbouncer|colonnade)/.test(name));
+    const names = this.#wish.contenders.filter((name) => !of.without.includes(name));
     for (const name of names) {
       const contender = await this.#start(name, "single", server);
       if (contender === undefined) continue;

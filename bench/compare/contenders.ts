@@ -20,6 +20,9 @@ export type World = "single" | "sharded";
 
 export type StartIn = Readonly<Partial<Record<World, Start>>>;
 
+/** Reads of many clients over few server connections, which it does not do unless told to. */
+export const MULTIPLEXED = "colonnade-multiplexed";
+
 export const CONTENDERS: Readonly<Record<string, StartIn>> = {
   direct: { single: startDirect },
   haproxy: { single: startHaproxy },
@@ -32,5 +35,14 @@ export const CONTENDERS: Readonly<Record<string, StartIn>> = {
       startColonnade({ name: "colonnade", map: singleMap(server), isProfiled }),
     sharded: (server, { isProfiled }) =>
       startColonnade({ name: "colonnade", map: shardedMap(server), isProfiled }),
+  },
+  [MULTIPLEXED]: {
+    single: (server, { isProfiled }) =>
+      startColonnade({
+        name: MULTIPLEXED,
+        map: singleMap(server),
+        isProfiled,
+        config: { multiplexed_reads: { enabled: true } },
+      }),
   },
 };

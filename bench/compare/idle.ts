@@ -8,7 +8,7 @@ import type { Values } from "./slice.ts";
 
 /** Connected, asked and gone before the first look, so that code and pools are there. */
 const WARM_UP_CLIENTS = 200;
-const SETTLE_MS = 3_000;
+const SETTLE_MS = 2_000;
 
 export async function measureIdle(contender: Contender, clients: number): Promise<Values> {
   const target: LoadTarget = {

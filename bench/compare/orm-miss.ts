@@ -27,11 +27,17 @@ colocations:
 `;
 
 const BIGINT_OID = 20;
-const WARM_UP = 3_000;
-const STATEMENTS = 2_000;
 
-/** The median of many statements, so many times over; microseconds. */
-export async function measureOrmMisses(turns: number): Promise<readonly number[]> {
+/** How many statements: before the first that counts, and in each turn. */
+export interface OrmMissSize {
+  readonly warmUp: number;
+  readonly turns: number;
+  readonly statements: number;
+}
+
+/** Each turn's median; microseconds. */
+export async function measureOrmMisses(size: OrmMissSize): Promise<readonly number[]> {
+  const { warmUp, turns, statements } = size;
   await loadParser();
   const parsed = parseShardMap(MAP, "bench map");
   invariant("map" in parsed, "the benchmark's map is valid");
@@ -43,9 +49,9 @@ export async function measureOrmMisses(turns: number): Promise<readonly number[]
     user: "app",
   };
   let nonce = 0;
-  for (; nonce < WARM_UP; nonce += 1) planOne(nonce, context);
+  for (; nonce < warmUp; nonce += 1) planOne(nonce, context);
   return Array.from({ length: turns }, () => {
-    const times = Array.from({ length: STATEMENTS }, () => {
+    const times = Array.from({ length: statements }, () => {
       nonce += 1;
       const start = performance.now();
       planOne(nonce, context);

@@ -29,7 +29,7 @@ export function caseText({ name, about }: Case, slices: readonly Slice[]): strin
     const mark = disturbed === 0 ? "" : `  ! ${disturbed} of ${own.length} beside other work`;
     const row = `  ${contender.padEnd(22)} ${values.join("  ")}${mark}`;
     if (!OURS.test(contender)) return [row];
-    const others = contenders.filter((other) => other !== contender);
+    const others = contenders.filter((other) => !OURS.test(other));
     const ratios = others.flatMap((other) => ratioText(own, slicesOf(slices, name, other), other));
     return [row, ...ratios];
   });

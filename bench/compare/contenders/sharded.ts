@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { freePort } from "../../../test/support/free-port.ts";
 import { startPostgres } from "../../../test/support/postgres.ts";
@@ -100,10 +101,33 @@ export async function startPlProxy(shards: TestPostgres): Promise<Contender | un
   }
 }
 
+const START_TIMEOUT_MS = 20_000;
+/** cannot_connect_now: PostgreSQL listens before it is ready to serve. */
+const CANNOT_CONNECT_NOW = "57P03";
+
+async function connectWhenReady(port: number): Promise<pg.Client> {
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const client = new pg.Client({
+      host: "127.0.0.1",
+      port,
+      user: "postgres",
+      database: "postgres",
+    });
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      const isStarting = error instanceof pg.DatabaseError && error.code === CANNOT_CONNECT_NOW;
+      if (!isStarting || performance.now() > deadline) throw error;
+      await sleep(50);
+    }
+  }
+}
+
 /** Gives the versions. */
 async function installFunctions(port: number, shards: TestPostgres): Promise<string> {
-  const client = new pg.Client({ host: "127.0.0.1", port, user: "postgres", database: "postgres" });
-  await client.connect();
+  const client = await connectWhenReady(port);
   try {
     const options = SHARDS.map(
       (database, index) => `p${index} 'host=${shards.host} port=${shards.port} dbname=${database}'`,

@@ -34,25 +34,28 @@ export async function runPaced(
   const free = [...clients];
   const waiting = new DueTimes();
   const worker = new Worker(new URL("pacer.ts", import.meta.url), { workerData: pace });
-  await new Promise<void>((resolve, reject) => {
-    const ask = async (client: Ask, dueNs: number): Promise<void> => {
-      for (let due: number | undefined = dueNs; due !== undefined; due = waiting.shift()) {
-        await client();
-        times.latencies.record((now() - due) / NS_PER_MICROSECOND);
-        if (times.latencies.count === pace.count) resolve();
-      }
-      free.push(client);
-    };
-    worker.on("error", reject);
-    worker.on("message", (index: number) => {
-      const dueNs = pace.startNs + index * pace.intervalNs;
-      times.lateness.record((now() - dueNs) / NS_PER_MICROSECOND);
-      const client = free.pop();
-      if (client === undefined) waiting.push(dueNs);
-      else ask(client, dueNs).catch(reject);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const ask = async (client: Ask, dueNs: number): Promise<void> => {
+        for (let due: number | undefined = dueNs; due !== undefined; due = waiting.shift()) {
+          await client();
+          times.latencies.record((now() - due) / NS_PER_MICROSECOND);
+          if (times.latencies.count === pace.count) resolve();
+        }
+        free.push(client);
+      };
+      worker.on("error", reject);
+      worker.on("message", (index: number) => {
+        const dueNs = pace.startNs + index * pace.intervalNs;
+        times.lateness.record((now() - dueNs) / NS_PER_MICROSECOND);
+        const client = free.pop();
+        if (client === undefined) waiting.push(dueNs);
+        else ask(client, dueNs).catch(reject);
+      });
     });
-  });
-  await worker.terminate();
+  } finally {
+    await worker.terminate();
+  }
   return times;
 }
 
