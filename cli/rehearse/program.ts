@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { extname, join } from "node:path";
 import { packageFile } from "../package-root.ts";
+import { endWithUs } from "./end-with-us.ts";
 
 export interface CommandResult {
   /** null where a signal ended it. */
@@ -29,6 +30,7 @@ export function startCommand(...words: readonly string[]): RunningCommand {
     // As from a terminal of its own, so that Ctrl-C reaches nobody but who started it.
     detached: true,
   });
+  endWithUs(child);
   let stdout = "";
   let stderr = "";
   let onOutput: () => void = () => undefined;
