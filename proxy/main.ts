@@ -178,15 +178,7 @@ async function makeParts(
     onChange: () => environments.clear(),
   });
   const refreshCatalog = () => topology.refresh();
-  const catalogTrust = new CatalogTrust({
-    isInFleet: inFleet !== WITHOUT_FLEET,
-    now: () => performance.now(),
-    topology,
-    // Sequences may have been restarted, or be others.
-    onForeignDdl: () => sequences.forgetHere(),
-    log,
-    metrics,
-  });
+  const catalogTrust = trustOf(options, { topology, sequences });
   place.onNews((news) => heed(news, { inDoubt, sequences, refreshCatalog, log }));
   const databases = () => [...topology.current.map.databases.keys()];
   const recovery = new Recovery({ inDoubt, twoPhase, backends: own, databases, log, metrics });
@@ -249,6 +241,21 @@ function deadlocksOf(
 ): DeadlockDetector {
   const catalog = () => topology.current.map.catalog;
   return new DeadlockDetector({ ...shared, catalog, log, metrics });
+}
+
+function trustOf(
+  { inFleet, log, metrics }: StartOptions,
+  parts: { readonly topology: LiveTopology; readonly sequences: GlobalSequences },
+): CatalogTrust {
+  return new CatalogTrust({
+    isInFleet: inFleet !== undefined,
+    now: () => performance.now(),
+    topology: parts.topology,
+    // Sequences may have been restarted, or be others.
+    onForeignDdl: () => parts.sequences.forgetHere(),
+    log,
+    metrics,
+  });
 }
 
 function holdsOf(

@@ -3,10 +3,14 @@
  * answered, nobody is answered by what was before. Proxies that are stopped, cut off from the
  * control schema, or killed in the middle of it are no exception.
  */
+import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CATALOG_TRUST_MS } from "../../base/limits.ts";
+import { announceDdl, untilSeen } from "../../control/ddl-intents.ts";
+import { listProxies } from "../../control/fleet-state.ts";
+import { LeaseWatch } from "../../control/lease-watch.ts";
 import { startFleet } from "./fleet-servers.ts";
 import type { Fleet } from "./fleet-servers.ts";
 
@@ -116,6 +120,57 @@ async function untilNoneIsNamed(): Promise<void> {
     await sleep(20);
   }
 }
+
+test("who commits DDL may die of it: the others know by the time that it is there, and forget it", async () => {
+  const maker = await fleet.data.connect("main");
+  await maker.query("BEGIN; CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= 7");
+  const transaction = String(await valueOf(maker, "SELECT pg_current_xact_id()::text"));
+  const intent = { id: randomUUID(), transaction };
+  const { revision } = await announceDdl(fleet.database, intent, randomUUID());
+  await untilSeen(() => listProxies(fleet.database), revision, new LeaseWatch());
+  expect(await valueOf(second, "SELECT count(*)::int FROM recent")).toBe(4);
+  await maker.query("COMMIT");
+  expect(await valueOf(second, "SELECT count(*)::int FROM recent")).toBe(7);
+  await maker.end();
+  await untilNoneIsNamed();
+});
+
+test("sessions that hold all connections of a pool do not wait for each other to be told", async () => {
+  const small = await fleet.join("small", { pool: { size: 2 } });
+  const clients = await Promise.all([small.connect(), small.connect()]);
+  for (const client of clients) {
+    await client.query("BEGIN");
+    await client.query("SELECT count(*) FROM notes");
+  }
+  await first.query("CREATE OR REPLACE VIEW notes_now AS SELECT id FROM notes WHERE id > 0");
+  const sql = "SELECT count(*)::int FROM notes_now";
+  const startedMs = performance.now();
+  const counts = await Promise.all(clients.map((client) => valueOf(client, sql)));
+  expect(counts).toEqual([ROUNDS, ROUNDS]);
+  expect(performance.now() - startedMs).toBeLessThan(3_000);
+  for (const client of clients) {
+    await client.query("COMMIT");
+    await client.end();
+  }
+});
+
+test("a proxy that is cut off from the control schema alone asks the catalog database", async () => {
+  const lonely = await fleet.join("lonely", {});
+  const client = await lonely.connect();
+  await fleet.control.query(
+    "postgres",
+    "ALTER ROLE lonely NOLOGIN; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'lonely'",
+  );
+  for (let bound = 1; bound <= ROUNDS; bound++) {
+    await first.query(`CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= ${bound}`);
+    expect(await valueOf(client, "SELECT count(*)::int FROM recent")).toBe(bound);
+  }
+  await expect(client.query("CREATE VIEW mine AS SELECT 1")).rejects.toMatchObject({
+    code: "55000",
+    routine: "ddl_unconfirmed",
+  });
+  await client.end();
+});
 
 test("beside a proxy that is stopped, DDL waits until that one trusts itself no more", async () => {
   const [, other] = fleet.proxies;

@@ -40,6 +40,8 @@ export interface Fleet {
   readonly west: readonly number[];
   /** `home`: the database of the first four shards. Nobody moves their rows. */
   publish(version: number, home?: string): Promise<void>;
+  /** One more, which reaches the control schema as a role of its own, that can be locked out. */
+  join(role: string, config: Readonly<Record<string, unknown>>): Promise<FleetProxy>;
   stop(): Promise<void>;
 }
 
@@ -83,19 +85,26 @@ export async function startFleet(
   }
   const [first] = proxies;
   if (first !== undefined) await fill(first);
-  const idsOf = async (name: string): Promise<readonly number[]> =>
-    (await data.query(name, "SELECT id FROM users ORDER BY id")).rows.map(({ id }) => Number(id));
+  const all = [...proxies];
   return {
     data,
     control,
     database,
     proxies,
-    east: await idsOf("users0"),
-    west: await idsOf("users1"),
+    east: await idsIn(data, "users0"),
+    west: await idsIn(data, "users1"),
     publish,
+    join: async (role, config) => {
+      await control.query("postgres", `CREATE ROLE ${role} LOGIN`);
+      await upgradeControlSchema(database, role);
+      const url = control.url("postgres").replace("postgres@", `${role}@`);
+      const proxy = await startProxy(directory, url, config, 1);
+      all.push(proxy);
+      return proxy;
+    },
     stop: async () => {
       database.connection.close();
-      for (const { command } of proxies) {
+      for (const { command } of all) {
         command.child.kill("SIGCONT");
         command.child.kill("SIGINT");
         await command.finished;
@@ -105,6 +114,11 @@ export async function startFleet(
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function idsIn(data: TestPostgres, name: string): Promise<readonly number[]> {
+  const { rows } = await data.query(name, "SELECT id FROM users ORDER BY id");
+  return rows.map(({ id }) => Number(id));
 }
 
 async function fill(proxy: FleetProxy): Promise<void> {
