@@ -178,7 +178,7 @@ async function makeParts(
     onChange: () => environments.clear(),
   });
   const refreshCatalog = () => topology.refresh();
-  const catalogTrust = trustOf(options, { topology, sequences });
+  const catalogTrust = trustOf({ ...options, log, metrics }, { topology, sequences });
   place.onNews((news) => heed(news, { inDoubt, sequences, refreshCatalog, log }));
   const databases = () => [...topology.current.map.databases.keys()];
   const recovery = new Recovery({ inDoubt, twoPhase, backends: own, databases, log, metrics });
@@ -244,7 +244,7 @@ function deadlocksOf(
 }
 
 function trustOf(
-  { inFleet, log, metrics }: StartOptions,
+  { inFleet, log, metrics }: Pick<ProxyOptions, "inFleet" | "log" | "metrics">,
   parts: { readonly topology: LiveTopology; readonly sequences: GlobalSequences },
 ): CatalogTrust {
   return new CatalogTrust({
