@@ -801,14 +801,14 @@ export const SHARED_READS_HELD_MS_MAX = 250;
 /** Between two looks at what shared connections are answering: what two of them meet is in the way of those behind it. */
 export const SHARED_READ_WATCH_MS = 50;
 
-/** What a statement may take, on the whole, to share its connection: a hundred times a read by key. */
-export const SHARED_READ_SLOW_MS = 10;
+/** What a statement may take, on the whole, to share its connection: a hundred times a read by key, and more. */
+export const SHARED_READ_SLOW_MS = 20;
 
 /** What it may answer: a fraction of a millisecond on any network. */
 export const SHARED_READ_ANSWER_BYTES = 64 * 1024;
 
 /** For how long a statement that took more has connections of its own. */
-export const SHARED_READ_SLOW_FOR_MS = 30_000;
+export const SHARED_READ_SLOW_FOR_MS = 10_000;
 
 /** Bytes of a statement's parameters and text that are sent between those of others. */
 export const SHARED_READ_REQUEST_BYTES_MAX = 16 * 1024;

@@ -3,20 +3,19 @@
  * that only read, and of which nothing stays on the connection. What is not proven is not shared.
  *
  * A statement that PostgreSQL calls a read may still keep a lock or a setting, by a function. So each
- * function that it calls, by name, by an operator or by a cast, has to be IMMUTABLE or STABLE, and
- * each relation a table, without a policy that might call others.
+ * function that it calls has to be IMMUTABLE or STABLE, and each relation a table, without a policy that
+ * might call others. Functions that are called without a name, by operators, casts and domains, may be
+ * met by any statement: where one of the catalog's may do more, no statement is shared.
  */
 import type { Node } from "@pgsql/types";
 import { TEMPORARY_SCHEMA } from "../shardmap/catalog.ts";
-import type { CatalogRelation } from "../shardmap/catalog.ts";
+import type { Catalog, CatalogRelation } from "../shardmap/catalog.ts";
 import type { Analysis } from "./analyze/model.ts";
-import { nameParts, walkNodes } from "./ast.ts";
+import { walkNodes } from "./ast.ts";
 import { storedCallEffect, type FunctionEffect } from "./functions.ts";
 import type { QueryPlan, Sharing } from "./logical-plan.ts";
 import type { ResolvedTable } from "./names.ts";
 import type { PlanContext } from "./plan-context.ts";
-
-const HARMLESS: ReadonlySet<FunctionEffect> = new Set(["immutable", "stable"]);
 
 /** Undefined where the statement is to have its connection for itself. */
 export function sharingOf(
@@ -27,11 +26,10 @@ export function sharingOf(
 ): Sharing | undefined {
   if (access === "write" || !("SelectStmt" in node)) return undefined;
   if (!tables.every(({ table }) => isPlainTable(table))) return undefined;
-  if (!functions.every(({ effect }) => HARMLESS.has(effect))) return undefined;
-  const hidden = hiddenEffects(node, context);
-  if (!hidden.every((effect) => HARMLESS.has(effect))) return undefined;
-  const effects = [...functions.map(({ effect }) => effect), ...hidden];
-  const isSameForAll = effects.every((effect) => effect === "immutable") && !differs(node);
+  if (!functions.every(({ effect }) => effect === "immutable" || effect === "stable"))
+    return undefined;
+  if (mayLeaveSomething(context)) return undefined;
+  const isSameForAll = functions.every(({ effect }) => effect === "immutable") && !differs(node);
   const allowed = context.map.coalescedTables;
   const isAllowed = tables.length > 0 && tables.every(({ table }) => isListed(table, allowed));
   return { coalesces: isSameForAll && isAllowed };
@@ -54,27 +52,27 @@ function isListed(table: ResolvedTable, allowed: ReadonlySet<string>): boolean {
   return isOfMap && allowed.has(table.name);
 }
 
-/** Of what operators and casts of users call; of names that several schemas have, of all. */
-function hiddenEffects(node: Node, context: PlanContext): readonly FunctionEffect[] {
-  const { operators, types } = context.catalog.hiddenCalls;
-  if (operators.size === 0 && types.size === 0) return [];
-  const called = new Set<string>();
-  walkNodes(node, ({ kind, body }) => {
-    for (const names of [body["name"], body["operName"], body["useOp"]])
-      if (kind !== "RangeVar") addAll(called, operators.get(lastOf(names) ?? ""));
-    const type = lastOf((body["typeName"] as { names?: unknown } | undefined)?.names);
-    addAll(called, types.get(type ?? ""));
-    return true;
-  });
-  return [...called].map((name) => storedCallEffect(name, context));
-}
+/** Beside these, a call without a name computes only. */
+const LEAVING: ReadonlySet<FunctionEffect> = new Set([
+  "writes",
+  "catalogState",
+  "sessionLock",
+  "sessionState",
+  "readsTables",
+]);
 
-function addAll(to: Set<string>, names: ReadonlySet<string> | undefined): void {
-  for (const name of names ?? []) to.add(name);
-}
+const MAY_LEAVE = new WeakMap<Catalog, boolean>();
 
-function lastOf(names: unknown): string | undefined {
-  return Array.isArray(names) ? nameParts(names as Node[]).at(-1) : undefined;
+/** Some function that is called without its name may keep more than its result. */
+function mayLeaveSomething(context: PlanContext): boolean {
+  const { catalog } = context;
+  const known = MAY_LEAVE.get(catalog);
+  if (known !== undefined) return known;
+  const { operators, types } = catalog.hiddenCalls;
+  const called = new Set([...operators.values(), ...types.values()].flatMap((names) => [...names]));
+  const may = [...called].some((name) => LEAVING.has(storedCallEffect(name, context)));
+  MAY_LEAVE.set(catalog, may);
+  return may;
 }
 
 /** CURRENT_TIMESTAMP and its kin, and samples: another answer at each call, though nothing is called by name. */
