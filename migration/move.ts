@@ -138,6 +138,12 @@ export function isPartial({ destination }: PlannedTable): boolean {
   );
 }
 
+/** What empties the table empties one in a target, and nothing else's rows. */
+export function isTruncateCarried({ tables }: PlannedMove, table: PlannedTable): boolean {
+  const others = tables.filter((other) => other.name === table.name && other !== table);
+  return !isPartial(table) && table.home === undefined && others.length === 0;
+}
+
 /** `schema.table`, as people read it. */
 export function tableName({
   schema,

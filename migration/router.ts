@@ -24,7 +24,14 @@ import type { Tuple } from "../proxy/protocol/replication/tuple.ts";
 import type { StreamEvent } from "./change-stream.ts";
 import { ChunkBuffers } from "./chunk-buffers.ts";
 import type { ChunkMap, OpenChunk, Verdict } from "./chunk-map.ts";
-import { isPartial, tableName, targetDatabases, type Move, type MovedTable } from "./move.ts";
+import {
+  isPartial,
+  isTruncateCarried,
+  tableName,
+  targetDatabases,
+  type Move,
+  type MovedTable,
+} from "./move.ts";
 import { checkRelation } from "./relation-check.ts";
 import { RowKeys } from "./row-keys.ts";
 import { widen, type Snapshot } from "./snapshot.ts";
@@ -284,10 +291,7 @@ export class Router {
   }
 
   #refuseTruncate(table: MovedTable): void {
-    const others = this.#options.move.tables.filter(
-      (other) => other.name === table.name && other !== table,
-    );
-    if (!isPartial(table) && table.home === undefined && others.length === 0) return;
+    if (isTruncateCarried(this.#options.move, table)) return;
     throw new SqlError(
       "migration_truncate_refused",
       `table "${tableName(table)}" was truncated, and ${isPartial(table) ? "not all of its rows move" : "other tables' rows move to the same place"}`,

@@ -15,6 +15,7 @@ import { isCopied, targetDatabases } from "../move.ts";
 import { retiredName } from "../plan/names.ts";
 import { dropOrigin } from "../origin.ts";
 import { dropStream, endWalsender, streamNames } from "../stream-setup.ts";
+import { endTruncateGuard } from "./truncate-guard.ts";
 import { endDdlGuard } from "./ddl-guard.ts";
 import { copiedFencesOf, fencesOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
@@ -150,6 +151,9 @@ async function takeFencesAway(scene: Scene, sessions: Sessions, ticket: number):
 }
 
 async function endGuards(scene: Scene, sessions: Sessions): Promise<void> {
+  for (const side of ["sources", "targets"] as const)
+    for (const [database] of fencesOf(scene, side))
+      await endTruncateGuard(scene.plan.name, await sessions.to(database));
   for (const [database] of fencesOf(scene, "sources"))
     await endDdlGuard(scene, await sessions.to(database), database);
 }

@@ -25,6 +25,7 @@ import { forgetStreams } from "./clean-up.ts";
 import { guardDdl } from "./ddl-guard.ts";
 import { fencesOf, movesOf, placementIdsOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
+import { guardTruncate } from "./truncate-guard.ts";
 import { storeFingerprints } from "./stream-state.ts";
 
 /** `ticket`: the migration's, which the targets' first fence bears. */
@@ -39,7 +40,8 @@ export async function setUp(
   const step: SetupStep = life.step;
   switch (step) {
     case "guardDdl":
-      return await guardDdl(scene, sessions);
+      await guardDdl(scene, sessions);
+      return await guardTruncate(scene, sessions, "forward");
     case "publish":
       return await publish(scene, sessions);
     case "makeSlot":
@@ -118,6 +120,7 @@ async function makeTargets(
     }
   }
   if (isAnew) await prepareAnew(sessions, moves);
+  await guardTruncate(scene, sessions, "back");
   // Rows that nobody owns yet are written by the applier alone (R34).
   for (const [database, fence] of fencesOf(scene, "targets")) {
     const target = await sessions.to(database);

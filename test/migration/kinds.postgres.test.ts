@@ -176,6 +176,11 @@ test("two placements become one while a group leaves, are told apart again by a 
   await served.data.query("users1", `DELETE FROM users WHERE id = ${id}`);
   requireDone(await served.migrate("resume", MERGE));
   await until(MERGE, "ready");
+  for (const database of ["users0", "users2"])
+    await expect(served.data.query(database, "TRUNCATE orders")).rejects.toMatchObject({
+      code: expect.stringMatching(database === "users0" ? "55000" : /55000|25006/),
+      message: expect.stringContaining(`migration "${MERGE}"`),
+    });
   // Each has a row of its own, in the database that it writes to.
   const past = await Promise.all(
     ["users0", "users1"].map(async (database) => {

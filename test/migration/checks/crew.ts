@@ -56,12 +56,15 @@ export class Crew {
 
   /** Whether TRUNCATE of the old tables is refused, too. */
   async truncateIsRefused(): Promise<boolean> {
-    try {
-      await this.#fleet.query(SOURCE, "TRUNCATE public.users CASCADE");
-      return false;
-    } catch (error) {
-      return (error as { readonly code?: string }).code === "25006";
-    }
+    for (;;)
+      try {
+        await this.#fleet.query(SOURCE, "TRUNCATE public.users CASCADE");
+        return false;
+      } catch (error) {
+        const { code } = error as { readonly code?: string };
+        // It locks two tables that writers lock the other way round: who loses tries again.
+        if (code !== "40P01") return code === "25006";
+      }
   }
 
   /** Sentences: rows that were taken and are on no target, or refused and there. */
