@@ -152,6 +152,7 @@ const SHARDED: readonly Case[] = (
   name,
   about: `${what} over four databases, ${CLIENTS} clients, prepared`,
   world: "sharded",
+  isShort: name === "sharded-read",
   ...pgbench("prepared", CLIENTS, tables, scriptAt(functions, { rows: ROWS })),
 }));
 

@@ -22,7 +22,7 @@ import { layoutHere, pin } from "./pinning.ts";
 import type { CoreLayout } from "./pinning.ts";
 import { treeOf } from "./proc.ts";
 import { attachProfiler } from "./profiler.ts";
-import { caseText, circumstances, exitCode, judgeAims, judgedText } from "./report.ts";
+import { caseText, circumstances, complaints, exitCode, judgeAims, judgedText } from "./report.ts";
 import type { Slice } from "./slice.ts";
 import type { Wish } from "./wish.ts";
 
@@ -60,9 +60,7 @@ export async function compare(wish: Wish): Promise<number> {
   print(`measured in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
   if (wish.json !== undefined) await writeFile(wish.json, run.asJson());
   if (!wish.isChecked) return 0;
-  for (const each of judged)
-    if (each.verdict.kind === "missed" || each.verdict.kind === "unmeasured")
-      process.stderr.write(`bench: ${judgedText(each)}\n`);
+  for (const line of complaints(judged)) process.stderr.write(`bench: ${line}\n`);
   return exitCode(judged);
 }
 

@@ -89,6 +89,14 @@ export function exitCode(judged: readonly JudgedAim[]): number {
   return has("unmeasured") ? EXIT_CODES.unmeasured : EXIT_CODES.held;
 }
 
+/** What `--check` says besides: each aim that was missed, and how many nobody knows about. */
+export function complaints(judged: readonly JudgedAim[]): readonly string[] {
+  const missed = judged.filter(({ verdict }) => verdict.kind === "missed").map(judgedText);
+  const unmeasured = judged.filter(({ verdict }) => verdict.kind === "unmeasured").length;
+  if (unmeasured === 0) return missed;
+  return [...missed, `${unmeasured} of ${judged.length} aims could not be judged here and now`];
+}
+
 /** Everything that somebody needs who wants to measure it again. */
 export function circumstances(
   { size }: Wish,

@@ -1,12 +1,23 @@
 /** Aims, and whether slices reach them. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { AIMS } from "../../../bench/compare/aims.ts";
 import type { Aim } from "../../../bench/compare/aims.ts";
 import { CASES } from "../../../bench/compare/cases.ts";
 import { CONTENDERS } from "../../../bench/compare/contenders.ts";
 import { aimText, judge, verdictText } from "../../../bench/compare/judge.ts";
-import { caseText, exitCode, judgeAims, judgedText } from "../../../bench/compare/report.ts";
+import type { Verdict } from "../../../bench/compare/judge.ts";
+import {
+  caseText,
+  complaints,
+  exitCode,
+  judgeAims,
+  judgedText,
+} from "../../../bench/compare/report.ts";
+import type { JudgedAim } from "../../../bench/compare/report.ts";
 import type { Slice, Values } from "../../../bench/compare/slice.ts";
+import { ROOT } from "../../tidy/sources.ts";
 
 const NAME = "select-simple-32";
 const RATIO: Aim = {
@@ -138,18 +149,36 @@ test("aims that were not asked for are not judged", () => {
   ]);
 });
 
+/** Aims as they would be judged, each of a kind. */
+function judgedAs(kinds: readonly Verdict["kind"][]): readonly JudgedAim[] {
+  const summary = { median: 0.5, low: 0.4, high: 0.6, count: 3 };
+  return kinds.map((kind) => ({
+    aim: RATIO,
+    verdict: kind === "unmeasured" ? { kind, because: "no reason" } : { kind, summary },
+  }));
+}
+
+test("a check names what was missed, and counts what nobody knows", () => {
+  expect(complaints(judgedAs(["held", "near"]))).toEqual([]);
+  expect(complaints(judgedAs(["missed", "held", "unmeasured", "unmeasured"]))).toEqual([
+    "select-simple-32: colonnade by pgbouncer, per s >= 0.9 x: missed: 0.50 (0.40 to 0.60)",
+    "2 of 4 aims could not be judged here and now",
+  ]);
+});
+
+test("README.md lists the aims as they are", () => {
+  const readme = readFileSync(join(ROOT, "bench", "README.md"), "utf8");
+  const [, listed] = /```text aims\n([^`]*)```/.exec(readme) ?? [];
+  expect(listed?.trimEnd().split("\n")).toEqual(AIMS.map(aimText));
+});
+
 test.each([
   [["held", "near"], 0],
   [["held", "missed", "unmeasured"], 1],
   [["held", "unmeasured"], 3],
   [[], 0],
 ] as const)("%j is exit code %i", (kinds, expected) => {
-  const summary = { median: 1, low: 1, high: 1, count: 1 };
-  const judged = kinds.map((kind) => ({
-    aim: RATIO,
-    verdict: kind === "unmeasured" ? { kind, because: "no reason" } : { kind, summary },
-  }));
-  expect(exitCode(judged)).toBe(expected);
+  expect(exitCode(judgedAs(kinds))).toBe(expected);
 });
 
 test("a case's rows mark what was measured beside other work", () => {
