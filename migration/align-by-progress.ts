@@ -14,7 +14,7 @@ import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { Direction } from "./machine/life.ts";
 import { targetDatabases } from "./move.ts";
 import type { PlannedMove } from "./move.ts";
-import type { Align } from "./verify.ts";
+import type { Align } from "./verify-sessions.ts";
 
 /** `streamed`: the moves whose streams run, in `direction`. `open`: a session, closed by its owner. */
 export function alignByProgress(

@@ -9,21 +9,16 @@
  *
  * It reads, and changes nothing: neither rows nor what the migration does.
  */
-import { randomUUID } from "node:crypto";
-import { invariant } from "../base/invariant.ts";
 import type { DatabaseName } from "../base/ids.ts";
 import {
-  VERIFY_ALIGN_TIMEOUT_MS,
   VERIFY_BUCKETS_READ_MAX,
   VERIFY_DIFFERENCES_MAX,
   VERIFY_SIGHTINGS,
 } from "../base/limits.ts";
-import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
+import { quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { targetName } from "./apply-statements.ts";
-import type { MarkerWaits } from "./marker-waits.ts";
 import { placementId, tableName, type Move, type MovedTable } from "./move.ts";
-import { openSource, openTarget, type MoveDatabase } from "./sessions.ts";
 import { type TargetTable, TargetTables } from "./target-change.ts";
 import {
   arrivedRows,
@@ -34,29 +29,16 @@ import {
   rowHashes,
   type VerifyLevel,
 } from "./verify-sql.ts";
+import { VerifySessions, type VerifySides } from "./verify-sessions.ts";
 
-export interface VerifyOptions {
+export interface VerifyOptions extends VerifySides {
   readonly move: Move;
   /** All moves whose rows come to the same tables, this one among them; only this one unless given. */
   readonly together?: readonly Move[];
-  readonly source: MoveDatabase;
-  readonly targets: readonly MoveDatabase[];
-  /** Of the mover that applies the stream; undefined where neither side changes, or another process applies it. */
-  readonly markers: MarkerWaits | undefined;
-  /** Instead of markers: has every session look when both sides have the same. */
-  readonly align?: Align | undefined;
   readonly level: VerifyLevel;
   /** The source is fenced and the targets have all of it: a difference seen once is one. */
   readonly isQuiet: boolean;
 }
-
-/** Takes each side's snapshot, when it is asked to. */
-export interface Looks {
-  readonly source: () => Promise<void>;
-  readonly target: (database: DatabaseName) => Promise<void>;
-}
-
-export type Align = (looks: Looks, signal: AbortSignal) => Promise<void>;
 
 export interface VerifyReport {
   readonly level: VerifyLevel;
@@ -83,14 +65,11 @@ export function printDifference({ table, kind, key, placement }: Difference): st
   return `row ${key} of ${tableName(table)} is ${kind}${placement === undefined ? "" : ` in ${placement}`}`;
 }
 
-/** The prefix of messages in the source's log that verification waits for. */
-const VERIFY_MARKER = "colonnade_verify";
-
 export async function verifyMove(
   options: VerifyOptions,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
-  using sessions = await Sessions.open(options, signal);
+  using sessions = await VerifySessions.open(options, signal);
   let rowCount = 0;
   const suspects: Suspects[] = [];
   await sessions.aligned(signal, async () => {
@@ -165,7 +144,7 @@ interface Sums {
 }
 
 async function compareSums(
-  sessions: Sessions,
+  sessions: VerifySessions,
   { level }: VerifyOptions,
   { table, targets }: Side,
 ): Promise<{ readonly rowCount: number; readonly buckets: readonly string[] }> {
@@ -219,7 +198,7 @@ function printSums(sums: Sums | undefined): string {
 
 /** Row by row, those of the groups that are not alike on both sides. */
 async function readDiffering(
-  sessions: Sessions,
+  sessions: VerifySessions,
   { level }: VerifyOptions,
   { table, targets }: Side,
   buckets: readonly string[],
@@ -249,7 +228,7 @@ async function readDiffering(
 }
 
 async function findMisplaced(
-  sessions: Sessions,
+  sessions: VerifySessions,
   options: VerifyOptions,
 ): Promise<readonly Difference[]> {
   const tables = new TargetTables(options.move);
@@ -290,106 +269,4 @@ function byDatabase(
 ): readonly (readonly [DatabaseName, readonly TargetTable[]])[] {
   const grouped = Map.groupBy(targets, ({ database }) => database);
   return [...grouped];
-}
-
-const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/** Takes the snapshot, which BEGIN does not. */
-const LOOK = "SELECT pg_current_snapshot()";
-
-/** No more groups than VERIFY_BUCKETS, which the planner cannot know: it would sort all rows, on disk. */
-const WITHOUT_SORT = "SET enable_sort = off";
-
-async function takeSnapshot(session: BackendConnection): Promise<void> {
-  await session.query(BEGIN);
-  await session.query(LOOK);
-}
-
-/** Connections of one verification: two to the source, as a marker comes from outside the snapshot. */
-class Sessions implements Disposable {
-  readonly source: BackendConnection;
-  readonly #marking: BackendConnection;
-  readonly #targets: ReadonlyMap<DatabaseName, BackendConnection>;
-  readonly #markers: MarkerWaits | undefined;
-  readonly #alignBy: Align | undefined;
-
-  static async open(
-    { source, targets, markers, align }: VerifyOptions,
-    signal: AbortSignal,
-  ): Promise<Sessions> {
-    const opened: BackendConnection[] = [];
-    try {
-      const reading = await openSource(source, signal);
-      opened.push(reading);
-      await reading.query(WITHOUT_SORT);
-      const marking = await openSource(source, signal);
-      opened.push(marking);
-      const byName = new Map<DatabaseName, BackendConnection>();
-      for (const target of targets) {
-        const connection = await openTarget(target, signal);
-        opened.push(connection);
-        await connection.query(WITHOUT_SORT);
-        byName.set(target.name, connection);
-      }
-      return new Sessions(reading, marking, byName, { markers, align });
-    } catch (error) {
-      for (const connection of opened) connection.destroy();
-      throw error;
-    }
-  }
-
-  constructor(
-    source: BackendConnection,
-    marking: BackendConnection,
-    targets: ReadonlyMap<DatabaseName, BackendConnection>,
-    { markers, align }: Pick<VerifyOptions, "markers" | "align">,
-  ) {
-    this.source = source;
-    this.#marking = marking;
-    this.#targets = targets;
-    this.#markers = markers;
-    this.#alignBy = align;
-  }
-
-  target(database: DatabaseName): BackendConnection {
-    const target = this.#targets.get(database);
-    invariant(target !== undefined, "every target of a move has a session");
-    return target;
-  }
-
-  /** Runs `work` while every session sees the same of the source's transactions, but for the latest few. */
-  async aligned(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
-    if (this.#alignBy !== undefined)
-      await this.#alignBy(
-        {
-          source: async () => await takeSnapshot(this.source),
-          target: async (database) => await takeSnapshot(this.target(database)),
-        },
-        AbortSignal.any([signal, AbortSignal.timeout(VERIFY_ALIGN_TIMEOUT_MS)]),
-      );
-    else if (this.#markers === undefined) {
-      for (const session of [this.source, ...this.#targets.values()]) await session.query(BEGIN);
-    } else await this.#align(this.#markers, signal);
-    await work();
-    for (const session of [this.source, ...this.#targets.values()]) await session.query("COMMIT");
-  }
-
-  async #align(markers: MarkerWaits, signal: AbortSignal): Promise<void> {
-    const content = randomUUID();
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(VERIFY_ALIGN_TIMEOUT_MS)]);
-    const look = async (database: DatabaseName): Promise<void> =>
-      await takeSnapshot(this.target(database));
-    const reached = markers.wait({ prefix: VERIFY_MARKER, content }, look, deadline);
-    reached.catch(() => undefined);
-    await takeSnapshot(this.source);
-    // The commit of an id is flushed, and the message before it.
-    await this.#marking.query(
-      `SELECT pg_logical_emit_message(false, ${quoteLiteral(VERIFY_MARKER)}, ${quoteLiteral(content)}), pg_current_xact_id()`,
-    );
-    await reached;
-  }
-
-  [Symbol.dispose](): void {
-    for (const session of [this.source, this.#marking, ...this.#targets.values()])
-      session.destroy();
-  }
 }

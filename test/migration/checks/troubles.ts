@@ -159,11 +159,9 @@ export async function twoOrchestrators(context: Context): Promise<void> {
     const report = await rehearsal.reported(async () => {
       await untilReady(rehearsal);
       orchestrator.signal("SIGSTOP");
-      const second = fleet.start("migrate", "start", SPLIT_NAME);
-      while (!second.output().includes("ready (epoch 2)") && second.child.exitCode === null) {
-        await sleep(200);
-        if (second.output().includes("another process")) break;
-      }
+      // A daemon looks again and again, until the first has been silent for long enough.
+      const second = fleet.start("orchestrate");
+      await second.untilPrinted("ready (epoch 2)");
       await rehearsal.switched("cutover", SPLIT_NAME);
       orchestrator.signal("SIGCONT");
       await sleep(1_500);
