@@ -300,18 +300,19 @@ test("a proxy that is stopped meanwhile is waited for, and serves nothing from b
   const during = clients.restart();
   await sleep(STOPPED_MS);
 
-  const sent = [
-    outcome(snapshot.query(sql), 20_000),
-    outcome(later.query(sql), 20_000),
-    outcome(elsewhere.query(`SELECT id FROM users WHERE id = ${fleet.west[0]}`), 20_000),
-  ];
+  const old = outcome(snapshot.query(sql), 20_000);
+  const fresh = outcome(later.query(sql), 20_000);
+  const other = outcome(
+    elsewhere.query(`SELECT id FROM users WHERE id = ${fleet.west[0]}`),
+    20_000,
+  );
   stopped.command.child.kill("SIGCONT");
-  const [old, fresh, other] = await Promise.all(sent);
-  expect(old).toBe("57P03");
+  expect(await old).toBe("57P03");
   await snapshot.query("ROLLBACK");
   expect(await waiting).toBe("57P03");
-  expect(['[{"name":"new"}]', "57P03"]).toContain(fresh);
-  expect(other).toBe(`[{"id":"${fleet.west[0]}"}]`);
+  // Where it comes after the new lease, it may wait for the connection that the transaction had.
+  expect(['[{"name":"new"}]', "57P03"]).toContain(await fresh);
+  expect(await other).toBe(`[{"id":"${fleet.west[0]}"}]`);
   await eventually(async () => expect((await later.query(sql)).rows).toEqual([{ name: "new" }]));
   expect(stopped.command.output()).toContain("the lease has run out");
   expect(await stopped.metric("colonnade_leases_lost_total")).toBe(1);
