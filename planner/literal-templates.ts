@@ -19,6 +19,9 @@ import {
   LITERAL_TEMPLATES_MAX,
 } from "../base/limits.ts";
 import { isIntegerType } from "../shardmap/shard-key.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { KeyedText, OTHER_NUMBER, WHOLE_NUMBER } from "./keyed-text.ts";
+import type { KeyedTemplate } from "./keyed-text.ts";
 import { tokenize } from "./lexer.ts";
 import type { Token } from "./lexer.ts";
 import type { LogicalPlan, QueryPlan } from "./logical-plan.ts";
@@ -27,21 +30,24 @@ import { PlanCache } from "./plan-cache.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { planStatement } from "./plan.ts";
 
-/** As every session writes an integer: no sign, no leading zero, and inside of int4 whatever the digits. */
-const WHOLE_NUMBER = /^(?:0|[1-9][0-9]{0,8})$/;
-
-/** Of as many digits as there may be, and seldom met. */
-const OTHER_NUMBER = "918273645";
-
 /** Stands for the literal in a template's name. No text has it: a message's string ends at a zero byte. */
 const HOLE = "\0";
+
+/** A text as one of a template: its number, and the plan that taught the template. */
+interface Match {
+  readonly plan: QueryPlan;
+  readonly before: string;
+  readonly after: string;
+  readonly number: string;
+}
 
 export class LiteralTemplates {
   /** Plans of the texts that taught, by their texts with a hole. */
   readonly #plans = new PlanCache(LITERAL_TEMPLATES_MAX);
   #hits = 0;
-  /** Beginning and end of the texts of the template found last: most texts are of the one before. */
-  #last: { readonly before: string; readonly after: string } | undefined;
+  /** Of the template found last: most texts are of the one before. */
+  #last: Pick<KeyedTemplate, "before" | "after"> | undefined;
+  readonly #keyed = new WeakMap<QueryPlan, { readonly map: ShardMap; readonly text: KeyedText }>();
 
   /** Texts that were found by a template. */
   get hits(): number {
@@ -55,6 +61,27 @@ export class LiteralTemplates {
 
   /** The plan that the text would have, where it differs from one that was learned in its key alone. */
   find(text: string, context: PlanContext): LogicalPlan | undefined {
+    const found = this.#match(text, context);
+    if (found === undefined) return undefined;
+    this.#hits++;
+    return derived(found.plan, found.before.length, found.number);
+  }
+
+  /** As `find`, for all texts of the same template; the text is one of them. Counts no hit. */
+  keyed(text: string, context: PlanContext): KeyedText | undefined {
+    const found = this.#match(text, context);
+    if (found === undefined) return undefined;
+    const { plan, before, after } = found;
+    const { map } = context;
+    const known = this.#keyed.get(plan);
+    if (known?.map === map) return known.text;
+    const planOf = (number: string): QueryPlan | undefined => derived(plan, before.length, number);
+    const keyed = new KeyedText({ plan, before, after, planOf }, map);
+    this.#keyed.set(plan, { map, text: keyed });
+    return keyed;
+  }
+
+  #match(text: string, context: PlanContext): Match | undefined {
     const last = this.#last;
     if (last !== undefined && text.startsWith(last.before) && text.endsWith(last.after)) {
       const number = text.slice(last.before.length, text.length - last.after.length);
@@ -72,19 +99,13 @@ export class LiteralTemplates {
     return undefined;
   }
 
-  #named(
-    before: string,
-    number: string,
-    after: string,
-    context: PlanContext,
-  ): QueryPlan | undefined {
+  #named(before: string, number: string, after: string, context: PlanContext): Match | undefined {
     if (!WHOLE_NUMBER.test(number)) return undefined;
     const plan = this.#plans.peek(`${before}${HOLE}${after}`, context);
     if (plan?.kind !== "query") return undefined;
     // Where it stands a second time, the text may mean something else by that.
     if (hasNumber(before, number) || hasNumber(after, number)) return undefined;
-    this.#hits++;
-    return derived(plan, before.length, number);
+    return { plan, before, after, number };
   }
 
   /** `text` is one statement, and `plan` what it was planned as. */

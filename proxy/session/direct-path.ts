@@ -31,8 +31,7 @@ import { DirectCounts } from "./direct-counts.ts";
 import { DirectColumns } from "./direct-columns.ts";
 import { encodeDirect, writeDirect } from "./direct-request.ts";
 import type { DirectRequest } from "./direct-request.ts";
-import { DirectRoute } from "./direct-route.ts";
-import type { DirectTarget } from "./direct-route.ts";
+import type { DirectTarget, Route } from "./direct-route.ts";
 import { DirectStatements } from "./direct-statements.ts";
 import { DirectWait } from "./direct-wait.ts";
 import type { Awaiting } from "./direct-wait.ts";
@@ -63,7 +62,7 @@ export interface DirectSession {
 
 /** What runs. */
 interface Running {
-  readonly route: DirectRoute;
+  readonly route: Route;
   readonly request: DirectRequest;
   readonly columns: DirectColumns;
   /** Undefined in the simple protocol. */
@@ -86,8 +85,6 @@ const NO_PARAMETERS: readonly BoundParameter[] = [];
 const WRITER = new FrameWriter();
 
 const READY = encodeToBuffer(encodeReadyForQuery, { kind: "readyForQuery", status: "idle" });
-
-const NO_TYPES: readonly number[] = [];
 
 export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   readonly #session: DirectSession;
@@ -146,10 +143,8 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   #takeQuery(bytes: Buffer, start: number, end: number): number {
     const query = readQuery(bytes, start, end);
     if (query === undefined) return 0;
-    const { services, runner, prepared } = this.#session;
-    const context = runner.view.contextNow(NO_TYPES);
-    const plan = context && services.planner.peek(query.sql, context);
-    const route = DirectRoute.of(plan, services.topology(), NO_TYPES);
+    const { prepared } = this.#session;
+    const route = this.#statements.routeOfText(query.sql);
     // The client is told a view's columns by its own text.
     if (route === undefined || route.readsViews) return 0;
     const running = this.#bind({

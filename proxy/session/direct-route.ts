@@ -4,9 +4,10 @@
  * prepared. Routes are kept with their plans, for all sessions, as long as map and catalog stay.
  */
 import type { DatabaseName } from "../../base/ids.ts";
+import type { KeyedText } from "../../planner/keyed-text.ts";
 import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
 import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
-import type { BoundParameter, PhysicalPlan } from "../../planner/physical-plan.ts";
+import type { BoundParameter, Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
 import { PlacedPlan } from "../../planner/placed-plan.ts";
 import type { RenderedSql } from "../../planner/sql-template.ts";
 import type { OidTranslation } from "../execution/fragment-request.ts";
@@ -27,12 +28,20 @@ export interface DirectTarget {
   readonly prepared: PreparedText;
 }
 
+/** A plan, from one execution's values to the one placement that answers it. */
+export interface Route {
+  readonly plan: DirectPlan;
+  /** The client is told a view's columns by its own text. */
+  readonly readsViews: boolean;
+  /** Undefined where not one placement answers it alone. Throws SqlError where something is to be refused. */
+  bind(parameters: readonly BoundParameter[]): DirectTarget | undefined;
+}
+
 const ROUTES = new WeakMap<DirectPlan, DirectRoute>();
 
-export class DirectRoute {
+export class DirectRoute implements Route {
   readonly plan: DirectPlan;
   readonly topology: Topology;
-  /** The client is told a view's columns by its own text. */
   readonly readsViews: boolean;
   readonly #types: readonly number[];
   readonly #placed: PlacedPlan;
@@ -61,7 +70,6 @@ export class DirectRoute {
     this.#placed = new PlacedPlan(plan, topology.map);
   }
 
-  /** Undefined where not one placement answers it alone. Throws SqlError where something is to be refused. */
   bind(parameters: readonly BoundParameter[]): DirectTarget | undefined {
     const physical = this.#placed.bind(parameters);
     const known = this.#targets.get(physical);
@@ -80,17 +88,47 @@ export class DirectRoute {
   }: PhysicalPlan): DirectTarget | undefined {
     const isSingle = gather.kind === "passThrough" && pulls.length === 0 && overflow === undefined;
     if (!isSingle || fragment === undefined || second !== undefined) return undefined;
-    const { catalog, translations } = this.topology;
-    const { database, placementIds: places, rendered } = fragment;
-    const translation = translations.of(database);
-    const parameterTypes = translation.parameterTypes(this.#types);
-    const prepared = preparedText({ catalogEpoch: catalog.epoch, parameterTypes, rendered });
-    return { database, places, rendered, returnsRows, translation, prepared };
+    return targetOf(fragment, returnsRows, this.topology, this.#types);
   }
 }
 
+/** The texts of one template, by their numbers. */
+export class TextRoute implements Route {
+  readonly plan: DirectPlan;
+  readonly readsViews = false;
+  readonly #text: KeyedText;
+  readonly #number: string;
+  readonly #topology: Topology;
+
+  constructor(text: KeyedText, number: string, topology: Topology) {
+    this.plan = text.plan;
+    this.#text = text;
+    this.#number = number;
+    this.#topology = topology;
+  }
+
+  bind(): DirectTarget | undefined {
+    const fragment = this.#text.bind(this.#number);
+    return fragment && targetOf(fragment, this.#text.plan.returnsRows, this.#topology, NO_TYPES);
+  }
+}
+
+const NO_TYPES: readonly number[] = [];
+
+function targetOf(
+  { database, placementIds: places, rendered }: Fragment,
+  returnsRows: boolean,
+  { catalog, translations }: Topology,
+  types: readonly number[],
+): DirectTarget {
+  const translation = translations.of(database);
+  const parameterTypes = translation.parameterTypes(types);
+  const prepared = preparedText({ catalogEpoch: catalog.epoch, parameterTypes, rendered });
+  return { database, places, rendered, returnsRows, translation, prepared };
+}
+
 /** A plan that depends on the session in no way but its names, and has nothing to be drawn or to be forgotten after it. */
-function directPlan(plan: LogicalPlan | undefined): DirectPlan | undefined {
+export function directPlan(plan: LogicalPlan | undefined): DirectPlan | undefined {
   if (plan?.kind === "insert")
     return plan.generated.length === 0 && !mayDraw(plan) ? plan : undefined;
   if (plan?.kind !== "query") return undefined;

@@ -4,12 +4,14 @@
  * plan was made of. What is not found goes the long way.
  */
 import { DIRECT_PARSE_BYTES_MAX } from "../../base/limits.ts";
+import type { KeyedText } from "../../planner/keyed-text.ts";
 import type { Description } from "../execution/describe.ts";
 import type { SettingsScript } from "../execution/session-settings.ts";
 import type { DirectBind } from "./direct-batch.ts";
 import { readParse } from "./direct-batch.ts";
 import { mayRelayBinary } from "./direct-columns.ts";
-import { DirectRoute } from "./direct-route.ts";
+import { directPlan, DirectRoute, TextRoute } from "./direct-route.ts";
+import type { Route } from "./direct-route.ts";
 import type { Environment } from "./environment.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 import type { SessionServices, Topology } from "./session-services.ts";
@@ -40,11 +42,21 @@ interface Parsed extends Ground {
   readonly description: Description;
 }
 
+/** The template of a text. */
+interface Keyed extends Ground {
+  readonly keyed: KeyedText;
+  readonly used: () => void;
+}
+
+const NO_TYPES: readonly number[] = [];
+
 export class DirectStatements {
   readonly #session: StatementSession;
   readonly #routed = new WeakMap<PreparedStatement, Routed>();
   /** Of the Parse that came last: most are followed by another of the same. */
   #parsed: Parsed | undefined;
+  /** Of the Query that came last. */
+  #text: Keyed | undefined;
 
   constructor(session: StatementSession) {
     this.#session = session;
@@ -71,6 +83,36 @@ export class DirectStatements {
     const routed = isCurrent ? known : this.#route(statement);
     routed?.used();
     return routed?.route;
+  }
+
+  /** Of a text of the simple protocol. */
+  routeOfText(sql: string): Route | undefined {
+    const last = this.#text;
+    const number =
+      last !== undefined && this.#isCurrent(last) ? last.keyed.numberIn(sql) : undefined;
+    if (last === undefined || number === undefined) return this.#routeText(sql);
+    last.used();
+    return new TextRoute(last.keyed, number, last.topology);
+  }
+
+  #routeText(sql: string): Route | undefined {
+    const { services, runner } = this.#session;
+    const { environmentNow: environment, script } = runner.view;
+    const context = runner.view.contextNow(NO_TYPES);
+    if (environment === undefined || context === undefined) return undefined;
+    const topology = services.topology();
+    const kept = services.planner.keepOwn(sql, context);
+    if (kept !== undefined) {
+      kept.used();
+      return DirectRoute.of(kept.plan, topology, NO_TYPES);
+    }
+    const keyed = services.planner.keyed(sql, context);
+    const number = keyed?.text.numberIn(sql);
+    if (keyed === undefined || number === undefined) return undefined;
+    if (directPlan(keyed.text.plan) === undefined) return undefined;
+    keyed.used();
+    this.#text = { keyed: keyed.text, used: keyed.used, topology, script, environment };
+    return new TextRoute(keyed.text, number, topology);
   }
 
   #isCurrent({ topology, script, environment }: Ground): boolean {
