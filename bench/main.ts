@@ -2,8 +2,9 @@
  * `npm run bench`: the bounds the project holds, measured and printed with their limits.
  * Method and machine are in README.md beside this file.
  *
- * `--only planner,idle,select,scatter,schemas,copy,guards,workers` runs a part; `--seconds N` sets the time of each load,
- * `--gigabytes N` the data of a COPY.
+ * `--only planner,idle,select,scatter,schemas,copy,guards,workers,migrate` runs a part; `--seconds N` sets the time of each load,
+ * `--gigabytes N` the data of a COPY, `--cutovers N` how many pauses.
+ * `npm run bench -- migrate --cutovers 50` runs that part alone.
  * `npm run bench -- compare` measures the proxy beside others (compare/compare.ts).
  * Exit code 1 where a bound is not held, 2 where nothing was measured.
  */
@@ -14,6 +15,7 @@ import { readWish as readComparison } from "./compare/wish.ts";
 import { measureCopy } from "./copy.ts";
 import { measureGuards } from "./guards.ts";
 import { measureIdleClients } from "./idle-clients.ts";
+import { measureMigrate } from "./migrate.ts";
 import { measureManySchemas } from "./many-schemas.ts";
 import { measurePlanner } from "./planner.ts";
 import { measurePointSelects } from "./point-select.ts";
@@ -26,6 +28,7 @@ type Part = (size: Size) => Promise<readonly Measurement[]>;
 interface Size {
   readonly seconds: number;
   readonly gigabytes: number;
+  readonly cutovers: number;
 }
 
 const PARTS: Readonly<Record<string, Part>> = {
@@ -37,6 +40,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   copy: ({ gigabytes }) => measureCopy(gigabytes),
   guards: ({ seconds }) => measureGuards(seconds),
   workers: ({ seconds }) => measureWorkers(seconds),
+  migrate: ({ cutovers }) => measureMigrate(cutovers),
 };
 
 /** pgbench's own bound on `-T` is higher; a longer load than an hour is a mistyped one. */
@@ -45,11 +49,14 @@ const SECONDS_MAX = 3_600;
 /** It takes twice as much of the disk. */
 const GIGABYTES_MAX = 1_000;
 
+/** Each takes a few seconds. */
+const CUTOVERS_MAX = 1_000;
+
 /** What was asked for, or why it cannot be. */
 type Wish = (Size & { readonly parts: readonly string[] }) | string;
 
 function readWish(words: readonly string[]): Wish {
-  let given: { readonly only: string; readonly seconds: string; readonly gigabytes: string };
+  let given: Readonly<Record<"only" | "seconds" | "gigabytes" | "cutovers", string>>;
   try {
     given = parseArgs({
       args: [...words],
@@ -57,6 +64,7 @@ function readWish(words: readonly string[]): Wish {
         only: { type: "string", default: Object.keys(PARTS).join(",") },
         seconds: { type: "string", default: "5" },
         gigabytes: { type: "string", default: "0.25" },
+        cutovers: { type: "string", default: "10" },
       },
     }).values;
   } catch (error) {
@@ -75,7 +83,11 @@ function readWish(words: readonly string[]): Wish {
   if (!(gigabytes > 0 && gigabytes <= GIGABYTES_MAX)) {
     return `--gigabytes: a number up to ${GIGABYTES_MAX} is needed, not "${given.gigabytes}"`;
   }
-  return { parts, seconds, gigabytes };
+  const cutovers = Number(given.cutovers);
+  if (!/^\d+$/.test(given.cutovers) || cutovers < 1 || cutovers > CUTOVERS_MAX) {
+    return `--cutovers: a whole number from 1 to ${CUTOVERS_MAX} is needed, not "${given.cutovers}"`;
+  }
+  return { parts, seconds, gigabytes, cutovers };
 }
 
 async function runComparison(words: readonly string[]): Promise<number> {
@@ -92,7 +104,9 @@ async function runComparison(words: readonly string[]): Promise<number> {
 async function main(): Promise<number> {
   const [command, ...words] = process.argv.slice(2);
   if (command === "compare") return runComparison(words);
-  const wish = readWish(process.argv.slice(2));
+  const wish = readWish(
+    command === "migrate" ? ["--only", "migrate", ...words] : process.argv.slice(2),
+  );
   if (typeof wish === "string") {
     process.stderr.write(`bench: ${wish}\n`);
     return 2;
