@@ -122,6 +122,22 @@ test("a table made LIKE a guarded one takes rows", async () => {
   expect(await guard("verify")).toMatchObject({ code: 0 });
 });
 
+test("a guard that was dumped and restored is the same one", async () => {
+  await guard("install");
+  // What pg_dump writes of a constraint.
+  const { rows } = await server.query(
+    "users0",
+    "SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conname = 'colonnade_guard'",
+  );
+  await server.query(
+    "users0",
+    `DROP TABLE users; CREATE TABLE users (id bigint PRIMARY KEY, name text);
+     ALTER TABLE users ADD CONSTRAINT colonnade_guard ${String(rows[0]?.["text"])}`,
+  );
+  expect(await guard("verify")).toMatchObject({ code: 0 });
+  expect(await placesThatTake(1)).toHaveLength(1);
+});
+
 test("a guard of another map is told from the right one, and replaced", async () => {
   await guard("install", mapFile(["0-4", "5", "6-7"]));
   const { stdout, code } = await guard("verify");

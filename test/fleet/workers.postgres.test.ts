@@ -42,3 +42,22 @@ test("each worker joins, follows the map, and one that is started again joins an
   expect(rows).toEqual([{ name: "old" }]);
   await client.end();
 });
+
+test("DDL through a worker, or through another proxy, is there in each worker", async () => {
+  const alone = await fleet.join("beside", {});
+  const makers = await Promise.all([proxy.connect(), alone.connect()]);
+  // One for each worker: connections are handed out in turn.
+  const readers = await Promise.all([proxy.connect(), proxy.connect()]);
+  await makers[0]?.query("CREATE VIEW recent AS SELECT id FROM users WHERE id < 1");
+  for (let bound = 1; bound <= 6; bound++) {
+    const sql = `CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= ${bound}`;
+    await makers[bound % 2]?.query(sql);
+    const seen = await Promise.all(
+      [...readers, ...makers].map((client) =>
+        client.query("SELECT count(*)::int AS n FROM recent"),
+      ),
+    );
+    expect(seen.map(({ rows }) => rows[0])).toEqual(Array(4).fill({ n: bound }));
+  }
+  await Promise.all([...makers, ...readers].map((client) => client.end()));
+});
