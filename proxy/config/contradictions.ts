@@ -19,6 +19,8 @@ interface ContradictoryFields {
     readonly size: number;
     readonly adaptive: { readonly enabled: boolean; readonly min: number };
   };
+  readonly fast_path: { readonly relay: boolean };
+  readonly multiplexed_reads: { readonly enabled: boolean };
   readonly auth: {
     readonly method: "trust" | "password" | "md5" | "scram-sha-256";
     readonly users_file?: string | undefined;
@@ -69,6 +71,13 @@ export function* contradictions(config: ContradictoryFields): Iterable<Contradic
       path: ["pool", "adaptive", "min"],
       message: `adaptive.min is ${adaptive.min}, and the pool has ${size} connections at most`,
       remedy: "Make pool.adaptive.min smaller, or pool.size larger.",
+    };
+  }
+  if (config.multiplexed_reads.enabled && !config.fast_path.relay) {
+    yield {
+      path: ["multiplexed_reads", "enabled"],
+      message: "multiplexed reads are of the short way, which fast_path.relay turns off",
+      remedy: "Leave fast_path.relay on, or multiplexed_reads.enabled off.",
     };
   }
   yield* consoleContradictions(config.console);

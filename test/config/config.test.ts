@@ -48,6 +48,21 @@ test.each([
     /c\.yaml:1:17: listen\.port: 65536 is too large. The most is 65535/,
   ],
   [
+    "multiplexed reads without the short way",
+    "fast_path: { relay: false }\nmultiplexed_reads: { enabled: true }",
+    /c\.yaml:2:31: multiplexed_reads\.enabled: multiplexed reads are of the short way/,
+  ],
+  [
+    "multiplexed reads over no connection",
+    "multiplexed_reads: { connections: 0 }",
+    /multiplexed_reads\.connections: 0 is too small/,
+  ],
+  [
+    "a user whose reads are neither",
+    "multiplexed_reads: { users: { reports: sometimes } }",
+    /multiplexed_reads\.users\.reports: expected/,
+  ],
+  [
     "a console user in both lists",
     "console: { admin_users: [ops], stats_users: [ops] }",
     /c\.yaml:1:45: console\.stats_users: user "ops" is in admin_users as well/,

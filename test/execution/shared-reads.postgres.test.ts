@@ -4,103 +4,19 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { databaseName } from "../../base/ids.ts";
 import { COALESCED_UNREAD_BYTES_MAX } from "../../base/limits.ts";
 import { Metrics } from "../../base/metrics.ts";
-import { SqlError } from "../../base/sql-error.ts";
 import type { Sharing } from "../../planner/logical-plan.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
-import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { Backends } from "../../proxy/backend/backends.ts";
-import { prepare } from "../../proxy/execution/prepared-texts.ts";
 import type { PreparedText } from "../../proxy/execution/prepared-texts.ts";
-import type { Verdict } from "../../proxy/execution/answer-relay.ts";
-import type { ReadOwner, SharedRead } from "../../proxy/execution/shared-reads/shared-read.ts";
+import type { SharedRead } from "../../proxy/execution/shared-reads/shared-read.ts";
 import { SharedReads } from "../../proxy/execution/shared-reads/shared-reads.ts";
-import type { TransactionStatus } from "../../proxy/protocol/backend/ready-for-query.ts";
-import type { FrameWriter } from "../../proxy/protocol/frame-writer.ts";
-import { encodeBind } from "../../proxy/protocol/frontend/bind.ts";
-import { encodeExecute } from "../../proxy/protocol/frontend/execute.ts";
-import { encodeQuery } from "../../proxy/protocol/frontend/query.ts";
-import { encodeSync } from "../../proxy/protocol/frontend/sync.ts";
 import { startPostgres } from "../support/postgres.ts";
 import type { TestPostgres } from "../support/postgres.ts";
+import { countedIn, fallbacksIn, Owner } from "./read-owner.ts";
 
 const NAME = databaseName("main");
 const TAG = "some settings";
 const SETTINGS = { tag: TAG, sql: "", isOtherRole: false, customNames: new Set<string>() };
-const ERROR = "E".charCodeAt(0);
-
-/** What `encode` writes: a Query, or a Bind of a statement that is kept prepared. */
-type Asked = { readonly sql: string; readonly kept?: PreparedText };
-
-/** One who asks, and what it was told. */
-class Owner implements ReadOwner {
-  readonly #asked: Asked;
-  text = "";
-  bytes = 0;
-  /** `answered`, `again`, or an error's id, then nothing more. */
-  readonly end = Promise.withResolvers<string>();
-  endedAt = 0;
-  isFull = false;
-  #room: (() => void) | undefined;
-
-  constructor(asked: Asked) {
-    this.#asked = asked;
-  }
-
-  encode(connection: BackendConnection, writer: FrameWriter): void {
-    const { sql, kept } = this.#asked;
-    if (sql === "refused") throw new SqlError("placement_lease_lost", "no lease");
-    if (kept === undefined) {
-      encodeQuery({ kind: "query", sql }, writer);
-      return;
-    }
-    const statement = prepare(connection, kept, writer);
-    const none = { parameterFormats: [], parameters: [], resultFormats: [] };
-    encodeBind({ kind: "bind", portal: "", statement, ...none }, writer);
-    encodeExecute({ kind: "execute", portal: "", rowLimit: 0 }, writer);
-    encodeSync({ kind: "sync" }, writer);
-  }
-
-  judge(type: number, bytes: Buffer, start: number, end: number): Verdict {
-    if (type === ERROR) this.text += bytes.toString("latin1", start, end);
-    return true;
-  }
-
-  judgeReady(_status: TransactionStatus): Verdict {
-    return true;
-  }
-
-  give(bytes: Buffer): void {
-    this.bytes += bytes.length;
-    if (this.text.length < 10_000) this.text += bytes.toString("latin1");
-  }
-
-  whenRoom(callback: () => void): void {
-    this.#room = callback;
-  }
-
-  read(): void {
-    this.isFull = false;
-    this.#room?.();
-  }
-
-  answered(): void {
-    this.#over("answered");
-  }
-
-  again(): void {
-    this.#over("again");
-  }
-
-  lost(error: unknown): void {
-    this.#over(error instanceof SqlError ? error.id : String(error));
-  }
-
-  #over(how: string): void {
-    if (this.endedAt !== 0) throw new Error(`told twice: ${how}`);
-    this.endedAt = performance.now();
-    this.end.resolve(how);
-  }
-}
 
 /** A server that gets no time of a busy machine looks as one that is stalled, and its reads are made elsewhere. */
 const PATIENT = { retry: 2 };
@@ -155,16 +71,8 @@ const keptText = (sql: string): PreparedText => ({ key: sql, sql, parameterTypes
 /** What was collected in this turn is on its way. */
 const sent = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-async function fallbacks(): Promise<Readonly<Record<string, number>>> {
-  const { text } = await metrics.render();
-  const found = text.matchAll(/^colonnade_shared_read_fallbacks_total\{reason="(.+)"\} (\d+)$/gm);
-  return Object.fromEntries([...found].map(([, reason, count]) => [reason, Number(count)]));
-}
-
-async function counter(name: string): Promise<number> {
-  const { text } = await metrics.render();
-  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
-}
+const fallbacks = (): Promise<Readonly<Record<string, number>>> => fallbacksIn(metrics);
+const counter = (name: string): Promise<number> => countedIn(metrics, name);
 
 function stats() {
   const found = backends.stats().get(NAME);
@@ -463,24 +371,6 @@ async function makeTimed(): Promise<void> {
   connection.sessionTag = TAG;
   backends.release(connection);
 }
-
-test("a pool that is replaced is asked nothing new", async () => {
-  const slow = ask("SELECT pg_sleep(0.03), 'slow!'");
-  await sent();
-  const address = parseBackendAddress(`${server.url("main")}?application_name=another`);
-  backends.update(new Map([[NAME, address]]));
-  expect(await ask("SELECT 1").end).toBe("again");
-  // The old pool was given no time.
-  expect(await slow.end).toBe("again");
-});
-
-test("a connection whose settings have changed is for nobody else", async () => {
-  const first = ask("SET application_name = 'another'");
-  expect(await first.end).toBe("answered");
-  expect(await ask("SELECT 1").end).toBe("again");
-  expect(await fallbacks()).toEqual({ "no connection": 1 });
-  expect(stats()).toMatchObject({ used: 0, idle: 1 });
-});
 
 test("a message of one frame and a byte that come apart are put together", async () => {
   const asked = Array.from({ length: 20 }, (_, index) =>

@@ -1,23 +1,30 @@
 /** Reads that share connections, as clients meet them: what one does, or has done to it, is nobody else's matter. */
-import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { consoleClient, startConsoleServers } from "../console/console-servers.ts";
 import { startTestProxy } from "../support/proxy.ts";
-import type { TestProxy } from "../support/proxy.ts";
 import { RawClient } from "../support/raw-client.ts";
 import type { ServerError } from "../support/raw-client.ts";
 import {
   bindFrame,
-  cancelFrame,
   describeFrame,
   executeFrame,
   parseFrame,
   queryFrame,
-  readFields,
   syncFrame,
 } from "../support/raw-frames.ts";
 import { eventually, untilNothingIsHeld } from "./eventually.ts";
+import {
+  cancel,
+  closed,
+  connectedTo,
+  counted,
+  ONE_ROW,
+  POINT,
+  sleeperOf,
+  sqlstateOf,
+} from "./multiplexing.ts";
+import type { Clients, Sleeper } from "./multiplexing.ts";
 import type { Servers } from "./servers.ts";
 
 let servers: Servers;
@@ -39,83 +46,20 @@ beforeEach(async () => {
   };
 });
 
-const POINT = "SELECT name FROM accounts WHERE id = 1";
-
-let sleepers = 0;
-
-/**
- * A statement of a plan of its own that is known and shared, and takes as long as it is told to. It is
- * IMMUTABLE, as it says; once it was slow, it is shared no more.
- */
-async function sleeper(client: RawClient): Promise<(seconds: number) => Promise<string>> {
-  const sql = `SELECT name AS n${(sleepers += 1)} FROM accounts WHERE late_sleep($1) AND id = 1`;
-  const run = async (seconds: number): Promise<string> => {
-    const value = Buffer.from(String(seconds));
-    const { messages } = await client.exchange(
-      Buffer.concat([
-        parseFrame("", sql, [FLOAT8]),
-        bindFrame("", "", [{ format: 0, typeOid: FLOAT8, value }], []),
-        executeFrame("", 0),
-        syncFrame(),
-      ]),
-    );
-    const error = messages.find(({ type }) => type === "E");
-    return error === undefined
-      ? messages.map(({ type }) => type).join("")
-      : (readFields(error.body)["C"] ?? "");
-  };
-  const before = await shared();
-  for (let time = 0; time < 3; time++) expect(await run(0)).toBe(ONE_ROW);
-  expect(await shared()).toBeGreaterThan(before);
-  return run;
-}
-
-const FLOAT8 = 701;
-const ONE_ROW = "12DCZ";
-
-async function counted(what: string, proxy: TestProxy = servers.proxy): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${proxy.adminPort}/metrics`);
-  const found = new RegExp(String.raw`^colonnade_${what} (\d+)$`, "m").exec(await response.text());
-  return Number(found?.[1] ?? 0);
-}
-
-const shared = (): Promise<number> => counted("shared_reads_total");
-
 /** Clients of which each has a connection ready that it could share. */
-async function connected(count: number, sql = POINT): Promise<Clients> {
-  const clients = await Promise.all(Array.from({ length: count }, () => servers.proxy.connect()));
-  for (const client of clients) for (let time = 0; time < 2; time++) await client.query(sql);
-  return clients as unknown as Clients;
-}
-
-/** As many as were asked for. */
-type Clients = readonly [RawClient, RawClient, RawClient, RawClient, ...RawClient[]];
-
-async function closed(clients: readonly RawClient[]): Promise<void> {
-  for (const client of clients) await client.close();
-}
-
-function cancel({ processId, secretKey }: RawClient): Promise<void> {
-  return new Promise((resolve) => {
-    const socket = net.connect(servers.proxy.port, "127.0.0.1", () => {
-      socket.write(cancelFrame(processId, secretKey));
-    });
-    socket.on("error", () => undefined).on("close", () => resolve());
-    socket.resume();
-  });
-}
-
-const sqlstateOf = (promise: Promise<unknown>): Promise<string> =>
-  promise.then(
-    () => "none",
-    (error: ServerError) => error.fields?.["C"] ?? String(error),
-  );
+const connected = (count: number, sql?: string): Promise<Clients> =>
+  connectedTo(servers.proxy, count, sql);
+const sleeper = (client: RawClient): Promise<Sleeper> => sleeperOf(servers.proxy, client);
+const shared = (): Promise<number> => counted(servers.proxy, "shared_reads_total");
 
 describe("what shares", () => {
   test("reads of many clients, with fewer writes than reads", async () => {
     const asked = "SELECT name, balance FROM accounts WHERE id = 1";
     const clients = await connected(8, asked);
-    const [before, writesBefore] = [await shared(), await counted("shared_read_writes_total")];
+    const [before, writesBefore] = [
+      await shared(),
+      await counted(servers.proxy, "shared_read_writes_total"),
+    ];
     for (let round = 0; round < 20; round++) {
       const answers = await Promise.all(clients.map((client) => client.query(asked)));
       for (const answer of answers) expect(answer).toEqual([["ann", "10"]]);
@@ -123,7 +67,9 @@ describe("what shares", () => {
     const reads = (await shared()) - before;
     // A machine that is busy makes every statement look slow, and slow ones do not share.
     expect(reads).toBeGreaterThan(40);
-    expect((await counted("shared_read_writes_total")) - writesBefore).toBeLessThan(reads / 2);
+    expect((await counted(servers.proxy, "shared_read_writes_total")) - writesBefore).toBeLessThan(
+      reads / 2,
+    );
     await closed(clients);
   });
 
@@ -291,7 +237,7 @@ describe("a neighbour that takes long", () => {
     const running = (await sleeper(slow))(20);
     await sleep(5);
     const waiting = others.map((client) => client.query(POINT));
-    await cancel(slow);
+    await cancel(servers.proxy, slow);
     expect(await running).toBe("57014");
     for (const answer of await Promise.all(waiting)) expect(answer).toEqual([["ann"]]);
     expect(await slow.query(POINT)).toEqual([["ann"]]);
@@ -337,7 +283,7 @@ test("cancel requests at any moment hit their own alone", async () => {
   for (let time = 0; time < 40; time++) {
     const stopped = (await sleeper(victim))(time % 2 === 0 ? 0.001 : 0.03);
     await sleep(time % 7);
-    await cancel(victim);
+    await cancel(servers.proxy, victim);
     expect(await stopped).toMatch(/^(12DCZ|57014)$/);
   }
   over.abort();
@@ -405,11 +351,11 @@ test("coalesced reads are never older than who asks", async () => {
   }
   over.abort();
   await reading;
-  expect(await counted("coalesced_reads_total", proxy)).toBeGreaterThan(0);
+  expect(await counted(proxy, "coalesced_reads_total")).toBeGreaterThan(0);
   // Multiplexed reads are off: what the map does not list has a connection of its own.
-  const before = await counted("shared_reads_total", proxy);
+  const before = await counted(proxy, "shared_reads_total");
   for (let time = 0; time < 3; time++)
     await writer.query("SELECT note FROM entries WHERE account = 1");
-  expect(await counted("shared_reads_total", proxy)).toBe(before);
+  expect(await counted(proxy, "shared_reads_total")).toBe(before);
   await closed([...readers, writer]);
 });

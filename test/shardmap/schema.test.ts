@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { printShardMapJsonSchema } from "../../shardmap/json-schema.ts";
 import { printProblem } from "../../base/document/problems.ts";
+import { mapChanges, printChange } from "../../shardmap/map-changes.ts";
 import { parseShardMap } from "../../shardmap/schema.ts";
 import { sequenceBlockSize } from "../../shardmap/shard-map.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
@@ -89,6 +90,17 @@ describe("a sound map", () => {
       "main",
       "public",
       "catalog",
+    ]);
+  });
+
+  test("lists tables whose reads may be coalesced, none unless it does", () => {
+    expect(map.coalescedTables).toEqual(new Set());
+    const given = mapOf(`${SOUND}coalesce_reads: [Payments, countries, orders]\n`);
+    expect(given.coalescedTables).toEqual(new Set(["Payments", "countries", "orders"]));
+    expect(mapChanges(map, given).map(printChange)).toEqual(["coalesce_reads lists other tables"]);
+    expect(mapChanges(given, given)).toEqual([]);
+    expect(problemsOf(`${SOUND}coalesce_reads: [order]\n`)).toEqual([
+      'map.yaml:23:18: coalesce_reads[0]: table "order" is not in the map. List it in a colocation, a group or `reference_tables`, or remove it here.',
     ]);
   });
 

@@ -5,6 +5,7 @@
 import { SqlError } from "../../../base/sql-error.ts";
 import type { Sharing } from "../../../planner/logical-plan.ts";
 import type { BackendConnection } from "../../backend/backend-connection.ts";
+import type { Claim } from "../../backend/claim.ts";
 import type { FrameWriter } from "../../protocol/frame-writer.ts";
 import type { AnswerOwner } from "../answer-relay.ts";
 import type { PreparedText } from "../prepared-texts.ts";
@@ -16,13 +17,15 @@ export interface ReadOwner extends AnswerOwner {
    * anything is written.
    */
   encode(connection: BackendConnection, writer: FrameWriter): void;
+  /** How it would ask for a connection of its own. */
+  claim(): Claim;
   /** Nothing of an answer was given: the read is to be made on a connection of its own. */
   again(): void;
 }
 
 /** Why a read is not made on a shared connection, or not to its end there. */
 export type Fallback =
-  /** No connection is ready with the session's settings. */
+  /** None could be had, or the priority is another than most have. */
   | "no connection"
   /** As many reads as may be wait on those that there are. */
   | "full"

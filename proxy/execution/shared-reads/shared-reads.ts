@@ -4,13 +4,13 @@
  * write for each connection.
  *
  * Connections are lent by the pool for as long as anything is under way on them. A group shares
- * them: one database, and sessions of the same settings and the same role (equal tags). A group
- * without a connection that is ready for it lends none: its reads are made by their sessions, which
- * make one ready by that.
+ * them: one database, and sessions of the same settings and the same role (equal tags). A group that
+ * has none waits for its first one in the pool's queue, as one.
  */
 import type { DatabaseName } from "../../../base/ids.ts";
 import { SHARED_READ_WATCH_MS, SHARED_READS_UNDER_WAY_MAX } from "../../../base/limits.ts";
 import type { Metrics, Tally } from "../../../base/metrics.ts";
+import type { Priority } from "../../../base/priority.ts";
 import type { Sharing } from "../../../planner/logical-plan.ts";
 import type { BackendConnection } from "../../backend/backend-connection.ts";
 import type { Rank } from "../../backend/pool-member.ts";
@@ -18,6 +18,8 @@ import { FrameWriter } from "../../protocol/frame-writer.ts";
 import { isUsableWith } from "../custom-settings.ts";
 import type { PreparedText } from "../prepared-texts.ts";
 import type { SettingsScript } from "../session-settings.ts";
+import { acquireWith } from "./acquire-with.ts";
+import type { LendingBackends } from "./acquire-with.ts";
 import { SharedConnection } from "./shared-connection.ts";
 import type { SharedConnectionHost } from "./shared-connection.ts";
 import { Sending, SharedRead } from "./shared-read.ts";
@@ -25,9 +27,8 @@ import type { Fallback, ReadOwner } from "./shared-read.ts";
 import { SlowStatements } from "./slow-statements.ts";
 
 /** The pools, as far as shared reads need them. */
-export interface SharedBackends {
+export interface SharedBackends extends LendingBackends {
   tryAcquire(database: DatabaseName, rank: Rank): BackendConnection | undefined;
-  release(connection: BackendConnection): void;
   /** It is of the pool that statements of its database go to now. */
   isCurrent(connection: BackendConnection): boolean;
 }
@@ -55,11 +56,15 @@ interface Group {
   readonly database: DatabaseName;
   readonly settings: SettingsScript;
   readonly connections: Set<SharedConnection>;
-  /** To be sent with the end of this turn. */
+  /** To be sent with the end of this turn, or with the connection that is waited for. */
   collected: Sending[];
+  isAcquiring: boolean;
   /** Those of them that others may join. */
   readonly alike: Map<string, Sending>;
 }
+
+/** Of who waits with the others for a group's connection. */
+const ORDINARY: Priority = "normal";
 
 /** Filled and taken within one call, so one serves all. */
 const WRITER = new FrameWriter();
@@ -102,7 +107,7 @@ export class SharedReads implements SharedConnectionHost {
 
   #sendingFor({ sharing, prepared, likeness }: ReadRequest, group: Group): Sending {
     const alike = likeness === undefined ? undefined : group.alike.get(likeness);
-    if (alike?.isWanted === true) {
+    if (alike?.isWanted === true && alike.carrier === undefined) {
       this.#coalesced.increment();
       return alike;
     }
@@ -122,6 +127,7 @@ export class SharedReads implements SharedConnectionHost {
       settings,
       connections: new Set(),
       collected: [],
+      isAcquiring: false,
       alike: new Map(),
     };
     groups.set(settings.tag, group);
@@ -136,31 +142,77 @@ export class SharedReads implements SharedConnectionHost {
   }
 
   #sendOf(group: Group): void {
+    if (group.isAcquiring) return;
     const { collected } = group;
     group.collected = [];
     group.alike.clear();
     const now = performance.now();
+    const left: Sending[] = [];
     for (const sending of collected) {
       if (!sending.isWanted) continue;
       const shared = this.#connectionFor(group, now);
-      if (shared === undefined) this.#repeat(sending, group);
+      if (shared === undefined) left.push(sending);
       else shared.add(sending);
     }
     for (const shared of group.connections) if (shared.flush(WRITER, now)) this.#writes.increment();
+    this.#leaveOver(group, left, now);
     this.#forgetWhereUnused(group);
+  }
+
+  /** What found no connection: where there is none that takes more, the group waits for one. */
+  #leaveOver(group: Group, left: readonly Sending[], now: number): void {
+    const [...shareds] = group.connections;
+    if (shareds.some((shared) => this.#isOpen(shared, now))) this.#repeat(left, "full");
+    else {
+      const isOrdinary = ({ members: [first] }: Sending): boolean =>
+        first?.owner.claim().priority === ORDINARY;
+      // Whose priority is another waits by itself.
+      this.#repeat(
+        left.filter((sending) => !isOrdinary(sending)),
+        "no connection",
+      );
+      const waiting = left.filter(({ isWanted }) => isWanted);
+      if (waiting.length > 0) this.#acquire(group, waiting);
+    }
+  }
+
+  /** In the pool's queue all of them are one, and so they are served as one. */
+  #acquire(group: Group, waiting: Sending[]): void {
+    const claim = waiting[0]?.members[0]?.owner.claim();
+    group.collected = waiting;
+    group.isAcquiring = true;
+    void acquireWith(this.#options.backends, group.database, group.settings, claim).then(
+      (connection) => {
+        group.isAcquiring = false;
+        this.#share(group, connection, performance.now());
+        this.#sendOf(group);
+      },
+      // Each is told by the pool, or by its server, what keeps it from being asked.
+      () => {
+        group.isAcquiring = false;
+        const { collected } = group;
+        group.collected = [];
+        this.#repeat(collected, "no connection");
+        this.#forgetWhereUnused(group);
+      },
+    );
   }
 
   /** The one with the least to do; another one, where all have something and there may be more. */
   #connectionFor(group: Group, now: number): SharedConnection | undefined {
-    const { backends, connectionsMax } = this.#options;
+    const { connectionsMax } = this.#options;
     let best: SharedConnection | undefined;
     for (const shared of group.connections) {
-      if (!shared.isOpen(now) || !backends.isCurrent(shared.connection)) continue;
+      if (!this.#isOpen(shared, now)) continue;
       if (best === undefined || shared.underWay < best.underWay) best = shared;
     }
     const isFree = best !== undefined && best.underWay === 0;
     if (isFree || group.connections.size >= connectionsMax) return best;
     return this.#lend(group, now) ?? best;
+  }
+
+  #isOpen(shared: SharedConnection, now: number): boolean {
+    return shared.isOpen(now) && this.#options.backends.isCurrent(shared.connection);
   }
 
   #lend(group: Group, now: number): SharedConnection | undefined {
@@ -174,6 +226,10 @@ export class SharedReads implements SharedConnectionHost {
       backends.release(connection);
       return undefined;
     }
+    return this.#share(group, connection, now);
+  }
+
+  #share(group: Group, connection: BackendConnection, now: number): SharedConnection {
     const shared = new SharedConnection(connection, this, now);
     group.connections.add(shared);
     this.#groupOf.set(shared, group);
@@ -181,9 +237,9 @@ export class SharedReads implements SharedConnectionHost {
     return shared;
   }
 
-  #repeat(sending: Sending, group: Group): void {
-    const reads = sending.end();
-    this.fellBack(group.connections.size === 0 ? "no connection" : "full", reads.length);
+  #repeat(sendings: readonly Sending[], reason: Fallback): void {
+    const reads = sendings.flatMap((sending) => sending.end());
+    if (reads.length > 0) this.fellBack(reason, reads.length);
     for (const read of reads) read.owner.again();
   }
 
@@ -195,7 +251,8 @@ export class SharedReads implements SharedConnectionHost {
   }
 
   isAwaited(shared: SharedConnection): boolean {
-    return (this.#groupOf.get(shared)?.collected.length ?? 0) > 0;
+    const group = this.#groupOf.get(shared);
+    return group !== undefined && group.collected.length > 0 && !group.isAcquiring;
   }
 
   finished(shared: SharedConnection): void {
@@ -216,7 +273,7 @@ export class SharedReads implements SharedConnectionHost {
   }
 
   #forgetWhereUnused(group: Group): void {
-    if (group.connections.size > 0 || group.collected.length > 0) return;
+    if (group.connections.size > 0 || group.collected.length > 0 || group.isAcquiring) return;
     const groups = this.#groups.get(group.database);
     if (groups?.get(group.settings.tag) !== group) return;
     groups.delete(group.settings.tag);
