@@ -68,7 +68,7 @@ function readWish(words: readonly string[]): Wish {
       },
     }).values;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return firstLine(error);
   }
   const parts = given.only.split(",");
   const unknown = parts.find((part) => !Object.hasOwn(PARTS, part));
@@ -90,12 +90,18 @@ function readWish(words: readonly string[]): Wish {
   return { parts, seconds, gigabytes, cutovers };
 }
 
+/** parseArgs explains some complaints in lines of their own. */
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n", 1)[0] ?? "";
+}
+
 async function runComparison(words: readonly string[]): Promise<number> {
   let wish: Parameters<typeof compare>[0];
   try {
     wish = readComparison(words);
   } catch (error) {
-    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`bench: ${firstLine(error)}\n`);
     return 2;
   }
   return compare(wish);

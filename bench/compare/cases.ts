@@ -177,6 +177,8 @@ export const CASES: readonly Case[] = [
     ...USUAL,
     name: "orm-mix",
     about: "statements of an ORM, no text twice, 8 clients",
+    // Pgpool-II 4.3.5 leaves some of its clients without an answer for ever.
+    without: ["pgpool"],
     isShort: false,
     work: { kind: "closed", style: "orm", clients: 8, pipeline: 1 },
   },

@@ -17,12 +17,22 @@ import type { Contender } from "./contenders/contender.ts";
 import { bulkRows, fillBulk, SHARDS, shardSetup, SINGLE_SETUP } from "./data.ts";
 import { measureIdle } from "./idle.ts";
 import { besideOthers, measureSlice } from "./measure.ts";
+import type { SliceOf } from "./measure.ts";
 import { measureOrmMisses } from "./orm-miss.ts";
 import { layoutHere, pin } from "./pinning.ts";
 import type { CoreLayout } from "./pinning.ts";
 import { treeOf } from "./proc.ts";
 import { attachProfiler } from "./profiler.ts";
-import { caseText, circumstances, complaints, exitCode, judgeAims, judgedText } from "./report.ts";
+import {
+  caseText,
+  circumstances,
+  complaints,
+  EXIT_CODES,
+  exitCode,
+  judgeAims,
+  judgedText,
+  OURS,
+} from "./report.ts";
 import type { Slice } from "./slice.ts";
 import type { Wish } from "./wish.ts";
 
@@ -54,12 +64,17 @@ export async function compare(wish: Wish): Promise<number> {
   if (wish.profile !== undefined) await mkdir(wish.profile, { recursive: true });
   const run = new Comparison(wish, layoutHere());
   for (const world of ["single", "sharded"] as const) await run.measureWorld(world);
+  if (run.slices.length === 0) {
+    process.stderr.write("bench: nothing was measured: nobody who was asked for has such a case\n");
+    return 2;
+  }
   const judged = judgeAims(wish, run.slices);
   print("aims:");
   for (const each of judged) print(`  ${judgedText(each)}`);
   print(`measured in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
   if (wish.json !== undefined) await writeFile(wish.json, run.asJson());
-  if (!wish.isChecked) return 0;
+  if (run.hasFailed) return EXIT_CODES.missed;
+  if (!wish.isChecked) return EXIT_CODES.held;
   for (const line of complaints(judged)) process.stderr.write(`bench: ${line}\n`);
   return exitCode(judged);
 }
@@ -69,7 +84,9 @@ function print(line: string): void {
 }
 
 class Comparison {
-  readonly slices: Slice[] = [];
+  #slices: Slice[] = [];
+  /** Where the proxy itself fails, nothing that it reached elsewhere makes up for it. */
+  #hasFailed = false;
   readonly #wish: Wish;
   readonly #layout: CoreLayout;
   readonly #versions: Record<string, string> = {};
@@ -78,6 +95,14 @@ class Comparison {
     this.#wish = wish;
     this.#layout = layout;
     pin([process.pid], layout.load);
+  }
+
+  get slices(): readonly Slice[] {
+    return this.#slices;
+  }
+
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   async measureWorld(world: World): Promise<void> {
@@ -94,8 +119,8 @@ class Comparison {
           server,
           contenders.filter(({ name }) => !each.without.includes(name)),
         );
-        if (this.slices.some((slice) => slice.case === each.name))
-          print(caseText(each, this.slices));
+        if (this.#slices.some((slice) => slice.case === each.name))
+          print(caseText(each, this.#slices));
       }
     } finally {
       for (const contender of contenders) await contender[Symbol.asyncDispose]();
@@ -103,7 +128,7 @@ class Comparison {
   }
 
   asJson(): string {
-    const { slices } = this;
+    const slices = this.#slices;
     const judged = judgeAims(this.#wish, slices);
     const about = circumstances(this.#wish, this.#versions, this.#layout);
     return `${JSON.stringify({ ...about, slices, judged }, undefined, 1)}\n`;
@@ -174,7 +199,7 @@ class Comparison {
     values: Slice["values"],
     foreignCores: number,
   ): void {
-    this.slices.push({ case: name, contender, turn, values, foreignCores });
+    this.#slices.push({ case: name, contender, turn, values, foreignCores });
   }
 
   async #measureInTurns(
@@ -183,25 +208,49 @@ class Comparison {
     contenders: readonly Contender[],
   ): Promise<void> {
     const { turns, seconds, gigabytes } = this.#wish.size;
-    const common = { of, server };
+    const running = new Set(contenders);
+    const measured = async (
+      contender: Contender,
+      size: Pick<SliceOf, "turn" | "seconds" | "gigabytes">,
+    ): Promise<Slice | undefined> => {
+      try {
+        return await measureSlice({ of, server, contender, ...size });
+      } catch (error) {
+        running.delete(contender);
+        this.#leaveOut(of, contender, error);
+        return undefined;
+      }
+    };
     if (of.work.kind === "bulk") await refill(server, WARM_UP_GIGABYTES);
     const warmUp = { seconds: WARM_UP_SECONDS, gigabytes: WARM_UP_GIGABYTES, turn: 0 };
-    for (const contender of contenders) await measureSlice({ ...common, ...warmUp, contender });
+    for (const contender of running) await measured(contender, warmUp);
     if (of.work.kind === "bulk") await refill(server, gigabytes);
     for (let turn = 1; turn <= turns; turn += 1)
-      for (const contender of contenders)
-        this.slices.push(await measureSlice({ ...common, contender, turn, seconds, gigabytes }));
-    for (const contender of contenders)
+      for (const contender of running) {
+        const slice = await measured(contender, { turn, seconds, gigabytes });
+        if (slice !== undefined) this.#slices.push(slice);
+      }
+    for (const contender of running)
       await this.#profile(of, contender, () =>
-        measureSlice({ ...common, contender, turn: turns + 1, seconds, gigabytes }),
+        measured(contender, { turn: turns + 1, seconds, gigabytes }),
       );
+  }
+
+  /** Others may fail at what they were not made for: that is said, and nothing they did counts. */
+  #leaveOut({ name }: Case, { name: contender }: Contender, error: unknown): void {
+    const because = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`bench: ${name}: ${contender} failed, and is left out: ${because}\n`);
+    this.#slices = this.#slices.filter(
+      (each) => each.case !== name || each.contender !== contender,
+    );
+    if (OURS.test(contender)) this.#hasFailed = true;
   }
 
   /** In a slice of its own, which does not count: sampling takes time. */
   async #profile(
     { name }: Case,
     { name: contender, pids, inspectorPort }: Contender,
-    slice: () => Promise<Slice>,
+    slice: () => Promise<Slice | undefined>,
   ): Promise<void> {
     const [pid] = pids;
     const { profile } = this.#wish;

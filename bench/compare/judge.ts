@@ -65,9 +65,7 @@ export function ratiosOf(
   others: readonly Slice[],
   quantity: Quantity,
 ): readonly number[] {
-  const pairs = pairsOf(own, others, quantity);
-  // Of memory that another does not use there is no multiple.
-  return pairs.filter(([, other]) => other > 0).map(([one, other]) => one / other);
+  return pairsOf(own, others, quantity).map(([one, other]) => one / other);
 }
 
 function pairsOf(

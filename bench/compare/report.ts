@@ -12,8 +12,8 @@ import type { Quantity, Slice } from "./slice.ts";
 import { formatSummary, summarize } from "./statistics.ts";
 import type { Wish } from "./wish.ts";
 
-/** Whose ratios to the others are of interest. */
-const OURS = /^colonnade/;
+/** The contenders whose ratios to the others are of interest. */
+export const OURS = /^colonnade/;
 
 const QUANTITY_NAMES = Object.keys(QUANTITIES) as readonly Quantity[];
 
@@ -47,7 +47,9 @@ function ratioText(
   others: readonly Slice[],
   other: string,
 ): readonly string[] {
-  const ratios = QUANTITY_NAMES.flatMap((quantity) => {
+  // Of memory that another hardly uses a multiple says nothing.
+  const timed = QUANTITY_NAMES.filter((quantity) => QUANTITIES[quantity].isTimed);
+  const ratios = timed.flatMap((quantity) => {
     const summary = summarize(ratiosOf(own, others, quantity));
     return summary === undefined
       ? []
@@ -103,14 +105,11 @@ export function circumstances(
   versions: Readonly<Record<string, string>>,
   layout: CoreLayout,
 ): Readonly<Record<string, unknown>> {
-  const git = (...words: string[]) =>
-    execFileSync("git", words, { cwd: import.meta.dirname })
-      .toString()
-      .trim();
+  const changes = git("status", "--porcelain", "--untracked-files=no");
   return {
     at: new Date().toISOString(),
     commit: git("rev-parse", "HEAD"),
-    isClean: git("status", "--porcelain", "--untracked-files=no") === "",
+    isClean: changes === undefined ? undefined : changes === "",
     machine: {
       cores: cpus().length,
       processor: cpus()[0]?.model,
@@ -124,4 +123,17 @@ export function circumstances(
     contenders: versions,
     ...size,
   };
+}
+
+/** Undefined outside of a clone. */
+function git(...words: readonly string[]): string | undefined {
+  try {
+    const printed = execFileSync("git", words, {
+      cwd: import.meta.dirname,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    return printed.toString().trim();
+  } catch {
+    return undefined;
+  }
 }

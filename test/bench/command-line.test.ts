@@ -33,6 +33,7 @@ test.each([
     ["compare", "--cases", "valueOf"],
     /^--cases: there is no "valueOf"; there are select-simple-32/,
   ],
+  [["compare", "--gigabytes", "-1"], /^Option '--gigabytes' argument is ambiguous/],
   [["compare", "--turns", "0"], '--turns: a whole number from 1 to 1000 is needed, not "0"'],
 ])("%j is refused in one line", (words, expected) => {
   const { status, stdout, stderr } = bench(...words);

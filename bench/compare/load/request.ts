@@ -53,7 +53,7 @@ export interface LoadResult {
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 /** Beyond the time that was asked for, to connect and to hear the last answers. */
-const GRACE_MS = 120_000;
+const GRACE_MS = 60_000;
 
 export async function runLoad(target: LoadTarget, request: LoadRequest): Promise<LoadResult> {
   const words = [MAIN, JSON.stringify({ target, request })];

@@ -185,14 +185,14 @@ test("a case's rows mark what was measured beside other work", () => {
   const of = CASES.find(({ name }) => name === NAME);
   if (of === undefined) throw new Error("the case is there");
   const own: Values = { perSecond: 50, cpuMicroseconds: 30, peakMegabytes: 5 };
-  const other: Values = { perSecond: 100, cpuMicroseconds: 20, peakMegabytes: 0 };
+  const other: Values = { perSecond: 100, cpuMicroseconds: 20, peakMegabytes: 4 };
   const slices = [
     ...slicesOf("pgbouncer", [other, other], [QUIET, BUSY]),
     ...slicesOf("colonnade", [own, own]),
   ];
   expect(caseText(of, slices).split("\n")).toEqual([
     "select-simple-32: point selects of 32 clients, simple protocol",
-    "  pgbouncer              100 (100 to 100) per s  20.0 (20.0 to 20.0) us CPU  0 (0 to 0) MB more  ! 1 of 2 beside other work",
+    "  pgbouncer              100 (100 to 100) per s  20.0 (20.0 to 20.0) us CPU  4 (4 to 4) MB more  ! 1 of 2 beside other work",
     "  colonnade              50 (50 to 50) per s  30.0 (30.0 to 30.0) us CPU  5 (5 to 5) MB more",
     "    by pgbouncer        per s x 0.50 (0.50 to 0.50)  us CPU x 1.50 (1.50 to 1.50)",
     "",
