@@ -26,6 +26,13 @@ export interface VerifySides {
   readonly markers: MarkerWaits | undefined;
   /** Instead of markers: has every session look when both sides have the same. */
   readonly align?: Align | undefined;
+  /** Sessions of the caller's, who closes them; else there are own ones. Without markers only. */
+  readonly lent?: Lent | undefined;
+}
+
+export interface Lent {
+  readonly source: BackendConnection;
+  readonly targets: ReadonlyMap<DatabaseName, BackendConnection>;
 }
 
 /** The prefix of messages in the source's log that verification waits for. */
@@ -50,11 +57,17 @@ export class VerifySessions implements Disposable {
   readonly #targets: ReadonlyMap<DatabaseName, BackendConnection>;
   readonly #markers: MarkerWaits | undefined;
   readonly #alignBy: Align | undefined;
+  readonly #isLent: boolean;
 
   static async open(
-    { source, targets, markers, align }: VerifySides,
+    { source, targets, markers, align, lent }: VerifySides,
     signal: AbortSignal,
   ): Promise<VerifySessions> {
+    if (lent !== undefined) {
+      for (const connection of [lent.source, ...lent.targets.values()])
+        await connection.query(WITHOUT_SORT);
+      return new VerifySessions(lent.source, undefined, lent.targets, { isLent: true });
+    }
     const opened: BackendConnection[] = [];
     const keep = async (opening: Promise<BackendConnection>): Promise<BackendConnection> => {
       const connection = await opening;
@@ -85,20 +98,21 @@ export class VerifySessions implements Disposable {
       const target = targets[index];
       if (target !== undefined && connection !== undefined) byName.set(target.name, connection);
     }
-    return new VerifySessions(reading, marking, byName, { markers, align });
+    return new VerifySessions(reading, marking, byName, { markers, align, isLent: false });
   }
 
   constructor(
     source: BackendConnection,
     marking: BackendConnection | undefined,
     targets: ReadonlyMap<DatabaseName, BackendConnection>,
-    { markers, align }: Pick<VerifySides, "markers" | "align">,
+    more: Partial<Pick<VerifySides, "markers" | "align">> & { readonly isLent: boolean },
   ) {
     this.source = source;
     this.#marking = marking;
     this.#targets = targets;
-    this.#markers = markers;
-    this.#alignBy = align;
+    this.#markers = more.markers;
+    this.#alignBy = more.align;
+    this.#isLent = more.isLent;
   }
 
   target(database: DatabaseName): BackendConnection {
@@ -142,6 +156,7 @@ export class VerifySessions implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    if (this.#isLent) return;
     this.#marking?.destroy();
     for (const session of [this.source, ...this.#targets.values()]) session.destroy();
   }

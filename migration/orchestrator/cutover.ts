@@ -25,6 +25,27 @@ import { passMarkers } from "./work.ts";
 import { copiedFencesOf, databaseOf, fencesOf, movesOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 
+/** For the steps to come, as many as look at once; what they ask of catalogs is in their caches then. */
+export async function openSessions(scene: Scene, signal: AbortSignal): Promise<void> {
+  scene.kept.begin();
+  const opened = Array.from({ length: SESSIONS_AT_ONCE }, () => new Sessions(scene, signal));
+  try {
+    const names = [...sourceDatabases(scene.plan), ...targetDatabasesOf(scene.plan)];
+    await Promise.all(
+      opened.map(async (sessions) => {
+        await Promise.all([...new Set(names)].map((name) => sessions.to(name)));
+        for (const move of scene.plan.moves)
+          await describeMove(await sessions.to(move.source), move);
+      }),
+    );
+  } finally {
+    for (const sessions of opened) sessions[Symbol.dispose]();
+  }
+}
+
+/** Of the check, which has most: rows of both sides, and sequences. */
+const SESSIONS_AT_ONCE = 2;
+
 /** Of a hold that has started: who obeys it, and with how many transactions still open. */
 export async function proxiesOfHold(hold: FleetHold): Promise<readonly ProxySeen[]> {
   return (await hold.acks()).map(({ name, state, open }) => ({

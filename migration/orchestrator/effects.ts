@@ -13,6 +13,7 @@ import { cleanUp, dropStreams, dropStreamsOf, finish } from "./clean-up.ts";
 import {
   check,
   fence,
+  openSessions,
   proxiesOfHold,
   proxiesOfRevision,
   unfence,
@@ -152,7 +153,10 @@ async function watchProxies(context: EffectContext, ticket: number): Promise<voi
       await sleep(MIGRATION_CUTOVER_POLL_MS, undefined, { signal });
     }
   }
-  if (life.state === "pausing") keepMap(await nextMap(scene, life.direction));
+  if (life.state === "pausing") {
+    const [map] = await Promise.all([nextMap(scene, life.direction), openSessions(scene, signal)]);
+    keepMap(map);
+  }
   const found = await findHold(scene.control, scene.plan.name, watch);
   // It is announced by who asks for a cutover. Where it is over, the attempt's deadline ends it.
   if (found === undefined) return;

@@ -26,7 +26,7 @@ import type { Scene } from "./scene.ts";
 
 /** Sentences; empty where all is well. `direction`: once they have switched, copies are the proxies' own. */
 export async function compareFenced(
-  scene: Pick<Scene, "plan" | "databases">,
+  scene: Place,
   direction: Direction,
   signal: AbortSignal,
   bounds: Bounds = BOUNDS,
@@ -49,6 +49,8 @@ export async function compareFenced(
   ]);
   return found.flat();
 }
+
+type Place = Pick<Scene, "plan" | "databases"> & Partial<Pick<Scene, "kept">>;
 
 /** Bytes of tables that are read whole. */
 export interface Bounds {
@@ -98,7 +100,7 @@ function divided(
 }
 
 async function differingRows(
-  scene: Pick<Scene, "databases">,
+  scene: Place,
   move: Move,
   {
     compared,
@@ -109,12 +111,21 @@ async function differingRows(
   const tables = move.tables.filter((table) => compared.has(table));
   if (tables.length === 0) return [];
   const part = { ...move, tables };
+  // Both sides are read at once, also where they are in one database.
+  using giving = new Sessions(scene, signal);
+  using taking = new Sessions(scene, signal);
+  const names = targetDatabases(part);
+  const [source, ...targets] = await Promise.all([
+    giving.to(move.source),
+    ...names.map(async (name) => [name, await taking.to(name)] as const),
+  ]);
   const { differences } = await verifyMove(
     {
       move: part,
       together,
       source: databaseOf(scene, move.source),
-      targets: targetDatabases(part).map((name) => databaseOf(scene, name)),
+      targets: names.map((name) => databaseOf(scene, name)),
+      lent: { source, targets: new Map(targets) },
       markers: undefined,
       level: "exact",
       isQuiet: true,

@@ -103,6 +103,7 @@ export class Orchestration {
     } finally {
       for (const { stop } of this.#running.values()) stop.abort();
       await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+      this.#scene.kept.end();
     }
   }
 
@@ -205,6 +206,7 @@ export class Orchestration {
   async #endHold(): Promise<void> {
     if (isTrafficHeld(this.#row.document)) return;
     this.#nextMap = undefined;
+    this.#scene.kept.end();
     const found = await findHold(this.#store, this.#row.document.name);
     if (found?.isStarted === true) await found.hold.resume();
   }

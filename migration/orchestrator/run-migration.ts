@@ -20,6 +20,7 @@ import { decodePlan } from "../plan/plan-document.ts";
 import type { StoredPlan } from "../plan/plan-document.ts";
 import type { MoveDatabase } from "../sessions.ts";
 import { failureOf } from "./failures.ts";
+import { KeptSessions } from "./kept-sessions.ts";
 import { Orchestration } from "./orchestrator.ts";
 import type { Ending, Report } from "./orchestrator.ts";
 import type { Scene } from "./scene.ts";
@@ -103,6 +104,7 @@ async function sceneOf(
     canonical: { database: next.catalog, schema: next.canonicalSchema },
     referenceTables: next.referenceTables,
     identify,
+    kept: new KeptSessions(),
   };
 }
 

@@ -14,6 +14,7 @@ import { isCopied, placementId, placementsOf, tableName } from "../move.ts";
 import type { StoredPlan } from "../plan/plan-document.ts";
 import { reverseMoves } from "../reverse-move.ts";
 import { openTarget } from "../sessions.ts";
+import type { KeptSessions } from "./kept-sessions.ts";
 import type { MoveDatabase } from "../sessions.ts";
 
 export interface Scene {
@@ -29,7 +30,11 @@ export interface Scene {
   readonly referenceTables: ReadonlySet<string>;
   /** `cluster's identifier/database's OID`, as a published map names it. */
   readonly identify: (database: MoveDatabase) => Promise<string>;
+  readonly kept: KeptSessions;
 }
+
+/** Where sessions can be opened, or are kept from one step to the next. */
+type Reachable = Pick<Scene, "databases"> & Partial<Pick<Scene, "kept">>;
 
 /** Those of the way there, or of the way back: each with a stream of its own. */
 export function movesOf(
@@ -99,11 +104,11 @@ export function copiedFencesOf({
 
 /** Sessions by database, as a replica's, closed at the end of the scope. */
 export class Sessions implements Disposable {
-  readonly #scene: Pick<Scene, "databases">;
+  readonly #scene: Reachable;
   readonly #signal: AbortSignal;
   readonly #open = new Map<DatabaseName, BackendConnection>();
 
-  constructor(scene: Pick<Scene, "databases">, signal: AbortSignal) {
+  constructor(scene: Reachable, signal: AbortSignal) {
     this.#scene = scene;
     this.#signal = AbortSignal.any([signal]);
     this.#signal.addEventListener("abort", this.#end, { once: true });
@@ -112,6 +117,11 @@ export class Sessions implements Disposable {
   async to(name: DatabaseName): Promise<BackendConnection> {
     const known = this.#open.get(name);
     if (known !== undefined) return known;
+    const kept = this.#scene.kept?.take(name);
+    if (kept !== undefined) {
+      this.#open.set(name, kept);
+      return kept;
+    }
     const deadline = AbortSignal.timeout(MOVE_CONNECT_TIMEOUT_MS);
     const opened = await openTarget(
       databaseOf(this.#scene, name),
@@ -130,6 +140,9 @@ export class Sessions implements Disposable {
 
   [Symbol.dispose](): void {
     this.#signal.removeEventListener("abort", this.#end);
-    for (const connection of this.#open.values()) connection.close();
+    const { kept } = this.#scene;
+    for (const [name, connection] of this.#open)
+      if (kept === undefined) connection.close();
+      else kept.giveBack(name, connection);
   }
 }
