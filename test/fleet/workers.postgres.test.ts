@@ -57,7 +57,7 @@ test("DDL through a worker, or through another proxy, is there in each worker", 
         client.query("SELECT count(*)::int AS n FROM recent"),
       ),
     );
-    expect(seen.map(({ rows }) => rows[0])).toEqual(Array(4).fill({ n: bound }));
+    expect(seen.map(({ rows }) => rows[0])).toEqual(seen.map(() => ({ n: bound })));
   }
   await Promise.all([...makers, ...readers].map((client) => client.end()));
 });
