@@ -60,7 +60,8 @@ function own(rules: Readonly<Record<string, Priority>>, name: string): Priority 
   return Object.hasOwn(rules, name) ? rules[name] : undefined;
 }
 
-const WORDS = `colonnade:priority=(${PRIORITIES.join("|")})`;
+const MARK = "colonnade:priority=";
+const WORDS = `${MARK}(${PRIORITIES.join("|")})`;
 const LEADING = new RegExp(String.raw`^\s*/\*\s*${WORDS}\s*\*/`);
 const TRAILING = new RegExp(String.raw`/\*\s*${WORDS}\s*\*/[\s;]*$`);
 /** Characters of a text's end that are looked at: such a comment, with room for blanks. */
@@ -68,6 +69,9 @@ const TAIL_LENGTH = 200;
 
 /** Undefined for a comment that says anything else: a typing error makes nothing urgent. */
 export function priorityInComment(sql: string): Priority | undefined {
-  const found = LEADING.exec(sql.slice(0, TAIL_LENGTH)) ?? TRAILING.exec(sql.slice(-TAIL_LENGTH));
+  const [head, tail] = [sql.slice(0, TAIL_LENGTH), sql.slice(-TAIL_LENGTH)];
+  // Nearly every text is without, which is quicker to see than by patterns.
+  if (!head.includes(MARK) && !tail.includes(MARK)) return undefined;
+  const found = LEADING.exec(head) ?? TRAILING.exec(tail);
   return PRIORITIES.find((each) => each === found?.[1]);
 }

@@ -42,6 +42,8 @@ interface Told {
 class ToldBefore {
   /** In the simple protocol the server's bytes decide alone. */
   readonly simple = new BoundedCache<string, Told>(RELAYED_COLUMNS_MAX);
+  /** Of them, what was told last: it is found without a string. */
+  last: Told | undefined;
   /** In the extended one the description as well, which goes with its statement; the last of each is kept. */
   readonly extended = new WeakMap<Description, Told>();
 }
@@ -87,9 +89,12 @@ export class DirectColumns {
     const before = toldBefore(this.#translation);
     const description = this.#description;
     if (description === undefined) {
+      const { last } = before;
+      if (last !== undefined && isSame(last.server, bytes, start, end)) return last;
       const key = bytes.toString("latin1", start, end);
       const known = before.simple.get(key) ?? this.#tell(bytes, start, end);
       before.simple.set(key, known);
+      before.last = known;
       return known;
     }
     const known = before.extended.get(description);
