@@ -15,6 +15,7 @@ import type { MarkerSeen, Observation, ProxySeen } from "../machine/events.ts";
 import { givingSide } from "../machine/life.ts";
 import type { Direction, Migration, ServerIdentity, Side } from "../machine/life.ts";
 import { isCopied, targetDatabases } from "../move.ts";
+import type { Move } from "../move.ts";
 import { sourceDatabases, targetDatabasesOf } from "../plan/planned-migration.ts";
 import { advanceSequences, readSequences } from "../sequences.ts";
 import { openTarget } from "../sessions.ts";
@@ -202,9 +203,12 @@ export async function check(
   { direction, ticket }: { readonly direction: Direction; readonly ticket: number },
   signal: AbortSignal,
 ): Promise<Observation> {
+  const streamed = await streams.using(direction, signal, (running) =>
+    Promise.resolve(running.map(({ move }) => move)),
+  );
   const [differences] = await Promise.all([
-    compareFenced(scene, direction, signal),
-    takeSequencesOver(scene, direction, signal),
+    compareFenced(scene, direction, signal, direction === "forward" ? streamed : undefined),
+    takeSequencesOver(scene, streamed, signal),
     direction === "forward" ? passMarkers(scene, streams, "back", signal) : undefined,
   ]);
   const fencedGivers = await stillFenced(scene, direction, ticket, signal);
@@ -221,17 +225,16 @@ const DIFFERENCES_TOLD = 3;
 
 async function takeSequencesOver(
   scene: Scene,
-  direction: Direction,
+  moves: readonly Move[],
   signal: AbortSignal,
 ): Promise<void> {
   using sessions = new Sessions(scene, signal);
-  for (const planned of movesOf(scene, direction)) {
-    const giver = await sessions.to(planned.source);
-    const move = await describeMove(giver, planned);
+  for (const move of moves) {
+    const giver = await sessions.to(move.source);
     const states = await readSequences(giver, move);
     if (states.length === 0) continue;
     const [row] = (await giver.query("SHOW max_connections")).rows;
-    for (const name of targetDatabases(planned))
+    for (const name of targetDatabases(move))
       await advanceSequences(await sessions.to(name), move, states, Number(row?.[0]));
   }
 }

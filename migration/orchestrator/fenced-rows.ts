@@ -24,20 +24,22 @@ import { arrivedRows, movedRows, rowCount, rowsByKey, someRows } from "../verify
 import { databaseOf, Sessions } from "./scene.ts";
 import type { Scene } from "./scene.ts";
 
-/** Sentences; empty where all is well. `direction`: once they have switched, copies are the proxies' own. */
+/**
+ * Sentences; empty where all is well. `direction`: once they have switched, copies are the proxies'
+ * own. `described`: the plan's moves, where they are known as their tables are now.
+ */
 export async function compareFenced(
   scene: Place,
   direction: Direction,
   signal: AbortSignal,
+  described?: readonly Move[],
   bounds: Bounds = BOUNDS,
 ): Promise<readonly string[]> {
   using sessions = new Sessions(scene, signal);
+  const moves = described ?? (await describedMoves(scene, sessions));
   const sized: SizedTable[] = [];
-  const moves: Move[] = [];
-  for (const planned of scene.plan.moves) {
-    const source = await sessions.to(planned.source);
-    const move = await describeMove(source, planned);
-    moves.push(move);
+  for (const move of moves) {
+    const source = await sessions.to(move.source);
     for (const table of move.tables)
       if (direction === "forward" || !isCopied(table))
         sized.push({ move, table, bytes: await bytesOf(source, table) });
@@ -48,6 +50,13 @@ export async function compareFenced(
     missingRows(sessions, counted, sampled),
   ]);
   return found.flat();
+}
+
+async function describedMoves({ plan }: Place, sessions: Sessions): Promise<readonly Move[]> {
+  const moves: Move[] = [];
+  for (const planned of plan.moves)
+    moves.push(await describeMove(await sessions.to(planned.source), planned));
+  return moves;
 }
 
 type Place = Pick<Scene, "plan" | "databases"> & Partial<Pick<Scene, "kept">>;

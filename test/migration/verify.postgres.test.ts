@@ -178,7 +178,10 @@ describe("verification", () => {
       databases: new Map(databases.map((database) => [database.name, database])),
     };
     const fenced = async (compared: number, counted: number): Promise<readonly string[]> =>
-      await compareFenced(scene, "forward", AbortSignal.timeout(30_000), { compared, counted });
+      await compareFenced(scene, "forward", AbortSignal.timeout(30_000), undefined, {
+        compared,
+        counted,
+      });
     const [all, none] = [Number.MAX_SAFE_INTEGER, 0];
     await rig.source.query("app", "DELETE FROM numbers WHERE id % 2 = 0");
     await settled(rig, mover);
