@@ -44,8 +44,9 @@ export class Operations {
     await reload();
   }
 
+  /** Once it is answered: a proxy without clients ends at once. */
   drain(): void {
-    this.#parts.drain();
+    setImmediate(this.#parts.drain);
   }
 
   /** In this process and in the others of its address. A pause that one cannot bring about is nowhere. */

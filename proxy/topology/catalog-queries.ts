@@ -191,6 +191,11 @@ export const CHECKS_QUERY = `
     FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
    WHERE k.contype = 'c' AND k.conrelid <> 0 AND k.convalidated AND ${IS_USER_SCHEMA}`;
 
+/** Whether the session's role may keep the proxy's own records (of commits in two phases, of locks) in the schema "colonnade". */
+export const RECORDS_QUERY = `
+  SELECT CASE WHEN to_regnamespace('colonnade') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+              ELSE has_schema_privilege('colonnade', 'USAGE') AND has_schema_privilege('colonnade', 'CREATE') END`;
+
 /** table, which of four rights the session's role has on it as JSON, whether policies decide which rows it sees. */
 export const RIGHTS_QUERY = `
   SELECT c.oid,

@@ -102,6 +102,17 @@ function checkServer(
         "Set max_prepared_transactions to at least the pool sizes of all proxies together, and restart the server.",
     });
   }
+  if (databaseCount > 1 && !facts.mayKeepRecords) {
+    findings.push({
+      severity: "warning",
+      database,
+      object: "schema colonnade",
+      message:
+        "the role of the database's URL may not keep the record of transactions over several databases, DDL among them: their COMMIT is refused",
+      remedy:
+        "CREATE SCHEMA IF NOT EXISTS colonnade; GRANT USAGE, CREATE ON SCHEMA colonnade TO that role, in this database.",
+    });
+  }
   if (facts.recordedVersion !== facts.actualVersion) {
     findings.push({
       severity: "warning",

@@ -9,7 +9,12 @@ import type { Catalog } from "../../shardmap/catalog.ts";
 import type { BackendAddress } from "../backend/backend-address.ts";
 import { BackendConnection } from "../backend/backend-connection.ts";
 import { buildCatalog } from "./catalog-build.ts";
-import { CHECKS_QUERY, COLLATION_VERSIONS_QUERY, RIGHTS_QUERY } from "./catalog-queries.ts";
+import {
+  CHECKS_QUERY,
+  COLLATION_VERSIONS_QUERY,
+  RECORDS_QUERY,
+  RIGHTS_QUERY,
+} from "./catalog-queries.ts";
 import { inSnapshot, readCatalogRows } from "./catalog-source.ts";
 import { buildRights } from "./live-rights.ts";
 import type { TableRights } from "./live-rights.ts";
@@ -26,6 +31,8 @@ export interface DatabaseFacts {
   readonly maxPreparedTransactions: number;
   /** The URL's role may make temporary tables. */
   readonly mayMakeTemporaryTables: boolean;
+  /** The URL's role may make tables in the schema "colonnade", and the schema where there is none. */
+  readonly mayKeepRecords: boolean;
   /** Named collations whose recorded version is not the library's any more. */
   readonly outdatedCollations: ReadonlySet<number>;
   /** Names of validated CHECK constraints by relation OID. */
@@ -83,6 +90,7 @@ async function readFacts(
       actualVersion: actual ?? null,
       maxPreparedTransactions: Number(prepared),
       mayMakeTemporaryTables: temporary === "t",
+      mayKeepRecords: (await ask(RECORDS_QUERY))[0]?.[0] === "t",
       outdatedCollations: new Set(outdated.map(([oid]) => Number(oid))),
       checks,
       rights: buildRights(await ask(RIGHTS_QUERY)),

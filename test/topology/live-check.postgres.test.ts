@@ -191,6 +191,9 @@ describe("servers", () => {
     expect(about(asPlain, "temporary tables")).toEqual([
       expect.stringMatching(/^warning: the role may not make temporary tables/),
     ]);
+    expect(about(asPlain, "schema colonnade")).toEqual([
+      expect.stringMatching(/^warning: the role of the database's URL may not keep the record/),
+    ]);
   });
 
   test("settings, encoding and default collation", async () => {
