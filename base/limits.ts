@@ -798,6 +798,9 @@ export const SHARED_READS_UNDER_WAY_MAX = 64;
 /** How long a shared connection is held while others might wait for one of the pool. */
 export const SHARED_READS_HELD_MS_MAX = 250;
 
+/** How long reads of a database ask for themselves after it had no connection for all: each is told, and counts, what it meets. */
+export const SHARED_READS_APART_MS = 1_000;
+
 /** Between two looks at what shared connections are answering: what two of them meet is in the way of those behind it. */
 export const SHARED_READ_WATCH_MS = 50;
 

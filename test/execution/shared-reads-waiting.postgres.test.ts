@@ -38,7 +38,7 @@ afterEach(async () => {
 function ask(sql: string, zone = "Asia/Tokyo", priority: Asked["priority"] = "normal") {
   const owner = new Owner({ sql, priority });
   const settings = { tag: zone, sql: `SET TimeZone = '${zone}'`, isOtherRole: false };
-  reads.take(
+  const read = reads.take(
     {
       database: NAME,
       settings: { ...settings, customNames: new Set() },
@@ -48,6 +48,7 @@ function ask(sql: string, zone = "Asia/Tokyo", priority: Asked["priority"] = "no
     },
     owner,
   );
+  if (read === undefined) owner.end.resolve("not taken");
   return { owner, end: owner.end.promise };
 }
 
@@ -100,9 +101,12 @@ test("who is more or less urgent than most waits by itself", async () => {
 
 test("what the pool or the server refuses is told to each by what it asks itself", async () => {
   expect(await ask(ZONE, "No/Where").end).toBe("again");
+  expect(await ask(ZONE).end).toBe("answered");
   await backends.close();
   expect(await ask(ZONE).end).toBe("again");
-  expect(await fallbacksIn(metrics)).toEqual({ "no connection": 2 });
+  // Whoever comes next meets the same, and is not kept from it by waiting for others.
+  expect(await ask(ZONE).end).toBe("not taken");
+  expect(await fallbacksIn(metrics)).toEqual({ "no connection": 3 });
 });
 
 test("a pool that is replaced is asked nothing new", async () => {

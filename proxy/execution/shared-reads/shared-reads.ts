@@ -8,9 +8,14 @@
  * has none waits for its first one in the pool's queue, as one.
  */
 import type { DatabaseName } from "../../../base/ids.ts";
-import { SHARED_READ_WATCH_MS, SHARED_READS_UNDER_WAY_MAX } from "../../../base/limits.ts";
+import {
+  SHARED_READ_WATCH_MS,
+  SHARED_READS_APART_MS,
+  SHARED_READS_UNDER_WAY_MAX,
+} from "../../../base/limits.ts";
 import type { Metrics, Tally } from "../../../base/metrics.ts";
 import type { Priority } from "../../../base/priority.ts";
+import { SqlError } from "../../../base/sql-error.ts";
 import type { Sharing } from "../../../planner/logical-plan.ts";
 import type { BackendConnection } from "../../backend/backend-connection.ts";
 import type { Rank } from "../../backend/pool-member.ts";
@@ -76,6 +81,8 @@ export class SharedReads implements SharedConnectionHost {
   /** Groups that have collected something. */
   #awaiting: Group[] = [];
   readonly #slow = new SlowStatements();
+  /** Of databases that lately had no connection for a group. */
+  readonly #apartUntil = new Map<DatabaseName, number>();
   #watch: NodeJS.Timeout | undefined;
   readonly #reads: Tally;
   readonly #coalesced: Tally;
@@ -91,7 +98,12 @@ export class SharedReads implements SharedConnectionHost {
 
   /** Undefined where the owner has to ask by itself. */
   take(request: ReadRequest, owner: ReadOwner): SharedRead | undefined {
-    if (this.#slow.isSlow(request.sharing, performance.now())) {
+    const now = performance.now();
+    if (now < (this.#apartUntil.get(request.database) ?? 0)) {
+      this.fellBack("no connection", 1);
+      return undefined;
+    }
+    if (this.#slow.isSlow(request.sharing, now)) {
       this.fellBack("slow statement", 1);
       return undefined;
     }
@@ -184,12 +196,15 @@ export class SharedReads implements SharedConnectionHost {
     void acquireWith(this.#options.backends, group.database, group.settings, claim).then(
       (connection) => {
         group.isAcquiring = false;
+        this.#apartUntil.delete(group.database);
         this.#share(group, connection, performance.now());
         this.#sendOf(group);
       },
       // Each is told by the pool, or by its server, what keeps it from being asked.
-      () => {
+      (error: unknown) => {
         group.isAcquiring = false;
+        if (isOfPool(error))
+          this.#apartUntil.set(group.database, performance.now() + SHARED_READS_APART_MS);
         const { collected } = group;
         group.collected = [];
         this.#repeat(collected, "no connection");
@@ -279,4 +294,9 @@ export class SharedReads implements SharedConnectionHost {
     groups.delete(group.settings.tag);
     if (groups.size === 0) this.#groups.delete(group.database);
   }
+}
+
+/** Not of the settings that one group has. */
+function isOfPool(error: unknown): boolean {
+  return error instanceof SqlError && error.id !== "role_not_in_database";
 }
