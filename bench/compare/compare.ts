@@ -60,8 +60,12 @@ export async function compare(wish: Wish): Promise<number> {
     process.stderr.write("bench: compare needs pgbench\n");
     return 2;
   }
+  const complaint = await prepareOutputs(wish);
+  if (complaint !== undefined) {
+    process.stderr.write(`bench: ${complaint}\n`);
+    return 2;
+  }
   const started = performance.now();
-  if (wish.profile !== undefined) await mkdir(wish.profile, { recursive: true });
   const run = new Comparison(wish, layoutHere());
   for (const world of ["single", "sharded"] as const) await run.measureWorld(world);
   if (run.slices.length === 0) {
@@ -77,6 +81,17 @@ export async function compare(wish: Wish): Promise<number> {
   if (!wish.isChecked) return EXIT_CODES.held;
   for (const line of complaints(judged)) process.stderr.write(`bench: ${line}\n`);
   return exitCode(judged);
+}
+
+/** What cannot be written is better known before half an hour of measuring than after it. */
+async function prepareOutputs({ json, profile }: Wish): Promise<string | undefined> {
+  try {
+    if (profile !== undefined) await mkdir(profile, { recursive: true });
+    if (json !== undefined) await writeFile(json, "");
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function print(line: string): void {

@@ -33,7 +33,7 @@ export interface Slice {
 
 /**
  * More than that, and a slice measures its neighbours, too: a twentieth of the two cores that the
- * aims are for. An idle machine shows 0.02 to 0.05 (its own kernel threads, and the ticks it counts in).
+ * aims are for. Where nothing else runs it is 0 to 0.09, of the kernel's own threads and of ticks.
  */
 export const FOREIGN_CORES_MAX = 0.1;
 

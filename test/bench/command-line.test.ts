@@ -34,6 +34,8 @@ test.each([
     /^--cases: there is no "valueOf"; there are select-simple-32/,
   ],
   [["compare", "--gigabytes", "-1"], /^Option '--gigabytes' argument is ambiguous/],
+  [["compare", "--json", "/dev/null/slices.json"], /^ENOTDIR: not a directory, open/],
+  [["compare", "--profile", "/dev/null/profiles"], /^ENOTDIR: not a directory, mkdir/],
   [["compare", "--turns", "0"], '--turns: a whole number from 1 to 1000 is needed, not "0"'],
 ])("%j is refused in one line", (words, expected) => {
   const { status, stdout, stderr } = bench(...words);

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
@@ -28,13 +29,16 @@ export async function startForeignPartitions(shards: TestPostgres): Promise<Cont
        CREATE FOREIGN TABLE accounts_${index} PARTITION OF accounts FOR VALUES WITH (MODULUS ${SHARDS.length}, REMAINDER ${index})
          SERVER ${database} OPTIONS (table_name 'accounts');`,
   );
-  await server.query(
-    "app",
-    `CREATE EXTENSION postgres_fdw;
-     CREATE TABLE ${ACCOUNTS} PARTITION BY HASH (aid);
-     ${partitions.join("\n")}
-     ANALYZE accounts`,
-  );
+  const setup = `CREATE EXTENSION postgres_fdw;
+    CREATE TABLE ${ACCOUNTS} PARTITION BY HASH (aid);
+    ${partitions.join("\n")}
+    ANALYZE accounts`;
+  try {
+    await server.query("app", setup);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
   const { rows } = await server.query("app", "SHOW server_version");
   return {
     ...USUAL_CONTENDER,
@@ -63,12 +67,12 @@ export async function startPlProxy(shards: TestPostgres): Promise<Contender | un
   if (!existsSync(join(bin, "initdb"))) return undefined;
   const port = await freePort();
   const { directory, path } = await configured(() => ({}));
-  const account = findServerAccount();
-  execFileSync(
-    join(bin, "initdb"),
-    ["-D", path("data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
-    { stdio: "ignore", ...(account && { uid: account.uid, gid: account.gid }) },
-  );
+  try {
+    initialize(join(bin, "initdb"), path("data"));
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
   const settings = [
     "listen_addresses=127.0.0.1",
     `port=${port}`,
@@ -123,6 +127,15 @@ async function connectWhenReady(port: number): Promise<pg.Client> {
       await sleep(50);
     }
   }
+}
+
+function initialize(initdb: string, directory: string): void {
+  const account = findServerAccount();
+  execFileSync(
+    initdb,
+    ["-D", directory, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+    { stdio: "ignore", ...(account && { uid: account.uid, gid: account.gid }) },
+  );
 }
 
 /** Gives the versions. */
