@@ -10,7 +10,6 @@ import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
-import type { Claim } from "../backend/claim.ts";
 import { AnswerRelay } from "../execution/answer-relay.ts";
 import type { Verdict } from "../execution/answer-relay.ts";
 import { inClientText } from "../execution/backend-answer.ts";
@@ -230,7 +229,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     if (this.#running !== undefined) encodeDirect(connection, this.#running.request, writer);
   }
 
-  claim(): Claim {
+  claim(): ReturnType<ReadOwner["claim"]> {
     const { claimant } = this.#session.backends;
     claimant.statement = this.#running?.sql ?? "";
     return claimant.claim(false);
