@@ -57,11 +57,20 @@ export function parsePreparedName(
   }
 }
 
+/** CREATE SCHEMA asks for CREATE on the database even where the schema is there, made by who may. */
+export const CREATE_RECORDS_SCHEMA = `DO $$
+BEGIN
+  IF pg_catalog.to_regnamespace('colonnade') IS NULL THEN
+    CREATE SCHEMA IF NOT EXISTS colonnade;
+  END IF;
+END
+$$`;
+
 /** Idempotent, and safe when several proxies run it at once: the lock makes them wait for each other. */
 export const CREATE_COMMIT_RECORD = `
 BEGIN READ WRITE;
 SELECT pg_catalog.pg_advisory_xact_lock(7523913460157215327);
-CREATE SCHEMA IF NOT EXISTS colonnade;
+${CREATE_RECORDS_SCHEMA};
 CREATE TABLE IF NOT EXISTS colonnade.commit_record (
   transaction pg_catalog.text PRIMARY KEY,
   committed pg_catalog.bool NOT NULL,

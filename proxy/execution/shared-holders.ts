@@ -15,6 +15,7 @@ import { databaseName } from "../../base/ids.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
+import { CREATE_RECORDS_SCHEMA } from "./commit-record.ts";
 import type { LockWait, Party, ServerProcess } from "./wait-graph.ts";
 
 /** A statement that waits for a lock. */
@@ -89,7 +90,7 @@ const MISSING: ReadonlySet<string> = new Set(["42P01", "3F000"]);
 const CREATE_LOCK_HOLDER = `
 BEGIN READ WRITE;
 SELECT pg_catalog.pg_advisory_xact_lock(7523913460157215327);
-CREATE SCHEMA IF NOT EXISTS colonnade;
+${CREATE_RECORDS_SCHEMA};
 CREATE UNLOGGED TABLE IF NOT EXISTS colonnade.lock_holder (
   proxy pg_catalog.text PRIMARY KEY,
   told_at pg_catalog.timestamptz NOT NULL,
