@@ -6,10 +6,10 @@
  * the code (kinds, states, ids), never from a client's text: what a client can choose
  * would let it fill our memory.
  */
-import { AggregatorRegistry, Counter, Gauge, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { HistogramConfiguration } from "prom-client";
 import { invariant } from "./invariant.ts";
-import { DurationHistogram } from "./duration-histogram.ts";
-import type { Durations } from "./duration-histogram.ts";
+import { Durations, Tally } from "./tallies.ts";
 
 interface MetricDefinition {
   readonly type: "counter" | "gauge" | "histogram";
@@ -239,19 +239,46 @@ type NamesOf<Type extends MetricDefinition["type"]> = {
 }[MetricName];
 type Labels<Name extends MetricName> = Readonly<Record<LabelOf<Name>, string>>;
 
-/** What one counter under one set of labels has grown by since it was last looked at. */
-export class Tally {
-  #pending = 0;
+type Shown = ReturnType<Histogram["get"]>;
 
-  increment(by = 1): void {
-    this.#pending += by;
+/**
+ * A histogram that is cheap to add to: whoever observes often keeps the place that it adds to. What is
+ * exposed is prom-client's, value for value.
+ */
+class DurationHistogram extends Histogram {
+  readonly #configuration: HistogramConfiguration<string>;
+  /** prom-client's own, without observations: what is shown but for the values. */
+  readonly #empty: Histogram;
+  readonly #durations = new Map<string, Durations>();
+
+  constructor(configuration: HistogramConfiguration<string>) {
+    super(configuration);
+    this.#configuration = configuration;
+    this.#empty = new Histogram({ ...configuration, registers: [] });
+    // Without labels there is one place, which shows zeros from the beginning.
+    if (configuration.labelNames?.length === 0) this.of({});
   }
 
-  /** For Metrics alone. */
-  take(): number {
-    const pending = this.#pending;
-    this.#pending = 0;
-    return pending;
+  /** The place of these labels: the same for the same. */
+  of(labels: Readonly<Record<string, string>>): Durations {
+    const { labelNames = [], buckets = [] } = this.#configuration;
+    const key = labelNames.map((name) => labels[name] ?? "").join("\0");
+    const known = this.#durations.get(key);
+    if (known !== undefined) return known;
+    const durations = new Durations(labels, buckets);
+    this.#durations.set(key, durations);
+    return durations;
+  }
+
+  override async get(): Shown {
+    const { name } = this.#configuration;
+    const values = [...this.#durations.values()].flatMap((each) => each.values(name));
+    return { ...(await this.#empty.get()), values };
+  }
+
+  /** What prom-client makes its text of, in the place of `get`. */
+  async getForPromString(): Shown {
+    return await this.get();
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the metrics say of the direct path: one of these serves all sessions. */
-import type { Durations } from "../../base/duration-histogram.ts";
-import type { Metrics, Tally } from "../../base/metrics.ts";
+import type { Durations, Tally } from "../../base/tallies.ts";
+import type { Metrics } from "../../base/metrics.ts";
 import type { DirectPlan } from "./direct-route.ts";
 
 const COUNTS = new WeakMap<Metrics, DirectCounts>();

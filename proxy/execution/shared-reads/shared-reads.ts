@@ -13,7 +13,8 @@ import {
   SHARED_READS_APART_MS,
   SHARED_READS_UNDER_WAY_MAX,
 } from "../../../base/limits.ts";
-import type { Metrics, Tally } from "../../../base/metrics.ts";
+import type { Metrics } from "../../../base/metrics.ts";
+import type { Tally } from "../../../base/tallies.ts";
 import type { Priority } from "../../../base/priority.ts";
 import { SqlError } from "../../../base/sql-error.ts";
 import type { Sharing } from "../../../planner/logical-plan.ts";
