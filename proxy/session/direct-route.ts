@@ -97,18 +97,18 @@ export class TextRoute implements Route {
   readonly plan: DirectPlan;
   readonly readsViews = false;
   readonly #text: KeyedText;
-  readonly #number: string;
+  readonly #numbers: readonly string[];
   readonly #topology: Topology;
 
-  constructor(text: KeyedText, number: string, topology: Topology) {
+  constructor(text: KeyedText, numbers: readonly string[], topology: Topology) {
     this.plan = text.plan;
     this.#text = text;
-    this.#number = number;
+    this.#numbers = numbers;
     this.#topology = topology;
   }
 
   bind(): DirectTarget | undefined {
-    const fragment = this.#text.bind(this.#number);
+    const fragment = this.#text.bind(this.#numbers);
     return fragment && targetOf(fragment, this.#text.plan.returnsRows, this.#topology, NO_TYPES);
   }
 }

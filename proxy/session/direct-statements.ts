@@ -88,11 +88,11 @@ export class DirectStatements {
   /** Of a text of the simple protocol. */
   routeOfText(sql: string): Route | undefined {
     const last = this.#text;
-    const number =
-      last !== undefined && this.#isCurrent(last) ? last.keyed.numberIn(sql) : undefined;
-    if (last === undefined || number === undefined) return this.#routeText(sql);
+    const numbers =
+      last !== undefined && this.#isCurrent(last) ? last.keyed.numbersIn(sql) : undefined;
+    if (last === undefined || numbers === undefined) return this.#routeText(sql);
     last.used();
-    return new TextRoute(last.keyed, number, last.topology);
+    return new TextRoute(last.keyed, numbers, last.topology);
   }
 
   #routeText(sql: string): Route | undefined {
@@ -107,12 +107,12 @@ export class DirectStatements {
       return DirectRoute.of(kept.plan, topology, NO_TYPES);
     }
     const keyed = services.planner.keyed(sql, context);
-    const number = keyed?.text.numberIn(sql);
-    if (keyed === undefined || number === undefined) return undefined;
+    const numbers = keyed?.text.numbersIn(sql);
+    if (keyed === undefined || numbers === undefined) return undefined;
     if (directPlan(keyed.text.plan) === undefined) return undefined;
     keyed.used();
     this.#text = { keyed: keyed.text, used: keyed.used, topology, script, environment };
-    return new TextRoute(keyed.text, number, topology);
+    return new TextRoute(keyed.text, numbers, topology);
   }
 
   #isCurrent({ topology, script, environment }: Ground): boolean {

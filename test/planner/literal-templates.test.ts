@@ -69,7 +69,7 @@ function taught(text: string, number = "17"): LiteralTemplates {
 /** What all texts of the template share tells of the fragment of this one, the parts of its text included. */
 function keyedFragment(templates: LiteralTemplates, text: string): Fragment | undefined {
   const keyed = templates.keyed(text, CONTEXT);
-  const fragment = keyed?.bind(keyed.numberIn(text) ?? "none");
+  const fragment = keyed?.bind(keyed.numbersIn(text) ?? []);
   if (fragment === undefined) return undefined;
   const { sql, original, shifts, schemas } = fragment.rendered;
   return { ...fragment, rendered: { sql, original, shifts, schemas } };
@@ -110,6 +110,82 @@ describe("one number for another", () => {
       return true;
     });
     expect(found.length).toBeGreaterThan(NUMBERS.length / 2);
+  });
+});
+
+/** What may stand in the place of `@`, `%` and `~`; `#` is the key. */
+const OTHERS: readonly (readonly [string, string, string])[] = [
+  ["0", "0", "0"],
+  ["1", "2", "3"],
+  ["999999999", "1", "0"],
+  ["17", "18", "19"],
+  ["5", "5", "5"],
+];
+
+describe("several numbers for others", () => {
+  test.each([
+    "UPDATE users SET age = age + @ WHERE id = #",
+    "UPDATE users SET age = @, name = 'a' || % WHERE id = # AND age > ~ RETURNING age * @",
+    "SELECT name, @ FROM users WHERE age BETWEEN % AND ~ AND id = # LIMIT @ OFFSET %",
+    "SELECT u.name, o.total + @ FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = # AND o.id < %",
+    "DELETE FROM orders WHERE user_id = # AND id IN (@, %, ~)",
+    "SELECT name FROM users WHERE age - -@ > % AND id = #;",
+    "SELECT age::numeric(@,%) FROM users WHERE id = # ORDER BY ~",
+    "SELECT count(*) FROM orders WHERE user_id = # GROUP BY id / @ HAVING count(*) > ~",
+  ])("%s", (text) => {
+    const fill = (key: string, [first, second, third]: (typeof OTHERS)[number]): string =>
+      text
+        .replaceAll("#", key)
+        .replaceAll("@", first)
+        .replaceAll("%", second)
+        .replaceAll("~", third);
+    const templates = new LiteralTemplates();
+    const first = fill("17", ["2", "3", "4"]);
+    templates.learn(first, CONTEXT, planned(first));
+    let count = 0;
+    for (const key of NUMBERS)
+      for (const others of OTHERS) {
+        const sql = fill(key, others);
+        const derived = templates.find(sql, CONTEXT);
+        if (derived === undefined) continue;
+        const expected = bound(planned(sql));
+        expect(bound(derived)).toEqual(expected);
+        expect([keyedFragment(templates, sql)]).toEqual(expected?.fragments);
+        count += 1;
+      }
+    expect(count).toBeGreaterThan(100);
+  });
+
+  test.each([
+    ["another key beside it", "SELECT name FROM users WHERE id = # OR id = @"],
+    ["two tables' keys", "SELECT u.name FROM users u, orders o WHERE u.id = # AND o.user_id = @"],
+  ])("nothing is learned of %s", (_, text) => {
+    const templates = new LiteralTemplates();
+    const first = text.replace("#", "17").replace("@", "18");
+    templates.learn(first, CONTEXT, planned(first));
+    expect(templates.find(text.replace("#", "23").replace("@", "24"), CONTEXT)).toBeUndefined();
+    expect(templates.find(text.replace("#", "23").replace("@", "23"), CONTEXT)).toBeUndefined();
+  });
+
+  test("a number that is none of PostgreSQL's integers stays where it is", () => {
+    const text = "UPDATE users SET age = age + @ WHERE id = #";
+    const templates = new LiteralTemplates();
+    const first = text.replace("@", "2").replace("#", "17");
+    templates.learn(first, CONTEXT, planned(first));
+    for (const other of [
+      "1.5",
+      "1e3",
+      "0x10",
+      "1_000",
+      "01",
+      "1234567890",
+      "2147483648",
+      ".5",
+      "5.",
+    ])
+      expect(templates.find(text.replace("@", other).replace("#", "23"), CONTEXT)).toBeUndefined();
+    expect(templates.find(text.replace("@", "-5").replace("#", "23"), CONTEXT)).toBeUndefined();
+    expect(templates.find(text.replace("@", "5").replace("#", "23"), CONTEXT)).toBeDefined();
   });
 });
 

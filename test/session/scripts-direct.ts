@@ -31,6 +31,22 @@ export const DIRECT: Readonly<Record<string, Case>> = {
   "one placement after the other": {
     script: again(query(NEAR), query(FAR), query("SELECT name FROM accounts WHERE id = 101")),
   },
+  "texts that differ in their numbers": {
+    script: [1, 201, 101, 77, 202, 1, 102, 201].flatMap((id, n) => [
+      query(
+        `UPDATE accounts SET balance = balance + ${n} WHERE id = ${id} RETURNING balance, ${n} + 1`,
+      ),
+      query(
+        `SELECT id, balance, ${n} FROM accounts WHERE balance > ${n - 5} AND id = ${id} ORDER BY ${n} LIMIT ${n}`,
+      ),
+      query(
+        `SELECT name, ${id} / ${n} FROM accounts WHERE id = ${id} AND balance > ${n} OFFSET ${n % 2}`,
+      ),
+      query(`SELECT nobody, ${n} FROM accounts WHERE id = ${id} AND balance <> ${n * 1000}`),
+      query(`SELECT id, ${id} FROM accounts WHERE id = ${id} AND balance > ${id}`),
+      query(`DELETE FROM accounts WHERE id = ${id} AND balance = ${n} AND balance > ${n + 1}`),
+    ]),
+  },
   "no row, no column, no table": {
     script: again(
       query("SELECT id FROM accounts WHERE id = 77"),
