@@ -234,7 +234,7 @@ const fastPath = fields({
     .boolean()
     .default(true)
     .describe(
-      "A statement that differs from one met before in the number of its shard key alone is not parsed again. Off, it is.",
+      "A statement that differs from one met before in whole numbers alone, its shard key among them, is not parsed again. Off, it is.",
     ),
   relay: z
     .boolean()
