@@ -13,7 +13,9 @@ import type { RenderedSql } from "../../planner/sql-template.ts";
 import type { OidTranslation } from "../execution/fragment-request.ts";
 import { preparedText } from "../execution/prepared-texts.ts";
 import type { PreparedText } from "../execution/prepared-texts.ts";
+import type { SettingsScript } from "../execution/session-settings.ts";
 import { isSessionValue, mayDraw, pinReasonOf, readsViews, setsSequence } from "./plan-traits.ts";
+import type { Environment } from "./environment.ts";
 import type { Topology } from "./session-services.ts";
 
 export type DirectPlan = QueryPlan | InsertPlan;
@@ -35,6 +37,19 @@ export interface Route {
   readonly readsViews: boolean;
   /** Undefined where not one placement answers it alone. Throws SqlError where something is to be refused. */
   bind(parameters: readonly BoundParameter[]): DirectTarget | undefined;
+}
+
+/** All that a plan depends on besides its text and types. Each is replaced as a whole. */
+export interface Ground {
+  readonly topology: Topology;
+  readonly script: SettingsScript;
+  readonly environment: Environment;
+}
+
+/** A statement's route, and what it holds by. */
+export interface Routed extends Ground {
+  readonly route: DirectRoute;
+  readonly used: () => void;
 }
 
 const ROUTES = new WeakMap<DirectPlan, DirectRoute>();

@@ -6,33 +6,19 @@
 import { DIRECT_PARSE_BYTES_MAX } from "../../base/limits.ts";
 import type { KeyedText } from "../../planner/keyed-text.ts";
 import type { Description } from "../execution/describe.ts";
-import type { SettingsScript } from "../execution/session-settings.ts";
 import type { DirectBind } from "./direct-batch.ts";
 import { readParse } from "./direct-batch.ts";
 import { mayRelayBinary } from "./direct-columns.ts";
 import { directPlan, DirectRoute, TextRoute } from "./direct-route.ts";
-import type { Route } from "./direct-route.ts";
-import type { Environment } from "./environment.ts";
+import type { Ground, Route, Routed } from "./direct-route.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
-import type { SessionServices, Topology } from "./session-services.ts";
+import type { SessionServices } from "./session-services.ts";
 import type { StatementRunner } from "./statement-runner.ts";
 
 export interface StatementSession {
   readonly services: SessionServices;
   readonly runner: StatementRunner;
   readonly prepared: PreparedStatements;
-}
-
-/** All that a plan depends on besides its text and types. Each is replaced as a whole. */
-interface Ground {
-  readonly topology: Topology;
-  readonly script: SettingsScript;
-  readonly environment: Environment;
-}
-
-interface Routed extends Ground {
-  readonly route: DirectRoute;
-  readonly used: () => void;
 }
 
 /** A Parse of the unnamed statement, and what it makes. */
@@ -52,7 +38,6 @@ const NO_TYPES: readonly number[] = [];
 
 export class DirectStatements {
   readonly #session: StatementSession;
-  readonly #routed = new WeakMap<PreparedStatement, Routed>();
   /** Of the Parse that came last: most are followed by another of the same. */
   #parsed: Parsed | undefined;
   /** Of the Query that came last. */
@@ -77,7 +62,7 @@ export class DirectStatements {
   /** Undefined where this Bind of it is not for the direct path. */
   routeOf(statement: PreparedStatement, bind: DirectBind): DirectRoute | undefined {
     if (!isBindable(statement, bind)) return undefined;
-    const known = this.#routed.get(statement);
+    const known = statement.routed;
     const isCurrent =
       known?.topology.catalog.epoch === statement.catalogEpoch && this.#isCurrent(known);
     const routed = isCurrent ? known : this.#route(statement);
@@ -135,7 +120,7 @@ export class DirectStatements {
     const topology = services.topology();
     const plain = { isEmpty: false, endsTransaction: false, answersAs: undefined, isTold: false };
     const { epoch: catalogEpoch } = topology.catalog;
-    const statement = { name: "", sql, ...plain, description, catalogEpoch };
+    const statement: PreparedStatement = { name: "", sql, ...plain, description, catalogEpoch };
     if (end - start <= DIRECT_PARSE_BYTES_MAX) {
       const kept = Buffer.from(bytes.subarray(start, end));
       this.#parsed = { bytes: kept, statement, description, topology, script, environment };
@@ -154,7 +139,7 @@ export class DirectStatements {
     const route = DirectRoute.of(kept?.plan, topology, description.parameterTypes);
     if (kept === undefined || route === undefined) return undefined;
     const routed = { route, used: kept.used, topology, script, environment };
-    this.#routed.set(statement, routed);
+    statement.routed = routed;
     return routed;
   }
 }

@@ -3,6 +3,7 @@ import { PREPARED_STATEMENTS_PER_CLIENT_MAX } from "../../base/limits.ts";
 import { SqlError } from "../../base/sql-error.ts";
 import type { Description } from "../execution/describe.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
+import type { Routed } from "./direct-route.ts";
 
 export interface PreparedStatement {
   readonly name: string;
@@ -19,6 +20,8 @@ export interface PreparedStatement {
   catalogEpoch: number;
   /** The client knows the columns, or may: they have to stay what they are, as in PostgreSQL. */
   isTold: boolean;
+  /** Kept by direct-statements.ts; undefined before it was used there. */
+  routed?: Routed;
 }
 
 /** Takes the columns that a server has, of which the client is told instead. */
