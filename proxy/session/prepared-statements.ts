@@ -21,7 +21,7 @@ export interface PreparedStatement {
   /** The client knows the columns, or may: they have to stay what they are, as in PostgreSQL. */
   isTold: boolean;
   /** Kept by direct-statements.ts; undefined before it was used there. */
-  routed?: Routed;
+  routed?: Routed | undefined;
 }
 
 /** Takes the columns that a server has, of which the client is told instead. */

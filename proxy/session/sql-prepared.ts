@@ -135,7 +135,7 @@ async function explained(
   const { parameterTypes } = statement.description;
   const sql = `${explain}${statement.sql}`;
   const description = await runner.descriptions.statement(sql, parameterTypes, signal);
-  return { ...statement, sql, description, answersAs: undefined };
+  return { ...statement, sql, description, answersAs: undefined, routed: undefined };
 }
 
 /** The client reads rows by what it was told of the portal. */
