@@ -36,8 +36,6 @@ import {
 import type { Slice } from "./slice.ts";
 import type { Wish } from "./wish.ts";
 
-/** The first slice of each pays for connections, caches and compilation. */
-const WARM_UP_SECONDS = 1;
 const WARM_UP_GIGABYTES = 0.02;
 /** Memory is no matter of chance: one look does. */
 const IDLE_TURN = 1;
@@ -237,8 +235,9 @@ class Comparison {
       }
     };
     if (of.work.kind === "bulk") await refill(server, WARM_UP_GIGABYTES);
-    const warmUp = { seconds: WARM_UP_SECONDS, gigabytes: WARM_UP_GIGABYTES, turn: 0 };
-    for (const contender of running) await measured(contender, warmUp);
+    const warmUp = { gigabytes: WARM_UP_GIGABYTES, turn: 0 };
+    for (const contender of running)
+      await measured(contender, { ...warmUp, seconds: contender.warmUpSeconds });
     if (of.work.kind === "bulk") await refill(server, gigabytes);
     for (let turn = 1; turn <= turns; turn += 1)
       for (const contender of running) {

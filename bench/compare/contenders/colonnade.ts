@@ -7,6 +7,9 @@ import { USUAL_CONTENDER } from "./contender.ts";
 import type { Contender } from "./contender.ts";
 import { CLIENTS_MAX, POOL_SIZE } from "./poolers.ts";
 
+/** Some ten thousand statements pass before the engine has compiled what each of them runs; a proxy serves for weeks. */
+const WARM_UP_SECONDS = 3;
+
 export interface ColonnadeOptions {
   readonly name: string;
   readonly map: string;
@@ -35,6 +38,7 @@ export async function startColonnade({
     version: `this commit, Node ${process.version}`,
     port: proxy.port,
     pids: [proxy.pid],
+    warmUpSeconds: WARM_UP_SECONDS,
     settle: async () => void (await proxy.memory()),
     inspectorPort,
     [Symbol.asyncDispose]: () => proxy.stop(),

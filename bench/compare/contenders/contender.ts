@@ -23,6 +23,8 @@ export interface Contender extends AsyncDisposable {
   readonly isSingleProcess: boolean;
   /** What a case does in one statement where the servers' own tables are not to be had: other texts. */
   readonly dialect: "tables" | "functions";
+  /** Of the slice before those that count, which pays for connections and caches. */
+  readonly warmUpSeconds: number;
   /** Gives back what it holds without need, before its memory is looked at. */
   readonly settle: () => Promise<void>;
   /** Where its inspector opens, if it was started to be profiled. */
@@ -34,6 +36,7 @@ export const USUAL_CONTENDER = {
   database: () => "app",
   isSingleProcess: true,
   dialect: "tables",
+  warmUpSeconds: 1,
   settle: async () => undefined,
   inspectorPort: undefined,
 } as const satisfies Partial<Contender>;
