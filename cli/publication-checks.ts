@@ -2,12 +2,15 @@
  * Whether a map may take another's place at once: what the two say of each other, and what
  * the next map's databases say of it. It changes nothing.
  */
+import { isDeepStrictEqual } from "node:util";
 import { BACKEND_CONNECT_TIMEOUT_MS, LAST_LOOK_TIMEOUT_MS } from "../base/limits.ts";
 import { invariant } from "../base/invariant.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
 import { isSameDatabase, readIdentity } from "../proxy/topology/database-identity.ts";
+import { RECORDS } from "../proxy/topology/live-check.ts";
+import type { LiveFinding } from "../proxy/topology/live-check.ts";
 import { rowsLeftBehind } from "../shardmap/diff.ts";
 import { mapChanges, printChange } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
@@ -41,7 +44,10 @@ export async function checkPublication(
       .map((table) => `${next.canonicalSchema}.${table}`),
   );
   const live = findings
-    .filter(({ severity }) => severity === "error")
+    .filter(
+      ({ severity, object, database }) =>
+        severity === "error" || (object === RECORDS && isNewUrl(before, next, database)),
+    )
     // A table is listed first and created next, through the proxy.
     .filter(({ database, object }) => database !== next.catalog || !yetToBeMade.has(object))
     .map(printFinding);
@@ -54,6 +60,16 @@ export async function checkPublication(
     ...(before === undefined ? [] : leftBehind(before, next, exists)),
   ];
   return { problems: [...new Set(problems)], identities };
+}
+
+/** What is a warning of a database in use is a reason not to begin with it. */
+function isNewUrl(
+  before: ShardMap | undefined,
+  next: ShardMap,
+  database: LiveFinding["database"],
+): boolean {
+  const known = before?.databases.get(database)?.server;
+  return known !== undefined && !isDeepStrictEqual(known, next.databases.get(database)?.server);
 }
 
 function leftBehind(

@@ -194,7 +194,12 @@ export const CHECKS_QUERY = `
 /** Whether the session's role may keep the proxy's own records (of commits in two phases, of locks) in the schema "colonnade". */
 export const RECORDS_QUERY = `
   SELECT CASE WHEN to_regnamespace('colonnade') IS NULL THEN has_database_privilege(current_database(), 'CREATE')
-              ELSE has_schema_privilege('colonnade', 'USAGE') AND has_schema_privilege('colonnade', 'CREATE') END`;
+              ELSE has_schema_privilege('colonnade', 'USAGE') AND has_schema_privilege('colonnade', 'CREATE')
+                   AND NOT EXISTS (
+                     SELECT FROM pg_class c
+                      WHERE c.relname = 'commit_record' AND c.relnamespace = to_regnamespace('colonnade')
+                        AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+                                 AND has_table_privilege(c.oid, 'DELETE'))) END`;
 
 /** table, which of four rights the session's role has on it as JSON, whether policies decide which rows it sees. */
 export const RIGHTS_QUERY = `

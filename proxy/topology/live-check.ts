@@ -72,6 +72,9 @@ function checkGathers(map: ShardMap, catalog: DatabaseFacts): readonly LiveFindi
   ];
 }
 
+/** What findings about the record of transactions over several databases are about. */
+export const RECORDS = "schema colonnade";
+
 /** PostgreSQL 15: the oldest this is tested with. */
 const OLDEST_VERSION = 150_000;
 
@@ -106,11 +109,11 @@ function checkServer(
     findings.push({
       severity: "warning",
       database,
-      object: "schema colonnade",
+      object: RECORDS,
       message:
         "the role of the database's URL may not keep the record of transactions over several databases, DDL among them: their COMMIT is refused",
       remedy:
-        "CREATE SCHEMA IF NOT EXISTS colonnade; GRANT USAGE, CREATE ON SCHEMA colonnade TO that role, in this database.",
+        "CREATE SCHEMA IF NOT EXISTS colonnade; GRANT USAGE, CREATE ON SCHEMA colonnade TO that role, in this database; where another role has made the table colonnade.commit_record, GRANT SELECT, INSERT, DELETE on it as well.",
     });
   }
   if (facts.recordedVersion !== facts.actualVersion) {

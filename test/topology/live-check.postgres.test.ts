@@ -191,9 +191,20 @@ describe("servers", () => {
     expect(about(asPlain, "temporary tables")).toEqual([
       expect.stringMatching(/^warning: the role may not make temporary tables/),
     ]);
-    expect(about(asPlain, "schema colonnade")).toEqual([
+    const warning = [
       expect.stringMatching(/^warning: the role of the database's URL may not keep the record/),
-    ]);
+    ];
+    expect(about(asPlain, "schema colonnade")).toEqual(warning);
+    // The schema's rights alone are of no use where another role has made the table.
+    await server.query(
+      "main",
+      `CREATE SCHEMA colonnade; GRANT USAGE, CREATE ON SCHEMA colonnade TO plain;
+       CREATE TABLE colonnade.commit_record (transaction text, committed boolean)`,
+    );
+    expect(about(await checkLive(map, addresses), "schema colonnade")).toEqual(warning);
+    await server.query("main", "GRANT SELECT, INSERT, DELETE ON colonnade.commit_record TO plain");
+    expect(about(await checkLive(map, addresses), "schema colonnade")).toEqual([]);
+    await server.query("main", "DROP SCHEMA colonnade CASCADE");
   });
 
   test("settings, encoding and default collation", async () => {
