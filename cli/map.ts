@@ -223,17 +223,20 @@ interface FollowingProxy {
 /** Once every live proxy serves the map in force, or after PUBLISH_WAIT_MS. */
 async function untilFollowed(database: ControlDatabase): Promise<readonly FollowingProxy[]> {
   const end = performance.now() + PUBLISH_WAIT_MS;
+  const awaited = new Set<string>();
   for (;;) {
     const { revision } = await readFleetState(database);
-    const live = (await listProxies(database)).filter(
-      ({ silentMs }) => silentMs <= FLEET_SILENT_MS,
-    );
-    const following = live.map((proxy) => ({
-      name: proxy.name,
-      address: proxy.address,
-      follows: follows(proxy, revision),
-      problem: proxy.problem,
-    }));
+    const proxies = await listProxies(database);
+    // Who falls silent while it is waited for is named all the same.
+    for (const { id, silentMs } of proxies) if (silentMs <= FLEET_SILENT_MS) awaited.add(id);
+    const following = proxies
+      .filter(({ id }) => awaited.has(id))
+      .map((proxy) => ({
+        name: proxy.name,
+        address: proxy.address,
+        follows: follows(proxy, revision),
+        problem: proxy.problem,
+      }));
     if (following.every((proxy) => proxy.follows) || performance.now() >= end) return following;
     await sleep(PUBLISH_POLL_MS);
   }

@@ -246,6 +246,12 @@ test("a role that may not do with tables what clients may, or is under policies,
       "users1: public.users: row-level security hides rows from the role of the database's URL. ALTER TABLE",
     );
     await server.query("users1", "ALTER TABLE users DISABLE ROW LEVEL SECURITY");
+    const unrecorded = await run("map", "publish", next);
+    expect(unrecorded).toMatchObject({ code: 1 });
+    expect(unrecorded.stderr).toContain(
+      "users1: schema colonnade: the role of the database's URL may not keep the record",
+    );
+    await server.query("users1", "GRANT CREATE ON DATABASE users1 TO stranger");
     expect(await run("map", "publish", next)).toMatchObject({ code: 0, stderr: "" });
   } finally {
     await server.query(
