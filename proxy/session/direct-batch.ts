@@ -77,6 +77,11 @@ export function readParse(bytes: Buffer, start: number, end: number): Parse | un
   return parse?.statement === "" ? parse : undefined;
 }
 
+/** What was met before stands in `bytes[start, end)` again. */
+export function isSame(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  return known.length === end - start && known.compare(bytes, start, end) === 0;
+}
+
 /** Where the frame ends that starts here, if it is of this type and whole. */
 function endOf(type: number, bytes: Buffer, start: number, end: number): number | undefined {
   if (end - start < FRAME_HEADER_BYTES || bytes[start] !== type) return undefined;

@@ -14,6 +14,7 @@ import { encodeToBuffer } from "../protocol/frame-writer.ts";
 import type { FormatCode } from "../protocol/format-code.ts";
 import { formatAt } from "../protocol/frontend/bind.ts";
 import { BoundedCache } from "./bounded-cache.ts";
+import { isSame } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 
 /** Types above are made by users, and their OIDs differ between databases. */
@@ -134,8 +135,4 @@ export class DirectColumns {
     }
     return columns.map((column, index) => ({ ...column, format: formatAt(formats, index) }));
   }
-}
-
-function isSame(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
-  return known.length === end - start && known.compare(bytes, start, end) === 0;
 }

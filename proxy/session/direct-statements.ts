@@ -7,7 +7,7 @@ import { DIRECT_PARSE_BYTES_MAX } from "../../base/limits.ts";
 import type { KeyedText } from "../../planner/keyed-text.ts";
 import type { Description } from "../execution/describe.ts";
 import type { DirectBind } from "./direct-batch.ts";
-import { readParse } from "./direct-batch.ts";
+import { isSame, readParse } from "./direct-batch.ts";
 import { mayRelayBinary } from "./direct-columns.ts";
 import { directPlan, DirectRoute, TextRoute } from "./direct-route.ts";
 import type { Ground, Route, Routed } from "./direct-route.ts";
@@ -142,10 +142,6 @@ export class DirectStatements {
     statement.routed = routed;
     return routed;
   }
-}
-
-function isSame(known: Buffer, bytes: Buffer, start: number, end: number): boolean {
-  return known.length === end - start && known.compare(bytes, start, end) === 0;
 }
 
 function isBindable(
