@@ -131,7 +131,7 @@ test(
   async () => {
     const proxy = await startProxy({ size: 8, adaptive: { enabled: true, min: 2 } });
     const quick = await many(3, () => connect(proxy));
-    const slow = await many(60, () => connect(proxy));
+    const slow = await many(120, () => connect(proxy));
     const holder = await connect(proxy);
     await loads(slow.slice(0, 8), [read("c")], 600);
     const alone = await loads(quick, [read("b")], 700);
@@ -142,7 +142,7 @@ test(
       "COMMIT",
     ];
     const [slowLoad, besides, transactions] = await Promise.all([
-      loads(slow, [slowRead("c", SLOW_MS / 1_000)], LOAD_MS + 1_500),
+      loads(slow, [slowRead("c", SLOW_MS / 1_000)], LOAD_MS + 3_000),
       // Once the slow ones have filled their queue.
       sleep(700).then(() => loads(quick, [read("b")], LOAD_MS)),
       sleep(700).then(() => load(holder, crossing, LOAD_MS)),
