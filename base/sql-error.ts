@@ -691,6 +691,11 @@ export const ERRORS = {
     when: "A statement over sharded tables asks for the state of one server (its database's name, its processes, its transaction ids), or any statement for the size of a table whose rows are in several databases.",
     hint: "Ask for it in a statement of its own.",
   },
+  transaction_function_gathered: {
+    sqlstate: "0A000",
+    when: "A statement whose rows are gathered in temporary tables asks for the modes of its transaction or for the schemas that are searched: the tables are in a transaction and a schema of their own.",
+    hint: "Ask for it in a SELECT of its own.",
+  },
   expression_not_supported: {
     sqlstate: "0A000",
     when: "An expression of a kind the proxy does not know, in a statement over several placements.",

@@ -21,6 +21,7 @@ import { synthesize } from "../synthesize.ts";
 import { groupedAgain } from "./groups-again.ts";
 import { overGroups, type GroupValues } from "./groups-expressions.ts";
 import { checkColumns, checkLimit, cutOf, finishOf } from "./rows.ts";
+import { refuseTellingBlock } from "./telling-block.ts";
 
 const GROUPS_TABLE = "colonnade_groups";
 
@@ -40,6 +41,7 @@ export function groupsGather(
   grouping: Grouping,
   scattered: Scattered,
 ): DatabaseGather {
+  refuseTellingBlock(selectNode(node));
   checkLimit(node);
   if (columns.groups.length + columns.calls.length === 0) {
     refuse(

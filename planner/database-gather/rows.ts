@@ -25,6 +25,7 @@ import { outputOf, sortItems } from "../sort-items.ts";
 import type { SqlTemplate } from "../sql-template.ts";
 import { templateFor } from "../statement-text.ts";
 import { synthesize } from "../synthesize.ts";
+import { refuseTellingBlock } from "./telling-block.ts";
 
 const ROWS_TABLE = "colonnade_rows";
 
@@ -35,6 +36,7 @@ export function rowsGather(
   { routing, context }: Scattered,
   spans: "distinct spans" | "distinct is local",
 ): DatabaseGather {
+  refuseTellingBlock(selectNode(node));
   checkOutputs(level);
   checkLimit(node);
   const columns = new PulledColumns(level);

@@ -26,6 +26,7 @@ import { synthesize } from "../synthesize.ts";
 import { GatheredJoins, subtree } from "./joins.ts";
 import { namedColumns, type NamedColumns } from "./table-columns.ts";
 import { tableUses, type TableUses } from "./table-uses.ts";
+import { refuseTellingBlock } from "./telling-block.ts";
 import { refuseIdentifiers, refuseTellingCopies } from "./telling-copies.ts";
 
 /** Throws PlanRefused where the answer could differ, or would need a join of any two shards. */
@@ -38,6 +39,7 @@ export function gatherTables(
 ): DatabaseGather {
   const refused = new GatheredJoins(rules, analysis, context).refusal(analysis.root);
   if (refused !== undefined) throw new PlanRefused(refused);
+  refuseTellingBlock(statement.node);
   const uses = tableUses(analysis, rules, context);
   if (own !== "none") refuseTakenNames(uses, context);
   const named = namedColumns(statement.node, subtree(analysis.root));

@@ -55,6 +55,21 @@ export const GATHERED: Readonly<Record<string, Case>> = {
       query("ROLLBACK"),
     ],
   },
+  "settings of the session, and of the transaction where rows are only put after each other": {
+    script: [
+      query(
+        "SELECT current_setting('work_mem'), current_schemas(false), count(DISTINCT name) FROM accounts",
+      ),
+      query("BEGIN READ ONLY"),
+      query(
+        "SELECT DISTINCT current_setting('transaction_read_only'), current_setting('transaction_isolation') FROM accounts",
+      ),
+      query("COMMIT"),
+      query(
+        "SELECT DISTINCT current_setting('transaction_isolation'), current_schemas(true) FROM accounts",
+      ),
+    ],
+  },
   "in a transaction that writes": {
     script: [
       query("BEGIN"),
