@@ -13,7 +13,9 @@ export function addGuard(program: Command): void {
     guard
       .command(name)
       .description(description)
-      .requiredOption("--map <file>", "the shard map")
+      .option("--control <url>", "the map in force in the control schema of this database")
+      .option("--map <file>", "the shard map; refused where another one is in force")
+      .option("--unpublished", "take the file of --map whatever map is in force")
       .option("--json", "print one JSON document")
       .action(async (flags) => await (await import("./guard.ts")).guard(name, flags));
   }

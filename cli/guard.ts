@@ -1,15 +1,22 @@
 /** `colonnade guard install|verify|remove`: the CHECKs of a map's placements, in all of its databases. */
+import { quoteLiteral } from "../base/sql-quoting.ts";
 import { BackendError } from "../proxy/backend/backend-connection.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
-import { guardsOf, guardState, installGuard, removeGuard } from "../proxy/topology/guards.ts";
+import {
+  guardsOf,
+  guardState,
+  hasTable,
+  installGuard,
+  removeGuard,
+} from "../proxy/topology/guards.ts";
 import type { Guard, GuardState } from "../proxy/topology/guards.ts";
 import { CommandFailure } from "./failure.ts";
-import { requireMap } from "./input-files.ts";
+import { guardMap, placeName } from "./guard-map.ts";
+import type { GuardMapFlags } from "./guard-map.ts";
 import { inDatabases } from "./live-databases.ts";
 import { printJson, printLines } from "./output.ts";
 
-export interface GuardFlags {
-  readonly map: string;
+export interface GuardFlags extends GuardMapFlags {
   readonly json?: true;
 }
 
@@ -32,19 +39,21 @@ const PROBLEMS: Readonly<Record<Exclude<GuardState, "right">, string>> = {
 };
 
 /** Exit code 1 where a guard is not as asked; the others are. */
-export async function guard(action: Action, { map: path, json }: GuardFlags): Promise<void> {
-  const map = requireMap(path);
+export async function guard(action: Action, flags: GuardFlags): Promise<void> {
+  const { map, overtaken } = await guardMap(flags);
   const reports = await inDatabases(
     map,
     guardsOf(map),
     ({ database }) => database,
-    ACTIONS[action],
+    (connection, each) => attempted(action, connection, each),
   );
-  if (json === true) printJson(reports);
+  if (flags.json === true) printJson(reports);
   else printLines(reports.map(printReport));
   const failed = reports.filter(({ problem }) => problem !== undefined);
   if (failed.length > 0)
     throw new CommandFailure(`${failed.length} of ${reports.length} guards are not as asked`, 1);
+  const reason = await overtaken();
+  if (reason !== undefined) throw new CommandFailure(reason, 1);
 }
 
 type GuardAction = (connection: BackendConnection, guard: Guard) => Promise<GuardReport>;
@@ -58,42 +67,68 @@ async function verify(connection: BackendConnection, each: Guard): Promise<Guard
 async function install(connection: BackendConnection, each: Guard): Promise<GuardReport> {
   const state = await guardState(connection, each);
   if (state === "right" || state === "no table") return reported(each, state);
-  return await attempted(connection, each, "right", () => installGuard(connection, each, state));
+  await installGuard(connection, each, state);
+  return { ...placeOf(each), state: "right" };
 }
 
 async function remove(connection: BackendConnection, each: Guard): Promise<GuardReport> {
-  if ((await guardState(connection, each)) === "no table")
-    return { ...placeOf(each), state: "removed" };
-  return await attempted(connection, each, "removed", () => removeGuard(connection, each));
+  // Without looking at what it says: of whatever map it is, it goes.
+  if (await hasTable(connection, each)) await removeGuard(connection, each);
+  return { ...placeOf(each), state: "removed" };
 }
 
 /** What the server refuses is reported, and the next guard gets its turn. */
 async function attempted(
+  action: Action,
   connection: BackendConnection,
   each: Guard,
-  state: "right" | "removed",
-  work: () => Promise<void>,
 ): Promise<GuardReport> {
   try {
-    await work();
-    return { ...placeOf(each), state };
+    return await ACTIONS[action](connection, each);
   } catch (error) {
     if (!(error instanceof BackendError)) throw error;
     if (connection.transactionStatus !== "idle") await connection.query("ROLLBACK");
-    const { C: sqlstate, M: message = "" } = error.fields;
-    return { ...placeOf(each), state: "failed", problem: problemOf(sqlstate, message) };
+    const problem = await problemOf(action, error, connection, each);
+    return { ...placeOf(each), state: "failed", problem };
   }
 }
 
 const CHECK_VIOLATION = "23514";
 const LOCK_NOT_AVAILABLE = "55P03";
+const INSUFFICIENT_PRIVILEGE = "42501";
 
-function problemOf(sqlstate: string | undefined, message: string): string {
-  if (sqlstate === CHECK_VIOLATION)
-    return "holds rows that belong to another placement; its guard refuses new ones. Move or delete them, then install again";
-  if (sqlstate === LOCK_NOT_AVAILABLE)
-    return "is locked by somebody: install again once their transaction is over";
-  return message;
+async function problemOf(
+  action: Action,
+  { fields: { C: sqlstate, M: message = "", H: hint } }: BackendError,
+  connection: BackendConnection,
+  each: Guard,
+): Promise<string> {
+  switch (sqlstate) {
+    case CHECK_VIOLATION:
+      return "holds rows that belong to another placement; its guard refuses new ones. Move or delete them, then install again";
+    case LOCK_NOT_AVAILABLE:
+      return `is locked by somebody, and was left as it is: ${action} again once their transaction is over`;
+    case INSUFFICIENT_PRIVILEGE:
+      return await privilegeProblem(message, connection, each);
+    default:
+      return `the server says: ${message}${hint === undefined ? "" : `. ${hint}`}`;
+  }
+}
+
+/** A published map names the role of the proxies, which need not own their tables. */
+async function privilegeProblem(
+  message: string,
+  connection: BackendConnection,
+  each: Guard,
+): Promise<string> {
+  const { rows } = await connection.query(
+    `SELECT current_user, pg_catalog.pg_get_userbyid(c.relowner), pg_catalog.pg_has_role(c.relowner, 'USAGE')
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = ${quoteLiteral(each.schema)} AND c.relname = ${quoteLiteral(each.table)}`,
+  );
+  const [role, owner, isOwner] = rows[0] ?? [];
+  if (typeof owner !== "string" || isOwner === "t") return `role "${role}": ${message}`;
+  return `belongs to role "${owner}", and the URL's role "${role}" may not change it: give the URL in a map of --map that role, or GRANT "${owner}" TO "${role}"`;
 }
 
 function reported(each: Guard, state: GuardState): GuardReport {
@@ -108,8 +143,8 @@ function placeOf({ database, schema, table }: Guard): Omit<GuardReport, "state">
   return { database, schema, table };
 }
 
-function printReport({ database, schema, table, state, problem }: GuardReport): string {
-  const place = `${database}: ${schema}.${table}`;
+function printReport({ state, problem, ...guarded }: GuardReport): string {
+  const place = placeName(guarded);
   return problem === undefined
     ? `${place}: ${state === "removed" ? "has no guard any more" : "is guarded"}`
     : `${place}: ${problem}`;

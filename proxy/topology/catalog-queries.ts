@@ -187,9 +187,9 @@ export const TRIGGERS_QUERY = `
 
 /** relation, name: CHECK constraints that hold for every row. */
 export const CHECKS_QUERY = `
-  SELECT k.conrelid, k.conname
+  SELECT k.conrelid, k.conname, k.convalidated
     FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
-   WHERE k.contype = 'c' AND k.conrelid <> 0 AND k.convalidated AND ${IS_USER_SCHEMA}`;
+   WHERE k.contype = 'c' AND k.conrelid <> 0 AND ${IS_USER_SCHEMA}`;
 
 /** Whether the session's role may keep the proxy's own records (of commits in two phases, of locks) in the schema "colonnade". */
 export const RECORDS_QUERY = `

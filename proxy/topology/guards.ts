@@ -64,10 +64,18 @@ export function dropGuard(guard: Guard): string {
 /** `unchecked`: it holds for what is written from now on, and nobody has looked at older rows. */
 export type GuardState = "right" | "missing" | "different" | "unchecked" | "no table";
 
+function relationOf(guard: Guard): string {
+  return `pg_catalog.to_regclass(${quoteLiteral(target(guard))})`;
+}
+
+export async function hasTable(connection: BackendConnection, guard: Guard): Promise<boolean> {
+  const { rows } = await connection.query(`SELECT ${relationOf(guard)} IS NOT NULL`);
+  return rows[0]?.[0] === "t";
+}
+
 export async function guardState(connection: BackendConnection, guard: Guard): Promise<GuardState> {
-  const relation = `pg_catalog.to_regclass(${quoteLiteral(target(guard))})`;
-  const { rows: tables } = await connection.query(`SELECT ${relation} IS NOT NULL`);
-  if (tables[0]?.[0] !== "t") return "no table";
+  if (!(await hasTable(connection, guard))) return "no table";
+  const relation = relationOf(guard);
   const { rows } = await connection.query(
     `SELECT pg_catalog.pg_get_expr(conbin, conrelid), convalidated FROM pg_catalog.pg_constraint WHERE conrelid = ${relation} AND conname = '${GUARD_CONSTRAINT}' AND contype = 'c'`,
   );

@@ -35,8 +35,8 @@ export interface DatabaseFacts {
   readonly mayKeepRecords: boolean;
   /** Named collations whose recorded version is not the library's any more. */
   readonly outdatedCollations: ReadonlySet<number>;
-  /** Names of validated CHECK constraints by relation OID. */
-  readonly checks: ReadonlyMap<number, ReadonlySet<string>>;
+  /** CHECK constraints by relation OID and name: whether the rows there are known to keep them. */
+  readonly checks: ReadonlyMap<number, ReadonlyMap<string, { readonly isValidated: boolean }>>;
   /** What the URL's role may do with tables, by their OIDs. */
   readonly rights: ReadonlyMap<number, TableRights>;
 }
@@ -75,10 +75,10 @@ async function readFacts(
     const rows = await readCatalogRows(ask);
     const [, encoding, provider, collate, locale, recorded, actual, prepared, temporary] =
       rows.database[0] ?? [];
-    const checks = new Map<number, Set<string>>();
-    for (const [relation, name] of await ask(CHECKS_QUERY)) {
-      const names = checks.get(Number(relation)) ?? new Set<string>();
-      checks.set(Number(relation), names.add(name ?? ""));
+    const checks = new Map<number, Map<string, { isValidated: boolean }>>();
+    for (const [relation, name, validated] of await ask(CHECKS_QUERY)) {
+      const own = checks.get(Number(relation)) ?? new Map<string, { isValidated: boolean }>();
+      checks.set(Number(relation), own.set(name ?? "", { isValidated: validated === "t" }));
     }
     const outdated = await ask(COLLATION_VERSIONS_QUERY);
     return {

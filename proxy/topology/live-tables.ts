@@ -179,17 +179,8 @@ function checkPlace(
   if (mine !== undefined && expected !== undefined)
     for (const { message, remedy } of rightsProblems(place.table.kind, mine, expected))
       findings.push(finding(place, "error", message, remedy));
-  const isGuarded = own.checks.get(relation.oid)?.has(GUARD_CONSTRAINT) === true;
-  if (place.table.kind === "sharded" && !isGuarded) {
-    findings.push(
-      finding(
-        place,
-        "warning",
-        "has no guard, so the database itself does not refuse rows of another placement",
-        `Run colonnade guard install, or in this database: ${addGuard(guardAt(place, place.table))};`,
-      ),
-    );
-  }
+  if (place.table.kind === "sharded")
+    findings.push(...checkGuard(place, place.table, own.checks.get(relation.oid)));
   for (const column of relation.columns) {
     if (!own.outdatedCollations.has(column.collationOid)) continue;
     findings.push(
@@ -203,6 +194,33 @@ function checkPlace(
     );
   }
   return findings;
+}
+
+/** Whether there is one. What it says, guard verify compares; that rows keep it, a validated one proves. */
+function checkGuard(
+  place: Place,
+  table: Extract<MapTable, { kind: "sharded" }>,
+  checks: ReadonlyMap<string, { readonly isValidated: boolean }> | undefined,
+): readonly LiveFinding[] {
+  const found = checks?.get(GUARD_CONSTRAINT);
+  if (found === undefined)
+    return [
+      finding(
+        place,
+        "warning",
+        "has no guard, so the database itself does not refuse rows of another placement",
+        `Run colonnade guard install, or in this database: ${addGuard(guardAt(place, table))};`,
+      ),
+    ];
+  if (found.isValidated) return [];
+  return [
+    finding(
+      place,
+      "warning",
+      "has a guard that is NOT VALID: it refuses new rows of another placement, and was never checked against those that are there",
+      "Run colonnade guard install, which looks at the rows; colonnade guard verify tells of all guards.",
+    ),
+  ];
 }
 
 /** In order, since SELECT * and an INSERT without a column list go by it. */

@@ -20,7 +20,8 @@ let directory: string;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "colonnade-guard-"));
-  server = await startPostgres({ databases: DATABASES });
+  const settings = { max_prepared_transactions: "10" };
+  server = await startPostgres({ databases: DATABASES, settings });
   await server.query("users1", "CREATE SCHEMA far");
 });
 
@@ -62,8 +63,8 @@ colocations:
   return path;
 }
 
-async function guard(action: string, map = mapFile()): Promise<CommandResult> {
-  return await runCommand("guard", action, "--map", map);
+async function guard(action: string, map = mapFile(), ...more: string[]): Promise<CommandResult> {
+  return await runCommand("guard", action, "--map", map, ...more);
 }
 
 /** Where a row with the key can be written by hand, without the proxy. */
@@ -157,6 +158,10 @@ test("rows that are in the wrong place already are told of, and new ones refused
   expect((await guard("verify")).stdout).toContain(
     "users0: public.users: its guard was never checked",
   );
+  const checked = await runCommand("check", mapFile(), "--live");
+  expect(checked).toMatchObject({ code: 0, stderr: "" });
+  expect(checked.stdout).toContain("users0: public.users: has a guard that is NOT VALID");
+  expect(checked.stdout).toContain("no row was read: colonnade guard install proves");
   await expect(
     server.query("users0", "INSERT INTO users SELECT n FROM generate_series(21, 40) n"),
   ).rejects.toMatchObject({ code: "23514" });
@@ -169,10 +174,101 @@ test("a table that somebody keeps locked is left for another time", async () => 
   await holder.query("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE");
   const installed = await guard("install");
   expect(installed.code).toBe(1);
-  expect(installed.stdout).toContain("users0: public.users: is locked by somebody");
+  expect(installed.stdout).toContain(
+    "users0: public.users: is locked by somebody, and was left as it is: install again",
+  );
   expect(installed.stdout).toContain("users1: far.users: is guarded");
+  const removed = await guard("remove");
+  expect(removed.code).toBe(1);
+  expect(removed.stdout).toContain(
+    "users0: public.users: is locked by somebody, and was left as it is: remove again",
+  );
   await holder.query("ROLLBACK");
   await holder.end();
+});
+
+test("a role that does not own a table is told whose it is, and the others get their guards", async () => {
+  await server.query("users1", "DROP ROLE IF EXISTS owner_of_users; CREATE ROLE owner_of_users");
+  await server.query("users1", "CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA far TO app");
+  await server.query(
+    "users1",
+    "ALTER TABLE public.users OWNER TO app; GRANT SELECT ON far.users TO app",
+  );
+  await server.query("users1", "GRANT CREATE ON SCHEMA public TO app");
+  await server.query("users1", "ALTER TABLE far.users OWNER TO owner_of_users");
+  const path = mapFile();
+  const text = readFileSync(path, "utf8");
+  const url = server.url("users1");
+  const asApp = new URL(url);
+  asApp.username = "app";
+  writeFileSync(path, text.replace(url, asApp.href));
+  const refusal =
+    'users1: far.users: belongs to role "owner_of_users", and the URL\'s role "app" may not change it: ' +
+    'give the URL in a map of --map that role, or GRANT "owner_of_users" TO "app"';
+  const installed = await guard("install", path);
+  expect(installed.stdout).toContain(refusal);
+  expect(installed.stdout).toContain("users1: public.users: is guarded");
+  expect(installed.code).toBe(1);
+  const removed = await guard("remove", path);
+  expect(removed.stdout).toContain("users1: public.users: has no guard any more");
+  expect(removed.stdout).toContain(refusal);
+});
+
+test("what only the server can say is said as its words", async () => {
+  await server.query("users1", "ALTER TABLE far.users RENAME COLUMN id TO number");
+  const installed = await guard("install");
+  expect(installed.code).toBe(1);
+  expect(installed.stdout).toContain(
+    'users1: far.users: the server says: column "id" does not exist',
+  );
+  expect(installed.stdout).toContain("main: public.users: is guarded");
+});
+
+test("where a fleet has a map in force, guards are of that map alone", async () => {
+  const control = server.url("main");
+  const inForce = mapFile();
+  expect(await runCommand("control", "init", "--control", control)).toMatchObject({ code: 0 });
+  try {
+    // Nothing published yet: the file is all there is.
+    expect(await guard("install", inForce)).toMatchObject({ code: 0 });
+    expect(await runCommand("guard", "install", "--control", control)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("no shard map is published"),
+    });
+    const published = await runCommand("map", "publish", inForce, "--control", control);
+    expect(published).toMatchObject({ code: 0, stderr: "" });
+    expect(await guard("verify", inForce)).toMatchObject({ code: 0 });
+    expect(await runCommand("guard", "verify", "--control", control)).toMatchObject({ code: 0 });
+
+    const stale = mapFile(["0-4", "5", "6-7"]);
+    for (const action of ["install", "verify", "remove"]) {
+      const refused = await guard(action, stale);
+      expect(refused).toMatchObject({ code: 2, stdout: "" });
+      expect(refused.stderr).toContain(
+        "is not the map in force, which is version 1 of the control schema: users0: public.users has another guard, and 1 more",
+      );
+      expect(refused.stderr).toContain("--control");
+      expect(await guard(action, stale, "--control", control)).toMatchObject({ code: 2 });
+    }
+    expect(await runCommand("guard", "verify", "--control", control)).toMatchObject({ code: 0 });
+
+    const swapped = mapFile();
+    const text = readFileSync(swapped, "utf8");
+    const [one, two] = [server.url("users0"), server.url("users1")];
+    writeFileSync(swapped, text.replace(one, "?").replace(two, one).replace("?", two));
+    const other = await guard("install", swapped);
+    expect(other).toMatchObject({ code: 2, stdout: "" });
+    expect(other.stderr).toContain("database users0 of the file is another one");
+
+    expect(await guard("install", mapFile(["0-4", "5", "6-7"]), "--unpublished")).toMatchObject({
+      code: 0,
+    });
+    expect(await runCommand("guard", "install", "--control", control)).toMatchObject({ code: 0 });
+    expect(await guard("verify")).toMatchObject({ code: 0 });
+  } finally {
+    await server.query("main", "DROP SCHEMA colonnade CASCADE");
+  }
+  expect(await runCommand("guard", "verify")).toMatchObject({ code: 2 });
 });
 
 test("guards are removed, and a table that is not there is told of", async () => {

@@ -129,6 +129,22 @@ describe("databases that differ", () => {
     ]);
   });
 
+  test("a guard that was never checked against the rows is not taken for none", async () => {
+    await server.query("postgres", "DROP DATABASE IF EXISTS unchecked");
+    await server.query("postgres", "CREATE DATABASE unchecked TEMPLATE same");
+    await server.query(
+      "unchecked",
+      `ALTER TABLE users DROP CONSTRAINT colonnade_guard;
+       ALTER TABLE users ADD CONSTRAINT colonnade_guard CHECK (true) NOT VALID`,
+    );
+    const found = await findings(mapOf(`{ primary: "${server.url("unchecked")}" }`));
+    expect(about(found, "public.users")).toEqual([
+      "warning: has a guard that is NOT VALID: it refuses new rows of another placement, and was never checked against those that are there",
+    ]);
+    expect(found).toHaveLength(1);
+    expect(found[0]?.remedy).toContain("colonnade guard verify");
+  });
+
   test("a view in place of a reference table", () => {
     expect(about(all, "public.countries")[0]).toBe("error: is a view, not a table");
   });
