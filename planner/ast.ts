@@ -18,9 +18,12 @@ export interface Unwrapped {
  */
 export function unwrap(value: unknown): Unwrapped | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const keys = Object.keys(value);
-  const kind = keys[0];
-  if (keys.length !== 1 || kind === undefined || !/^[A-Z]/.test(kind)) return undefined;
+  let kind: string | undefined;
+  for (const key in value) {
+    if (kind !== undefined || !startsWithCapital(key)) return undefined;
+    kind = key;
+  }
+  if (kind === undefined) return undefined;
   const body = (value as Record<string, unknown>)[kind];
   if (typeof body !== "object" || body === null) return undefined;
   return { kind, body: body as Record<string, unknown> };
@@ -39,7 +42,16 @@ export function walkNodes(value: unknown, visit: (node: Unwrapped) => boolean, d
   }
   const node = unwrap(value);
   if (node !== undefined && !visit(node)) return;
-  for (const child of Object.values(node?.body ?? value)) walkNodes(child, visit, depth + 1);
+  const fields = node?.body ?? (value as Readonly<Record<string, unknown>>);
+  for (const name in fields) {
+    const child = fields[name];
+    if (typeof child === "object") walkNodes(child, visit, depth + 1);
+  }
+}
+
+function startsWithCapital(name: string): boolean {
+  const first = name.charCodeAt(0);
+  return first >= 0x41 && first <= 0x5a;
 }
 
 export function checkDepth(depth: number): void {

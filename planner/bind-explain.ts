@@ -62,8 +62,12 @@ function rootOf(explain: ExplainPlan, physical: PhysicalPlan): ExplainedNode {
     property("Route", plan.kind === "query" ? routingLabel(plan.routing) : insertLabel(plan)),
     property("Gather", boundGather(plan, physical)),
   ];
-  if (plan.kind === "query" && plan.overflowGather !== undefined && physical.pulls.length === 0)
-    properties.push(property("Overflow", gatherLabel(plan.overflowGather)));
+  if (
+    plan.kind === "query" &&
+    plan.several.overflowGather !== undefined &&
+    physical.pulls.length === 0
+  )
+    properties.push(property("Overflow", gatherLabel(plan.several.overflowGather)));
   const title = "Colonnade Gather";
   if (physical.pulls.length === 0) {
     const placements = placementsGroup(physical.fragments, physical, explain);
@@ -92,7 +96,7 @@ function insertLabel({ table }: InsertPlan): string {
 }
 
 function boundGather(plan: QueryPlan | InsertPlan, { gather, pulls }: PhysicalPlan): string {
-  if (plan.kind === "query" && pulls.length > 0) return gatherLabel(plan.gather);
+  if (plan.kind === "query" && pulls.length > 0) return gatherLabel(plan.several.gather);
   return gather.kind === "gather" ? gatherLabel(gather.gather) : gather.kind;
 }
 
@@ -131,8 +135,8 @@ function pullNode(
 ): ExplainedNode {
   const { plan } = explain;
   const routing =
-    plan.kind === "query" && plan.gather.kind === "database"
-      ? plan.gather.pulls[index]?.routing
+    plan.kind === "query" && plan.several.gather.kind === "database"
+      ? plan.several.gather.pulls[index]?.routing
       : undefined;
   const { count, group } = placementsGroup(pull.fragments, physical, explain);
   return {

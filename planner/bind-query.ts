@@ -13,7 +13,13 @@ import {
 import { bindFragments, fragmentAt, type Place } from "./bind-fragments.ts";
 import { boundLimit } from "./bind-limit.ts";
 import type { BoundLimit } from "./bind-limit.ts";
-import type { DatabaseGather, QueryPlan, Routing, StreamedGather } from "./logical-plan.ts";
+import type {
+  DatabaseGather,
+  QueryPlan,
+  Routing,
+  Several,
+  StreamedGather,
+} from "./logical-plan.ts";
 import type {
   BoundParameter,
   BoundPull,
@@ -29,15 +35,14 @@ export function bindQuery(
   parameters: readonly BoundParameter[],
   map: ShardMap,
 ): PhysicalPlan {
-  const { gather, overflowGather } = plan;
   const binding = { parameters, map };
-  const places =
-    gather.kind === "database" ? settledPlaces(plan, gather, binding) : placesOf(plan, binding);
+  // What several placements need may still have to be made, so the keys are looked at first.
+  const places = keyedPlaces(plan.routing, binding) ?? unkeyedPlaces(plan, binding);
   if (places?.length === 1) {
     const single = bindStreamed(plan, plan.template, PASSED, places, binding);
     return { ...single, snapshot: snapshotNeed(plan) };
   }
-  const template = plan.scatterTemplate ?? plan.template;
+  const { gather, scatterTemplate: template = plan.template, overflowGather } = plan.several;
   const physical =
     gather.kind === "database"
       ? bindDatabaseGather(plan, gather, binding)
@@ -113,6 +118,23 @@ function withoutRows(fragment: Fragment): Fragment {
   };
 }
 
+/** The one placement of the statement's keys; undefined where they lie in several, or cannot be proven to lie in one. */
+function keyedPlaces(routing: Routing, binding: Binding): readonly Place[] | undefined {
+  if (routing.kind !== "shardKeys") return undefined;
+  const colocation = currentColocation(routing.colocation, binding.map);
+  const found = pinnedTogether(routing, colocation, binding);
+  if (found === "unproven" || "apart" in found || found.size > 1) return undefined;
+  const [placement = colocation.placements[0]] = found;
+  return placement && [{ database: placement.database, placement }];
+}
+
+function unkeyedPlaces(plan: QueryPlan, binding: Binding): readonly Place[] | undefined {
+  const { gather, scatterRefusal } = plan.several;
+  return gather.kind === "database"
+    ? settledPlaces(plan, gather, binding)
+    : placesOf({ routing: plan.routing, scatterRefusal }, binding);
+}
+
 /** The one place where all rows of the statement are, so that nothing needs gathering; undefined where there are several. */
 function settledPlaces(
   plan: QueryPlan,
@@ -170,7 +192,7 @@ function bindDatabaseGather(
   return { ...finished, pulls: bound, usesOwnTables: own !== "none" };
 }
 
-type Routed = Pick<QueryPlan, "routing" | "scatterRefusal">;
+type Routed = Pick<QueryPlan, "routing"> & Pick<Several, "scatterRefusal">;
 
 function placesOf(plan: Routed, binding: Binding): readonly Place[] {
   const { map } = binding;

@@ -29,9 +29,20 @@ export function explainJson(plans: object): unknown {
   return JSON.parse(
     JSON.stringify(plans, (_, value: unknown) => {
       if (typeof value === "bigint") return value.toString();
-      return isColocation(value) ? value.name : value;
+      if (isColocation(value)) return value.name;
+      return isQueryPlan(value) ? flat(value) : value;
     }),
   ) as unknown;
+}
+
+/** What several placements need stands beside what one does. */
+function flat({ several, ...plan }: QueryPlan): object {
+  const { scatterTemplate, gather, overflowGather, scatterRefusal } = several;
+  return { ...plan, scatterTemplate, gather, overflowGather, scatterRefusal };
+}
+
+function isQueryPlan(value: unknown): value is QueryPlan {
+  return typeof value === "object" && value !== null && "several" in value;
 }
 
 /** What is refused once a server has checked the statement. */
@@ -94,16 +105,16 @@ function logicalTree(plan: LogicalPlan): Tree {
 }
 
 function queryTree(plan: QueryPlan): Tree {
-  const { overflowGather } = plan;
+  const { gather, scatterTemplate, overflowGather, scatterRefusal } = plan.several;
   const children = [
     leaf(`route ${routingLabel(plan.routing)}`),
-    plan.scatterRefusal === undefined
-      ? gatherTree(plan.gather)
-      : leaf(`one placement only (${plan.scatterRefusal.id})`),
+    scatterRefusal === undefined
+      ? gatherTree(gather)
+      : leaf(`one placement only (${scatterRefusal.id})`),
     sqlLeaf(plan.template.sql),
   ];
-  if (plan.scatterTemplate !== undefined)
-    children.push(leaf(`sql of several placements: ${plan.scatterTemplate.sql}`));
+  if (scatterTemplate !== undefined)
+    children.push(leaf(`sql of several placements: ${scatterTemplate.sql}`));
   if (overflowGather !== undefined)
     children.push(databaseGatherTree("or, where that is too much, gather", overflowGather));
   return { label: `query ${plan.rule} (${plan.access})`, children };

@@ -36,6 +36,7 @@ import { parseSql } from "./parse.ts";
 import { PlanCache } from "./plan-cache.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { planStatement } from "./plan.ts";
+import { AS_THEY_COME } from "./several.ts";
 
 /** Stands for a number in a template's name. No text has it: a message's string ends at a zero byte. */
 const HOLE = "\0";
@@ -240,10 +241,7 @@ function ofOnePlacement(plan: QueryPlan): QueryPlan {
   return {
     ...plan,
     template: { ...plan.template, arm: undefined },
-    scatterTemplate: undefined,
-    gather: { kind: "concat", limit: undefined },
-    overflowGather: undefined,
-    scatterRefusal: undefined,
+    several: AS_THEY_COME,
   };
 }
 

@@ -51,6 +51,16 @@ export interface QueryPlan {
   readonly routing: Routing;
   /** The text for one placement. */
   readonly template: SqlTemplate;
+  /** What is needed where several placements answer, or it is not proven that one does. */
+  readonly several: Several;
+  /** The statement answers with rows (a SELECT, or RETURNING). */
+  readonly returnsRows: boolean;
+  /** What connection it may have with others; none where this is left out. One object for all plans of a template. */
+  readonly sharing?: Sharing | undefined;
+}
+
+/** How several placements answer one statement. Some are made when a field is first read: see several.ts. */
+export interface Several {
   /** Another text where several placements answer and the gather needs other rows than the client (partial aggregates, hidden sort columns). */
   readonly scatterTemplate: SqlTemplate | undefined;
   /** How the answers of several placements become one. Never used where only one answers. */
@@ -65,10 +75,6 @@ export interface QueryPlan {
    * Binding throws it if the keys turn out to lie on more than one, or cannot be proven.
    */
   readonly scatterRefusal: Refusal | undefined;
-  /** The statement answers with rows (a SELECT, or RETURNING). */
-  readonly returnsRows: boolean;
-  /** What connection it may have with others; none where this is left out. One object for all plans of a template. */
-  readonly sharing?: Sharing | undefined;
 }
 
 /** A statement that only reads, and leaves nothing on its connection: see shared-statements.ts. */

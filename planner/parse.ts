@@ -109,6 +109,11 @@ export class ParsedStatement {
     this.#toOffset = toOffset;
   }
 
+  /** The tree is of all of `text`, which is the client's: to parse that gives the same once more. */
+  get isWhole(): boolean {
+    return this.node === this.textNode && this.origin === undefined;
+  }
+
   /** The same text for another node of its tree: the query within an EXPLAIN. */
   withNode(node: Node): ParsedStatement {
     return this.#changed(node, this.origin);

@@ -67,11 +67,13 @@ export class PlacedPlan {
 
 /** Neither values nor what it gathers choose among databases. */
 function isFixed(plan: QueryPlan | InsertPlan): boolean {
-  return plan.kind === "query" && plan.routing.kind === "home" && plan.gather.kind !== "database";
+  return (
+    plan.kind === "query" && plan.routing.kind === "home" && plan.several.gather.kind !== "database"
+  );
 }
 
-function keyOfQuery({ routing, gather }: QueryPlan, map: ShardMap): OneKey | undefined {
-  if (gather.kind === "database" || routing.kind !== "shardKeys") return undefined;
+function keyOfQuery({ routing }: QueryPlan, map: ShardMap): OneKey | undefined {
+  if (routing.kind !== "shardKeys") return undefined;
   const [tuple, another] = routing.keys;
   if (tuple === undefined || another !== undefined || routing.alsoPinned.length > 0)
     return undefined;

@@ -1,7 +1,6 @@
 /** From a parsed statement to its plan: dispatch by what kind of statement it is. */
 import type { MergeStmt } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
-import { SqlError } from "../base/sql-error.ts";
 import { checkArguments } from "./execute-arguments.ts";
 import { checkHiddenCalls } from "./hidden-calls.ts";
 import { listChannels } from "./listening-channels.ts";
@@ -19,6 +18,7 @@ import { planInsert } from "./route-insert.ts";
 import { checkReferenceMerge, routeShardedMerge } from "./route-merge.ts";
 import { planTemporaryOfShards } from "./route-beside-temporary.ts";
 import { routeQuery } from "./route-query.ts";
+import { withinStack } from "./several.ts";
 import { tableReferences } from "./table-references.ts";
 import { planDeclare, planUpdateCurrent, writeToCurrent } from "./utility-cursors.ts";
 import { planExplain } from "./utility-explain.ts";
@@ -29,18 +29,13 @@ import { checkWriteEffects } from "./write-rules.ts";
 
 /** Throws SqlError for what cannot be answered as one PostgreSQL would. */
 export function planStatement(statement: ParsedStatement, context: PlanContext): LogicalPlan {
-  try {
-    // Statements within this one (of a COPY, an INSERT, a cursor) are run by texts of their own.
-    const { listening, ...within } = context;
-    return withRefusals(statement, () =>
+  // Statements within this one (of a COPY, an INSERT, a cursor) are run by texts of their own.
+  const { listening, ...within } = context;
+  return withinStack(() =>
+    withRefusals(statement, () =>
       planExpanded(expandViews(listChannels(statement, listening), within), within),
-    );
-  } catch (error) {
-    // The walks over the tree are bounded, but the stack they start on is not theirs to know.
-    if (error instanceof RangeError)
-      throw new SqlError("statement_too_deep", "stack depth limit exceeded", { cause: error });
-    throw error;
-  }
+    ),
+  );
 }
 
 function planExpanded(statement: ParsedStatement, context: PlanContext): LogicalPlan {

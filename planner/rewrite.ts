@@ -4,13 +4,14 @@
  *
  * A table keeps its name in every placement and only its schema differs, so the implicit
  * alias stays what it was and `orders.id` stays valid. `public.orders.id` does not, and is
- * edited like a table. The result is parsed again and compared with the tree renamed in
- * place before it is trusted. What a name means is the caller's to say.
+ * edited like a table. The result is compared with the statement before it is trusted: by its tokens
+ * or, parsed again, with the tree renamed in place. What a name means is the caller's to say.
  */
 import type { ColumnRef, Node, RangeVar } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { parseSql, type ParsedStatement } from "./parse.ts";
+import { isRenamedAlone, type ExchangedName } from "./renamed-tokens.ts";
 import { renderTemplate, type SqlTemplate, type TemplateEdit } from "./sql-template.ts";
 import { sameTree } from "./ast.ts";
 import { quoteQualified } from "../base/sql-quoting.ts";
@@ -188,7 +189,10 @@ export function afterIdentifier(statement: ParsedStatement, index: number): numb
 /** A schema's name that no database has, with all that quoting must get right. */
 const PROBE_SCHEMA = 'probe "schema"';
 
-/** Renders with a probe in place of a placement's schema, parses, and compares with the tree renamed in place. */
+/**
+ * Renders with a probe in place of a placement's schema, and compares with the statement: by tokens,
+ * and where they do not tell, by the tree that the grammar makes of it.
+ */
 function verifyRenaming(
   statement: ParsedStatement,
   renames: readonly TableRename[],
@@ -200,10 +204,20 @@ function verifyRenaming(
     canonicalSchema: context.map.canonicalSchema,
     limit: undefined,
   }).sql;
-  const schemas = new Map<unknown, string>();
-  for (const { tree, target } of renames)
-    schemas.set(tree, target.kind === "fixed" ? target.schema : PROBE_SCHEMA);
-  verifyRenamed(sql, statement.textNode, schemas);
+  const names = exchangedNames(renames);
+  if (isRenamedAlone(statement.text, sql, names)) return;
+  verifyRenamed(sql, statement.textNode, new Map(names.map(({ tree, schema }) => [tree, schema])));
+}
+
+function exchangedNames(renames: readonly TableRename[]): readonly ExchangedName[] {
+  return renames
+    .map(({ tree, target, start, end }) => ({
+      tree,
+      start,
+      end,
+      schema: target.kind === "fixed" ? target.schema : PROBE_SCHEMA,
+    }))
+    .toSorted((left, right) => left.start - right.start);
 }
 
 /** That `sql` is one statement, and `node` but for the schemas of the trees in `schemas`. */

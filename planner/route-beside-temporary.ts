@@ -20,6 +20,7 @@ import type { PlanContext } from "./plan-context.ts";
 import { PlanRefused, withRefusals } from "./refusal.ts";
 import { templateFor } from "./statement-text.ts";
 import { placeTables } from "./table-mix.ts";
+import { severally } from "./several.ts";
 
 /** Of a temporary table that is made of sharded ones; undefined for any other statement. */
 export function planTemporaryOfShards(
@@ -86,10 +87,7 @@ export function overCopies(
     rule: own === "made" ? "makeTemporary" : "gatherBesideTemporary",
     routing: { kind: "byPulls" },
     template: templateFor(statement, context),
-    scatterTemplate: undefined,
-    gather: gatherTables(statement, analysis, rules, context, own),
-    overflowGather: undefined,
-    scatterRefusal: undefined,
+    several: severally(gatherTables(statement, analysis, rules, context, own)),
     returnsRows: own === "read",
   };
 }

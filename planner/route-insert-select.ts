@@ -26,6 +26,7 @@ import type { PlanContext } from "./plan-context.ts";
 import { PlanRefused, placeRefusal, refusal, refuse } from "./refusal.ts";
 import { checkWrites, scatteredRouting } from "./route-sharded.ts";
 import { templateFor } from "./statement-text.ts";
+import { severally } from "./several.ts";
 
 export interface InsertSelectInput {
   readonly statement: ParsedStatement;
@@ -96,11 +97,8 @@ export function planPinnedInsert(
     access: "write",
     rule: "insertPinned",
     routing,
-    gather: { kind: "counts" },
     template: templateFor(statement, context),
-    scatterTemplate: undefined,
-    overflowGather: undefined,
-    scatterRefusal: placeRefusal(spread, statement),
+    several: severally({ kind: "counts" }, placeRefusal(spread, statement)),
     returnsRows: returnsRows(insert),
   };
 }
@@ -193,10 +191,7 @@ function placedInsert(input: PlacedInput, statement: ParsedStatement): PlacedIns
   const whole = {
     kind: "query" as const,
     access: "write" as const,
-    gather: { kind: "counts" } as const,
     template: templateFor(statement, context),
-    scatterTemplate: undefined,
-    overflowGather: undefined,
   };
   const distribution = rules.distribute(source);
   const staysInPlace =
@@ -207,7 +202,12 @@ function placedInsert(input: PlacedInput, statement: ParsedStatement): PlacedIns
       .some((classes) => isOwnKey(input, distribution.roots, classes));
   if (staysInPlace) {
     const { routing } = scatteredRouting(source, distribution.roots, rules);
-    return { ...whole, rule: "insertWhereSelected", routing, scatterRefusal: undefined };
+    return {
+      ...whole,
+      rule: "insertWhereSelected",
+      routing,
+      several: severally({ kind: "counts" }),
+    };
   }
   const routing = pinnedRouting(input, rules);
   if (routing === undefined) return undefined;
@@ -220,7 +220,7 @@ function placedInsert(input: PlacedInput, statement: ParsedStatement): PlacedIns
     ...whole,
     rule: "insertPinnedQuery",
     routing,
-    scatterRefusal: placeRefusal(several, statement),
+    several: severally({ kind: "counts" }, placeRefusal(several, statement)),
   };
 }
 

@@ -28,6 +28,7 @@ import { planGatheredInsert, planInsertSelect, planPinnedInsert } from "./route-
 import { tableTemplate } from "./rewrite.ts";
 import type { SqlTemplate } from "./sql-template.ts";
 import { tableReferences } from "./table-references.ts";
+import { severally } from "./several.ts";
 
 /** `planQuery`: plans a statement that is a part of this one. */
 export function planInsert(
@@ -156,10 +157,7 @@ function queryPlan(
     rule,
     routing,
     template: namesTemplate(statement, context),
-    scatterTemplate: undefined,
-    overflowGather: undefined,
-    gather: routing.kind === "everyDatabase" ? { kind: "agree" } : { kind: "counts" },
-    scatterRefusal: undefined,
+    several: severally(routing.kind === "everyDatabase" ? { kind: "agree" } : { kind: "counts" }),
     returnsRows: insert.returningClause !== undefined,
   };
 }

@@ -33,6 +33,7 @@ import { placeRefusal, refusal, refuse, type RefusalDraft } from "./refusal.ts";
 import { scatteredRouting } from "./route-sharded.ts";
 import { checkKeyUnchanged } from "./shard-key-updates.ts";
 import { templateFor } from "./statement-text.ts";
+import { severally } from "./several.ts";
 
 type ShardedTable = Extract<ResolvedTable, { kind: "sharded" }>;
 
@@ -70,11 +71,10 @@ export function routeShardedMerge(
     rule: placed.rule,
     routing: placed.routing,
     template: templateFor(statement, context),
-    scatterTemplate: undefined,
-    overflowGather: undefined,
-    gather: { kind: "counts" },
-    scatterRefusal:
-      placed.refusal === undefined ? undefined : placeRefusal(placed.refusal, statement),
+    several: severally(
+      { kind: "counts" },
+      placed.refusal && placeRefusal(placed.refusal, statement),
+    ),
     returnsRows: merge.returningClause !== undefined,
   };
 }

@@ -18,6 +18,7 @@ import { sharingOf } from "./shared-statements.ts";
 import { overCopies } from "./route-beside-temporary.ts";
 import { returnsRows, templateFor } from "./statement-text.ts";
 import { placeTables, type Home } from "./table-mix.ts";
+import { severally } from "./several.ts";
 
 /** Throws SqlError 0A000 for what cannot be answered as one PostgreSQL would. */
 export function routeQuery(statement: ParsedStatement, context: PlanContext): QueryPlan {
@@ -85,13 +86,10 @@ function routeUnsharded(
     kind: "query" as const,
     access: mayWrite(analysis) ? ("write" as const) : ("read" as const),
     template: templateFor(statement, context),
-    scatterTemplate: undefined,
-    overflowGather: undefined,
-    scatterRefusal: undefined,
     returnsRows: returnsRows(statement.node),
   };
   const [rule, routing, gather] = unshardedRouting(statement, analysis, home, context);
-  return { ...whole, rule, routing, gather };
+  return { ...whole, rule, routing, several: severally(gather) };
 }
 
 function unshardedRouting(

@@ -6,8 +6,10 @@
  *     else settled (every table pinned to the same placement)    single, checked again when bound
  *     else                                                       refused, with what stands in the way
  */
+import { isDeepStrictEqual } from "node:util";
 import type { Node } from "@pgsql/types";
 import { invariant } from "../base/invariant.ts";
+import { analyze } from "./analyze/analyze.ts";
 import type { Analysis, Level } from "./analyze/model.ts";
 import { PlacementRules } from "./analyze/placement-rules.ts";
 import type { Unit } from "./analyze/units.ts";
@@ -15,11 +17,20 @@ import { mayWrite } from "./function-rules.ts";
 import type { KeyClasses } from "./analyze/shape.ts";
 import { planGather, type GatherPlan, type Scattered } from "./gather-plan.ts";
 import { gatherTables } from "./database-gather/tables.ts";
-import type { DatabaseGather, Gather, QueryPlan, Routing } from "./logical-plan.ts";
-import type { ParsedStatement } from "./parse.ts";
+import type { DatabaseGather, Gather, QueryPlan, Routing, Several } from "./logical-plan.ts";
+import { parseSql, type ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { pinRouting, settledRouting } from "./pin-routing.ts";
-import { PlanRefused, placeRefusal, refusal, refuse, type RefusalDraft } from "./refusal.ts";
+import {
+  PlanRefused,
+  placeRefusal,
+  refusal,
+  refuse,
+  unlessRefused,
+  withRefusals,
+  type RefusalDraft,
+} from "./refusal.ts";
+import { severally, SeveralLater } from "./several.ts";
 import { returnsRows, templateWith } from "./statement-text.ts";
 import { checkInsertWithin } from "./insert/within.ts";
 import { limitEdits } from "./row-limit.ts";
@@ -33,46 +44,89 @@ export function routeSharded(
   context: PlanContext,
 ): QueryPlan {
   checkWrites(analysis, context);
-  const rules = new PlacementRules(analysis, context);
-  const { root } = analysis;
-  const scatter = planScatter(statement, analysis, rules, context);
-  const template = templateWith(statement, [], context);
-  const whole = {
-    kind: "query" as const,
-    access: mayWrite(analysis) ? ("write" as const) : ("read" as const),
-    template,
+  const pinned = statement.isWhole ? pinnedRouting(analysis, context) : undefined;
+  return {
+    kind: "query",
+    access: accessOf(analysis),
+    template: templateWith(statement, [], context),
     returnsRows: returnsRows(statement.node),
+    ...(pinned === undefined
+      ? planPlaces(statement, analysis, context)
+      : {
+          rule: settledRule(pinned),
+          routing: pinned,
+          several: new SeveralLater(() => severalOf(statement.text, context)),
+        }),
   };
+}
+
+function accessOf(analysis: Analysis): QueryPlan["access"] {
+  return mayWrite(analysis) ? "write" : "read";
+}
+
+/**
+ * The keys that send the statement to one placement whatever several would do, where that can be
+ * told without them: what it is pinned to as a whole is also what would tell its placements apart.
+ */
+function pinnedRouting(analysis: Analysis, context: PlanContext): Routing | undefined {
+  const { root, scatterRefusals } = analysis;
+  const rules = new PlacementRules(analysis, context);
+  const settlement = unlessRefused(() => rules.settle(root, [], true));
+  const settled = settlement?.kind === "settled" ? settledRouting(settlement.pins) : undefined;
+  if (settled?.kind !== "shardKeys") return undefined;
+  const joined = rules.distributeJoins(root);
+  if (joined.kind !== "byShard" || scatterRefusals.length > 0) return settled;
+  const { routing } = scatteredRouting(root, joined.roots, rules);
+  return isDeepStrictEqual(routing, settled) ? settled : undefined;
+}
+
+/** Of a text that was planned before, by what its keys pin. */
+function severalOf(text: string, context: PlanContext): Several {
+  const outcome = parseSql(text);
+  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
+  invariant(statement !== undefined, "what was planned once can be parsed again");
+  return withRefusals(
+    statement,
+    () => planPlaces(statement, analyze(statement.node, context), context).several,
+  );
+}
+
+function planPlaces(
+  statement: ParsedStatement,
+  analysis: Analysis,
+  context: PlanContext,
+): Pick<QueryPlan, "rule" | "routing" | "several"> {
+  const rules = new PlacementRules(analysis, context);
+  const scatter = planScatter(statement, analysis, rules, context);
   const overTables = (): TablesGather => planTables(statement, analysis, rules, context);
   if (scatter.kind === "possible") {
-    const { kind: _, ...plan } = scatter;
+    const { rule, routing, gather, scatterTemplate } = scatter;
     // What has written once must not run again.
     const overflowGather =
-      whole.access === "write"
+      accessOf(analysis) === "write"
         ? undefined
-        : (plan.overflowGather ?? (mayOverflow(plan.gather) ? overTables().gather : undefined));
-    return { ...whole, ...plan, overflowGather, scatterRefusal: undefined };
+        : (scatter.overflowGather ?? (mayOverflow(gather) ? overTables().gather : undefined));
+    const several = { gather, scatterTemplate, overflowGather, scatterRefusal: undefined };
+    return { rule, routing, several };
   }
-  const settlement = rules.settle(root, [], true);
+  const settlement = rules.settle(analysis.root, [], true);
   const routing = settlement.kind === "settled" ? settledRouting(settlement.pins) : undefined;
-  const unscattered = { ...whole, scatterTemplate: undefined, overflowGather: undefined };
   const { gather, refusal: barred } = overTables();
   if (gather !== undefined) {
     return {
-      ...unscattered,
       rule: routing === undefined ? "gatherTables" : settledRule(routing),
       routing: routing ?? { kind: "byPulls" },
-      gather,
-      scatterRefusal: undefined,
+      several: severally(gather),
     };
   }
   if (routing === undefined) throw new PlanRefused(barred ?? scatter.refusal);
+  const single: Gather = isWrite(statement.node)
+    ? { kind: "counts" }
+    : { kind: "concat", limit: undefined };
   return {
-    ...unscattered,
     rule: settledRule(routing),
     routing,
-    gather: isWrite(statement.node) ? { kind: "counts" } : { kind: "concat", limit: undefined },
-    scatterRefusal: placeRefusal(scatter.refusal, statement),
+    several: severally(single, placeRefusal(scatter.refusal, statement)),
   };
 }
 
@@ -172,7 +226,7 @@ function writingScatter({ functions }: Analysis): Scatter {
   };
 }
 
-type GatheredPlan = Pick<QueryPlan, "gather" | "scatterTemplate" | "overflowGather">;
+type GatheredPlan = Pick<Several, "gather" | "scatterTemplate" | "overflowGather">;
 
 function gathered(level: Level, classes: KeyClasses, scattered: Scattered): GatheredPlan {
   if (level.statement.kind !== "select")

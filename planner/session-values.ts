@@ -12,6 +12,7 @@ import { parseSql, type ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
 import { templateFor } from "./statement-text.ts";
+import { AS_THEY_COME } from "./several.ts";
 
 /** A value known now, or at Bind. */
 export type SessionTerm =
@@ -73,10 +74,7 @@ export function planSessionValues(
       because: isServers ? "session" : "session value",
     },
     template: templateFor(statement, context),
-    scatterTemplate: undefined,
-    overflowGather: undefined,
-    scatterRefusal: undefined,
-    gather: { kind: "concat", limit: undefined },
+    several: AS_THEY_COME,
     returnsRows: true,
   };
 }

@@ -15,7 +15,18 @@ export interface TableReferences {
   readonly schemaQualifiedColumns: readonly ColumnRef[];
 }
 
+/** Trees do not change once they are made, and several parts of the planner ask for the same one. */
+const FOUND = new WeakMap<Node, TableReferences>();
+
 export function tableReferences(node: Node): TableReferences {
+  const known = FOUND.get(node);
+  if (known !== undefined) return known;
+  const found = findReferences(node);
+  FOUND.set(node, found);
+  return found;
+}
+
+function findReferences(node: Node): TableReferences {
   const tables: RangeVar[] = [];
   const schemaQualifiedColumns: ColumnRef[] = [];
   const pending: Pending[] = [{ value: node, scope: undefined }];
@@ -24,7 +35,8 @@ export function tableReferences(node: Node): TableReferences {
     const inner = isTree(value["withClause"])
       ? enterWith(value["withClause"], scope, pending)
       : scope;
-    for (const [key, child] of Object.entries(value)) {
+    for (const key in value) {
+      const child = value[key];
       if (!isTree(child) || key === "withClause" || key === "lockingClause") continue;
       if (key === "RangeVar") {
         const table = child as RangeVar;
@@ -51,7 +63,7 @@ const WRITING_STATEMENTS = new Set([
   "CopyStmt",
 ]);
 
-/** A node, the body of one, or a list: `Object.entries` reads all three. */
+/** A node, the body of one, or a list: the names of their fields are enumerable, and nothing else is. */
 type Tree = { readonly [key: string]: unknown };
 
 interface Pending {

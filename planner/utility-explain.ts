@@ -55,7 +55,11 @@ export function planExplain(
         : "EXPLAIN of an INSERT whose rows are read first is not supported",
     );
   }
-  if (plan.kind === "query" && plan.gather.kind === "database" && plan.gather.own === "made")
+  if (
+    plan.kind === "query" &&
+    plan.several.gather.kind === "database" &&
+    plan.several.gather.own === "made"
+  )
     refuse("explain_not_supported", "EXPLAIN of a temporary table that is made is not supported");
   const executes = isOn("analyze", explain);
   if (executes && plan.kind === "query") refuseSessionState(plan);

@@ -14,6 +14,7 @@ import { transactionModes } from "./transaction-modes.ts";
 import { planClose, planFetch } from "./utility-cursors.ts";
 import { planExecute, planPrepare } from "./utility-prepared.ts";
 import { planSetting } from "./utility-settings.ts";
+import { AS_THEY_COME } from "./several.ts";
 
 /** The plan of a statement about the session; undefined for one about rows or the schema. */
 export function planUtility(
@@ -76,10 +77,7 @@ function atCatalog(
     kind: "query",
     routing: { kind: "home", database: context.map.catalog, because: "session" },
     template: { sql, edits: [], arm: undefined },
-    scatterTemplate: undefined,
-    overflowGather: undefined,
-    scatterRefusal: undefined,
-    gather: { kind: "concat", limit: undefined },
+    several: AS_THEY_COME,
   };
 }
 

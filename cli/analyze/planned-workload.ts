@@ -58,7 +58,8 @@ function outcomeOf(
 function reasonOf(plan: LogicalPlan): Reason {
   const rule = "rule" in plan ? plan.rule : plan.kind;
   if (plan.kind !== "query") return { id: rule, message: rule, hint: undefined };
-  const { routing, scatterRefusal } = plan;
+  const { routing } = plan;
+  const { scatterRefusal } = plan.several;
   if (scatterRefusal !== undefined && routeClass(plan) === "refused") {
     return {
       id: scatterRefusal.id,

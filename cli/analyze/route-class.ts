@@ -75,7 +75,8 @@ export function routeClass(plan: LogicalPlan): RouteClass | undefined {
   }
 }
 
-function queryClass({ routing, gather, scatterRefusal }: QueryPlan): RouteClass {
+function queryClass({ routing, several }: QueryPlan): RouteClass {
+  const { gather, scatterRefusal } = several;
   switch (routing.kind) {
     case "home":
     case "anyDatabase":

@@ -61,8 +61,8 @@ export function planCopyOut(
 }
 
 /** Whatever its options ask for: one database is asked, and its data relayed. */
-function isWrittenByServer({ routing, gather }: QueryPlan): boolean {
-  return routing.kind === "home" && gather.kind !== "database";
+function isWrittenByServer({ routing, several }: QueryPlan): boolean {
+  return routing.kind === "home" && several.gather.kind !== "database";
 }
 
 /** Of a table, PostgreSQL names it; what a query does not give, the server says. */
@@ -96,10 +96,11 @@ function withCopyText(
   statement: ParsedStatement,
   context: PlanContext,
 ): QueryPlan {
+  const { gather, scatterTemplate = plan.template, overflowGather, scatterRefusal } = plan.several;
   return {
     ...plan,
     template: templateFor(statement, context),
-    scatterTemplate: plan.scatterTemplate ?? plan.template,
+    several: { gather, scatterTemplate, overflowGather, scatterRefusal },
   };
 }
 

@@ -28,14 +28,16 @@ export function withOrigin(plan: LogicalPlan, { text, origin }: ParsedStatement)
 type Mark = (template: SqlTemplate) => SqlTemplate;
 
 function queryWithOrigin(plan: QueryPlan, mark: Mark): QueryPlan {
-  const { scatterTemplate, gather, overflowGather } = plan;
+  const { scatterTemplate, gather, overflowGather, scatterRefusal } = plan.several;
   return {
     ...plan,
     template: mark(plan.template),
-    scatterTemplate: scatterTemplate === undefined ? undefined : mark(scatterTemplate),
-    gather: gather.kind === "database" ? gatherWithOrigin(gather, mark) : gather,
-    overflowGather:
-      overflowGather === undefined ? undefined : gatherWithOrigin(overflowGather, mark),
+    several: {
+      scatterTemplate: scatterTemplate && mark(scatterTemplate),
+      gather: gather.kind === "database" ? gatherWithOrigin(gather, mark) : gather,
+      overflowGather: overflowGather && gatherWithOrigin(overflowGather, mark),
+      scatterRefusal,
+    },
   };
 }
 

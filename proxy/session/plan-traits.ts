@@ -31,9 +31,10 @@ export function setsSequence(plan: QueryPlan | InsertPlan): boolean {
 /** Why a session that runs it needs a backend of its own. */
 export function pinReasonOf(plan: QueryPlan | InsertPlan): PinReason | undefined {
   if (plan.kind !== "query") return undefined;
-  const { routing, gather } = plan;
+  const { routing, several } = plan;
   if (routing.kind === "home" && routing.because === "advisory lock") return "advisory lock";
-  return gather.kind === "database" && gather.own === "made" ? "temporary object" : undefined;
+  if (routing.kind !== "byPulls" || several.gather.kind !== "database") return undefined;
+  return several.gather.own === "made" ? "temporary object" : undefined;
 }
 
 /** The catalog has not a table that the statement names, or a statement within it does. */

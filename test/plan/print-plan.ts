@@ -28,11 +28,12 @@ export function printError(error: unknown): string {
 export function printPlan(plan: LogicalPlan): string {
   if (plan.kind !== "query") return explainLogical(plan);
   const lines = [`${plan.access} ${plan.rule}`, `route ${printRouting(plan)}`];
-  if (plan.scatterRefusal === undefined) lines.push(`gather ${printGather(plan.gather)}`);
-  else lines.push(`one placement: ${plan.scatterRefusal.id}`);
-  if (plan.scatterTemplate !== undefined) lines.push(`placements run ${plan.scatterTemplate.sql}`);
-  if (plan.gather.kind === "database") lines.push(...printDatabaseGather(plan.gather));
-  if (plan.overflowGather !== undefined) lines.push(`overflow ${printGather(plan.overflowGather)}`);
+  const { gather, scatterTemplate, overflowGather, scatterRefusal } = plan.several;
+  if (scatterRefusal === undefined) lines.push(`gather ${printGather(gather)}`);
+  else lines.push(`one placement: ${scatterRefusal.id}`);
+  if (scatterTemplate !== undefined) lines.push(`placements run ${scatterTemplate.sql}`);
+  if (gather.kind === "database") lines.push(...printDatabaseGather(gather));
+  if (overflowGather !== undefined) lines.push(`overflow ${printGather(overflowGather)}`);
   return lines.join("\n");
 }
 

@@ -167,7 +167,7 @@ test(
         if (whole === undefined || gathered === undefined) return;
         counts.answered += 1;
         if (bound.pulls.length > 0) counts.copied += 1;
-        if (plan.scatterRefusal !== undefined) counts.single += 1;
+        if (plan.several.scatterRefusal !== undefined) counts.single += 1;
         expect(gathered, sql).toEqual(whole.toSorted());
       }),
       { numRuns: STATEMENTS },

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
+import { AS_THEY_COME } from "../../planner/several.ts";
 import { PlanCache } from "../../planner/plan-cache.ts";
 import { samplePlanContext } from "./sample-plan-context.ts";
 import { loadParser } from "../../planner/parse.ts";
@@ -15,10 +16,7 @@ function query(sql: string): QueryPlan {
     rule: "test",
     routing: { kind: "anyDatabase" },
     template: { sql, edits: [], arm: undefined },
-    scatterTemplate: undefined,
-    overflowGather: undefined,
-    scatterRefusal: undefined,
-    gather: { kind: "concat", limit: undefined },
+    several: AS_THEY_COME,
     returnsRows: true,
   };
 }

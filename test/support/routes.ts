@@ -49,10 +49,11 @@ export function planOf(sql: string, context: PlanContext): LogicalPlan {
 
 function routeOfPlan(plan: LogicalPlan): Route {
   if (plan.kind !== "query") return { kind: "single", how: plan.kind };
-  const { routing, gather } = plan;
+  const { routing } = plan;
   if (isOnePlacement(routing)) return { kind: "single", how: routingLabel(routing) };
-  if (plan.scatterRefusal !== undefined) {
-    const { id, message } = plan.scatterRefusal;
+  const { gather, scatterRefusal } = plan.several;
+  if (scatterRefusal !== undefined) {
+    const { id, message } = scatterRefusal;
     return { kind: "refused", id, message };
   }
   if (gather.kind !== "database") return { kind: "scatter", how: gatherLabel(gather) };
