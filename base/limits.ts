@@ -609,8 +609,14 @@ export const FLEET_LEAVE_TIMEOUT_MS = 1_000;
 /** Rows of proxies that have been silent for a day are deleted: by then somebody knows. */
 export const FLEET_FORGET_SILENT_MS = 86_400_000;
 
+/** How often a proxy looks for such rows: none is there for an hour more than that while a proxy runs. */
+export const FLEET_FORGET_INTERVAL_MS = 3_600_000;
+
 /** How long `map publish` waits for the proxies to follow before it says which have not. */
 export const PUBLISH_WAIT_MS = 5_000;
+
+/** Warnings that `map publish` prints, of however many tables: `check --live` prints all. */
+export const PUBLISH_WARNINGS_SHOWN_MAX = 10;
 
 /** How long the catalog database may take to name its tables right before a map is in force: proxies wait for it. */
 export const LAST_LOOK_TIMEOUT_MS = 1_000;

@@ -1,9 +1,10 @@
 /** How commands reach the control schema: its URL, one connection, and failures in words. */
 import { ControlDatabase } from "../control/control-database.ts";
 import { requireControlSchema } from "../control/schema-versions.ts";
-import { BackendError } from "../proxy/backend/backend-connection.ts";
 import { parseBackendAddress } from "../proxy/backend/backend-address.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
+import { connectFailure, statementFailure } from "./control-failure.ts";
+import type { ControlNeed } from "./control-failure.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 
 export interface ControlFlags {
@@ -20,26 +21,34 @@ export function controlAddress(url: string): BackendAddress {
   }
 }
 
+export interface ControlUse {
+  /** There may be no control schema, or one of another version. */
+  readonly mayBeMissing?: boolean;
+  /** `write` unless given. */
+  readonly need?: ControlNeed;
+}
+
 /** Runs `work` with a connection; the schema is there and of this program's version unless `mayBeMissing`. */
 export async function withControl<T>(
   { control }: ControlFlags,
   work: (database: ControlDatabase) => Promise<T>,
-  { mayBeMissing = false } = {},
+  { mayBeMissing = false, need = "write" }: ControlUse = {},
 ): Promise<T> {
   const address = controlAddress(control);
+  using database = await openControl(address);
   try {
-    using database = await ControlDatabase.open(address);
     if (!mayBeMissing) await requireControlSchema(database);
     return await work(database);
   } catch (cause) {
     if (cause instanceof CommandFailure) throw cause;
-    throw new CommandFailure(controlReason(cause), 2, { cause });
+    throw new CommandFailure(await statementFailure(database, address, need, cause), 2, { cause });
   }
 }
 
-function controlReason(error: unknown): string {
-  if (!(error instanceof BackendError)) return reasonAndRemedy(error);
-  const { M: message = "", D: detail, H: hint } = error.fields;
-  const parts = [`control schema: ${message}.`, detail, hint];
-  return parts.filter((part) => part !== undefined).join(" ");
+async function openControl(address: BackendAddress): Promise<ControlDatabase> {
+  try {
+    return await ControlDatabase.open(address);
+  } catch (cause) {
+    throw new CommandFailure(connectFailure(address, cause), 2, { cause });
+  }
 }

@@ -1,8 +1,8 @@
 /** `colonnade control init|upgrade|status`: the control schema, and the proxies that follow it. */
-import { FLEET_SILENT_MS } from "../base/limits.ts";
+import { FLEET_FORGET_SILENT_MS, FLEET_SILENT_MS } from "../base/limits.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
 import { CONTROL_SCHEMA_VERSION } from "../control/control-schema.ts";
-import { follows, listProxies, readFleetState } from "../control/fleet-state.ts";
+import { follows, listProxies, readFleetState, whereGoneForGood } from "../control/fleet-state.ts";
 import type { HoldState, ProxyRow } from "../control/fleet-state.ts";
 import { controlSchemaVersion, upgradeControlSchema } from "../control/schema-versions.ts";
 import { withControl } from "./control-access.ts";
@@ -30,7 +30,7 @@ export async function changeControlSchema(
         );
       return await upgradeControlSchema(database, flags.proxyRole);
     },
-    { mayBeMissing: true },
+    { mayBeMissing: true, need: "own" },
   );
   if (flags.json === true) return printJson(change);
   printLines([
@@ -53,7 +53,7 @@ type StatusReport =
 
 /** Exit code 1 where there is no control schema, or one of another version. */
 export async function controlStatus(flags: ControlFlags): Promise<void> {
-  const report = await withControl(flags, readStatus, { mayBeMissing: true });
+  const report = await withControl(flags, readStatus, { mayBeMissing: true, need: "read" });
   if (flags.json === true) printJson(report);
   if (!("proxies" in report))
     throw new CommandFailure(
@@ -70,6 +70,7 @@ export async function controlStatus(flags: ControlFlags): Promise<void> {
     ...holds.map(holdLine),
     ...(leased.length === 0 ? [] : [`served only with a lease: ${leased.join(", ")}`]),
     ...proxyLines(proxies, revision),
+    ...deadLines(proxies),
   ]);
 }
 
@@ -101,4 +102,13 @@ function proxyLines(proxies: readonly ProxyRow[], revision: number): readonly st
       proxy.problem ?? "",
     ]),
   );
+}
+
+function deadLines(proxies: readonly ProxyRow[]): readonly string[] {
+  const dead = proxies.filter(({ silentMs }) => silentMs > FLEET_SILENT_MS);
+  if (dead.length === 0) return [];
+  const hours = FLEET_FORGET_SILENT_MS / 3_600_000;
+  return [
+    `A proxy that is silent is forgotten after ${hours} hours, and stands in the way of holds and migrations until then. ${whereGoneForGood(dead)}`,
+  ];
 }

@@ -4,7 +4,7 @@
  * file, loaded when it is called, so that `--help` needs no parser and no database.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { WORKERS_MAX } from "../base/limits.ts";
+import { HELD_MS_MAX, WORKERS_MAX } from "../base/limits.ts";
 import { CommandFailure } from "./failure.ts";
 import { addGuard } from "./guard-command.ts";
 import { requireNode } from "./node-version.ts";
@@ -228,7 +228,14 @@ function addHold(program: Command): void {
     )
     .requiredOption("--control <url>", CONTROL_URL)
     .requiredOption("--placements <names>", "which: users0.public, or several with commas", names)
-    .option("--for <duration>", "for how long: 500ms, 2s", duration, 500)
+    .addOption(
+      new Option(
+        "--for <duration>",
+        `for how long: 500ms, 2s, or milliseconds; at most ${HELD_MS_MAX / 1_000}s`,
+      )
+        .argParser(holdDuration)
+        .default(500, "500ms"),
+    )
     .option("--json", "print one JSON document")
     .action(async (flags) => await (await import("./hold.ts")).hold(flags));
 }
@@ -243,6 +250,15 @@ function duration(text: string): number {
   if (number === undefined)
     throw new InvalidArgumentError("a duration is a number with a unit: 500ms, 2s");
   return Number(number) * (unit === "s" ? 1_000 : 1);
+}
+
+/** As `duration`, or a bare number of milliseconds. A longer one would have clients refused, which is no rehearsal of a pause. */
+function holdDuration(text: string): number {
+  const ms = /^\d{1,7}$/.test(text) ? Number(text) : duration(text);
+  if (ms >= 1 && ms <= HELD_MS_MAX) return ms;
+  throw new InvalidArgumentError(
+    `a hold lasts from 1ms to ${HELD_MS_MAX}ms (HELD_MS_MAX), after which proxies refuse what waits`,
+  );
 }
 
 /** With its zone, so that it is the same moment on every machine. */

@@ -16,7 +16,9 @@ import {
   MAP_HISTORY_MAX,
   PUBLISH_POLL_MS,
   PUBLISH_WAIT_MS,
+  PUBLISH_WARNINGS_SHOWN_MAX,
 } from "../base/limits.ts";
+import { SqlError } from "../base/sql-error.ts";
 import { printProblem } from "../base/document/problems.ts";
 import { withVersion } from "../shardmap/edit.ts";
 import { mapChanges, printChange } from "../shardmap/map-changes.ts";
@@ -29,6 +31,7 @@ import { CommandFailure } from "./failure.ts";
 import { printJson, printLines } from "./output.ts";
 import { readInput, requireMap } from "./input-files.ts";
 import { movedRows } from "./moved-rows.ts";
+import type { MovedRows } from "./moved-rows.ts";
 import { checkPublication, LastLook } from "./publication-checks.ts";
 import { tableLines } from "./table-lines.ts";
 
@@ -38,7 +41,7 @@ export interface MapDiffFlags {
   readonly json?: true;
 }
 
-/** Exit code 1 where rows would have to move first. */
+/** Exit code 1 where the new map cannot take over at once, 2 where rows were to be counted and could not be. */
 export async function mapDiff(
   oldPath: string,
   newPath: string,
@@ -47,42 +50,87 @@ export async function mapDiff(
   const before = requireMap(oldPath);
   const next = requireMap(newPath);
   const changes = mapChanges(before, next);
-  const rows = flags.live === true ? await movedRows(before, changes) : [];
-  const isMigration = changes.some(({ needs }) => needs === "migration");
+  const counted = flags.live === true ? await countRows(before, changes) : { rows: [] };
+  const needsMigration = changes.some(({ needs }) => needs === "migration");
   if (flags.json === true) {
     printJson({
       from: before.version,
       to: next.version,
-      needsMigration: isMigration,
+      needsMigration,
       changes: changes.map((change) => ({ ...change, move: undefined })),
-      rows,
+      rows: counted.rows,
     });
   } else {
     printLines([
       `from version ${before.version} to version ${next.version}:`,
       ...changeLines(changes),
-      ...(rows.length === 0
-        ? []
-        : [
-            "rows that would have to move, by the servers' own estimate:",
-            ...tableLines(
-              ["table", "from", "to", "rows", "bytes"],
-              rows.map(({ table, from, to, rows: count, bytes }) =>
-                [table, from, to, count, bytes].map(String),
-              ),
-            ),
-          ]),
+      ...rowLines(counted.rows),
+      ...versionLines(before, next, newPath),
     ]);
   }
-  if (isMigration) throw new CommandFailure("rows would have to move first", 1);
+  if (counted.failure !== undefined) throw counted.failure;
+  if (needsMigration)
+    throw new CommandFailure(`rows would have to move first: ${planCommand(newPath)}`, 1);
+  if (changes.some(({ needs }) => needs === "drop"))
+    throw new CommandFailure(
+      "a table that has rows elsewhere would be looked for in the catalog database: keep it listed, or DROP TABLE it through a proxy first",
+      1,
+    );
+}
+
+interface CountedRows {
+  readonly rows: readonly MovedRows[];
+  /** What changes is told all the same. */
+  readonly failure?: CommandFailure;
+}
+
+async function countRows(before: ShardMap, changes: readonly MapChange[]): Promise<CountedRows> {
+  try {
+    return { rows: await movedRows(before, changes) };
+  } catch (cause) {
+    if (!(cause instanceof CommandFailure)) throw cause;
+    const failure = new CommandFailure(
+      `the rows that would have to move are not counted: ${cause.message}`,
+      2,
+      { cause },
+    );
+    return { rows: [], failure };
+  }
 }
 
 function changeLines(changes: readonly MapChange[]): readonly string[] {
   if (changes.length === 0) return ["  nothing that matters to a proxy changes"];
-  return changes.map(
-    (change) =>
-      `  ${change.needs === "migration" ? "needs a migration" : "at once"}: ${printChange(change)}`,
-  );
+  const needed = {
+    nothing: "at once",
+    migration: "needs a migration",
+    drop: "not while the table exists",
+  };
+  return changes.map((change) => `  ${needed[change.needs]}: ${printChange(change)}`);
+}
+
+function rowLines(rows: readonly MovedRows[]): readonly string[] {
+  if (rows.length === 0) return [];
+  return [
+    "rows that would have to move, by the servers' own estimate:",
+    ...tableLines(
+      ["table", "from", "to", "rows", "bytes"],
+      rows.map(({ table, from, to, rows: count, bytes }) =>
+        [table, from, to, count, bytes].map(String),
+      ),
+    ),
+  ];
+}
+
+/** Any two versions may be compared; only the next one can be published. */
+function versionLines(before: ShardMap, next: ShardMap, path: string): readonly string[] {
+  const wanted = before.version + 1;
+  if (next.version === wanted) return [];
+  return [`to be published over version ${before.version}, ${path} has to say version: ${wanted}`];
+}
+
+/** To be pasted: `--control` is what only who runs it knows. */
+function planCommand(path: string): string {
+  return `colonnade migrate plan --to ${path} --control URL`;
 }
 
 export interface MapPublishFlags extends ControlFlags {
@@ -92,7 +140,7 @@ export interface MapPublishFlags extends ControlFlags {
 }
 
 export async function mapPublish(path: string, flags: MapPublishFlags): Promise<void> {
-  await publish(readInput(path, "map"), path, flags);
+  await publish(readInput(path, "map"), { fileName: path, toMove: planCommand(path) }, flags);
 }
 
 /** The text of an older version under the next number, with the same checks as any other. */
@@ -106,10 +154,23 @@ export async function mapRollback(version: number, flags: MapPublishFlags): Prom
   });
   if (inForce === version)
     throw new CommandFailure(`version ${version} of the shard map is in force`, 1);
-  await publish(withVersion(text, inForce + 1), `version ${version}`, flags);
+  const origin = {
+    fileName: `version ${version}`,
+    toMove: `colonnade map show ${version} --control URL > FILE, write version: ${inForce + 1} in it, and ${planCommand("FILE")}`,
+  };
+  await publish(withVersion(text, inForce + 1), origin, flags);
 }
 
-async function publish(text: string, fileName: string, flags: MapPublishFlags): Promise<void> {
+/** Where a text to publish comes from. */
+interface MapOrigin {
+  /** What problems name. */
+  readonly fileName: string;
+  /** What a person does where it asks for rows to be moved. */
+  readonly toMove: string;
+}
+
+async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags): Promise<void> {
+  const { fileName } = origin;
   const next = parsed(text, fileName);
   const published = await withControl(flags, async (database) => {
     const current = await currentMap(database);
@@ -117,16 +178,22 @@ async function publish(text: string, fileName: string, flags: MapPublishFlags): 
     const before =
       current === undefined ? undefined : parsed(current.yaml, `version ${current.version}`);
     const changes = before === undefined ? [] : mapChanges(before, next);
-    const { problems, identities } = await checkPublication(before, current?.identities, next);
-    if (problems.length > 0) throw notPublished(fileName, problems);
+    const checked = await checkPublication(before, current?.identities, next);
+    const { problems, warnings, identities } = checked;
+    if (problems.length > 0)
+      throw notPublished(fileName, [...problems, ...remedies(changes, origin)]);
     const author = flags.author ?? userInfo().username;
     const sentences = changes.map(printChange);
     const { version } = next;
     const map = { version, yaml: text, author, changes: sentences, identities };
-    if (current === undefined || before === undefined) await publishMap(database, map, undefined);
-    else await publishBesideDdl(database, map, { before, next, fileName });
+    try {
+      if (before === undefined) await publishMap(database, map, undefined);
+      else await publishBesideDdl(database, map, { before, next, fileName });
+    } catch (error) {
+      throw await unlessOvertaken(database, error, fileName);
+    }
     const followed = flags.wait ? await untilFollowed(database) : [];
-    return { version, changes: sentences, proxies: followed };
+    return { version, changes: sentences, warnings, proxies: followed };
   });
   const late = published.proxies.filter((proxy) => !proxy.follows);
   if (flags.json === true) printJson(published);
@@ -134,6 +201,7 @@ async function publish(text: string, fileName: string, flags: MapPublishFlags): 
     printLines([
       `version ${published.version} of the shard map is published`,
       ...published.changes.map((change) => `  ${change}`),
+      ...warningLines(published.warnings),
       ...published.proxies.map(({ name, address, problem, ...proxy }) =>
         proxy.follows
           ? `${name} (${address}) serves it`
@@ -145,6 +213,16 @@ async function publish(text: string, fileName: string, flags: MapPublishFlags): 
       `published, but ${late.length} of ${published.proxies.length} proxies do not serve it yet; colonnade control status tells when they do`,
       1,
     );
+}
+
+function warningLines(warnings: readonly string[]): readonly string[] {
+  const lines = warnings.map((warning) => `warning: ${warning}`);
+  const more = lines.length - PUBLISH_WARNINGS_SHOWN_MAX;
+  if (more <= 0) return lines;
+  return [
+    ...lines.slice(0, PUBLISH_WARNINGS_SHOWN_MAX),
+    `and ${more} more warnings: colonnade check --live tells them all`,
+  ];
 }
 
 /**
@@ -203,14 +281,41 @@ function refuseVersion(
   fileName: string,
 ): void {
   if (current === undefined || version === current.version + 1) return;
-  const taken =
-    version <= current.version
-      ? `: version ${current.version} was published by ${current.author} on ${current.publishedAt} UTC. Put your change on top of it (colonnade map show ${current.version})`
-      : "";
+  const problem = `${fileName} is version ${version}, and the next one is ${current.version + 1}: `;
   throw new CommandFailure(
-    `${fileName} is version ${version}, and the next one is ${current.version + 1}${taken}`,
+    version <= current.version
+      ? `${problem}${publicationOf(current)}. ${onTopOf(current)}`
+      : `${problem}write version: ${current.version + 1} in it`,
     1,
   );
+}
+
+/** Of two who edited the same version, the one who was slower learns of the other. */
+async function unlessOvertaken(
+  database: ControlDatabase,
+  error: unknown,
+  fileName: string,
+): Promise<unknown> {
+  if (!(error instanceof SqlError) || error.id !== "map_version_taken") return error;
+  const current = await requireCurrent(database);
+  return new CommandFailure(
+    `${fileName} is not published: ${publicationOf(current)} meanwhile. ${onTopOf(current)}`,
+    1,
+    { cause: error },
+  );
+}
+
+function publicationOf({ version, author, publishedAt }: PublishedMap): string {
+  return `version ${version} was published by ${author} on ${publishedAt} UTC`;
+}
+
+function onTopOf({ version }: PublishedMap): string {
+  return `Put your change on top of it (colonnade map show ${version} --control URL), write version: ${version + 1} in it, and publish that.`;
+}
+
+/** What a person does next, beyond what each problem says. */
+function remedies(changes: readonly MapChange[], { toMove }: MapOrigin): readonly string[] {
+  return changes.some(({ needs }) => needs === "migration") ? [`to move the rows: ${toMove}`] : [];
 }
 
 interface FollowingProxy {
@@ -243,10 +348,13 @@ async function untilFollowed(database: ControlDatabase): Promise<readonly Follow
 }
 
 export async function mapShow(version: number | undefined, flags: ControlFlags): Promise<void> {
-  const map = await withControl(flags, async (database) =>
-    version === undefined
-      ? await requireCurrent(database)
-      : await publishedMapOf(database, version),
+  const map = await withControl(
+    flags,
+    async (database) =>
+      version === undefined
+        ? await requireCurrent(database)
+        : await publishedMapOf(database, version),
+    { need: "read" },
   );
   if (flags.json === true) printJson(map);
   else process.stdout.write(map.yaml.endsWith("\n") ? map.yaml : `${map.yaml}\n`);
@@ -259,10 +367,14 @@ async function requireCurrent(database: ControlDatabase): Promise<PublishedMap> 
 }
 
 export async function mapVersions(flags: ControlFlags): Promise<void> {
-  const { maps, inForce } = await withControl(flags, async (database) => ({
-    maps: await mapHistory(database, MAP_HISTORY_MAX),
-    inForce: (await readFleetState(database)).map?.version,
-  }));
+  const { maps, inForce } = await withControl(
+    flags,
+    async (database) => ({
+      maps: await mapHistory(database, MAP_HISTORY_MAX),
+      inForce: (await readFleetState(database)).map?.version,
+    }),
+    { need: "read" },
+  );
   if (flags.json === true) return printJson({ inForce: inForce ?? null, maps });
   if (maps.length === 0) return printLines(["no shard map is published yet"]);
   printLines(

@@ -13,6 +13,7 @@ import { RECORDS } from "../proxy/topology/live-check.ts";
 import type { LiveFinding } from "../proxy/topology/live-check.ts";
 import { rowsLeftBehind } from "../shardmap/diff.ts";
 import { mapChanges, printChange } from "../shardmap/map-changes.ts";
+import type { MapChange } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { reasonAndRemedy } from "./failure.ts";
 import { findLiveProblems, printFinding, readLiveCatalog } from "./live-databases.ts";
@@ -20,6 +21,8 @@ import { findLiveProblems, printFinding, readLiveCatalog } from "./live-database
 export interface Publication {
   /** Sentences; empty where it may be published. */
   readonly problems: readonly string[];
+  /** What `check --live` warns of: it may be published all the same. */
+  readonly warnings: readonly string[];
   /** See readIdentity; of the databases that could be asked. */
   readonly identities: Readonly<Record<string, string>>;
 }
@@ -34,7 +37,7 @@ export async function checkPublication(
 ): Promise<Publication> {
   const findings = await findLiveProblems(next);
   if (findings.some(({ object }) => object === "server"))
-    return { problems: findings.map(printFinding), identities: {} };
+    return { problems: findings.map(printFinding), warnings: [], identities: {} };
   const catalog = await readLiveCatalog(next);
   const canonical = catalog.relations.get(next.canonicalSchema);
   const exists = (table: string): boolean => canonical?.has(table) === true;
@@ -43,14 +46,14 @@ export async function checkPublication(
       .filter((table) => !exists(table))
       .map((table) => `${next.canonicalSchema}.${table}`),
   );
-  const live = findings
-    .filter(
-      ({ severity, object, database }) =>
-        severity === "error" || (object === RECORDS && isNewUrl(before, next, database)),
-    )
-    // A table is listed first and created next, through the proxy.
-    .filter(({ database, object }) => database !== next.catalog || !yetToBeMade.has(object))
-    .map(printFinding);
+  // A table is listed first and created next, through the proxy.
+  const told = findings.filter(
+    ({ database, object }) => database !== next.catalog || !yetToBeMade.has(object),
+  );
+  const forbids = ({ severity, object, database }: LiveFinding): boolean =>
+    severity === "error" || (object === RECORDS && isNewUrl(before, next, database));
+  const live = told.filter(forbids).map(printFinding);
+  const warnings = told.filter((finding) => !forbids(finding)).map(printFinding);
   const { identities, unread } = await readIdentities(next);
   const problems = [
     ...live,
@@ -59,7 +62,7 @@ export async function checkPublication(
     ...otherDatabases(known ?? {}, identities),
     ...(before === undefined ? [] : leftBehind(before, next, exists)),
   ];
-  return { problems: [...new Set(problems)], identities };
+  return { problems: [...new Set(problems)], warnings: [...new Set(warnings)], identities };
 }
 
 /** What is a warning of a database in use is a reason not to begin with it. */
@@ -77,11 +80,19 @@ function leftBehind(
   next: ShardMap,
   exists: (table: string) => boolean,
 ): readonly string[] {
-  const moved = mapChanges(before, next)
-    .filter(({ needs }) => needs === "migration")
-    .map((change) => `${printChange(change)}: rows would have to move first`);
-  return moved.length > 0 ? moved : rowsLeftBehind(before, next, exists);
+  const left = mapChanges(before, next, exists).flatMap((change) => {
+    const reason = REASONS[change.needs];
+    return reason === undefined ? [] : [`${printChange(change)}: ${reason}`];
+  });
+  return left.length > 0 ? left : rowsLeftBehind(before, next, exists);
 }
+
+/** Why a change is not put in force at once. */
+const REASONS: Readonly<Record<MapChange["needs"], string | undefined>> = {
+  nothing: undefined,
+  migration: "rows would have to move first",
+  drop: "its rows would be looked for in the catalog database. Keep it listed, or DROP TABLE it through a proxy first",
+};
 
 /**
  * Whether a table has been made, under the map before, since `checkPublication` looked. Over a

@@ -20,8 +20,8 @@ import { FleetMember, type FleetMemberOptions } from "../proxy/fleet/fleet-membe
 import type { RunningProxy } from "../proxy/running-proxy.ts";
 import { parseShardMap } from "../shardmap/schema.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { CommandFailure, reasonAndRemedy } from "./failure.ts";
-import { requireMap } from "./input-files.ts";
+import { connectFailure, statementFailure } from "./control-failure.ts";
+import { CommandFailure } from "./failure.ts";
 
 export interface FirstMap {
   readonly map: ShardMap;
@@ -31,31 +31,60 @@ export interface FirstMap {
   readonly isFleetReached: boolean;
 }
 
+/** What `--map` names, read before anything else: a file with mistakes is told of while somebody looks. */
+export interface MapOfFile {
+  readonly path: string;
+  readonly map: ShardMap;
+}
+
 /** The published map; else the file's, with a word in the log why. */
 export async function mapToStartWith(
   control: BackendAddress,
-  path: string | undefined,
+  file: MapOfFile | undefined,
   log: Log,
 ): Promise<FirstMap> {
-  let reason: string;
+  const published = await firstPublished(control);
+  if ("map" in published) return published;
+  const { reason, remedy, isFleetReached } = published;
+  if (file === undefined) throw new CommandFailure(`cannot start: ${reason}. ${remedy}`);
+  log.warn({ reason, file: file.path }, "starting with the map of a file");
+  return { map: file.map, hash: undefined, isFleetReached };
+}
+
+interface NoFirstMap {
+  /** Without a full stop. */
+  readonly reason: string;
+  readonly remedy: string;
+  readonly isFleetReached: boolean;
+}
+
+const OR_START_WITH_A_FILE = "To start without the control schema, name a file by --map.";
+
+async function firstPublished(control: BackendAddress): Promise<FirstMap | NoFirstMap> {
   let isFleetReached = false;
+  const none = (reason: string, remedy: string): NoFirstMap => {
+    return { reason: reason.replace(/\.$/, ""), remedy, isFleetReached };
+  };
+  let database: ControlDatabase;
   try {
-    using database = await ControlDatabase.open(control);
-    await requireControlSchema(database);
+    database = await ControlDatabase.open(control);
+  } catch (error) {
+    return none(connectFailure(control, error), OR_START_WITH_A_FILE);
+  }
+  using opened = database;
+  try {
+    await requireControlSchema(opened);
     isFleetReached = true;
-    const published = await currentMap(database);
+    const published = await currentMap(opened);
     if (published !== undefined)
       return { map: publishedShardMap(published), hash: mapHash(published.yaml), isFleetReached };
-    reason = "no shard map is published yet";
-  } catch (error) {
-    reason = reasonAndRemedy(error);
-  }
-  if (path === undefined)
-    throw new CommandFailure(
-      `cannot start: ${reason}. Name a file to start with by --map, or publish one by colonnade map publish`,
+    return none(
+      "no shard map is published yet",
+      "Publish one (colonnade map publish FILE --control URL), or name a file to start with by --map.",
     );
-  log.warn({ reason, file: path }, "starting with the map of a file");
-  return { map: requireMap(path), hash: undefined, isFleetReached };
+  } catch (error) {
+    return none(await statementFailure(opened, control, "read", error), OR_START_WITH_A_FILE);
+  }
 }
 
 /** Over a connection of its own for each question: an operator asks now and then, and most when the others are lost. */

@@ -14,7 +14,7 @@ import type { ShardMap } from "../shardmap/shard-map.ts";
 import type { FleetMember } from "../proxy/fleet/fleet-member.ts";
 import { controlAddress } from "./control-access.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
-import { mapOf, readMap, readMapText } from "./input-files.ts";
+import { mapOf, readMap, readMapText, requireMap } from "./input-files.ts";
 import { MapReloads } from "./map-reloads.ts";
 import { packageVersion } from "./package-root.ts";
 import { fleetView, joinFleet, mapToStartWith } from "./serve-fleet.ts";
@@ -96,7 +96,9 @@ async function serveInFleet(
   { config, log, metrics, host }: Serving,
 ): Promise<void> {
   const control = controlAddress(url);
-  const first = await mapToStartWith(control, path, log);
+  const file = path === undefined ? undefined : { path, map: requireMap(path) };
+  if (file !== undefined) refuseEmbedded(file.map);
+  const first = await mapToStartWith(control, file, log);
   const { map, isFleetReached: waitsForFleet } = first;
   refuseEmbedded(map);
   let member: FleetMember | undefined;

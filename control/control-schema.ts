@@ -51,8 +51,15 @@ $$;`;
 
 /** `CONTROL_UPGRADES[n]` leads from version n to n + 1; run in one transaction, in order. */
 export const CONTROL_UPGRADES: readonly string[] = [
+  // CREATE SCHEMA asks for CREATE on the database even where the schema is there, made by who may.
   `
-CREATE SCHEMA IF NOT EXISTS colonnade;
+DO $$
+BEGIN
+  IF pg_catalog.to_regnamespace('colonnade') IS NULL THEN
+    CREATE SCHEMA IF NOT EXISTS colonnade;
+  END IF;
+END
+$$;
 CREATE TABLE colonnade.map (
   version pg_catalog.int8 PRIMARY KEY CHECK (version > 0),
   yaml pg_catalog.text NOT NULL,

@@ -147,6 +147,12 @@ FROM colonnade.proxy ORDER BY started_at, id`);
   return rows.map(proxyRow);
 }
 
+/** To be pasted: that a process is gone for good is known to nobody but a person. */
+export function whereGoneForGood(silent: readonly ProxyRow[]): string {
+  const ids = silent.map(({ id }) => quoteLiteral(id)).join(", ");
+  return `Where its process is gone for good, delete its row in the catalog database: DELETE FROM colonnade.proxy WHERE id IN (${ids});`;
+}
+
 /** Those that died without ending their lease, and have been silent for long: nobody waits for them any more. */
 export async function forgetSilentProxies(
   database: ControlDatabase,

@@ -14,6 +14,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   FLEET_ACK_POLL_MS,
+  FLEET_SILENT_MS,
   FLEET_LEASE_SHORT_MS,
   HOLD_ANNOUNCE_TIMEOUT_MS,
   HOLD_KEPT_DAYS,
@@ -24,7 +25,7 @@ import { quoteLiteral } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { ControlDatabase } from "./control-database.ts";
 import { announceRevision, raiseRevision } from "./control-schema.ts";
-import { follows, listProxies } from "./fleet-state.ts";
+import { follows, listProxies, whereGoneForGood } from "./fleet-state.ts";
 import type { ProxyRow } from "./fleet-state.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 
@@ -350,6 +351,7 @@ function refuseMalformed(placements: readonly string[]): void {
 function notPossible(late: readonly ProxyRow[], what: string): SqlError {
   const [first] = late;
   const others = late.length > 1 ? ` (and ${late.length - 1} more)` : "";
+  const silent = late.filter(({ silentMs }) => silentMs > FLEET_SILENT_MS);
   return new SqlError(
     "hold_not_possible",
     `proxy ${first?.name} (${first?.address})${others} ${what}`,
@@ -357,9 +359,12 @@ function notPossible(late: readonly ProxyRow[], what: string): SqlError {
       detail: late
         .map(
           ({ id, name, address, silentMs, problem }) =>
-            `${name} (${address}), id ${id}: silent for ${(silentMs / 1000).toFixed(1)} s${problem === undefined ? "" : `; ${problem}`}`,
+            `${name} (${address}), id ${id}, has been silent for ${(silentMs / 1000).toFixed(1)} s${problem === undefined ? "" : `: ${problem}`}.`,
         )
         .join("\n"),
+      ...(silent.length > 0 && {
+        hint: `Start the proxy, or stop it. ${whereGoneForGood(silent)}`,
+      }),
     },
   );
 }

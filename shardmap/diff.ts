@@ -7,8 +7,8 @@ import type { Colocation, MapTable, ShardMap } from "./shard-map.ts";
 
 /**
  * One sentence for each table whose rows the next map would look for elsewhere; empty where
- * it may take over at once. `exists`: whether the catalog database has an unlisted table of
- * that name, whose rows a first listing would hide.
+ * it may take over at once. `exists`: whether the catalog database has a table of that name. One
+ * that is in none has no rows that a listing, or the end of one, could hide.
  */
 export function rowsLeftBehind(
   before: ShardMap,
@@ -17,16 +17,39 @@ export function rowsLeftBehind(
 ): readonly string[] {
   const left: string[] = [];
   for (const [name, table] of before.tables) {
-    const reason = whyLeftBehind(table, next.tables.get(name));
+    const listed = next.tables.get(name);
+    if (listed === undefined && mayBeUnlisted(before, next, name, exists)) continue;
+    const reason = whyLeftBehind(table, listed);
     if (reason !== undefined) left.push(`table "${name}" ${reason}`);
   }
   for (const name of next.tables.keys()) {
-    if (!before.tables.has(name) && exists(name))
+    if (!before.tables.has(name) && exists(name) && !isAtHome(before, next, next.tables.get(name)))
       left.push(
         `table "${name}" is in the catalog database already, and would be looked for elsewhere`,
       );
   }
   return left;
+}
+
+/** Whether a table's rows, if there are any, are where unlisted tables are, and are still looked for there. */
+export function mayBeUnlisted(
+  before: ShardMap,
+  next: ShardMap,
+  name: string,
+  exists: (table: string) => boolean,
+): boolean {
+  if (!exists(name)) return true;
+  return next.unlistedTables === "catalog" && isAtHome(before, next, before.tables.get(name));
+}
+
+/** Of a table of one of the two maps: the other would have it unlisted, in the very same place. */
+function isAtHome(before: ShardMap, next: ShardMap, table: MapTable | undefined): boolean {
+  return (
+    table?.kind === "group" &&
+    [before, next].every(
+      (map) => map.catalog === table.group.database && map.canonicalSchema === table.group.schema,
+    )
+  );
 }
 
 function whyLeftBehind(before: MapTable, next: MapTable | undefined): string | undefined {

@@ -5,6 +5,7 @@
  * diff.ts judges what would leave rows behind; here is what a person reads before publishing.
  */
 import { isDeepStrictEqual } from "node:util";
+import { mayBeUnlisted } from "./diff.ts";
 import { printShards } from "./map-file/shard-numbers.ts";
 import type { Colocation, MapTable, Placement, ShardMap } from "./shard-map.ts";
 
@@ -13,8 +14,11 @@ export interface MapChange {
   readonly object: string;
   /** What is different, without the object's name: `is added, at postgres://...`. */
   readonly change: string;
-  /** `migration`: rows are, or may be, where the next map would not look for them. */
-  readonly needs: "nothing" | "migration";
+  /**
+   * `migration`: rows are, or may be, where the next map would not look for them. `drop`: so they
+   * are, and no migration brings them back to where unlisted tables are.
+   */
+  readonly needs: "nothing" | "migration" | "drop";
   /** Logical shards that change places. */
   readonly move?: ShardMove;
 }
@@ -26,12 +30,17 @@ export interface ShardMove {
   readonly shards: readonly number[];
 }
 
-export function mapChanges(before: ShardMap, next: ShardMap): readonly MapChange[] {
+/** `exists`: see rowsLeftBehind; where nobody has looked, tables are taken to be there. */
+export function mapChanges(
+  before: ShardMap,
+  next: ShardMap,
+  exists: (table: string) => boolean = () => true,
+): readonly MapChange[] {
   return [
     ...catalogChanges(before, next),
     ...databaseChanges(before, next),
     ...colocationChanges(before, next),
-    ...tableChanges(before, next),
+    ...tableChanges(before, next, exists),
     ...settingChanges(before, next),
   ];
 }
@@ -101,7 +110,11 @@ function moves(before: Colocation, next: Colocation): readonly MapChange[] {
   }));
 }
 
-function tableChanges(before: ShardMap, next: ShardMap): readonly MapChange[] {
+function tableChanges(
+  before: ShardMap,
+  next: ShardMap,
+  exists: (table: string) => boolean,
+): readonly MapChange[] {
   const changes: MapChange[] = [];
   for (const [name, table] of next.tables) {
     const old = before.tables.get(name);
@@ -121,7 +134,7 @@ function tableChanges(before: ShardMap, next: ShardMap): readonly MapChange[] {
       changes.push({
         object: `table ${name}`,
         change: `is no longer listed ${homeOf(table)}`,
-        needs: "migration",
+        needs: mayBeUnlisted(before, next, name, exists) ? "nothing" : "drop",
       });
   return changes;
 }

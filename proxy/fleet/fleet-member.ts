@@ -22,6 +22,7 @@ import { publishedMapOf } from "../../control/map-versions.ts";
 import type { PublishedMap } from "../../control/map-versions.ts";
 import { requireControlSchema } from "../../control/schema-versions.ts";
 import {
+  FLEET_FORGET_INTERVAL_MS,
   FLEET_FORGET_SILENT_MS,
   FLEET_HOLDING_RENEW_INTERVAL_MS,
   FLEET_LEASE_MS,
@@ -93,6 +94,8 @@ export class FleetMember {
   #leaseMs = FLEET_LEASE_MS;
   /** When a hold is to be ended, if nobody has by then; of performance.now(). */
   #nextDeadlineMs = Number.POSITIVE_INFINITY;
+  /** Rows of proxies that have died are looked for at the start, and now and then. */
+  #nextForgettingMs = 0;
   #isConnected: boolean | undefined;
   #wake: () => void = () => undefined;
   #isAwake = false;
@@ -179,6 +182,9 @@ export class FleetMember {
     const { database } = await this.#connect();
     const isNew = await this.#follow(database, await this.#renew(database));
     if (isNew) await this.#follow(database, await this.#renew(database));
+    if (performance.now() < this.#nextForgettingMs) return;
+    await answered(database, () => forgetSilentProxies(database, FLEET_FORGET_SILENT_MS));
+    this.#nextForgettingMs = performance.now() + FLEET_FORGET_INTERVAL_MS;
   }
 
   async #renew(database: ControlDatabase): Promise<Renewal> {
@@ -258,7 +264,6 @@ export class FleetMember {
       await answered(database, () => requireControlSchema(database));
       // Listened to before the first look, so that no change falls in between.
       const listening = await this.#listen(control);
-      await answered(database, () => forgetSilentProxies(database, FLEET_FORGET_SILENT_MS));
       this.#links = { database, listening };
       return this.#links;
     } catch (error) {

@@ -334,14 +334,12 @@ test("the rehearsal says what would have called a cutover off, and leaves nothin
   await client.query("ROLLBACK");
   const unknown = await runCommand("hold", ...control, "--placements", "users9.public");
   expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining(EAST) });
-  const interrupted = startCommand("hold", ...control, "--placements", EAST, "--for", "30s");
+  const interrupted = startCommand("hold", ...control, "--placements", EAST, "--for", "10s");
   await eventually(async () =>
     expect(await proxies[0].metric("colonnade_leased_placements")).toBe(1),
   );
   interrupted.child.kill("SIGINT");
   expect((await interrupted.finished).stderr).toContain("nothing is held any more");
-  const wrong = await runCommand("hold", ...control, "--placements", EAST, "--for", "5");
-  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("500ms, 2s") });
   expect(await readFleetState(fleet.database)).toMatchObject({ holds: [], leased: [] });
 });
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { rowsLeftBehind } from "../../shardmap/diff.ts";
+import { mapChanges } from "../../shardmap/map-changes.ts";
 import { parseShardMap } from "../../shardmap/schema.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
 
@@ -58,11 +59,7 @@ test.each([
     MAP.replace("orders: user_id", "orders: id"),
     ['table "orders" would have another shard key'],
   ],
-  [
-    "a table that is dropped from the map",
-    MAP.replace(", orders: user_id", ""),
-    ['table "orders" is no longer listed'],
-  ],
+  ["a table that was never made", MAP.replace(", orders: user_id", ""), []],
   [
     "a group that moves",
     MAP.replace("database: main, tables", "database: other, tables"),
@@ -82,4 +79,59 @@ test("a table of the catalog database that is listed for the first time", () => 
   expect(rowsLeftBehind(map(MAP), next, (table) => table === "currencies")).toEqual([
     'table "currencies" is in the catalog database already, and would be looked for elsewhere',
   ]);
+});
+
+const everythingExists = () => true;
+const WITHOUT_INVOICES = MAP.replace("[invoices]", "[receipts]");
+
+test.each([
+  ["of a colocation", MAP, MAP.replace(", orders: user_id", ""), 'table "orders"'],
+  [
+    "of a group in another database",
+    MAP.replace("database: main, tables", "database: other, tables"),
+    WITHOUT_INVOICES.replace("database: main, tables", "database: other, tables"),
+    'table "invoices"',
+  ],
+  [
+    "where unlisted tables are refused",
+    MAP,
+    `${WITHOUT_INVOICES}unlisted_tables: error\n`,
+    'table "invoices"',
+  ],
+  [
+    "where the catalog database is another one then",
+    MAP,
+    WITHOUT_INVOICES.replace("catalog: main", "catalog: other"),
+    'table "invoices"',
+  ],
+])("a table that exists, and is no longer listed: %s", (_, before, next, table) => {
+  expect(rowsLeftBehind(map(before), map(next), everythingExists)).toContain(
+    `${table} is no longer listed`,
+  );
+});
+
+test("a group's table in the catalog database is where unlisted ones are: listed or not, it stays", () => {
+  const exists = (table: string) => table !== "receipts";
+  const [listed, unlisted] = [map(MAP), map(WITHOUT_INVOICES)];
+  expect(rowsLeftBehind(listed, unlisted, exists)).toEqual([]);
+  expect(rowsLeftBehind(unlisted, listed, exists)).toEqual([]);
+  expect(mapChanges(listed, unlisted, exists).map(({ needs }) => needs)).not.toContain("drop");
+  const away = MAP.replace("database: main, tables", "database: other, tables");
+  const listedAway = rowsLeftBehind(
+    map(WITHOUT_INVOICES.replace("database: main, tables", "database: other, tables")),
+    map(away),
+    exists,
+  );
+  expect(listedAway).toEqual([
+    'table "invoices" is in the catalog database already, and would be looked for elsewhere',
+  ]);
+});
+
+test("to be listed no longer asks for a drop, and for no migration, as long as the table is there", () => {
+  const next = map(MAP.replace(", orders: user_id", ""));
+  const needs = (exists?: () => boolean) =>
+    mapChanges(map(MAP), next, exists).map((change) => change.needs);
+  expect(needs()).toEqual(["drop"]);
+  expect(needs(everythingExists)).toEqual(["drop"]);
+  expect(needs(nothingExists)).toEqual(["nothing"]);
 });

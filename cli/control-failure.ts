@@ -1,0 +1,94 @@
+/**
+ * Why a command cannot use the control schema, and what to do: in terms of `--control` and of
+ * the roles there. The servers of a map's databases have remedies of their own, which are not these.
+ */
+import { quoteIdentifier } from "../base/sql-quoting.ts";
+import { SqlError } from "../base/sql-error.ts";
+import type { ErrorId } from "../base/sql-error.ts";
+import type { ControlDatabase } from "../control/control-database.ts";
+import { describeAddress } from "../proxy/backend/backend-address.ts";
+import type { BackendAddress } from "../proxy/backend/backend-address.ts";
+import { BackendError } from "../proxy/backend/backend-connection.ts";
+import { reasonAndRemedy } from "./failure.ts";
+
+/** What a command does with the control schema: reads it, as proxies do, publishes and the like, or changes its tables. */
+export type ControlNeed = "read" | "write" | "own";
+
+const CONNECT_REMEDIES: Partial<Readonly<Record<ErrorId, string>>> = {
+  backend_rejected:
+    "Correct the user, password or database of --control, or the server's roles and pg_hba.conf.",
+  backend_unavailable:
+    "Check that --control names a server that runs and that the network lets you reach it.",
+  backend_starting: "Try again once the server takes connections.",
+  backend_tls_failed: "Compare sslmode and sslrootcert of --control with the server's certificate.",
+  backend_settings_refused: "Check that --control names a PostgreSQL server, and no pooler.",
+  backend_protocol_violation: "Check that --control names a PostgreSQL server.",
+};
+
+/** Of a connection that could not be opened. */
+export function connectFailure(address: BackendAddress, error: unknown): string {
+  const remedy = error instanceof SqlError ? CONNECT_REMEDIES[error.id] : undefined;
+  if (remedy === undefined || !(error instanceof SqlError)) return reasonAndRemedy(error);
+  const { cause } = error;
+  const first = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const reason = first instanceof Error ? first.message : error.message;
+  return `the control schema's database cannot be reached: ${reason}. The address is ${describeAddress(address)}. ${remedy}`;
+}
+
+/** Of a statement there; asks the server what the remedy takes, where the connection still serves. */
+export async function statementFailure(
+  database: ControlDatabase,
+  address: BackendAddress,
+  need: ControlNeed,
+  error: unknown,
+): Promise<string> {
+  if (!(error instanceof BackendError)) return reasonAndRemedy(error);
+  const { M: message = "", D: detail, H: hint } = error.fields;
+  const remedy = await remedyOf(database, address, need, error).catch(() => undefined);
+  const sentences = [`control schema: ${message}.`, detail, hint, remedy];
+  return sentences.filter((part) => part !== undefined).join(" ");
+}
+
+async function remedyOf(
+  database: ControlDatabase,
+  address: BackendAddress,
+  need: ControlNeed,
+  { fields }: BackendError,
+): Promise<string | undefined> {
+  switch (fields.C) {
+    case "42501":
+      return await remedyOfRights(database, address, need);
+    case "42704":
+      return "Create the role first, for example with CREATE ROLE ... LOGIN PASSWORD '...', or correct --proxy-role.";
+    case "25006":
+      return "--control names a standby: name its primary.";
+    default:
+      return undefined;
+  }
+}
+
+async function remedyOfRights(
+  database: ControlDatabase,
+  address: BackendAddress,
+  need: ControlNeed,
+): Promise<string> {
+  const role = quoteIdentifier(address.user);
+  const [owners] = await database.query(
+    `SELECT n.nspowner::regrole, c.relowner::regrole, o.rolsuper FROM pg_catalog.pg_namespace n
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'control'
+LEFT JOIN pg_catalog.pg_roles o ON o.oid = c.relowner WHERE n.nspname = 'colonnade'`,
+  );
+  const [ofSchema, ofTables, isSuperuser] = owners ?? [];
+  if ((ofSchema ?? null) === null)
+    return `Making it needs a right on the database: GRANT CREATE ON DATABASE ${quoteIdentifier(address.database)} TO ${role}.`;
+  if ((ofTables ?? null) === null)
+    return `Making it needs rights on the schema, which ${ofSchema} owns: GRANT USAGE, CREATE ON SCHEMA colonnade TO ${role}.`;
+  if (need === "read")
+    return `Let the role read it, as ${ofTables}, whose it is: colonnade control init --proxy-role ${role} --control URL.`;
+  const whose = `It is ${ofTables}'s: use that role in --control`;
+  // Nobody is to be made a superuser for a map's sake.
+  if (isSuperuser !== "t")
+    return `${whose}, or make this one its member: GRANT ${ofTables} TO ${role}.`;
+  if (need === "own") return `${whose}.`;
+  return `${whose}, or let this one publish: GRANT USAGE ON SCHEMA colonnade TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA colonnade TO ${role}.`;
+}
