@@ -82,7 +82,7 @@ LEFT JOIN pg_catalog.pg_roles o ON o.oid = c.relowner WHERE n.nspname = 'colonna
   if ((ofSchema ?? null) === null)
     return `Making it needs a right on the database: GRANT CREATE ON DATABASE ${quoteIdentifier(address.database)} TO ${role}.`;
   if ((ofTables ?? null) === null)
-    return `Making it needs rights on the schema, which ${ofSchema} owns: GRANT USAGE, CREATE ON SCHEMA colonnade TO ${role}.`;
+    return `Its schema is there, and is ${ofSchema}'s: ALTER SCHEMA colonnade OWNER TO ${role}.`;
   if (need === "read")
     return `Let the role read it, as ${ofTables}, whose it is: colonnade control init --proxy-role ${role} --control URL.`;
   const whose = `It is ${ofTables}'s: use that role in --control`;

@@ -212,7 +212,22 @@ export function grantToProxies(role: string): string {
     // A hold that nobody ends in time is ended by whoever notices.
     `GRANT UPDATE (ended_at, ended_by) ON colonnade.hold TO ${to}`,
     ...DDL_GRANTS.map((grant) => `${grant} TO ${to}`),
+    refuseUngranted(role),
   ].join("; ");
+}
+
+/** Who may not grant a right is only warned, and a proxy would find out. */
+function refuseUngranted(role: string): string {
+  const name = quoteLiteral(role);
+  return `DO $$
+BEGIN
+  IF NOT (pg_catalog.has_schema_privilege(${name}, 'colonnade', 'USAGE')
+      AND pg_catalog.has_table_privilege(${name}, 'colonnade.map', 'SELECT')
+      AND pg_catalog.has_table_privilege(${name}, 'colonnade.proxy', 'INSERT')) THEN
+    RAISE insufficient_privilege USING MESSAGE = 'permission denied to grant rights on schema colonnade';
+  END IF;
+END
+$$`;
 }
 
 /**

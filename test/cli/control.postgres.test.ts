@@ -1,12 +1,13 @@
 /** Who may use the control schema, and what those are told who may not. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { packageFile } from "../../cli/package-root.ts";
 import { type CommandResult, runCommand } from "../support/command.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 
-const ROLES = ["dba", "second", "fleet", "stranger", "app"];
+const ROLES = ["owner", "second", "proxies", "stranger", "app"];
 
 let server: TestPostgres;
 let directory: string;
@@ -66,73 +67,112 @@ colocations:
   return path;
 }
 
-/** What docs/fleet.md gives to paste for the roles of a fleet. */
-async function grantToTheDba(): Promise<void> {
-  await server.query("main", "GRANT CREATE ON DATABASE main TO dba");
+async function grantToTheOwner(): Promise<void> {
+  await server.query("main", "GRANT CREATE ON DATABASE main TO owner");
   for (const database of ["main", "users0"])
     await server.query(database, "GRANT SELECT, INSERT, UPDATE, DELETE ON users TO app");
 }
 
 test("a database administrator who is no superuser makes the schema, publishes, rolls back and lets others", async () => {
-  await grantToTheDba();
-  expect(await as("dba", "control", "init", "--proxy-role", "fleet")).toMatchObject({ code: 0 });
-  expect(await as("dba", "map", "publish", mapFile(1))).toMatchObject({ code: 0, stderr: "" });
+  await grantToTheOwner();
+  expect(await as("owner", "control", "init", "--proxy-role", "proxies")).toMatchObject({
+    code: 0,
+  });
+  expect(await as("owner", "map", "publish", mapFile(1))).toMatchObject({ code: 0, stderr: "" });
   const refused = await as("second", "map", "publish", mapFile(2));
   expect(refused).toMatchObject({ code: 2 });
   expect(refused.stderr).toContain(
-    `permission denied for schema colonnade. It is dba's: use that role in --control, or make this one its member: GRANT dba TO "second".`,
+    `permission denied for schema colonnade. It is owner's: use that role in --control, or make this one its member: GRANT owner TO "second".`,
   );
-  await server.query("main", `GRANT dba TO "second"`);
+  await server.query("main", `GRANT owner TO "second"`);
   expect(await as("second", "map", "publish", mapFile(2))).toMatchObject({ code: 0 });
   expect(await as("second", "map", "rollback", "1")).toMatchObject({ code: 0 });
-  expect((await as("fleet", "control", "status")).stdout).toContain("shard map version 3");
-  expect((await as("fleet", "map", "history")).code).toBe(0);
+  expect((await as("proxies", "control", "status")).stdout).toContain("shard map version 3");
+  expect((await as("proxies", "map", "history")).code).toBe(0);
+});
+
+test("the statements of docs/fleet.md make a fleet's roles, in their order", async () => {
+  const page = readFileSync(packageFile("docs/fleet.md"), "utf8");
+  const [ofCatalog, ofEach] = [...page.matchAll(/```sql\n(.*?)```/gs)].map(([, sql]) => sql ?? "");
+  const [, ofAnother] = /`(GRANT dba TO ada;)`/.exec(page) ?? [];
+  for (const database of ["main", "users0"])
+    await server.query(database, "GRANT SELECT, INSERT, UPDATE, DELETE ON users TO app");
+  await server.query("main", `CREATE ROLE ada LOGIN; ${ofCatalog}`);
+  try {
+    for (const database of ["main", "users0"]) await server.query(database, ofEach ?? "");
+    const init = await as("dba", "control", "init", "--proxy-role", "fleet");
+    expect(init).toMatchObject({ code: 0, stderr: "" });
+    const first = await as("dba", "map", "publish", mapFile(1));
+    expect(first).toMatchObject({ code: 0, stderr: "" });
+    expect(first.stdout).not.toContain("may not keep the record");
+    await server.query("main", ofAnother ?? "");
+    expect(await as("ada", "map", "publish", mapFile(2))).toMatchObject({ code: 0 });
+    expect((await as("fleet", "control", "status")).stdout).toContain("shard map version 2");
+    expect((await as("app", "map", "show")).code).toBe(2);
+  } finally {
+    await server.query("main", "DROP SCHEMA IF EXISTS colonnade CASCADE; DROP OWNED BY dba, fleet");
+    await server.query("users0", "DROP SCHEMA IF EXISTS colonnade CASCADE");
+    await server.query("main", "DROP ROLE dba, fleet, ada");
+  }
 });
 
 test("who may not read it is told how it may", async () => {
-  await grantToTheDba();
-  await as("dba", "control", "init");
+  await grantToTheOwner();
+  await as("owner", "control", "init");
   for (const words of [["control", "status"], ["map", "history"], ["map", "show"], ["serve"]]) {
     const refused = await as("stranger", ...words);
     expect(refused).toMatchObject({ code: 2 });
     expect(refused.stderr).toContain(
-      `permission denied for schema colonnade. Let the role read it, as dba, whose it is: colonnade control init --proxy-role "stranger" --control URL.`,
+      `permission denied for schema colonnade. Let the role read it, as owner, whose it is: colonnade control init --proxy-role "stranger" --control URL.`,
     );
     expect(refused.stderr).not.toContain("..");
   }
-  expect((await as("dba", "control", "init", "--proxy-role", "stranger")).code).toBe(0);
+  expect((await as("owner", "control", "init", "--proxy-role", "stranger")).code).toBe(0);
   expect((await as("stranger", "control", "status")).code).toBe(0);
 });
 
 test("who may not make it is told what to grant, and may then", async () => {
-  const refused = await as("dba", "control", "init");
+  const refused = await as("owner", "control", "init");
   expect(refused).toMatchObject({ code: 2 });
-  expect(refused.stderr).toContain('GRANT CREATE ON DATABASE "main" TO "dba"');
+  expect(refused.stderr).toContain('GRANT CREATE ON DATABASE "main" TO "owner"');
   // Made by somebody else, for the records of transactions.
   await server.query("main", "CREATE SCHEMA colonnade");
-  const within = await as("dba", "control", "init");
-  expect(within.stderr).toContain('GRANT USAGE, CREATE ON SCHEMA colonnade TO "dba"');
-  await server.query("main", 'GRANT USAGE, CREATE ON SCHEMA colonnade TO "dba"');
-  expect(await as("dba", "control", "init")).toMatchObject({ code: 0 });
+  const init = ["control", "init", "--proxy-role", "proxies"];
+  const without = await as("owner", ...init);
+  expect(without.stderr).toContain('ALTER SCHEMA colonnade OWNER TO "owner"');
+  // What may be done with the schema is not yet what may be granted to proxies.
+  await server.query("main", "GRANT USAGE, CREATE ON SCHEMA colonnade TO owner");
+  const ungranted = await as("owner", ...init);
+  expect(ungranted).toMatchObject({ code: 2 });
+  expect(ungranted.stderr).toContain("permission denied to grant rights on schema colonnade");
+  expect(ungranted.stderr).toContain('ALTER SCHEMA colonnade OWNER TO "owner"');
+  await server.query("main", "ALTER SCHEMA colonnade OWNER TO owner");
+  expect(await as("owner", ...init)).toMatchObject({ code: 0 });
+  expect((await as("proxies", "control", "status")).code).toBe(0);
 });
 
 test("of what a superuser has made nobody has to become one to publish", async () => {
-  await grantToTheDba();
+  await grantToTheOwner();
   await as("postgres", "control", "init");
   const path = mapFile(1);
-  const refused = await as("dba", "map", "publish", path);
+  const refused = await as("owner", "map", "publish", path);
   expect(refused.stderr).toContain("It is postgres's");
   expect(refused.stderr).not.toContain("GRANT postgres");
   const [, grants] = /let this one publish: (GRANT .*)\.\n/.exec(refused.stderr) ?? [];
   await server.query("main", grants ?? "");
-  expect(await as("dba", "map", "publish", path)).toMatchObject({ code: 0 });
+  expect(await as("owner", "map", "publish", path)).toMatchObject({ code: 0 });
 });
 
 test("a URL of --control that leads nowhere is told as that, and not as a map's", async () => {
   const cases = [
     [urlOf("ghost"), "control status", 'role "ghost" does not exist', "Correct the user, password"],
-    [urlOf("dba", "none"), "map show", 'database "none" does not exist', "Correct the user, pass"],
-    ["postgres://dba@127.0.0.1:1/main", "serve", "ECONNREFUSED", "Check that --control names a"],
+    [
+      urlOf("owner", "none"),
+      "map show",
+      'database "none" does not exist',
+      "Correct the user, pass",
+    ],
+    ["postgres://owner@127.0.0.1:1/main", "serve", "ECONNREFUSED", "Check that --control names a"],
   ] as const;
   for (const [url, words, reason, remedy] of cases) {
     const refused = await runCommand(...words.split(" "), "--control", url);
@@ -146,15 +186,15 @@ test("a URL of --control that leads nowhere is told as that, and not as a map's"
 });
 
 test("a file that --map names beside --control is there and has no mistakes, or nothing starts", async () => {
-  await grantToTheDba();
-  await as("dba", "control", "init");
-  expect((await as("dba", "map", "publish", mapFile(1))).code).toBe(0);
-  const missing = await as("dba", "serve", "--map", join(directory, "none.yaml"));
+  await grantToTheOwner();
+  await as("owner", "control", "init");
+  expect((await as("owner", "map", "publish", mapFile(1))).code).toBe(0);
+  const missing = await as("owner", "serve", "--map", join(directory, "none.yaml"));
   expect(missing).toMatchObject({ code: 2 });
   expect(missing.stderr).toContain("none.yaml: there is no such file");
   const broken = join(directory, "broken.yaml");
   writeFileSync(broken, "version: one\n");
-  const mistaken = await as("dba", "serve", "--map", broken);
+  const mistaken = await as("owner", "serve", "--map", broken);
   expect(mistaken).toMatchObject({ code: 2 });
   expect(mistaken.stderr).toContain("broken.yaml:1:10");
 });
