@@ -4,6 +4,7 @@ import { seeded } from "../shardmap/random-keys.ts";
 import { eventsOf } from "./events.ts";
 import type { Event } from "./events.ts";
 import { CUTS } from "./line.ts";
+import { SCHEMA_CHANGES } from "./schema-changes.ts";
 
 const CAST = { proxies: 3, servers: 3, dataLines: 4, placements: 4 };
 
@@ -24,6 +25,8 @@ test("the same seed gives the same events, another one others", () => {
 test("every trouble befalls every target in time", () => {
   const seen = new Set(
     play(1, 5_000).map((event) => {
+      if (event.kind === "change schema")
+        return `${event.planned.change} ${event.planned.through} ${event.planned.lookThrough}`;
       if (event.kind !== "trouble") return event.kind;
       const { trouble } = event;
       return "cut" in trouble
@@ -40,7 +43,10 @@ test("every trouble befalls every target in time", () => {
   const processes = ["kill proxy", "stop proxy", "kill server"].flatMap((kind) =>
     Array.from({ length: 3 }, (_, target) => `${kind} ${target}`),
   );
-  const all = ["publish", "roll back", "hold", "calm", ...processes];
+  const changes = SCHEMA_CHANGES.flatMap((change) =>
+    [0, 1, 2].flatMap((through) => [0, 1, 2].map((other) => `${change} ${through} ${other}`)),
+  );
+  const all = ["publish", "roll back", "hold", "calm", ...processes, ...changes];
   expect([...seen].toSorted()).toEqual(
     [...all, ...cuts("cut", CAST.dataLines), ...cuts("cut control", CAST.proxies)].toSorted(),
   );

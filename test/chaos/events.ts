@@ -6,6 +6,8 @@ import { below, pick } from "../shardmap/random-keys.ts";
 import type { Random } from "../shardmap/random-keys.ts";
 import { CUTS } from "./line.ts";
 import type { Cut } from "./line.ts";
+import { SCHEMA_CHANGES } from "./schema-changes.ts";
+import type { PlannedChange } from "./schema-changes.ts";
 
 export interface Cast {
   readonly proxies: number;
@@ -44,8 +46,9 @@ export type Event =
       readonly target: number;
       readonly forMs: number;
     }
-  /** Everything is mended first; then each promise is looked at. */
-  | { readonly kind: "calm"; readonly afterMs: number };
+  | { readonly kind: "change schema"; readonly afterMs: number; readonly planned: PlannedChange }
+  /** Everything is mended first; then each promise is looked at, and one more change made. */
+  | { readonly kind: "calm"; readonly afterMs: number; readonly planned: PlannedChange };
 
 /** Between two events. */
 const PAUSE_MS_MAX = 1_200;
@@ -63,13 +66,13 @@ export function* eventsOf(random: Random, cast: Cast): Iterable<Event> {
   for (;;) {
     const count = least + below(random, most - least + 1);
     for (let index = 0; index < count; index += 1) yield eventOf(random, cast);
-    yield { kind: "calm", afterMs: below(random, PAUSE_MS_MAX) };
+    yield { kind: "calm", afterMs: below(random, PAUSE_MS_MAX), planned: change(random, cast) };
   }
 }
 
 function eventOf(random: Random, cast: Cast): Event {
   const afterMs = below(random, PAUSE_MS_MAX);
-  const choice = below(random, 11);
+  const choice = below(random, 14);
   if (choice < 2) {
     const routes = Array.from({ length: cast.servers }, () => below(random, ROUTES_PER_SERVER));
     return { kind: "publish", afterMs, routes };
@@ -79,8 +82,19 @@ function eventOf(random: Random, cast: Cast): Event {
     const target = below(random, cast.placements);
     return { kind: "hold", afterMs, target, forMs: 100 + below(random, HOLD_MS_MAX - 100) };
   }
+  if (choice < 7) {
+    return { kind: "change schema", afterMs, planned: change(random, cast) };
+  }
   const forMs = 200 + below(random, TROUBLE_MS_MAX - 200);
   return { kind: "trouble", afterMs, trouble: troubleOf(random, cast), forMs };
+}
+
+function change(random: Random, { proxies }: Cast): PlannedChange {
+  return {
+    change: pick(random, SCHEMA_CHANGES),
+    through: below(random, proxies),
+    lookThrough: below(random, proxies),
+  };
 }
 
 function troubleOf(random: Random, { proxies, servers, dataLines }: Cast): Trouble {

@@ -1,6 +1,6 @@
 /**
  * Chaos: tellers and auditors of a bank over three proxies and four databases, while processes are killed,
- * stopped and continued, networks are cut, and maps are published and rolled back, as a seed has it. Every answer is checked
+ * stopped and continued, networks are cut, maps are published and rolled back, and the schema is changed, as a seed has it. Every answer is checked
  * as it comes; afterwards the databases are compared with what each client was told.
  */
 import { readFileSync } from "node:fs";
@@ -15,6 +15,8 @@ import type { Event, Trouble } from "./events.ts";
 import { ChaosFleet, FIRST_ROUTES } from "./fleet.ts";
 import { FollowerWatch, FOLLOWS_WITHIN_MS } from "./follower-watch.ts";
 import type { ChaosReport } from "./report.ts";
+import { SchemaChanges } from "./schema-changes.ts";
+import type { PlannedChange } from "./schema-changes.ts";
 
 const TELLERS = 9;
 /** What a proxy says of an outage. */
@@ -42,7 +44,8 @@ export async function runChaos(
     stop.abort();
     await watching;
   });
-  ledger.faults.push(...(await play.lostMaps()), ...faultsInLogs(fleet.logs(), EXPECTED));
+  ledger.faults.push(...(await play.lostMaps()), ...(await play.schema.differences()));
+  ledger.faults.push(...faultsInLogs(fleet.logs(), EXPECTED));
   return { account, events: play.counts, followedMs: watch.tookMs, faults: ledger.faults };
 }
 
@@ -58,6 +61,9 @@ class Play {
   #routes = FIRST_ROUTES;
   /** One after the other, as operators do it that know of each other. */
   #publishing: Promise<void> = Promise.resolve();
+  /** The same of DDL. */
+  #changing: Promise<void> = Promise.resolve();
+  readonly schema: SchemaChanges;
   readonly counts = new Map<string, number>();
 
   constructor(fleet: ChaosFleet, ledger: Ledger, random: Random, print: (line: string) => void) {
@@ -65,6 +71,7 @@ class Play {
     this.#ledger = ledger;
     this.#random = random;
     this.#print = print;
+    this.schema = new SchemaChanges(fleet, ledger);
   }
 
   /** Ends in a calm, after `endMs`. */
@@ -105,8 +112,11 @@ class Play {
       case "hold":
         this.#go(this.#hold(`${DATABASES[event.target]}.public`, event.forMs));
         return;
+      case "change schema":
+        this.#go(this.#changeSchema(event.planned));
+        return;
       case "calm":
-        await this.#calm();
+        await this.#calm(event.planned);
     }
   }
 
@@ -188,6 +198,18 @@ class Play {
     this.#go(this.#publishing);
   }
 
+  async #changeSchema(planned: PlannedChange): Promise<void> {
+    const before = this.#changing;
+    this.#changing = (async () => {
+      await before;
+      const outcome = await this.schema.make(planned);
+      if (outcome === undefined) return;
+      this.#count(`${planned.change}, ${outcome}`);
+      this.#tell(`${planned.change}: ${outcome}`);
+    })();
+    await this.#changing;
+  }
+
   /** Whether it comes about is no matter: with a proxy in trouble it does not. */
   async #hold(placement: string, forMs: number): Promise<void> {
     // Their processes are gone for good, and nobody else will say so.
@@ -210,12 +232,13 @@ class Play {
   }
 
   /** Everything is mended; then a map is published, each proxy follows, and answers right. */
-  async #calm(): Promise<void> {
+  async #calm(planned?: PlannedChange): Promise<void> {
     await Promise.all(this.#going);
     this.#tell("calm");
     this.#count("calm");
     const { proxies } = this.#fleet;
     await Promise.all(proxies.map((proxy) => this.#expectAnswer(proxy)));
+    if (planned !== undefined) await this.#changeSchema(planned);
     const refused = this.counts.get("publish, refused") ?? 0;
     this.#publish("publish", (inForce) => [
       "publish",
@@ -235,6 +258,7 @@ class Play {
         const [row] = await client.query("SELECT count(*) FROM accounts");
         if (row?.[0] !== String(ACCOUNTS))
           this.#ledger.faults.push(`${proxy.name} counts ${row?.[0]} accounts in a calm`);
+        await this.schema.expectOf(client, `${proxy.name} in a calm`);
         await client.close();
         return;
       } catch (error) {
