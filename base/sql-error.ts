@@ -43,7 +43,7 @@ export const ERRORS = {
   },
   too_many_clients: {
     sqlstate: "53300",
-    when: "As many clients are connected as the configuration allows.",
+    when: "As many clients are connected as the configuration allows, or as many to the admin console as it takes.",
   },
   authentication_timeout: {
     sqlstate: "57014",

@@ -8,6 +8,8 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { FieldPath, ProblemList } from "../base/document/problems.ts";
 import type { Config } from "../proxy/config/config.ts";
+import { readUserLines, UsersFileError } from "../proxy/frontend/users-file.ts";
+import type { UserLine } from "../proxy/frontend/users-file.ts";
 import { reasonOf } from "./failure.ts";
 
 type Tls = NonNullable<Config["listen"]["tls"]>;
@@ -45,10 +47,55 @@ export function reportConfigFiles(config: Config, problems: ProblemList): void {
   const { listen, auth, console: operators } = config;
   if (listen.tls !== undefined) reportTls(listen.tls, problems);
   if (operators.users_file !== undefined) {
-    readNamed(["console", "users_file"], operators.users_file, problems);
+    reportConsoleUsers(operators, operators.users_file, problems);
   }
   if (auth.method !== "trust" && auth.users_file !== undefined) {
     readNamed(["auth", "users_file"], auth.users_file, problems);
+  }
+}
+
+const CONSOLE_USERS: FieldPath = ["console", "users_file"];
+
+/** Each user of the console must be able to prove, by SCRAM-SHA-256, who it is: an operator who cannot come in finds out too late. */
+function reportConsoleUsers(
+  { admin_users: admins, stats_users: readers }: Config["console"],
+  path: string,
+  problems: ProblemList,
+): void {
+  const text = readNamed(CONSOLE_USERS, path, problems);
+  if (text === undefined) return;
+  let lines: ReadonlyMap<string, UserLine>;
+  try {
+    lines = readUserLines(text, path);
+  } catch (error) {
+    if (!(error instanceof UsersFileError)) throw error;
+    problems.report(
+      CONSOLE_USERS,
+      error.message,
+      "Correct the line, or begin it with ; to leave it out.",
+    );
+    return;
+  }
+  for (const user of [...admins, ...readers]) {
+    const found = lines.get(user);
+    if (found === undefined)
+      problems.report(
+        CONSOLE_USERS,
+        `user "${user}" may use the console, and has no line in ${path}`,
+        `Add the line "${user}" "password" to it, or leave the user out of the console's users.`,
+      );
+    else if (found.secret === undefined)
+      problems.report(
+        CONSOLE_USERS,
+        `${path}:${found.line}: user "${user}" has an empty password, with which nobody is let in`,
+        "Give the user a password, plain or as SCRAM-SHA-256$….",
+      );
+    else if (found.secret.kind === "md5")
+      problems.report(
+        CONSOLE_USERS,
+        `${path}:${found.line}: user "${user}" has an md5 password, and the console asks for SCRAM-SHA-256, which md5 cannot prove`,
+        "Give the plain password, or SCRAM-SHA-256$… as pg_authid.rolpassword has it once the password was set again under password_encryption = 'scram-sha-256'.",
+      );
   }
 }
 

@@ -1,4 +1,5 @@
 /** docs/console.md: how to reach the admin console, and every command and column of it, from the code that prints them. */
+import { CONSOLE_CLIENTS_MAX } from "../base/limits.ts";
 import { COMMANDS, SHOWS } from "../proxy/console/console-help.ts";
 import type { Show } from "../proxy/console/show.ts";
 
@@ -25,12 +26,16 @@ console:
 
 Without \`users_file\`, they prove who they are as clients do, by \`auth\`; with \`auth.method: trust\`, which is taken on a
 loopback address only, whoever says that it is \`ops\` is. A users file of its own also lets operators in while the catalog
-database, which \`auth.query\` asks, is away. TLS is asked for as of clients. The console has places of its own, so a proxy
-that is full of clients lets operators in. Each command that changes something is logged with its user.
+database, which \`auth.query\` asks, is away. TLS is asked for as of clients. Each user that is named needs a line in that file,
+with a plain password or \`SCRAM-SHA-256$…\`: without one, or with \`md5…\`, which SCRAM cannot prove, the proxy does not start.
+
+The console has ${CONSOLE_CLIENTS_MAX} places of its own (each worker has as many), so a proxy that is full of clients lets operators in. Whoever finds them
+taken is refused with SQLSTATE 53300. Each command that changes something is logged with its user.
 
 The console answers the simple and the extended protocol, in text and binary, so that psql and drivers can read it. It
 takes what drivers send by themselves: BEGIN and COMMIT (commands are not undone by ROLLBACK), SET of usual settings,
 \`SELECT 1\`, \`SELECT version()\`, DISCARD ALL. It takes no parameters. Times are UTC.
+Commands and what they show are read in either case, \`SHOW "POOLS"\` included.
 `;
 
 function showSection({ name, help, columns, isForAdmins }: Show): string {

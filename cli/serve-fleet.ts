@@ -100,6 +100,7 @@ export function fleetView(control: BackendAddress, self: string): FleetView {
   };
   const port = (address: string): number => Number(address.slice(address.lastIndexOf(":") + 1));
   return {
+    self,
     otherProxies: async () => {
       const all = await ask(listProxies);
       const now = Date.now();

@@ -89,7 +89,7 @@ async function serveFile(path: string, { config, log, metrics, host }: Serving):
   await serveUntilStopped(await starting, { config, host, log });
 }
 
-/** SIGHUP, and RELOAD of the admin console, look at the control schema at once. */
+/** SIGHUP, and RELOAD of the admin console, look at the control schema at once; RELOAD waits for what came of it. */
 async function serveInFleet(
   url: string,
   path: string | undefined,
@@ -123,7 +123,7 @@ async function serveInFleet(
       log,
       metrics,
       version,
-      readMapAgain: others?.reload ?? (async () => look()),
+      readMapAgain: others?.reload ?? (async () => await member?.confirm()),
       ...(others && { place: others.place }),
     });
     member = joinFleet({

@@ -35,6 +35,8 @@ export interface ConsoleSources {
 
 /** What the control schema says just now. Both reject where it cannot be asked. */
 export interface FleetView {
+  /** This proxy's id there, as `control status` has it. */
+  readonly self: string;
   /** All but this one. */
   otherProxies(): Promise<readonly OtherProxy[]>;
   migrations(): Promise<readonly MigrationFacts[]>;

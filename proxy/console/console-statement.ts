@@ -135,11 +135,12 @@ class StatementReader {
     }
   }
 
+  /** In either case, quoted or not, as in PgBouncer. */
   #show(): ConsoleStatement {
     const { position } = this.#peek() ?? this.#last();
     const words = [this.#name()];
     while (this.#peek() !== undefined) words.push(this.#name());
-    return { kind: "show", name: words.join(" "), position };
+    return { kind: "show", name: words.join(" ").toLowerCase(), position };
   }
 
   #kill(): ConsoleStatement {

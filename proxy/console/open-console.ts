@@ -43,6 +43,7 @@ export interface OpenConsole {
   readonly admit: (user: string) => void;
   readonly sessions: Console;
   readonly clientsMax: number;
+  readonly fullHint: string;
   readonly statistics: Statistics;
 }
 
@@ -93,6 +94,7 @@ export function openConsole(parts: ConsoleParts): OpenConsole {
     admit: (user) => console.admit(user),
     sessions: console,
     clientsMax: CONSOLE_CLIENTS_MAX,
+    fullHint: `The admin console takes ${CONSOLE_CLIENTS_MAX} connections at once: close one, or end one with KILL from another.`,
     statistics,
   };
 }

@@ -12,8 +12,11 @@ export const SHOW_PROXIES = show<ProxyRow>({
   help: "This proxy first, and then those that follow the same control schema, as it has them.",
   rows: proxyRows,
   columns: [
-    column("id", "text", "Its id, which changes with each start.", (row) =>
-      row.kind === "this" ? row.from.process.id : row.proxy.id,
+    column(
+      "id",
+      "text",
+      "Its id, which changes with each start; under `--control` the one that colonnade control status has.",
+      (row) => (row.kind === "this" ? (row.from.fleet?.self ?? row.from.process.id) : row.proxy.id),
     ),
     column("host", "text", "The machine's name.", (row) =>
       row.kind === "this" ? row.from.process.hostname : row.proxy.host,

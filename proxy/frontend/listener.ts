@@ -68,6 +68,8 @@ export interface SideDoor {
   readonly admit: (user: string) => void;
   readonly sessions: SessionHost;
   readonly clientsMax: number;
+  /** The hint for whoever finds it full. */
+  readonly fullHint: string;
 }
 
 interface Door {
@@ -75,6 +77,7 @@ interface Door {
   readonly admit: (user: string) => void;
   readonly sessions: SessionHost;
   readonly clientsMax: number;
+  readonly fullHint: string | undefined;
   /** Clients past start-up by their process id. */
   readonly processIds: Set<number>;
 }
@@ -104,7 +107,13 @@ export class Listener {
     this.#options = options;
     this.#tls = options.tls && new FrontendTls(options.tls);
     const { authentication, sessions, clientsMax = CLIENTS_MAX_DEFAULT, sideDoor } = options;
-    this.#door = doorOf({ authentication, sessions, clientsMax, admit: ignore });
+    this.#door = doorOf({
+      authentication,
+      sessions,
+      clientsMax,
+      admit: ignore,
+      fullHint: undefined,
+    });
     this.#sideDoor = sideDoor && doorOf(sideDoor);
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
     this.#server.maxConnections =
@@ -288,7 +297,9 @@ export class Listener {
   /** Takes a place among the clients, and a process id no other client has. */
   #takeProcessId(door: Door): number {
     if (door.processIds.size >= door.clientsMax) {
-      throw new SqlError("too_many_clients", "sorry, too many clients already");
+      throw new SqlError("too_many_clients", "sorry, too many clients already", {
+        hint: door.fullHint,
+      });
     }
     for (;;) {
       const { index, count } = this.#options.place ?? ALONE;
@@ -321,10 +332,10 @@ interface Entered {
   readonly door: Door;
 }
 
-function doorOf(options: Omit<SideDoor, "database">): Door {
-  const { authentication, admit, sessions, clientsMax } = options;
+function doorOf(options: Omit<SideDoor, "database" | "fullHint"> & Pick<Door, "fullHint">): Door {
+  const { authentication, admit, sessions, clientsMax, fullHint } = options;
   const authenticator = new Authenticator(authentication);
-  return { authenticator, admit, sessions, clientsMax, processIds: new Set() };
+  return { authenticator, admit, sessions, clientsMax, fullHint, processIds: new Set() };
 }
 
 function encryptionOf(socket: Socket): string {

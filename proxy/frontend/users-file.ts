@@ -85,7 +85,21 @@ async function readUsers(path: string): Promise<Users> {
 /** `path` is for the errors alone. */
 export function parseUsersFile(text: string, path: string): Users {
   const users = new Map<string, StoredSecret>();
-  const lineOfUser = new Map<string, number>();
+  for (const [user, { secret }] of readUserLines(text, path))
+    if (secret !== undefined) users.set(user, secret);
+  return users;
+}
+
+export interface UserLine {
+  /** From 1. */
+  readonly line: number;
+  /** Undefined where the file gives the user an empty one. */
+  readonly secret: StoredSecret | undefined;
+}
+
+/** The users of a file by name. Throws UsersFileError; `path` is for that alone. */
+export function readUserLines(text: string, path: string): ReadonlyMap<string, UserLine> {
+  const users = new Map<string, UserLine>();
   let number = 0;
   for (const line of text.split(/\r?\n/)) {
     number++;
@@ -99,11 +113,9 @@ export function parseUsersFile(text: string, path: string): Users {
       .slice(1)
       .map((each) => each.replaceAll('""', '"'));
     if (user === "") fail("the user's name is empty");
-    const before = lineOfUser.get(user);
-    if (before !== undefined) fail(`user "${user}" stands already on line ${before}`);
-    lineOfUser.set(user, number);
-    const secret = parseStoredSecret(secretText);
-    if (secret !== undefined) users.set(user, secret);
+    const before = users.get(user);
+    if (before !== undefined) fail(`user "${user}" stands already on line ${before.line}`);
+    users.set(user, { line: number, secret: parseStoredSecret(secretText) });
   }
   return users;
 }

@@ -22,6 +22,10 @@ beforeAll(async () => {
   writeFileSync(file("tls/key.pem"), own?.private ?? "");
   writeFileSync(file("tls/other-key.pem"), other?.private ?? "");
   writeFileSync(file("text"), "nothing of the kind\n");
+  writeFileSync(
+    file("console-users.txt"),
+    `; operators\n"ops" "secret"\n"old" "md5${"0123456789abcdef".repeat(2)}"\n"mute" ""\n`,
+  );
 });
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -93,10 +97,37 @@ test.each([
     "auth:\n  method: md5\n  users_file: users.txt\n",
     "config.yaml:3:15: auth.users_file: cannot read users.txt: there is no such file",
   ],
+  [
+    "a console user without a line",
+    "console:\n  admin_users: [ops, ann]\n  users_file: console-users.txt\n",
+    'config.yaml:3:15: console.users_file: user "ann" may use the console, and has no line in console-users.txt. Add the line "ann" "password" to it',
+  ],
+  [
+    "a console user with an md5 password",
+    "console:\n  admin_users: [old]\n  users_file: console-users.txt\n",
+    'config.yaml:3:15: console.users_file: console-users.txt:3: user "old" has an md5 password, and the console asks for SCRAM-SHA-256, which md5 cannot prove. Give the plain password, or SCRAM-SHA-256$…',
+  ],
+  [
+    "a console user with an empty password",
+    "console:\n  stats_users: [mute]\n  users_file: console-users.txt\n",
+    'config.yaml:3:15: console.users_file: console-users.txt:4: user "mute" has an empty password, with which nobody is let in',
+  ],
+  [
+    "a users file of the console that cannot be read as one",
+    "console:\n  admin_users: [ops]\n  users_file: text\n",
+    'config.yaml:3:15: console.users_file: text:1: expected "user" "secret", both in double quotes',
+  ],
 ])("%s", (_, text, expected) => {
   const message = refused(text);
   expect(message.startsWith(expected)).toBe(true);
   expect(message.split("\n")).toHaveLength(1);
+});
+
+test("operators who can prove who they are are taken", () => {
+  const config = requireConfig(
+    written("console:\n  admin_users: [ops]\n  users_file: console-users.txt\n"),
+  );
+  expect(config.console.users_file).toBe(file("console-users.txt"));
 });
 
 test("certificate and key exchanged: both are told so", () => {

@@ -11,6 +11,8 @@ describe("commands", () => {
     ["", { kind: "empty" }],
     [" ; -- nothing\n /* at /* all */ */ ;", { kind: "empty" }],
     ["sHoW Pools", { kind: "show", name: "pools", position: 6 }],
+    ['SHOW "POOLS"', { kind: "show", name: "pools", position: 6 }],
+    ['show "pools"', { kind: "show", name: "pools", position: 6 }],
     [
       "SHOW TRANSACTION ISOLATION LEVEL",
       { kind: "show", name: "transaction isolation level", position: 6 },

@@ -92,7 +92,10 @@ test("the console has places of its own, and no more than those", async () => {
   const clients: RawClient[] = [];
   for (let count = 0; count < CONSOLE_CLIENTS_MAX; count += 1)
     clients.push(await consoleClient(servers.proxy));
-  expect(await refusal(consoleClient(servers.proxy))).toMatchObject({ C: "53300" });
+  expect(await refusal(consoleClient(servers.proxy))).toMatchObject({
+    C: "53300",
+    H: `The admin console takes ${CONSOLE_CLIENTS_MAX} connections at once: close one, or end one with KILL from another.`,
+  });
   await (await servers.proxy.connect()).close();
   for (const client of clients) await client.close();
 });

@@ -320,6 +320,12 @@ test("the console tells of the fleet's proxies and migrations, with no more righ
       { ...own, problem: null },
       { ...other, state: "following", is_this: false },
     ]);
+    const ids = (rows: readonly unknown[]): readonly unknown[] =>
+      rows.map((row) => (row as { readonly id: string }).id).toSorted();
+    const known = await control.query("postgres", "SELECT id FROM colonnade.proxy");
+    expect(ids(await proxiesShown())).toEqual(ids(known.rows));
+    // No file is read: it serves what is in force once this is answered.
+    await client.query("RELOAD");
     killed.command.child.kill("SIGKILL");
     await expect
       .poll(proxiesShown, { timeout: 10_000 })
