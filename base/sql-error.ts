@@ -1066,7 +1066,7 @@ export const ERRORS = {
   hold_not_possible: {
     sqlstate: "55006",
     when: "A proxy of the fleet neither obeys a hold nor is known to refuse the placements by itself.",
-    hint: "Start or stop the proxy; the row of one that is gone for good: DELETE FROM colonnade.proxy WHERE id = '...' in the catalog database.",
+    hint: "Mend what the proxy tells of, or stop it: colonnade control status shows which ones follow.",
   },
   hold_malformed: {
     sqlstate: "22023",

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { userInfo } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FLEET_ACK_POLL_MS, REHEARSAL_ABANDONED_MS } from "../base/limits.ts";
+import { SqlError } from "../base/sql-error.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
 import {
   announceHold,
@@ -53,7 +54,7 @@ export async function hold(flags: HoldFlags): Promise<void> {
   const { signal } = interruption;
   const result = await withControl(flags, (database) => rehearse(database, flags, signal)).catch(
     (error: unknown) => {
-      throw signal.aborted ? signal.reason : error;
+      throw signal.aborted ? signal.reason : calledOff(error);
     },
   );
   if (flags.json === true) printJson(result);
@@ -63,6 +64,14 @@ export async function hold(flags: HoldFlags): Promise<void> {
     "not every proxy obeyed, with nothing left open, in time: a cutover would have been called off",
     1,
   );
+}
+
+/** A proxy that stands in the way is an answer: so it would in a cutover. */
+function calledOff(error: unknown): unknown {
+  if (!(error instanceof CommandFailure && error.cause instanceof SqlError)) return error;
+  const { id } = error.cause;
+  if (id !== "hold_not_possible" && id !== "hold_taken") return error;
+  return new CommandFailure(error.message, 1, { cause: error.cause });
 }
 
 const OWNER_PREFIX = "rehearsal-";

@@ -8,10 +8,11 @@ import {
   setSchemaVersion,
 } from "../../control/control-schema.ts";
 import { announceDdl, endDdl } from "../../control/ddl-intents.ts";
-import { readFleetState } from "../../control/fleet-state.ts";
+import { forgetSilentProxies, listProxies, readFleetState } from "../../control/fleet-state.ts";
 import { currentMap, publishedMapOf, publishMap } from "../../control/map-versions.ts";
 import { requireControlSchema, upgradeControlSchema } from "../../control/schema-versions.ts";
 import { mapToStartWith } from "../../cli/serve-fleet.ts";
+import { FLEET_FORGET_SILENT_MS } from "../../base/limits.ts";
 import { createLog } from "../../base/log.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
@@ -91,4 +92,20 @@ test("a published map that this program cannot read stops a start", async () => 
   await expect(mapToStartWith(address, undefined, createLog("fatal"))).rejects.toThrow(
     "version 1 of the shard map has mistakes",
   );
+});
+
+test("a proxy that has been silent for a day is forgotten, and no other", async () => {
+  await upgradeControlSchema(database, undefined);
+  const ages = { gone: "2 days", silent: "23 hours", there: "0" };
+  for (const [name, age] of Object.entries(ages))
+    await database.query(
+      `INSERT INTO colonnade.proxy (id, name, address, process_id, program_version, renewed_at, lease_ms, map_version, applied_revision)
+       VALUES ('${randomUUID()}', '${name}', 'h:1', 1, '1', now() - interval '${age}', 30000, 1, 0)`,
+    );
+  await forgetSilentProxies(database, FLEET_FORGET_SILENT_MS);
+  const left = await listProxies(database);
+  expect(left.map(({ name }) => name).toSorted((a, b) => a.localeCompare(b))).toEqual([
+    "silent",
+    "there",
+  ]);
 });

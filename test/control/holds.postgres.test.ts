@@ -97,6 +97,13 @@ test("a placement is leased once every proxy has agreed, and not while one is si
     id: "hold_not_possible",
     message: expect.stringContaining("proxy0 (127.0.0.1:6432) has not agreed"),
     detail: expect.stringContaining(IDS[0] ?? ""),
+    hint: expect.not.stringContaining("DELETE"),
+  });
+  // Of one that has been silent, what deletes its row can be pasted.
+  await database.query("UPDATE colonnade.proxy SET renewed_at = renewed_at - interval '1 minute'");
+  await expect(leasePlacements(database, "move", REQUEST.placements, SOON)).rejects.toMatchObject({
+    detail: expect.stringMatching(/has been silent for \d+\.\d s\.$/),
+    hint: expect.stringContaining(`DELETE FROM colonnade.proxy WHERE id IN ('${IDS[0]}');`),
   });
   expect((await readFleetState(database)).leased).toEqual([]);
   const leasing = leasePlacements(database, "move", REQUEST.placements);
