@@ -202,10 +202,9 @@ class Play {
     const before = this.#changing;
     this.#changing = (async () => {
       await before;
-      const outcome = await this.schema.make(planned);
-      if (outcome === undefined) return;
-      this.#count(`${planned.change}, ${outcome}`);
-      this.#tell(`${planned.change}: ${outcome}`);
+      const { change, outcome } = await this.schema.make(planned);
+      this.#count(`${change}, ${outcome}`);
+      this.#tell(`${change}: ${outcome}`);
     })();
     await this.#changing;
   }

@@ -48,6 +48,7 @@ interface View {
 }
 
 interface Step {
+  readonly change: SchemaChange;
   readonly sql: string;
   /** What is so then. */
   readonly made: () => void;
@@ -73,15 +74,18 @@ export class SchemaChanges {
     this.#ledger = ledger;
   }
 
-  /** If it was made, it is looked at. Undefined where there is nothing to drop. */
-  async make({ change, through, lookThrough }: PlannedChange): Promise<ChangeOutcome | undefined> {
+  /** If it was made, it is looked at. What is to be dropped and is not there is made instead. */
+  async make({
+    change,
+    through,
+    lookThrough,
+  }: PlannedChange): Promise<{ readonly change: SchemaChange; readonly outcome: ChangeOutcome }> {
     const step = this.#step(change);
-    if (step === undefined) return undefined;
     const outcome = await this.#run(step.sql, through);
     if (outcome === "made") step.made();
     if (outcome === "unknown") step.doubted();
     if (outcome === "made") await this.#look(lookThrough, step.sql);
-    return outcome;
+    return { change: step.change, outcome };
   }
 
   /** Throws what the client was told where it could not be asked. */
@@ -111,22 +115,23 @@ export class SchemaChanges {
     return found;
   }
 
-  #step(change: SchemaChange): Step | undefined {
+  #step(change: SchemaChange): Step {
     switch (change) {
       case "add column": {
         const name = `note_${this.#next()}`;
         const sql = `ALTER TABLE accounts ADD COLUMN ${name} integer NOT NULL DEFAULT ${this.#number}`;
-        return presenceStep(sql, this.#columns, name, "there");
+        return presenceStep(change, sql, this.#columns, name, "there");
       }
       case "drop column": {
         const name = dropped(this.#columns);
-        if (name === undefined) return undefined;
+        if (name === undefined) return this.#step("add column");
         const sql = `ALTER TABLE accounts DROP COLUMN IF EXISTS ${name}`;
-        return presenceStep(sql, this.#columns, name, "gone");
+        return presenceStep(change, sql, this.#columns, name, "gone");
       }
       case "create index": {
         const name = `by_peer_${this.#next()}`;
         return presenceStep(
+          change,
           `CREATE INDEX ${name} ON transfers (peer)`,
           this.#indexes,
           name,
@@ -135,8 +140,8 @@ export class SchemaChanges {
       }
       case "drop index": {
         const name = dropped(this.#indexes);
-        if (name === undefined) return undefined;
-        return presenceStep(`DROP INDEX IF EXISTS ${name}`, this.#indexes, name, "gone");
+        if (name === undefined) return this.#step("create index");
+        return presenceStep(change, `DROP INDEX IF EXISTS ${name}`, this.#indexes, name, "gone");
       }
       case "replace view":
         return this.#viewStep();
@@ -147,6 +152,7 @@ export class SchemaChanges {
     const edition = this.#next();
     const rows = 1 + ((edition * 37) % VIEW_ROWS_MAX);
     return {
+      change: "replace view",
       sql: `CREATE OR REPLACE VIEW first_accounts AS SELECT id, amount, ${edition} AS edition FROM accounts WHERE id <= ${rows}`,
       made: () => {
         this.#view = { edition, rows };
@@ -243,12 +249,13 @@ export class SchemaChanges {
 }
 
 function presenceStep(
+  change: SchemaChange,
   sql: string,
   all: Map<string, Presence>,
   name: string,
   then: "there" | "gone",
 ): Step {
-  return { sql, made: () => all.set(name, then), doubted: () => all.set(name, "unknown") };
+  return { change, sql, made: () => all.set(name, then), doubted: () => all.set(name, "unknown") };
 }
 
 /** The oldest that is, or may be, there. */
