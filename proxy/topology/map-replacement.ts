@@ -16,7 +16,10 @@ export function refuseOlder({ map: before }: TopologyView, next: ShardMap): void
 /** A map says where rows are; it does not move them. */
 export function refuseLeavingRows({ map: before, catalog }: TopologyView, next: ShardMap): void {
   const canonical = catalog.relations.get(next.canonicalSchema);
-  const left = rowsLeftBehind(before, next, (table) => canonical?.has(table) === true);
+  // What the proxy knows of tables may be seconds old: one that is listed is taken to be there.
+  const exists = (table: string): boolean =>
+    before.tables.has(table) || canonical?.has(table) === true;
+  const left = rowsLeftBehind(before, next, exists);
   if (left.length === 0) return;
   throw new SqlError(
     "map_leaves_rows",

@@ -91,6 +91,14 @@ test("with placements that change places is refused", async () => {
   });
 });
 
+test("that no longer lists a table is refused, whether or not the proxy has seen the table yet", async () => {
+  const unlisted = map((text) => text.replace("version: 2", "version: 9"));
+  await expect(proxy.reload(unlisted)).rejects.toMatchObject({
+    id: "map_leaves_rows",
+    detail: 'table "orders" is no longer listed',
+  });
+});
+
 test("that lists a table of the catalog database is refused", async () => {
   const listed = map((text) =>
     text
