@@ -173,12 +173,12 @@ export const BACKEND_IDLE_MS = 600_000;
 /** How long opening and authenticating one backend may take. */
 export const BACKEND_CONNECT_TIMEOUT_MS = 10_000;
 
-/** Statements that are known but for their numbers, and as many of which nothing is known; an application has some hundred. */
+/** Statements that are known but for their literals, and as many of which nothing is known; an application has some hundred. */
 export const LITERAL_TEMPLATES_MAX = 1_000;
 
-/** Characters of a text that such a statement is looked for by, and whole numbers in it: a list of values has many, in many numbers. */
+/** Characters of a text that such a statement is looked for by, and literals in it: a list of values has many, in many numbers. */
 export const LITERAL_TEMPLATE_LENGTH_MAX = 4_000;
-export const LITERAL_TEMPLATE_NUMBERS_MAX = 16;
+export const LITERAL_TEMPLATE_LITERALS_MAX = 16;
 
 /** Descriptions of columns that relayed answers began with, by database: some hundred bytes each. */
 export const RELAYED_COLUMNS_MAX = 1_000;

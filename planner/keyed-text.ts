@@ -1,67 +1,42 @@
 /**
- * Texts that differ in whole numbers alone, one of which is their shard key: from the text to its
- * placement without a plan for each. What stands between the numbers is the same in all that one
+ * Texts that differ in literals alone, one of which is their shard key: from the text to its
+ * placement without a plan for each. What stands between the literals is the same in all that one
  * placement is asked. literal-templates.ts proves which texts these are.
  */
-import { keyFromNumber } from "../shardmap/shard-key.ts";
 import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { fragmentAt } from "./bind-fragments.ts";
-import { placementOf } from "./bind-keys.ts";
-import type { QueryPlan } from "./logical-plan.ts";
+import { assignedValue, comparedValue, placementOf } from "./bind-keys.ts";
+import { keyTerm, type KeyedPlan } from "./derived-plan.ts";
+import { renderInsert } from "./insert/template.ts";
+import { literalsBetween, woven, type LiteralKind, type LiteralShape } from "./literal-shape.ts";
 import type { Fragment } from "./physical-plan.ts";
 import type { RenderedSql } from "./sql-template.ts";
 
-/** As every session writes an integer: no sign, no leading zero, and inside of int4 whatever the digits. */
-export const WHOLE_NUMBER = /^(?:0|[1-9][0-9]{0,8})$/;
-
-/** Of as many digits as there may be, and seldom met; for each place another. */
-export function sampleNumber(place: number): string {
-  return String(918_273_645 + place);
+/** Of as many digits or letters as there may well be, and seldom met; for each place another. */
+export function sampleLiteral(kind: LiteralKind, place: number): string {
+  const digits = String(918_273_645 + place);
+  if (kind === "string") return `'sample ${digits}'`;
+  return kind === "whole" ? digits : `${digits}.${digits}`;
 }
 
 export interface KeyedTemplate {
   /** Of one of the texts. */
-  readonly plan: QueryPlan;
-  /** What stands before the first number, between them, and behind the last one, in all of them. */
-  readonly pieces: readonly string[];
-  /** Which of the numbers is the key. */
+  readonly plan: KeyedPlan;
+  readonly shape: LiteralShape;
+  /** Which of the literals is the key. */
   readonly keyIndex: number;
-  /** The plan of the text with these numbers. */
-  readonly planOf: (numbers: readonly string[]) => QueryPlan | undefined;
-}
-
-/** The numbers of a text that consists of the pieces and them; undefined where it does not. */
-export function numbersBetween(
-  pieces: readonly string[],
-  text: string,
-): readonly string[] | undefined {
-  const [first = "", ...others] = pieces;
-  if (!text.startsWith(first)) return undefined;
-  const numbers: string[] = [];
-  let at = first.length;
-  for (const piece of others) {
-    const start = at;
-    while (isDigit(text.charCodeAt(at))) at += 1;
-    const number = text.slice(start, at);
-    if (!WHOLE_NUMBER.test(number) || !text.startsWith(piece, at)) return undefined;
-    numbers.push(number);
-    at += piece.length;
-  }
-  return at === text.length ? numbers : undefined;
-}
-
-/** NaN, behind the text's end, is none. */
-function isDigit(unit: number): boolean {
-  return unit >= 0x30 && unit <= 0x39;
+  /** The plan of the text with these literals. */
+  readonly planOf: (literals: readonly string[]) => KeyedPlan | undefined;
 }
 
 /** Where the key stands a second time, the text may mean something else by that. */
 export function isKeyUnique(
-  { pieces, keyIndex }: Pick<KeyedTemplate, "pieces" | "keyIndex">,
-  numbers: readonly string[],
+  { shape: { pieces }, keyIndex }: Pick<KeyedTemplate, "shape" | "keyIndex">,
+  literals: readonly string[],
 ): boolean {
-  const key = numbers[keyIndex] ?? "";
-  const stands = numbers.filter((number) => number === key).length;
+  const key = literals[keyIndex];
+  if (key === undefined) return true;
+  const stands = literals.filter((literal) => literal === key).length;
   return stands === 1 && !pieces.some((piece) => piece.includes(key));
 }
 
@@ -69,46 +44,49 @@ export class KeyedText {
   readonly #template: KeyedTemplate;
   readonly #map: ShardMap;
   readonly #colocation: Colocation | undefined;
-  /** By placement, what stands around the numbers in what it is asked. */
+  /** By placement, what stands around the literals in what it is asked. */
   readonly #pieces = new Map<Placement, readonly string[] | undefined>();
 
   /** Of this map alone. */
   constructor(template: KeyedTemplate, map: ShardMap) {
     this.#template = template;
     this.#map = map;
-    const { routing } = template.plan;
-    this.#colocation =
-      routing.kind === "shardKeys" ? map.colocations.get(routing.colocation.name) : undefined;
+    const name = colocationOf(template.plan)?.name;
+    this.#colocation = name === undefined ? undefined : map.colocations.get(name);
   }
 
-  /** It has its numbers alone to tell it from the others. */
-  get plan(): QueryPlan {
+  /** It has its literals alone to tell it from the others. */
+  get plan(): KeyedPlan {
     return this.#template.plan;
   }
 
-  /** The numbers of a text that is one of them; undefined where it is another, or may mean another. */
-  numbersIn(text: string): readonly string[] | undefined {
+  /** The literals of a text that is one of them; undefined where it is another, or may mean another. */
+  literalsIn(text: string): readonly string[] | undefined {
     const template = this.#template;
-    const numbers = numbersBetween(template.pieces, text);
-    return numbers !== undefined && isKeyUnique(template, numbers) ? numbers : undefined;
+    const literals = literalsBetween(template.shape, text);
+    return literals !== undefined && isKeyUnique(template, literals) ? literals : undefined;
   }
 
   /** What `bindPlan` would make of the text's plan; undefined leaves it to that. Throws as it does for a key that nothing covers. */
-  bind(numbers: readonly string[]): Fragment | undefined {
+  bind(literals: readonly string[]): Fragment | undefined {
     const colocation = this.#colocation;
     const [type] = colocation?.keyTypes ?? [];
-    const number = numbers[this.#template.keyIndex];
-    if (colocation === undefined || type === undefined || number === undefined) return undefined;
-    const key = keyFromNumber(type, number);
+    const literal = literals[this.#template.keyIndex];
+    if (colocation === undefined || type === undefined || literal === undefined) return undefined;
+    const { plan } = this.#template;
+    const column = plan.kind === "insert" ? plan.keyColumns[0] : undefined;
+    const term = keyTerm(literal);
+    const key =
+      column === undefined ? comparedValue(term, type, []) : assignedValue(term, column, [], []);
     if (typeof key !== "object") return undefined;
     const placement = placementOf(colocation, [key]);
     const pieces = this.#piecesAt(placement);
     if (pieces === undefined) return undefined;
-    const full = (): RenderedSql | undefined => this.#rendered(placement, numbers);
+    const full = (): RenderedSql | undefined => this.#rendered(placement, literals);
     return {
       database: placement.database,
       placementIds: [placement.id],
-      rendered: new KeyedSql(woven(pieces, numbers), full),
+      rendered: new KeyedSql(woven(pieces, literals), full),
       rowIndexes: undefined,
     };
   }
@@ -120,41 +98,47 @@ export class KeyedText {
     return pieces;
   }
 
-  /** Undefined where two texts differ in more than their numbers. */
+  /** Undefined where two texts differ in more than their literals. */
   #findPieces(placement: Placement): readonly string[] | undefined {
-    const places = [...this.#template.pieces.keys()].slice(1);
-    const [long, short] = [places.map(sampleNumber), places.map(String)];
+    const { kinds } = this.#template.shape;
+    const long = kinds.map(sampleLiteral);
+    const short = kinds.map((kind, place) =>
+      kind === "whole" ? String(place) : kind === "decimal" ? `0.${place}` : `'${place}'`,
+    );
     const pieces = piecesAround(this.#rendered(placement, long)?.sql, long);
     if (pieces === undefined) return undefined;
     return this.#rendered(placement, short)?.sql === woven(pieces, short) ? pieces : undefined;
   }
 
-  #rendered(placement: Placement, numbers: readonly string[]): RenderedSql | undefined {
-    const plan = this.#template.planOf(numbers);
+  #rendered(placement: Placement, literals: readonly string[]): RenderedSql | undefined {
+    const plan = this.#template.planOf(literals);
+    if (plan?.kind === "insert") {
+      const { canonicalSchema } = this.#map;
+      return renderInsert(plan, [0], [], { placement, canonicalSchema, limit: undefined });
+    }
     const place = { database: placement.database, placement };
     return plan && fragmentAt(place, plan.template, undefined, this.#map).rendered;
   }
 }
 
-/** A text of its pieces, one more than the numbers. */
-export function woven(pieces: readonly string[], numbers: readonly string[]): string {
-  let text = pieces[0] ?? "";
-  for (const [index, number] of numbers.entries()) text += number + (pieces[index + 1] ?? "");
-  return text;
+function colocationOf(plan: KeyedPlan): Colocation | undefined {
+  if (plan.kind === "insert")
+    return plan.table.kind === "sharded" ? plan.table.colocation : undefined;
+  return plan.routing.kind === "shardKeys" ? plan.routing.colocation : undefined;
 }
 
 function piecesAround(
   text: string | undefined,
-  numbers: readonly string[],
+  literals: readonly string[],
 ): readonly string[] | undefined {
   if (text === undefined) return undefined;
   const pieces: string[] = [];
   let at = 0;
-  for (const number of numbers) {
-    const found = text.indexOf(number, at);
+  for (const literal of literals) {
+    const found = text.indexOf(literal, at);
     if (found < 0) return undefined;
     pieces.push(text.slice(at, found));
-    at = found + number.length;
+    at = found + literal.length;
   }
   return [...pieces, text.slice(at)];
 }

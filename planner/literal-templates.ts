@@ -1,70 +1,71 @@
 /**
- * Plans for texts that differ in whole numbers alone: `... SET n = n + 3 WHERE id = 17` and
- * `... SET n = n + 5 WHERE id = 42`. A text that was planned teaches the template of all of them, so
- * that an application that writes values into its statements is not parsed anew for each.
+ * Plans for texts that differ in literals alone: `... SET n = n + 3, note = 'a' WHERE id = 17` and
+ * `... SET n = n + 5, note = 'b' WHERE id = 42`. A text that was planned teaches the template of all of
+ * them, so that an application that writes values into its statements is not parsed anew for each.
  *
- * What may differ are whole numbers of at most nine digits. One of them the plan knows as the one
- * value of an integer key, and it stands nowhere else in the text. Everything around them must be
- * the same, character for character; so the tokens are the same, and the numbers are of type
- * integer in all. The others no plan looks at, but for what several placements would need, which is left
- * out of the derived plan: one key has one placement, and it is asked the client's own text. A template is
- * only kept where other numbers, planned from their text, give the very plan that is derived from it.
+ * What may differ is said in literal-shape.ts, and of strings in free-literals.ts. One of the literals the plan may know
+ * as the one value of its key, and it stands nowhere else in the text; or the key is a parameter. The
+ * others no plan looks at, but for what several placements would need, which is made of the text itself when it
+ * is needed: what one placement is asked is the client's own text. A template is only kept where other
+ * literals, planned from their text, give the very plan that is derived from it.
  *
  * It knows no session and no bytes: proxy/session/statement-planner.ts asks it.
  */
 import { isDeepStrictEqual } from "node:util";
-import {
-  LITERAL_TEMPLATE_LENGTH_MAX,
-  LITERAL_TEMPLATE_NUMBERS_MAX,
-  LITERAL_TEMPLATES_MAX,
-} from "../base/limits.ts";
+import { invariant } from "../base/invariant.ts";
+import { LITERAL_TEMPLATES_MAX } from "../base/limits.ts";
 import { SqlError } from "../base/sql-error.ts";
-import { isIntegerType } from "../shardmap/shard-key.ts";
 import type { Catalog } from "../shardmap/catalog.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import {
-  isKeyUnique,
-  KeyedText,
-  numbersBetween,
-  sampleNumber,
-  WHOLE_NUMBER,
+  derivedPlan,
+  keyOf,
+  NO_KEY,
+  ofOnePlacement,
+  textOf,
+  type KeyedPlan,
+  type Taught,
+} from "./derived-plan.ts";
+import { freeStrings } from "./free-literals.ts";
+import { isKeyUnique, KeyedText, sampleLiteral } from "./keyed-text.ts";
+import {
+  literalsBetween,
+  shapedText,
+  shapeName,
+  withFixed,
   woven,
-} from "./keyed-text.ts";
-import { tokenize } from "./lexer.ts";
-import type { LogicalPlan, QueryPlan } from "./logical-plan.ts";
-import { parseSql } from "./parse.ts";
+  type LiteralKind,
+  type LiteralShape,
+  type ShapedText,
+} from "./literal-shape.ts";
+import type { KeyTerm, LogicalPlan, QueryPlan } from "./logical-plan.ts";
+import { parseSql, type ParsedStatement } from "./parse.ts";
 import { PlanCache } from "./plan-cache.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { planStatement } from "./plan.ts";
-import { AS_THEY_COME } from "./several.ts";
+import { SeveralLater } from "./several.ts";
 
-/** Stands for a number in a template's name. No text has it: a message's string ends at a zero byte. */
-const HOLE = "\0";
-
-/** What a text has taught. */
-interface Taught {
-  readonly pieces: readonly string[];
-  readonly numbers: readonly string[];
-  readonly keyIndex: number;
-}
-
-/** A text as one of a template: its numbers, and the plan that taught the template. */
+/** A text as one of a template: its literals, and the plan that taught the template. */
 interface Match {
-  readonly plan: QueryPlan;
+  readonly plan: KeyedPlan;
   readonly taught: Taught;
-  readonly numbers: readonly string[];
+  readonly literals: readonly string[];
 }
 
 export class LiteralTemplates {
-  /** Plans of the texts that taught, by their texts with holes. */
+  /** Plans of the texts that taught, by the names of their shapes. */
   readonly #plans = new PlanCache(LITERAL_TEMPLATES_MAX);
-  readonly #taught = new WeakMap<QueryPlan, Taught>();
-  /** Texts with holes of which nothing could be learned, and under which catalog. */
+  readonly #taught = new WeakMap<KeyedPlan, Taught>();
+  /** By the name of a shape, which of its literals may be others; numbers always may. */
+  readonly #free = new Map<string, readonly boolean[]>();
+  /** Shapes of which nothing could be learned, and under which catalog. */
   readonly #refused = new Map<string, Catalog>();
+  /** Shapes that were met once: one that has its key in a parameter may well not come again. */
+  readonly #met = new Map<string, Catalog>();
   #hits = 0;
   /** Of the template found last: most texts are of the one before. */
-  #last: readonly string[] | undefined;
-  readonly #keyed = new WeakMap<QueryPlan, { readonly map: ShardMap; readonly text: KeyedText }>();
+  #last: LiteralShape | undefined;
+  readonly #keyed = new WeakMap<KeyedPlan, { readonly map: ShardMap; readonly text: KeyedText }>();
 
   /** Texts that were found by a template. */
   get hits(): number {
@@ -76,24 +77,26 @@ export class LiteralTemplates {
     this.#hits++;
   }
 
-  /** The plan that the text would have, where it differs from one that was learned in its numbers alone. */
+  /** The plan that the text would have, where it differs from one that was learned in its literals alone. */
   find(text: string, context: PlanContext): LogicalPlan | undefined {
     const found = this.#match(text, context);
-    if (found === undefined) return undefined;
+    const plan = found && derivedPlan(found.plan, found.taught, found.literals);
+    if (plan === undefined) return undefined;
     this.#hits++;
-    return derived(found.plan, found.taught, found.numbers);
+    if (plan.kind === "insert") return plan;
+    return { ...plan, several: new SeveralLater(() => planAgain(text, context).several) };
   }
 
-  /** As `find`, for all texts of the same template; the text is one of them. Counts no hit. */
+  /** As `find`, for all texts of the same template that have their key in them; the text is one of them. Counts no hit. */
   keyed(text: string, context: PlanContext): KeyedText | undefined {
     const found = this.#match(text, context);
-    if (found === undefined) return undefined;
+    if (found === undefined || found.taught.keyIndex === NO_KEY) return undefined;
     const { plan, taught } = found;
     const { map } = context;
     const known = this.#keyed.get(plan);
     if (known?.map === map) return known.text;
-    const planOf = (numbers: readonly string[]): QueryPlan | undefined =>
-      derived(plan, taught, numbers);
+    const planOf = (literals: readonly string[]): KeyedPlan | undefined =>
+      derivedPlan(plan, taught, literals);
     const keyed = new KeyedText({ ...taught, plan, planOf }, map);
     this.#keyed.set(plan, { map, text: keyed });
     return keyed;
@@ -101,158 +104,157 @@ export class LiteralTemplates {
 
   #match(text: string, context: PlanContext): Match | undefined {
     if (this.#plans.counts.texts === 0) return undefined;
-    const before = this.#last === undefined ? undefined : numbersBetween(this.#last, text);
-    const pieces = before === undefined ? piecesOf(text) : this.#last;
-    const numbers = before ?? (pieces && numbersBetween(pieces, text));
-    if (pieces === undefined || numbers === undefined) return undefined;
-    const plan = this.#plans.peek(pieces.join(HOLE), context);
-    const taught = plan?.kind === "query" ? this.#taught.get(plan) : undefined;
-    if (plan?.kind !== "query" || taught === undefined) return undefined;
-    if (!isKeyUnique(taught, numbers)) return undefined;
-    this.#last = taught.pieces;
-    return { plan, taught, numbers };
+    const shaped = this.#likeLast(text) ?? this.#shaped(text);
+    if (shaped === undefined) return undefined;
+    const plan = this.#plans.peek(shapeName(shaped.shape), context);
+    const taught = isKeyed(plan) ? this.#taught.get(plan) : undefined;
+    if (!isKeyed(plan) || taught === undefined) return undefined;
+    if (!isKeyUnique(taught, shaped.literals)) return undefined;
+    this.#last = taught.shape;
+    return { plan, taught, literals: shaped.literals };
+  }
+
+  #likeLast(text: string): ShapedText | undefined {
+    const literals = this.#last && literalsBetween(this.#last, text);
+    return this.#last && literals && { shape: this.#last, literals };
+  }
+
+  /** By the literals that may differ. */
+  #shaped(text: string): ShapedText | undefined {
+    const shaped = shapedText(text);
+    if (shaped === undefined || !shaped.shape.kinds.includes("string")) return shaped;
+    const isFree = this.#free.get(shapeName(shaped.shape));
+    return isFree && withFixed(shaped, isFree);
   }
 
   /** `text` is one statement, and `plan` what it was planned as. */
   learn(text: string, context: PlanContext, plan: LogicalPlan): void {
-    const taught = plan.kind === "query" ? whatIsTaught(text, plan) : undefined;
-    if (plan.kind !== "query" || taught === undefined) return;
-    const name = taught.pieces.join(HOLE);
+    if (!isKeyed(plan) || textOf(plan).origin !== undefined) return;
+    const key = keyOf(plan);
+    if (key === undefined) return;
+    const shaped = shapedText(text);
+    if (shaped === undefined) return;
+    const whole = shapeName(shaped.shape);
+    if (key.kind === "parameter" && !this.#isMetAgain(whole, context)) return;
+    const taught = whatIsTaught(
+      text,
+      plan,
+      key,
+      withFixed(shaped, this.#freeOf(whole, shaped, text)),
+    );
+    if (taught === undefined) return;
+    const name = shapeName(taught.shape);
     if (this.#refused.get(name) === context.catalog) return;
     if (this.#plans.peek(name, context) !== undefined) return;
     if (SAMPLES.every((sample) => isDerived(plan, taught, sample, context))) {
       this.#taught.set(plan, taught);
       this.#plans.set(name, context, plan);
-    } else this.#refuse(name, context);
+    } else keepNewest(this.#refused, name, context.catalog);
   }
 
-  /** It is planned each time, and not tried again. */
-  #refuse(name: string, { catalog }: PlanContext): void {
-    this.#refused.delete(name);
-    this.#refused.set(name, catalog);
-    if (this.#refused.size <= LITERAL_TEMPLATES_MAX) return;
-    const [oldest] = this.#refused.keys();
-    if (oldest !== undefined) this.#refused.delete(oldest);
+  #isMetAgain(name: string, { catalog }: PlanContext): boolean {
+    if (this.#met.get(name) === catalog) return true;
+    keepNewest(this.#met, name, catalog);
+    return false;
+  }
+
+  #freeOf(name: string, { shape, literals }: ShapedText, text: string): readonly boolean[] {
+    if (!shape.kinds.includes("string")) return literals.map(() => true);
+    const known = this.#free.get(name);
+    if (known !== undefined) return known;
+    const statement = parsed(text);
+    const strings = freeStrings(statement);
+    let at = 0;
+    const isFree = shape.kinds.map((kind, index) => {
+      const start = at + (shape.pieces[index]?.length ?? 0);
+      at = start + (literals[index]?.length ?? 0);
+      return kind !== "string" || strings.has(start - statement.start);
+    });
+    keepNewest(this.#free, name, isFree);
+    return isFree;
   }
 }
 
-/** Other numbers than a text's own, by place: some that are like no number met, then 0 and 1, which mean most. */
-const SAMPLES: readonly ((place: number, isKey: boolean) => string)[] = [
-  sampleNumber,
-  (place, isKey) => (isKey ? sampleNumber(place) : "0"),
-  (place, isKey) => (isKey ? sampleNumber(place) : "1"),
+function isKeyed(plan: LogicalPlan | undefined): plan is KeyedPlan {
+  return plan?.kind === "query" || plan?.kind === "insert";
+}
+
+/** As many as there may be templates. */
+function keepNewest<Value>(kept: Map<string, Value>, name: string, value: Value): void {
+  kept.delete(name);
+  kept.set(name, value);
+  if (kept.size <= LITERAL_TEMPLATES_MAX) return;
+  const [oldest] = kept.keys();
+  if (oldest !== undefined) kept.delete(oldest);
+}
+
+/** Other literals than a text's own, by place: some that are like none met, then those that mean most. */
+const SAMPLES: readonly ((kind: LiteralKind, place: number, isKey: boolean) => string)[] = [
+  sampleLiteral,
+  (kind, place, isKey) => (isKey ? sampleLiteral(kind, place) : ZEROS[kind]),
+  (kind, place, isKey) => (isKey ? sampleLiteral(kind, place) : ONES[kind]),
 ];
+
+const ZEROS: Readonly<Record<LiteralKind, string>> = { whole: "0", decimal: "0.0", string: "''" };
+const ONES: Readonly<Record<LiteralKind, string>> = { whole: "1", decimal: "1.0", string: "'1'" };
 
 /** The plan of another text of the template is what is derived for it. */
 function isDerived(
-  plan: QueryPlan,
+  plan: KeyedPlan,
   taught: Taught,
-  sample: (place: number, isKey: boolean) => string,
+  sample: (kind: LiteralKind, place: number, isKey: boolean) => string,
   context: PlanContext,
 ): boolean {
-  const numbers = taught.numbers.map((_, place) => sample(place, place === taught.keyIndex));
-  if (!isKeyUnique(taught, numbers)) return false;
-  const expected = derived(plan, taught, numbers);
-  const other = planned(woven(taught.pieces, numbers), context);
-  if (expected === undefined || other?.kind !== "query") return false;
+  const literals = taught.shape.kinds.map((kind, place) =>
+    sample(kind, place, place === taught.keyIndex),
+  );
+  if (!isKeyUnique(taught, literals)) return false;
+  const expected = derivedPlan(plan, taught, literals);
+  const other = planned(woven(taught.shape.pieces, literals), context);
+  if (expected === undefined || !isKeyed(other)) return false;
   return isDeepStrictEqual(ofOnePlacement(other), expected);
 }
 
-function whatIsTaught(text: string, plan: QueryPlan): Taught | undefined {
-  const key = keyOf(plan);
-  if (key === undefined || !text.startsWith(plan.template.sql)) return undefined;
-  const pieces = piecesOf(text);
-  const numbers = pieces && numbersBetween(pieces, text);
-  if (pieces === undefined || numbers === undefined) return undefined;
-  const taught = { pieces, numbers, keyIndex: numbers.indexOf(key) };
-  const end = text.length - (pieces.at(-1)?.length ?? 0);
-  const isWithin = end <= plan.template.sql.length;
-  return taught.keyIndex >= 0 && isWithin && isKeyUnique(taught, numbers) ? taught : undefined;
+function whatIsTaught(
+  text: string,
+  plan: KeyedPlan,
+  key: KeyTerm,
+  shaped: ShapedText,
+): Taught | undefined {
+  const { shape, literals } = shaped;
+  const { sql } = textOf(plan);
+  if (literals.length === 0 || !text.startsWith(sql)) return undefined;
+  const keyIndex = "text" in key ? literals.indexOf(writtenKey(key)) : NO_KEY;
+  if ("text" in key && keyIndex < 0) return undefined;
+  const taught = { ...shaped, keyIndex };
+  const end = text.length - (shape.pieces.at(-1)?.length ?? 0);
+  return end <= sql.length && isKeyUnique(taught, literals) ? taught : undefined;
 }
 
-/** What stands around the whole numbers of a text; undefined for one that is not looked for. */
-function piecesOf(text: string): readonly string[] | undefined {
-  if (text.length > LITERAL_TEMPLATE_LENGTH_MAX) return undefined;
-  const numbers = tokenize(text).filter(
-    ({ kind, start, end }) => kind === "number" && WHOLE_NUMBER.test(text.slice(start, end)),
-  );
-  if (numbers.length === 0 || numbers.length > LITERAL_TEMPLATE_NUMBERS_MAX) return undefined;
-  const starts = [0, ...numbers.map(({ end }) => end)];
-  const ends = [...numbers.map(({ start }) => start), text.length];
-  return starts.map((start, index) => text.slice(start, ends[index]));
-}
-
-/** The text of the one literal that pins the plan. */
-function keyOf({ routing, template }: QueryPlan): string | undefined {
-  if (routing.kind !== "shardKeys" || routing.alsoPinned.length > 0) return undefined;
-  if (template.origin !== undefined) return undefined;
-  const [keyType, ...otherTypes] = routing.colocation.keyTypes;
-  const [tuple, ...otherTuples] = routing.keys;
-  if (keyType === undefined || !isIntegerType(keyType) || otherTypes.length > 0) return undefined;
-  const [term] = tuple ?? [];
-  if (otherTuples.length > 0 || term?.kind !== "number") return undefined;
-  return WHOLE_NUMBER.test(term.text) ? term.text : undefined;
-}
-
-/** The plan of the text that has other numbers. Undefined where an edit of the text meets one. */
-function derived(
-  plan: QueryPlan,
-  { pieces, numbers: own, keyIndex }: Taught,
-  numbers: readonly string[],
-): QueryPlan | undefined {
-  const { routing, template } = plan;
-  const key = numbers[keyIndex];
-  if (key === undefined || routing.kind !== "shardKeys") return undefined;
-  let sql = pieces[0] ?? "";
-  /** Where each number ends in the text that taught, and by how much what follows has moved. */
-  const moves: { readonly start: number; readonly end: number; readonly by: number }[] = [];
-  let [at, by] = [sql.length, 0];
-  for (const [index, number] of numbers.entries()) {
-    const [length, piece] = [own[index]?.length ?? 0, pieces[index + 1] ?? ""];
-    by += number.length - length;
-    moves.push({ start: at, end: at + length, by });
-    at += length + piece.length;
-    sql += number + piece;
-  }
-  const isMet = template.edits.some((edit) =>
-    moves.some(({ start, end }) => edit.start < end && edit.end > start),
-  );
-  if (isMet) return undefined;
-  const movedBy = (position: number): number =>
-    moves.findLast(({ end }) => end <= position)?.by ?? 0;
-  return ofOnePlacement({
-    ...plan,
-    routing: { ...routing, keys: [[{ kind: "number", text: key }]] },
-    template: {
-      ...template,
-      // What follows the statement in the text is no part of it.
-      sql: sql.slice(0, sql.length - (at - template.sql.length)),
-      edits: template.edits.map((edit) => ({
-        ...edit,
-        start: edit.start + movedBy(edit.start),
-        end: edit.end + movedBy(edit.start),
-      })),
-    },
-  });
-}
-
-/** Without what is there for several placements alone. */
-function ofOnePlacement(plan: QueryPlan): QueryPlan {
-  return {
-    ...plan,
-    template: { ...plan.template, arm: undefined },
-    several: AS_THEY_COME,
-  };
+function writtenKey({ kind, text }: Extract<KeyTerm, { readonly text: string }>): string {
+  return kind === "text" ? `'${text}'` : text;
 }
 
 /** Undefined where it is refused. */
 function planned(text: string, context: PlanContext): LogicalPlan | undefined {
-  const outcome = parseSql(text);
-  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
   try {
-    return statement && planStatement(statement, context);
+    return planStatement(parsed(text), context);
   } catch (error) {
     if (error instanceof SqlError) return undefined;
     throw error;
   }
+}
+
+/** Of a text of a template: what several placements need hangs on its own literals. */
+function planAgain(text: string, context: PlanContext): QueryPlan {
+  const plan = planStatement(parsed(text), context);
+  invariant(plan.kind === "query", "texts of one template are of one kind");
+  return plan;
+}
+
+function parsed(text: string): ParsedStatement {
+  const outcome = parseSql(text);
+  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
+  invariant(statement !== undefined, "a text of a template is one statement");
+  return statement;
 }

@@ -234,7 +234,7 @@ const fastPath = fields({
     .boolean()
     .default(true)
     .describe(
-      "A statement that differs from one met before in whole numbers alone, its shard key among them, is not parsed again. Off, it is.",
+      "A statement that differs from one met before in its numbers and strings alone, its shard key among them or a parameter, is not parsed again. Off, it is.",
     ),
   relay: z
     .boolean()

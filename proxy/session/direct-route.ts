@@ -107,23 +107,23 @@ export class DirectRoute implements Route {
   }
 }
 
-/** The texts of one template, by their numbers. */
+/** The texts of one template, by their literals. */
 export class TextRoute implements Route {
   readonly plan: DirectPlan;
   readonly readsViews = false;
   readonly #text: KeyedText;
-  readonly #numbers: readonly string[];
+  readonly #literals: readonly string[];
   readonly #topology: Topology;
 
-  constructor(text: KeyedText, numbers: readonly string[], topology: Topology) {
+  constructor(text: KeyedText, literals: readonly string[], topology: Topology) {
     this.plan = text.plan;
     this.#text = text;
-    this.#numbers = numbers;
+    this.#literals = literals;
     this.#topology = topology;
   }
 
   bind(): DirectTarget | undefined {
-    const fragment = this.#text.bind(this.#numbers);
+    const fragment = this.#text.bind(this.#literals);
     return fragment && targetOf(fragment, this.#text.plan.returnsRows, this.#topology, NO_TYPES);
   }
 }

@@ -73,11 +73,11 @@ export class DirectStatements {
   /** Of a text of the simple protocol. */
   routeOfText(sql: string): Route | undefined {
     const last = this.#text;
-    const numbers =
-      last !== undefined && this.#isCurrent(last) ? last.keyed.numbersIn(sql) : undefined;
-    if (last === undefined || numbers === undefined) return this.#routeText(sql);
+    const literals =
+      last !== undefined && this.#isCurrent(last) ? last.keyed.literalsIn(sql) : undefined;
+    if (last === undefined || literals === undefined) return this.#routeText(sql);
     last.used();
-    return new TextRoute(last.keyed, numbers, last.topology);
+    return new TextRoute(last.keyed, literals, last.topology);
   }
 
   #routeText(sql: string): Route | undefined {
@@ -92,12 +92,12 @@ export class DirectStatements {
       return DirectRoute.of(kept.plan, topology, NO_TYPES);
     }
     const keyed = services.planner.keyed(sql, context);
-    const numbers = keyed?.text.numbersIn(sql);
-    if (keyed === undefined || numbers === undefined) return undefined;
+    const literals = keyed?.text.literalsIn(sql);
+    if (keyed === undefined || literals === undefined) return undefined;
     if (directPlan(keyed.text.plan) === undefined) return undefined;
     keyed.used();
     this.#text = { keyed: keyed.text, used: keyed.used, topology, script, environment };
-    return new TextRoute(keyed.text, numbers, topology);
+    return new TextRoute(keyed.text, literals, topology);
   }
 
   #isCurrent({ topology, script, environment }: Ground): boolean {

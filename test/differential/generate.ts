@@ -10,6 +10,7 @@ import type { Writing } from "./expressions.ts";
 import { disguised, writeFailing } from "./failing.ts";
 import { TABLES } from "./tables.ts";
 import type { TableModel } from "./model.ts";
+import { isRepeatable, withOtherLiterals } from "./other-literals.ts";
 import type { Random } from "./random.ts";
 import { composedSelect } from "./levels/levels.ts";
 import { writeSelect } from "./select.ts";
@@ -25,6 +26,7 @@ export function writeUnit(random: Random): Step[] {
     [6, preparedStatement],
     [4, severalStatements],
     [3, pipeline],
+    [5, repeated],
     [1, settings],
   ])(random);
 }
@@ -265,6 +267,20 @@ function preparedStatement(random: Random): Step[] {
   }
   steps.push(of({ kind: "close", target: "S", name }));
   return steps;
+}
+
+/** One text of literals, and then the same with others. */
+function repeated(random: Random): Step[] {
+  const statement = writeStatement(random, random.chance(25));
+  const step = (sql: string): Step =>
+    statement.parameters.length === 0 && random.chance(75)
+      ? asSimple([{ ...statement, sql }])
+      : asExtended(random, { ...statement, sql });
+  if (!isRepeatable(statement.sql)) return [step(statement.sql)];
+  const others = Array.from({ length: random.integer(2, 5) }, () =>
+    withOtherLiterals(random, statement.sql),
+  );
+  return [statement.sql, ...others].map(step);
 }
 
 /** One string, one implicit transaction. */

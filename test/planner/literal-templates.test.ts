@@ -1,79 +1,7 @@
 /** A plan that is derived from another number's text is the plan that the text would have had. */
 import { describe, expect, test } from "vitest";
-import { catalogFromSql } from "../../planner/catalog-from-sql.ts";
 import { LiteralTemplates } from "../../planner/literal-templates.ts";
-import type { LogicalPlan } from "../../planner/logical-plan.ts";
-import { loadParser, parseSql } from "../../planner/parse.ts";
-import { bindPlan } from "../../planner/physical-plan.ts";
-import type { Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
-import type { PlanContext } from "../../planner/plan-context.ts";
-import { planStatement } from "../../planner/plan.ts";
-import { parseShardMap } from "../../shardmap/schema.ts";
-
-await loadParser();
-
-const SCHEMA = `
-  CREATE TABLE users (id bigint PRIMARY KEY, name text, age integer);
-  CREATE TABLE orders (user_id bigint, id bigint, total numeric, PRIMARY KEY (user_id, id));
-  CREATE TABLE tiny (id smallint PRIMARY KEY, name text);
-  CREATE TABLE words (word text PRIMARY KEY, n integer);
-  CREATE VIEW named AS SELECT id, name FROM users;`;
-
-const parsed = parseShardMap(
-  `
-version: 1
-catalog: a
-databases: { a: { primary: postgres://127.0.0.1/a }, b: { primary: postgres://127.0.0.1/b } }
-colocations:
-  users:
-    shard_key: bigint
-    function: hash
-    logical_shards: 8
-    tables: { users: id, orders: user_id }
-    placements: [{ shards: 0-3, database: a }, { shards: 4-5, database: b }, { shards: 6-7, database: b, schema: far }]
-  tiny: { shard_key: smallint, function: hash, logical_shards: 2, tables: { tiny: id }, placements: [{ shards: 0, database: a }, { shards: 1, database: b }] }
-  words: { shard_key: text, function: hash, logical_shards: 2, tables: { words: word }, placements: [{ shards: 0, database: a }, { shards: 1, database: b }] }
-`,
-  "map",
-);
-if (!("map" in parsed)) throw new Error("the map is valid");
-const { map } = parsed;
-
-const CONTEXT: PlanContext = {
-  map,
-  catalog: catalogFromSql(SCHEMA, { schema: "public" }),
-  searchPath: ["public"],
-  parameterTypes: [],
-  user: "app",
-};
-
-function planned(text: string): LogicalPlan {
-  const outcome = parseSql(text);
-  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
-  if (statement === undefined) throw new Error(`not one statement: ${text}`);
-  return planStatement(statement, CONTEXT);
-}
-
-function bound(plan: LogicalPlan | undefined): PhysicalPlan | undefined {
-  return plan?.kind === "query" ? bindPlan(plan, [], map, []) : undefined;
-}
-
-/** What was learned of the text with this number in the place of `#`. */
-function taught(text: string, number = "17"): LiteralTemplates {
-  const templates = new LiteralTemplates();
-  const first = text.replace("#", number);
-  templates.learn(first, CONTEXT, planned(first));
-  return templates;
-}
-
-/** What all texts of the template share tells of the fragment of this one, the parts of its text included. */
-function keyedFragment(templates: LiteralTemplates, text: string): Fragment | undefined {
-  const keyed = templates.keyed(text, CONTEXT);
-  const fragment = keyed?.bind(keyed.numbersIn(text) ?? []);
-  if (fragment === undefined) return undefined;
-  const { sql, original, shifts, schemas } = fragment.rendered;
-  return { ...fragment, rendered: { sql, original, shifts, schemas } };
-}
+import { bound, CONTEXT, keyedFragment, map, planned, taught } from "./literal-texts.ts";
 
 const NUMBERS = [
   "0",
@@ -197,10 +125,13 @@ test.each([
   ["a sign", "SELECT name FROM users WHERE id = -#"],
   ["a fraction", "SELECT name FROM users WHERE id = #.0"],
   ["a leading zero", "SELECT name FROM users WHERE id = 0#"],
-  ["a key of another type", "SELECT n FROM words WHERE word = '#'"],
+  ["a string for a number's key", "SELECT name FROM users WHERE id = '#'"],
+  ["a key in escapes", "SELECT n FROM words WHERE word = E'#'"],
+  ["a key that is cast", "SELECT n FROM words WHERE word = '#'::varchar"],
   ["a view", "SELECT name FROM named WHERE id = #"],
   ["a condition that does not pin", "SELECT name FROM users WHERE id = # OR age = 3"],
-  ["rows", "INSERT INTO users VALUES (#, 'x', 1)"],
+  ["two rows", "INSERT INTO users VALUES (#, 'x', 1), (18, 'y', 2)"],
+  ["a row without its key", "INSERT INTO notes (body) VALUES ('#')"],
 ])("nothing is learned of %s", (_, text) => {
   expect(taught(text).find(text.replace("#", "23"), CONTEXT)).toBeUndefined();
 });
