@@ -138,6 +138,19 @@ export class Transaction {
     return participant;
   }
 
+  /**
+   * The database's part, where it is the only one and at rest in its transaction: a statement may
+   * be put to it as it is, with no snapshot and no part of another database to look after.
+   */
+  onlyPart(database: DatabaseName): Participant | undefined {
+    const part = this.#participants.get(database);
+    if (part === undefined || this.#participants.size > 1) return undefined;
+    const { isBroken, pendingReadyForQuery, transactionStatus } = part.connection;
+    const isAtRest =
+      !isBroken && pendingReadyForQuery === 0 && transactionStatus === "inTransaction";
+    return isAtRest && !isOfOneSnapshot(this.#modes.isolation) ? part : undefined;
+  }
+
   /** Who is stopped since others wait for its connections gives them back before its client is told. */
   async #acquire(database: DatabaseName, signal: AbortSignal): Promise<BackendConnection> {
     try {

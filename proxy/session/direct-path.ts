@@ -18,15 +18,17 @@ import { forgetPrepared, isPrepared } from "../execution/prepared-texts.ts";
 import { isUnusable } from "../execution/run-fragment.ts";
 import type { SessionBackends } from "../execution/session-backends.ts";
 import type { ReadOwner, SharedRead } from "../execution/shared-reads/shared-read.ts";
+import type { Participant } from "../execution/transaction.ts";
 import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
-import { encodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import { FRAME_HEADER_BYTES } from "../protocol/frame-reader.ts";
-import { encodeToBuffer, FrameWriter } from "../protocol/frame-writer.ts";
+import { FrameWriter } from "../protocol/frame-writer.ts";
 import { BACKEND_TYPE, FRONTEND_TYPE } from "../protocol/message-type.ts";
+import { othersOf } from "./bound-portal.ts";
 import type { Client, DirectReceiver } from "./client.ts";
 import { boundParameters, readBatch, readQuery } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
+import { DirectBlock, isPlain, readyIn, spentPortal } from "./direct-block.ts";
 import { DirectCounts } from "./direct-counts.ts";
 import { DirectColumns } from "./direct-columns.ts";
 import { encodeDirect, writeDirect } from "./direct-request.ts";
@@ -70,6 +72,8 @@ interface Running {
   /** The batch has a Parse, which is answered. */
   readonly tellsParse: boolean;
   readonly sql: string;
+  /** Undefined outside of a transaction. */
+  readonly block: DirectBlock | undefined;
   readonly startedMs: number;
   isParsed: boolean;
 }
@@ -83,8 +87,6 @@ const NO_PARAMETERS: readonly BoundParameter[] = [];
 
 /** Filled and taken within one call, so one serves all. */
 const WRITER = new FrameWriter();
-
-const READY = encodeToBuffer(encodeReadyForQuery, { kind: "readyForQuery", status: "idle" });
 
 export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   readonly #session: DirectSession;
@@ -132,8 +134,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
 
   take(bytes: Buffer, start: number, end: number): number {
     const { isReady, runner, listening, portals } = this.#session;
-    if (this.isBusy || !isReady() || !isPlain(runner) || !listening.isQuiet || !portals.isEmpty)
-      return 0;
+    if (this.isBusy || !isReady() || !listening.isQuiet || !isPlain(runner, portals)) return 0;
     const type = bytes[start];
     if (type === FRONTEND_TYPE.query) return this.#takeQuery(bytes, start, end);
     if (type !== FRONTEND_TYPE.bind && type !== FRONTEND_TYPE.parse) return 0;
@@ -188,9 +189,12 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
       : NO_PARAMETERS;
     try {
       const target = route.bind(parameters);
-      const { use } = this.#session.runner.binding;
-      if (target === undefined || !use.enter(target.places, false)) return undefined;
-      return this.#runningOf(wanted, target);
+      const { binding, transaction } = this.#session.runner;
+      const open = transaction.current?.transaction;
+      const part = target && open?.onlyPart(target.database);
+      if (target === undefined || (open !== undefined && part === undefined)) return undefined;
+      if (!binding.use.enter(target.places, open !== undefined)) return undefined;
+      return this.#runningOf(wanted, target, part);
     } catch (error) {
       // The long way comes to the same error, and tells it in its place.
       if (error instanceof SqlError) return undefined;
@@ -198,7 +202,13 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     }
   }
 
-  #runningOf({ route, batch, tellsParse, statement, sql }: Wanted, target: DirectTarget): Running {
+  /** `part`: of the open transaction, undefined outside of one. */
+  #runningOf(
+    { route, batch, tellsParse, statement, sql }: Wanted,
+    target: DirectTarget,
+    part: Participant | undefined,
+  ): Running {
+    const { scope } = this.#session.runner.transaction;
     const request: DirectRequest = {
       target,
       use: this.#session.runner.binding.use,
@@ -207,20 +217,27 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
       isDescribed: target.returnsRows || batch?.isDescribed === true,
     };
     const isFree = statement?.isTold === false && !route.readsViews;
-    const adopt = isFree ? otherColumns(statement) : undefined;
+    const portal =
+      part && statement && batch ? spentPortal(statement, batch.bind, scope) : undefined;
+    const block = part && new DirectBlock(part, route.plan, portal);
+    const adopt = isFree ? (portal ? othersOf(portal) : otherColumns(statement)) : undefined;
     const { translation } = target;
     const columns = new DirectColumns(translation, statement?.description, batch, adopt);
     const startedMs = performance.now();
-    return { route, request, columns, batch, tellsParse, sql, startedMs, isParsed: false };
+    return { route, request, columns, batch, tellsParse, sql, block, startedMs, isParsed: false };
   }
 
   #start(running: Running): void {
-    const { backends, client, services, started } = this.#session;
+    const { backends, client, portals, services, started } = this.#session;
     started();
     this.#running = running;
     this.#error = undefined;
+    const { block, request } = running;
+    if (block !== undefined) {
+      block.begun(portals);
+      return this.#send(block.part.connection, running);
+    }
     const { plan } = running.route;
-    const { request } = running;
     this.#shared = services.readSharing.take(client.user, plan, request, backends, this);
     if (this.#shared === undefined) this.#startAlone(running);
   }
@@ -278,6 +295,8 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     const { batch } = running;
     switch (type) {
       case BACKEND_TYPE.commandComplete:
+        running.block?.completed(bytes, start + FRAME_HEADER_BYTES, end - 1);
+        return true;
       case BACKEND_TYPE.emptyQueryResponse:
         return true;
       case BACKEND_TYPE.rowDescription:
@@ -305,7 +324,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     } catch (error) {
       if (!(error instanceof SqlError)) throw error;
       this.#error =
-        error.id === "cached_plan_changed" && running.route.plan.access === "write"
+        error.id === "cached_plan_changed" && this.#commitsItself
           ? new SqlError(
               "transaction_in_doubt",
               "the statement may have taken effect, but its columns have changed since it was prepared",
@@ -323,10 +342,10 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     return new BackendError(inClientText(fields, rendered), request.target.database);
   }
 
-  /** Outside a transaction, whatever the server is in: a connection that is in one is not used again. */
+  /** As the session is, whatever the server is in: a connection that is in another is not used again. */
   judgeReady(status: TransactionStatus): Verdict {
     if (this.#error !== undefined) return false;
-    return status === "idle" ? true : READY;
+    return readyIn(this.#running?.block, status);
   }
 
   give(bytes: Buffer): void {
@@ -346,10 +365,15 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   }
 
   lost(error: unknown): void {
-    const [connection, plan] = [this.#connection, this.#running?.route.plan];
-    const isWrite = plan?.access === "write" && connection !== undefined;
-    this.#error = isWrite ? unknownWhereLost(error, connection.database) : error;
+    const connection = this.#connection;
+    const isInDoubt = this.#commitsItself && connection !== undefined;
+    this.#error = isInDoubt ? unknownWhereLost(error, connection.database) : error;
     this.#end();
+  }
+
+  get #commitsItself(): boolean {
+    const running = this.#running;
+    return running?.route.plan.access === "write" && running.block === undefined;
   }
 
   #end(): void {
@@ -359,7 +383,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     this.#connection = undefined;
     this.#shared = undefined;
     if (running !== undefined) this.#counts.ended(running.route.plan, running.startedMs);
-    if (connection !== undefined) backends.release(connection);
+    if (connection !== undefined && running?.block === undefined) backends.release(connection);
     const error = this.#error;
     if (error === undefined) this.#rested();
     else void this.#session.fail(error).then(() => this.#rested());
@@ -373,9 +397,4 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     rested();
     client.resume();
   }
-}
-
-/** Outside a transaction, with nothing that is to be settled before or after a statement. */
-function isPlain({ transaction, pins }: StatementRunner): boolean {
-  return transaction.current === undefined && !transaction.mayHaveChangedSettings && pins.areNone;
 }

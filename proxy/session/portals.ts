@@ -115,6 +115,14 @@ export class Portals {
     return this.#byName.size === 0;
   }
 
+  /** Nothing, or the unnamed one alone, which has been executed to its end. */
+  get areSpent(): boolean {
+    if (this.isEmpty) return true;
+    const unnamed = this.#byName.get("");
+    const isSpent = unnamed?.kind === "bound" && unnamed.progress.kind === "done";
+    return isSpent && this.#byName.size === 1;
+  }
+
   get names(): readonly string[] {
     return [...this.#byName.keys()];
   }

@@ -121,7 +121,7 @@ export class Session {
       },
       fail: (error) => this.#failDirect(error),
       rested: () => {
-        this.#timeouts.idle("idle");
+        this.#timeouts.idle(this.#runner.transaction.status);
         this.#leaveWhereAsked();
       },
     });

@@ -8,7 +8,8 @@ import type { Case } from "./comparing.ts";
 
 const TIMES = 4;
 
-const again = (...script: Script): Script => Array.from({ length: TIMES }, () => script).flat();
+export const again = (...script: Script): Script =>
+  Array.from({ length: TIMES }, () => script).flat();
 
 const bigint = (value: bigint): Buffer => {
   const bytes = Buffer.alloc(8);
@@ -16,12 +17,12 @@ const bigint = (value: bigint): Buffer => {
   return bytes;
 };
 
-const NEAR = "SELECT id, name, balance FROM accounts WHERE id = 1";
+export const NEAR = "SELECT id, name, balance FROM accounts WHERE id = 1";
 /** In a schema of its own, so the text that runs is another. */
-const FAR = "SELECT id, name, balance FROM accounts WHERE id = 201";
-const ONE = "SELECT id, name, balance FROM accounts WHERE id = $1";
-const RENAME = "UPDATE accounts SET name = $2 WHERE id = $1 RETURNING name";
-const named = (name: string, ...values: readonly string[]): readonly Said[] => [
+export const FAR = "SELECT id, name, balance FROM accounts WHERE id = 201";
+export const ONE = "SELECT id, name, balance FROM accounts WHERE id = $1";
+export const RENAME = "UPDATE accounts SET name = $2 WHERE id = $1 RETURNING name";
+export const named = (name: string, ...values: readonly string[]): readonly Said[] => [
   bind("", name, values),
   execute(),
   sync(),
