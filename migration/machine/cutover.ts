@@ -128,12 +128,15 @@ function isSameServer(one: ServerIdentity, other: ServerIdentity): boolean {
   );
 }
 
-/** The new owner takes writes, from anybody, only once no proxy can read the rows where they were. */
+/**
+ * The new owner takes writes, from anybody, only once no proxy can read the rows where they were. One that
+ * holds them back cannot: so one that is frozen since is not waited for, with all clients of the others.
+ */
 function switchObserved(migration: Migration, life: In<"switched">, event: Observation): Outcome {
   if ("ticket" in event && event.ticket !== migration.ticket) return IGNORED;
   if (event.kind === "proxiesSeen" && !life.isFollowed) {
     const isFollowed = event.proxies.every(
-      ({ hasFollowed, isLeaseDead }) => hasFollowed || isLeaseDead,
+      ({ hasFollowed, isHolding, isLeaseDead }) => hasFollowed || isHolding || isLeaseDead,
     );
     return isFollowed ? into(migration, { ...life, isFollowed }) : IGNORED;
   }

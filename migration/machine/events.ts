@@ -67,6 +67,11 @@ export interface ProxySeen {
   readonly hasFollowed: boolean;
   /** Of its transactions, those that began before it followed and may have touched moved rows. */
   readonly openTransactions: number;
+  /**
+   * It has told that it holds back what the present ticket's attempt holds, with nothing open any more. So it
+   * goes on only by an answer that names the map of the switch, however long it is silent before.
+   */
+  readonly isHolding: boolean;
   /** So long silent that it refuses moved rows by itself, drift of its clock included. */
   readonly isLeaseDead: boolean;
 }

@@ -99,7 +99,7 @@ export type Life =
   | { readonly state: "ready" }
   | Cutover
   | Retreat
-  /** The row that says so is the switch. `isFollowed`: no proxy can follow the older map any more. */
+  /** The row that says so is the switch. `isFollowed`: no proxy can serve the rows by the older map any more. */
   | { readonly state: "switched"; readonly direction: Direction; readonly isFollowed: boolean }
   /** `lost`: the way back is closed, and somebody has to know. */
   | { readonly state: "reversible"; readonly reverse: "live" | "lost" }

@@ -5,8 +5,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { FENCE_LOCK_TIMEOUT_MS, MIGRATION_CUTOVER_POLL_MS } from "../../base/limits.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
-import { listProxies } from "../../control/fleet-state.ts";
+import { follows, listProxies } from "../../control/fleet-state.ts";
 import type { FleetHold } from "../../control/holds.ts";
+import { holdsBack } from "../../control/kept-hold.ts";
+import type { StartedHold } from "../../control/kept-hold.ts";
 import type { LeaseWatch } from "../../control/lease-watch.ts";
 import { BackendError } from "../../proxy/backend/backend-connection.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
@@ -53,14 +55,19 @@ export async function proxiesOfHold(hold: FleetHold): Promise<readonly ProxySeen
     name,
     hasFollowed: state === "obeys",
     openTransactions: open,
+    isHolding: state === "obeys" && open === 0,
     isLeaseDead: state === "refuses",
   }));
 }
 
-/** Of a map that was put in force with `revision`: who serves it. */
+/**
+ * Of a map that was put in force with `revision`, in the transaction that kept the hold `kept`: who serves it, and who
+ * still holds back.
+ */
 export async function proxiesOfRevision(
-  { control }: Scene,
+  { control }: Pick<Scene, "control">,
   revision: number,
+  kept: StartedHold | undefined,
   watch: LeaseWatch,
 ): Promise<readonly ProxySeen[]> {
   const proxies = await listProxies(control);
@@ -68,8 +75,9 @@ export async function proxiesOfRevision(
   watch.observe(proxies, nowMs);
   return proxies.map((proxy) => ({
     name: proxy.name,
-    hasFollowed: proxy.problem === undefined && proxy.appliedRevision >= revision,
+    hasFollowed: follows(proxy, revision),
     openTransactions: 0,
+    isHolding: kept !== undefined && holdsBack(proxy, kept),
     isLeaseDead: watch.hasRunOut(proxy, nowMs),
   }));
 }

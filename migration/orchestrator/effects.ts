@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { unreachable } from "../../base/invariant.ts";
 import { MIGRATION_CUTOVER_POLL_MS } from "../../base/limits.ts";
 import { findHold } from "../../control/holds.ts";
+import { lastStartedHold } from "../../control/kept-hold.ts";
 import type { LeaseWatch } from "../../control/lease-watch.ts";
 import { listMigrations } from "../../control/migration-store.ts";
 import { preflight } from "../preflight/preflight.ts";
@@ -142,13 +143,14 @@ async function verifying(context: EffectContext): Promise<void> {
   tell({ kind: "failed", because: "rows_differ", detail: `${first}${more}` });
 }
 
-/** Before the fence they have to hold back; after the switch, to serve the map that it has put in force. */
+/** Before the fence they have to hold back; after the switch, to serve the map that it has put in force, or to hold back still. */
 async function watchProxies(context: EffectContext, ticket: number): Promise<void> {
   const { scene, row, tell, keepMap, watch, signal } = context;
   const { life, policy } = row.document;
   if (life.state === "switched") {
+    const kept = await lastStartedHold(scene.control, scene.plan.name);
     for (;;) {
-      const proxies = await proxiesOfRevision(scene, row.revision ?? 0, watch);
+      const proxies = await proxiesOfRevision(scene, row.revision ?? 0, kept, watch);
       tell({ kind: "proxiesSeen", ticket, proxies });
       await sleep(MIGRATION_CUTOVER_POLL_MS, undefined, { signal });
     }

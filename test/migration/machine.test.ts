@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { UNTHROTTLED } from "./unthrottled.ts";
 import { plannedMigration, step } from "../../migration/machine.ts";
 import { effectsOf } from "../../migration/machine/effects.ts";
-import type { Command, Event } from "../../migration/machine/events.ts";
+import type { Command, Event, ProxySeen } from "../../migration/machine/events.ts";
 import {
   claimsItsObjects,
   isTrafficHeld,
@@ -269,6 +269,30 @@ test("of several sources each is fenced and drained before the rows switch, and 
       life: { state: "retreating", leadsTo: { kind: "stop", because: "source_replaced" } },
     },
   });
+});
+
+test("after the switch a proxy is waited for that serves the older map, and none that holds back or has no lease", () => {
+  const { reached } = shortWalk();
+  const switched = [...reached.values()].filter(
+    ({ life }) => life.state === "switched" && !life.isFollowed,
+  );
+  expect(switched.length).toBeGreaterThan(0);
+  const nothing = { hasFollowed: false, openTransactions: 0, isHolding: false, isLeaseDead: false };
+  for (const migration of switched) {
+    const { ticket } = migration;
+    const see = (what: Partial<ProxySeen>, of = ticket): string => {
+      const proxies = [
+        { ...nothing, name: "one", hasFollowed: true },
+        { ...nothing, name: "other", ...what },
+      ];
+      return step(migration, { kind: "proxiesSeen", ticket: of, proxies }, 0).kind;
+    };
+    expect(see({})).toBe("ignored");
+    for (const safe of ["hasFollowed", "isHolding", "isLeaseDead"] as const) {
+      expect(see({ [safe]: true })).toBe("moved");
+      expect(see({ [safe]: true }, ticket - 1)).toBe("ignored");
+    }
+  }
 });
 
 test("a difference, or another server, before the switch ends in a stop with service restored", () => {

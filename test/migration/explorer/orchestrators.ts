@@ -183,10 +183,11 @@ function watchProxies(world: World, rows: Rows, ticket: number, decide: Decide):
     name: `proxy ${index}`,
     hasFollowed: proxy.told === revision,
     openTransactions: proxy.toldOpen,
+    isHolding: proxy.toldHold === ticket && proxy.toldOpen === 0,
     isLeaseDead: !proxy.hasLease,
   }));
   const key = proxies.map((seen) =>
-    [+seen.hasFollowed, seen.openTransactions, +seen.isLeaseDead].join(),
+    [+seen.hasFollowed, seen.openTransactions, +seen.isHolding, +seen.isLeaseDead].join(),
   );
   decide("looks at the proxies", `proxies ${ticket} ${key.join()}`, () => ({
     kind: "proxiesSeen",

@@ -52,7 +52,8 @@ export function search(rules: Rules, form: Form, statesMax = STATES_MAX): Found 
   };
   const add = (reached: World, from: number, label: string): number => {
     const world = withoutIdleStale(reached, rows);
-    const key = keyOf(world, rows.row(world.row).revision);
+    const { revision, migration } = rows.row(world.row);
+    const key = keyOf(world, revision, migration.ticket);
     const known = numbers.get(key);
     if (known !== undefined) return known;
     const number = queue.length;

@@ -1,7 +1,7 @@
 /** What proxies and clients do, what faults do to them, and how time passes. */
 import { isTrafficHeld } from "../../../migration/machine/life.ts";
 import { serverName } from "./rows.ts";
-import type { Rows, Server } from "./rows.ts";
+import type { Row, Rows, Server } from "./rows.ts";
 import type { Take } from "./search.ts";
 import { acknowledged, BYPASS_BIT, DONE, FAILED, withItem } from "./world.ts";
 import type { Client, Form, Proxy, Statement, World } from "./world.ts";
@@ -26,33 +26,34 @@ function proxyActions(world: World, rows: Rows, index: 0 | 1, take: Take): void 
   const row = rows.row(world.row);
   if (!proxy.isUp) {
     if (proxy.hasLease) set("has no lease any more", { ...proxy, hasLease: false });
-    return set("starts", following(row, world, { ...proxy, told: NOTHING, toldOpen: 0 }));
+    return set(
+      "starts",
+      following(row, world, { ...proxy, told: NOTHING, toldOpen: 0, toldHold: 0 }),
+    );
   }
   // One round trip tells what it has applied, and brings what there is to follow.
   const toldOpen = openTransactions(world.clients[index]);
-  const next = following(row, world, { ...proxy, told: proxy.revision, toldOpen });
+  const told = { told: proxy.revision, toldOpen, toldHold: proxy.hold };
+  const next = following(row, world, { ...proxy, ...told });
   if (!isSame(next, proxy)) set("renews its lease", next);
 }
 
 /** No revision: what a proxy has told that has just started. */
 const NOTHING = -1;
 
-function following(
-  row: { revision: number; owner: Server; isHeld: boolean },
-  world: World,
-  proxy: Proxy,
-): Proxy {
-  const { revision, owner } = row;
-  const isHolding = row.isHeld && !world.isHoldEnded;
-  return { ...proxy, isUp: true, revision, owner, isHolding, hasLease: true };
+function following(row: Row, world: World, proxy: Proxy): Proxy {
+  const { revision, owner, migration } = row;
+  const hold = row.isHeld && !world.isHoldEnded ? migration.ticket : 0;
+  return { ...proxy, isUp: true, revision, owner, hold, hasLease: true };
 }
 
 function isSame(one: Proxy, other: Proxy): boolean {
   return (
     one.revision === other.revision &&
-    one.isHolding === other.isHolding &&
+    one.hold === other.hold &&
     one.told === other.told &&
     one.toldOpen === other.toldOpen &&
+    one.toldHold === other.toldHold &&
     one.hasLease === other.hasLease
   );
 }
@@ -66,7 +67,7 @@ function clientActions(world: World, rows: Rows, index: 0 | 1, take: Take): void
   const { write, read } = world.clients[index];
   const proxy = world.proxies[index];
   // A held statement is one that is not sent yet; a proxy without a lease refuses it.
-  const passes = proxy.isUp && proxy.hasLease && !proxy.isHolding;
+  const passes = proxy.isUp && proxy.hasLease && proxy.hold === 0;
   const set = (label: string, changed: Partial<Client>, more: Partial<World> = {}): void => {
     const clients = withItem(world.clients, index, { ...world.clients[index], ...changed });
     take(`client ${index} ${label}`, { ...world, ...more, clients });

@@ -52,10 +52,12 @@ export interface Proxy {
   /** What it follows. */
   readonly revision: number;
   readonly owner: Server;
-  readonly isHolding: boolean;
+  /** The ticket of the hold that it obeys; 0: none. */
+  readonly hold: number;
   /** What the control schema has been told. */
   readonly told: number;
   readonly toldOpen: number;
+  readonly toldHold: number;
   /** Without it, it refuses the row by itself, and it knows so before orchestrators do. */
   readonly hasLease: boolean;
 }
@@ -114,9 +116,10 @@ export function firstWorld(row: number, revision: number, form: Form): World {
     isUp: true,
     revision,
     owner: 0,
-    isHolding: false,
+    hold: 0,
     told: revision,
     toldOpen: 0,
+    toldHold: 0,
     hasLease: true,
   };
   const client = (writers: number, readers: number): Client => ({
@@ -174,19 +177,24 @@ export function isLocked({ clients, bypass }: World, server: Server): boolean {
 }
 
 /**
- * Equal for worlds that go on alike. Revisions never come back, so all that are not the present
- * one (`revision`) are alike, and so is what a proxy tells of them.
+ * Equal for worlds that go on alike. Revisions and tickets never come back, so all that are not the present
+ * ones are alike, and so is what a proxy tells of them.
  */
-export function keyOf(world: World, revision: number): string {
+export function keyOf(world: World, revision: number, ticket: number): string {
   const { orchestrators, servers, proxies, clients } = world;
   let key = `${world.row},${+world.isHoldEnded},${world.now},${world.faultsLeft},${world.cutoversLeft},${world.rollbacksLeft},${world.bypass[0]}`;
   for (const { isUp, seen, next } of orchestrators) key += `|${+isUp},${seen},${next}`;
   for (const server of servers)
     key += `|${server.bits},${+server.isFenced},${server.ticket},${server.fencesSent},${server.unfencesSent},${server.log.join(".")},${server.applied}`;
   for (const proxy of proxies)
-    key += `|${+proxy.isUp},${+(proxy.revision === revision)},${proxy.owner},${+proxy.isHolding},${proxy.told === revision ? proxy.toldOpen : "-"},${+proxy.hasLease}`;
+    key += `|${+proxy.isUp},${+(proxy.revision === revision)},${proxy.owner},${holdKey(proxy.hold, ticket)},${+(proxy.told === revision)},${holdKey(proxy.toldHold, ticket)},${proxy.told === revision || proxy.toldHold === ticket ? proxy.toldOpen : "-"},${+proxy.hasLease}`;
   for (const { write, read } of clients) key += `|${statementKey(write)},${statementKey(read)}`;
   return key;
+}
+
+function holdKey(hold: number, ticket: number): string {
+  if (hold === 0) return "-";
+  return hold === ticket ? "now" : "old";
 }
 
 function statementKey(statement: Statement): string {
