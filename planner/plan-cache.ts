@@ -1,7 +1,7 @@
 /**
  * Plans kept by the exact text they were made of and by everything else they depend on: a
- * hit parses nothing. Only plans of statements about rows are kept; the one that was not
- * used for the longest time goes first.
+ * hit parses nothing. Only plans of statements about rows are kept, and of those that begin and
+ * end transactions; the one that was not used for the longest time goes first.
  *
  * Maps and catalogs are told apart by identity: they are immutable, and a transaction's own
  * catalog may carry the same epoch as everyone's.
@@ -144,8 +144,16 @@ function isKept(plan: LogicalPlan): boolean {
     plan.kind === "query" ||
     plan.kind === "insert" ||
     plan.kind === "insertQuery" ||
-    plan.kind === "empty"
+    plan.kind === "empty" ||
+    beginsOrEnds(plan)
   );
+}
+
+/** What is around nearly every transaction, in few words. Savepoints have names, which are many. */
+function beginsOrEnds(plan: LogicalPlan): boolean {
+  if (plan.kind !== "transaction") return false;
+  const { kind } = plan.action;
+  return kind === "begin" || kind === "commit" || kind === "rollback";
 }
 
 function isSameContext(left: PlanContext, right: PlanContext): boolean {

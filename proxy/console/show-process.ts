@@ -19,7 +19,12 @@ export const SHOW_PLANS = show<CachedPlan>({
       `The statement as it was sent; its first ${CONSOLE_PLAN_TEXT_LENGTH_MAX} characters.`,
       ({ text }) => text.slice(0, CONSOLE_PLAN_TEXT_LENGTH_MAX),
     ),
-    column("kind", "text", "`query`, `insert`, `insertQuery`, `empty`.", ({ plan }) => plan.kind),
+    column(
+      "kind",
+      "text",
+      "`query`, `insert`, `insertQuery`, `transaction`, `empty`.",
+      ({ plan }) => plan.kind,
+    ),
     column("rule", "text", "The planner's rule, as EXPLAIN names it.", ({ plan }) =>
       "rule" in plan ? plan.rule : null,
     ),

@@ -65,6 +65,18 @@ describe("plan cache", () => {
     expect(cache.counts.texts).toBe(1);
   });
 
+  test.each([
+    ["begin", { kind: "commit", chain: false }, true],
+    ["end", { kind: "rollback", chain: true }, true],
+    ["savepoint", { kind: "savepoint", name: "one_of_many" }, false],
+  ] as const)("of what a transaction is made of, %s is kept: %s %s", (sql, action, isKept) => {
+    const cache = new PlanCache(2);
+    cache.set(sql, context, { kind: "transaction", sql, action });
+    expect(cache.get(sql, context)).toEqual(
+      isKept ? { kind: "transaction", sql, action } : undefined,
+    );
+  });
+
   test("keeps no settings, schema changes or long texts", () => {
     const cache = new PlanCache();
     const setting: LogicalPlan = {
