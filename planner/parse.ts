@@ -14,8 +14,9 @@ import createParser, { type ParserModule } from "libpg-query/wasm/libpg-query.js
 import { invariant } from "../base/invariant.ts";
 import { PARSER_MEMORY_BYTES_MAX, PARSER_SPARES } from "../base/limits.ts";
 import { SqlError } from "../base/sql-error.ts";
-import { Lexer, skipBlanksAndComments, tokenize, type Token } from "./lexer.ts";
+import { skipBlanksAndComments, tokenize, type Token } from "./lexer.ts";
 import { checkBounds } from "./statement-bounds.ts";
+import { tableReferences, type TableReferences } from "./table-references.ts";
 import { originalOffset, type TextOrigin } from "./text-origin.ts";
 
 export type ParseOutcome =
@@ -81,13 +82,12 @@ export class ParsedStatement {
   readonly text: string;
   /** Where `text` begins in the query string, in UTF-16 units. */
   readonly start: number;
-  /** Just past the last token of `text`, in UTF-16 units: comments may follow. */
-  readonly tokensEnd: number;
   readonly #whole: string;
   readonly #toOffset: (byte: number) => number;
   /** Where `text` comes from, where it is not the client's own. */
   readonly origin: TextOrigin | undefined;
   #tokens: readonly Token[] | undefined;
+  #references: TableReferences | undefined;
 
   constructor(
     whole: string,
@@ -104,7 +104,6 @@ export class ParsedStatement {
     this.origin = origin;
     this.start = blanksEnd(whole, start, end);
     this.text = whole.slice(this.start, blanksStart(whole, this.start, end));
-    this.tokensEnd = lastTokenEnd(this.text);
     this.#whole = whole;
     this.#toOffset = toOffset;
   }
@@ -153,10 +152,21 @@ export class ParsedStatement {
     return characterCount(this.#whole, this.start);
   }
 
+  /** The tables that `node` names, found when first asked for. */
+  get references(): TableReferences {
+    this.#references ??= tableReferences(this.node);
+    return this.#references;
+  }
+
   /** The tokens of `text`, read when first asked for. */
   get tokens(): readonly Token[] {
     this.#tokens ??= tokenize(this.text);
     return this.#tokens;
+  }
+
+  /** Just past the last token of `text`, in UTF-16 units: comments may follow. */
+  get tokensEnd(): number {
+    return this.tokens.at(-1)?.end ?? 0;
   }
 
   /** The index in `tokens` of the token that begins at an offset of `text`, or else the first after it. */
@@ -194,13 +204,6 @@ function blanksStart(text: string, from: number, to: number): number {
   let at = to;
   while (at > from && BLANKS.includes(text.charAt(at - 1))) at--;
   return at;
-}
-
-function lastTokenEnd(text: string): number {
-  const lexer = new Lexer(text);
-  let end = 0;
-  while (lexer.next()) end = lexer.end;
-  return end;
 }
 
 function characterCount(text: string, unitsEnd: number): number {

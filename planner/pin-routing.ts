@@ -4,7 +4,8 @@ import type { PinnedKeys, Routing } from "./logical-plan.ts";
 
 /** All pins must turn out to lie in one placement; an array beside other pins cannot be told, and pins nothing. */
 export function settledRouting(pins: readonly Pin[]): Routing | undefined {
-  const distinct = [...new Map(pins.map((pin) => [pinIdentity(pin), pin])).values()];
+  const distinct =
+    pins.length < 2 ? pins : [...new Map(pins.map((pin) => [pinIdentity(pin), pin])).values()];
   const keyed = distinct.filter((pin) => pin.kind === "keys");
   const [only] = distinct;
   if (only === undefined) return undefined;

@@ -19,7 +19,6 @@ import { checkReferenceMerge, routeShardedMerge } from "./route-merge.ts";
 import { planTemporaryOfShards } from "./route-beside-temporary.ts";
 import { routeQuery } from "./route-query.ts";
 import { withinStack } from "./several.ts";
-import { tableReferences } from "./table-references.ts";
 import { planDeclare, planUpdateCurrent, writeToCurrent } from "./utility-cursors.ts";
 import { planExplain } from "./utility-explain.ts";
 import { planUtility } from "./utility.ts";
@@ -47,7 +46,7 @@ function planExpanded(statement: ParsedStatement, context: PlanContext): Logical
 
 function dispatch(statement: ParsedStatement, context: PlanContext): LogicalPlan {
   const { node } = statement;
-  refuseReservedSchema(node, context);
+  refuseReservedSchema(statement, context);
   checkWriteEffects(node, context);
   checkHiddenCalls(node, context);
   checkArguments(node, context);
@@ -91,7 +90,7 @@ function planMerge(
   invariant(merge.relation !== undefined, "a MERGE has a target");
   const target = resolveTable(merge.relation, context);
   if (target.kind === "sharded") {
-    const { tables } = tableReferences(statement.node);
+    const { tables } = statement.references;
     const isUnknown = tables.some((table) => resolveTable(table, context).kind === "unknown");
     if (isUnknown) return { kind: "rejected", sql: statement.text };
     return routeShardedMerge(statement, merge, target, context);

@@ -8,15 +8,16 @@
 import type { Node, RangeVar } from "@pgsql/types";
 import { unwrap } from "./ast.ts";
 import { findRelation, relationSchemas } from "./names.ts";
+import type { ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { refuse } from "./refusal.ts";
-import { tableReferences } from "./table-references.ts";
 
 const RESERVED_SCHEMA = "colonnade";
 
-export function refuseReservedSchema(node: Node, context: PlanContext): void {
+export function refuseReservedSchema(statement: ParsedStatement, context: PlanContext): void {
+  const { node, references } = statement;
   if ("LockStmt" in node) return;
-  for (const table of [...tableReferences(node).tables, ...changedTable(node)])
+  for (const table of [...references.tables, ...changedTable(node)])
     if (isReserved(table, context)) refuseIt(table.location);
   if (namesOfObjects(node).some((name) => name.includes(RESERVED_SCHEMA))) refuseIt(undefined);
 }

@@ -15,7 +15,6 @@ import { isRenamedAlone, type ExchangedName } from "./renamed-tokens.ts";
 import { renderTemplate, type SqlTemplate, type TemplateEdit } from "./sql-template.ts";
 import { sameTree } from "./ast.ts";
 import { quoteQualified } from "../base/sql-quoting.ts";
-import { tableReferences } from "./table-references.ts";
 import type { UnionArm } from "./union-arm.ts";
 
 /** What a table name of a statement stands for. */
@@ -84,7 +83,7 @@ export function tableRenames(
   statement: ParsedStatement,
   resolve: ResolveTable,
 ): readonly TableRename[] {
-  const references = tableReferences(statement.node);
+  const { references } = statement;
   const renames: TableRename[] = [];
   for (const tree of references.tables) {
     const target = resolve(tree);

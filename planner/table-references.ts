@@ -15,18 +15,7 @@ export interface TableReferences {
   readonly schemaQualifiedColumns: readonly ColumnRef[];
 }
 
-/** Trees do not change once they are made, and several parts of the planner ask for the same one. */
-const FOUND = new WeakMap<Node, TableReferences>();
-
 export function tableReferences(node: Node): TableReferences {
-  const known = FOUND.get(node);
-  if (known !== undefined) return known;
-  const found = findReferences(node);
-  FOUND.set(node, found);
-  return found;
-}
-
-function findReferences(node: Node): TableReferences {
   const tables: RangeVar[] = [];
   const schemaQualifiedColumns: ColumnRef[] = [];
   const pending: Pending[] = [{ value: node, scope: undefined }];
@@ -35,9 +24,13 @@ function findReferences(node: Node): TableReferences {
     const inner = isTree(value["withClause"])
       ? enterWith(value["withClause"], scope, pending)
       : scope;
+    if (Array.isArray(value)) {
+      for (const item of value) if (isTree(item)) pending.push({ value: item, scope: inner });
+      continue;
+    }
     for (const key in value) {
       const child = value[key];
-      if (!isTree(child) || key === "withClause" || key === "lockingClause") continue;
+      if (!isTree(child) || WITHOUT_TABLES.has(key)) continue;
       if (key === "RangeVar") {
         const table = child as RangeVar;
         if (!isWithQuery(table, inner)) tables.push(table);
@@ -54,6 +47,9 @@ function findReferences(node: Node): TableReferences {
   }
   return { tables, schemaQualifiedColumns };
 }
+
+/** Fields below which no table is named that is looked for here: WITH has its scope, and FOR UPDATE names aliases. */
+const WITHOUT_TABLES = new Set(["withClause", "lockingClause", "A_Const", "String"]);
 
 const WRITING_STATEMENTS = new Set([
   "InsertStmt",

@@ -69,7 +69,7 @@ class ViewExpansion {
     context: PlanContext,
     location: number | undefined,
   ): Expansion {
-    const references = tableReferences(statement.node);
+    const { references } = statement;
     const expanded = references.tables.flatMap((reference): readonly ExpandedView[] => {
       const view = findView(reference, context);
       if (view === undefined) return [];
