@@ -80,6 +80,8 @@ const PARTS = [
   "`",
 ];
 
+const COMMENT_IN_STRING = /'\s*--[^\n\r]*[\n\r](?:\s|--[^\n\r]*[\n\r])*'/;
+
 /** Undefined where the scanner refuses the text. */
 function scanned(sql: string): readonly string[] | undefined {
   const bytes = Buffer.from(sql);
@@ -100,6 +102,8 @@ test("cuts every text where PostgreSQL does, and calls invalid what PostgreSQL r
   fc.assert(
     fc.property(text, (parts) => {
       const sql = parts.join("");
+      // The scanner that is compared with gives comments as tokens, so that none is within a string; PostgreSQL's own goes on.
+      fc.pre(!COMMENT_IN_STRING.test(sql));
       const tokens = tokenize(sql);
       const expected = scanned(sql);
       // What a string's escapes stand for is the grammar's to judge, and moves no token.
