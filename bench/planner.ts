@@ -3,17 +3,10 @@
  * route, bind), and one whose plan is cached (look-up and bind).
  */
 import { invariant } from "../base/invariant.ts";
-import { catalogFromSql } from "../planner/catalog-from-sql.ts";
-import { loadParser, parseSql } from "../planner/parse.ts";
-import { bindPlan } from "../planner/physical-plan.ts";
-import type { BoundParameter } from "../planner/physical-plan.ts";
 import { PlanCache } from "../planner/plan-cache.ts";
-import type { PlanContext } from "../planner/plan-context.ts";
-import { planStatement } from "../planner/plan.ts";
-import type { LogicalPlan } from "../planner/logical-plan.ts";
-import { parseShardMap } from "../shardmap/schema.ts";
 import { median } from "./measurement.ts";
 import type { Measurement } from "./measurement.ts";
+import { Planning } from "./planning.ts";
 
 const SCHEMA = `
   CREATE TABLE users (id bigint PRIMARY KEY, name text, country text);
@@ -51,48 +44,35 @@ const JOIN = (nonce: number): string => `
 
 const POINT = "SELECT name FROM users WHERE id = $1";
 
-const BIGINT_OID = 20;
 const MISSES = 500;
 const HITS = 200_000;
 
 export async function measurePlanner(): Promise<readonly Measurement[]> {
-  await loadParser();
-  const parsed = parseShardMap(MAP, "bench map");
-  invariant("map" in parsed, "the benchmark's map is valid");
-  const { map } = parsed;
-  const context: PlanContext = {
-    map,
-    catalog: catalogFromSql(SCHEMA, { schema: "public" }),
-    searchPath: ["public"],
-    parameterTypes: [BIGINT_OID],
-    user: "app",
-  };
-  const parameters = Array.from({ length: 1_000 }, (_, id): BoundParameter => ({
-    typeOid: BIGINT_OID,
-    format: "text",
-    value: Buffer.from(String(id)),
-  }));
+  const planning = await Planning.of(MAP, SCHEMA);
+  const { context } = planning;
+  const keys = Array.from({ length: 1_000 }, (_, id) => Buffer.from(String(id)));
+  const keyOf = (index: number): Buffer => keys[index % keys.length] as Buffer;
   const cache = new PlanCache();
 
   const missMs: number[] = [];
   for (let nonce = 0; nonce < MISSES; nonce++) {
     const text = JOIN(nonce);
     const start = performance.now();
-    const plan = planned(text, context);
+    const plan = planning.plan(text);
     cache.set(text, context, plan);
-    bound(plan, parameters[nonce % 1_000] as BoundParameter, context);
+    planning.bind(plan, keyOf(nonce));
     missMs.push(performance.now() - start);
   }
 
   const hitUs = (text: string): number => {
-    cache.set(text, context, planned(text, context));
+    cache.set(text, context, planning.plan(text));
     const rounds: number[] = [];
     for (let round = 0; round < 10; round++) {
       const start = performance.now();
       for (let index = 0; index < HITS / 10; index++) {
         const plan = cache.get(text, context);
-        invariant(plan !== undefined, "a plan that was just kept is found");
-        bound(plan, parameters[index % 1_000] as BoundParameter, context);
+        invariant(plan?.kind === "query", "a plan that was just kept is found");
+        planning.bind(plan, keyOf(index));
       }
       rounds.push(((performance.now() - start) * 1_000) / (HITS / 10));
     }
@@ -118,18 +98,4 @@ export async function measurePlanner(): Promise<readonly Measurement[]> {
       bound: 10,
     },
   ];
-}
-
-function planned(text: string, context: PlanContext): LogicalPlan {
-  const outcome = parseSql(text);
-  invariant(outcome.kind === "statements", "the benchmark's statements are valid");
-  const [statement] = outcome.statements;
-  invariant(statement !== undefined, "the benchmark's texts hold one statement");
-  return planStatement(statement, context);
-}
-
-function bound(plan: LogicalPlan, parameter: BoundParameter, { map }: PlanContext): void {
-  invariant(plan.kind === "query", "the benchmark's statements are queries");
-  const physical = bindPlan(plan, [parameter], map, []);
-  invariant(physical.fragments.length === 1, "a pinned statement has one fragment");
 }
