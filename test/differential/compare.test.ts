@@ -94,14 +94,15 @@ describe("differenceOf", () => {
 });
 
 test("rows that divide by zero or leave the range of their type may be met in any order", () => {
-  const divides = error({ C: "22012", M: "division by zero"   expect(differenceOf([overflows], [error({ C: "22003", M: "of a sum" })], [statement()])).toBeDefined();
-});
-  const overflows = error({ C: "22003", M: "integer out of range" });
+  const divides = error({ C: "22012", M: "division by zero", F: "int.c" });
+  const overflows = error({ C: "22003", M: "integer out of range", F: "int.c" });
+  const overflowsBigint = error({ C: "22003", M: "bigint out of range", F: "int8.c" });
   expect(differenceOf([divides], [overflows], [statement()])).toBeUndefined();
-  expect(
-    differenceOf([overflows], [error({ C: "22003", M: "bigint out of range" })], [statement()]),
-  ).toBeUndefined();
-  expect(differenceOf([divides], [error({ C: "22P02", M: "x" })], [statement()])).toBeDefined();
+  expect(differenceOf([overflows], [overflowsBigint], [statement()])).toBeUndefined();
+  const malformed = error({ C: "22P02", M: "x", F: "int.c" });
+  expect(differenceOf([divides], [malformed], [statement()])).toBeDefined();
+  const ofTheProxy = error({ C: "22003", M: "of a sum" });
+  expect(differenceOf([overflows], [ofTheProxy], [statement()])).toBeDefined();
 });
 
 test("a collation that cannot be told is missed by a comparison or by a hash", () => {
