@@ -136,12 +136,8 @@ export class LiteralTemplates {
     if (shaped === undefined) return;
     const whole = shapeName(shaped.shape);
     if (key.kind === "parameter" && !this.#isMetAgain(whole, context)) return;
-    const taught = whatIsTaught(
-      text,
-      plan,
-      key,
-      withFixed(shaped, this.#freeOf(whole, shaped, text)),
-    );
+    const isFree = this.#freeOf(whole, shaped, text);
+    const taught = isFree && whatIsTaught(text, plan, key, withFixed(shaped, isFree));
     if (taught === undefined) return;
     const name = shapeName(taught.shape);
     if (this.#refused.get(name) === context.catalog) return;
@@ -158,11 +154,17 @@ export class LiteralTemplates {
     return false;
   }
 
-  #freeOf(name: string, { shape, literals }: ShapedText, text: string): readonly boolean[] {
+  /** Undefined where the parser does not tell now. */
+  #freeOf(
+    name: string,
+    { shape, literals }: ShapedText,
+    text: string,
+  ): readonly boolean[] | undefined {
     if (!shape.kinds.includes("string")) return literals.map(() => true);
     const known = this.#free.get(name);
     if (known !== undefined) return known;
-    const statement = parsed(text);
+    const statement = unlessError(() => parsed(text));
+    if (statement === undefined) return undefined;
     const strings = freeStrings(statement);
     let at = 0;
     const isFree = shape.kinds.map((kind, index) => {
@@ -237,8 +239,12 @@ function writtenKey({ kind, text }: Extract<KeyTerm, { readonly text: string }>)
 
 /** Undefined where it is refused. */
 function planned(text: string, context: PlanContext): LogicalPlan | undefined {
+  return unlessError(() => planStatement(parsed(text), context));
+}
+
+function unlessError<T>(make: () => T): T | undefined {
   try {
-    return planStatement(parsed(text), context);
+    return make();
   } catch (error) {
     if (error instanceof SqlError) return undefined;
     throw error;
