@@ -22,6 +22,7 @@ export function addMigrate(program: Command, parsers: Parsers): void {
     .option("--dry-run", "store nothing")
     .option("--json", "print one JSON document")
     .action(async (flags) => await (await import("./plan.ts")).planCommand(flags));
+  addWaves(migrate, parsers);
   migrate
     .command("preflight")
     .description("look for everything that would stop a migration; nothing is changed")
@@ -58,6 +59,19 @@ export function addMigrate(program: Command, parsers: Parsers): void {
     .option("--json", "print one JSON document")
     .action(async (flags) => await (await import("./doctor.ts")).doctorCommand(flags));
   addOrchestrate(program);
+}
+
+function addWaves(migrate: Command, { whole }: Parsers): void {
+  migrate
+    .command("waves")
+    .description("write the maps that lead to the next one in steps of a few placements each")
+    .requiredOption("--to <file>", "the shard map that the last of them is")
+    .requiredOption("--size <number>", "placements that rows leave in one step, at most", whole)
+    .requiredOption("--out <directory>", "where the maps are written; it is made")
+    .requiredOption("--control <url>", CONTROL_URL)
+    .option("--dry-run", "write nothing")
+    .option("--json", "print one JSON document")
+    .action(async (flags) => await (await import("./waves.ts")).wavesCommand(flags));
 }
 
 const ROW_COMMANDS = [

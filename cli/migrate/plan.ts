@@ -72,7 +72,7 @@ export async function planCommand(flags: PlanFlags): Promise<void> {
     throw new CommandFailure("nothing is planned: not everything that has to move can", 1);
 }
 
-async function mapInForce(database: ControlDatabase): Promise<ShardMap> {
+export async function mapInForce(database: ControlDatabase): Promise<ShardMap> {
   const current = await currentMap(database);
   if (current === undefined)
     throw new CommandFailure("no shard map is published yet: colonnade map publish FILE", 1);

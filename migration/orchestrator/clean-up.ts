@@ -125,11 +125,35 @@ async function retire(scene: Scene, sessions: Sessions): Promise<void> {
       );
       if (rows[0]?.[0] === "t") continue;
       const retired = quoteIdentifier(retiredName(plan.name, table));
+      const renamed = await partsRenamed(connection, plan.name, table);
+      // One statement string is one transaction.
       await connection.query(
-        `CREATE SCHEMA IF NOT EXISTS ${RETIRED_SCHEMA}; ALTER TABLE ${qualified(table)} RENAME TO ${retired}; ALTER TABLE ${quoteIdentifier(table.schema)}.${retired} SET SCHEMA ${RETIRED_SCHEMA}`,
+        `CREATE SCHEMA IF NOT EXISTS ${RETIRED_SCHEMA}; ${renamed.join("; ")}${renamed.length > 0 ? "; " : ""}ALTER TABLE ${qualified(table)} RENAME TO ${retired}; ALTER TABLE ${quoteIdentifier(table.schema)}.${retired} SET SCHEMA ${RETIRED_SCHEMA}`,
       );
     }
   }
+}
+
+/**
+ * A table's indexes and sequences go with it to its new schema, where those of a table of the same name may be already:
+ * another schema's, or an earlier migration's.
+ */
+async function partsRenamed(
+  connection: BackendConnection,
+  migration: string,
+  table: { readonly schema: string; readonly name: string },
+): Promise<readonly string[]> {
+  const relation = `${quoteLiteral(qualified(table))}::regclass`;
+  const { rows } = await connection.query(
+    `SELECT relkind = 'S', relname FROM pg_class WHERE oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = ${relation})
+OR (relkind = 'S' AND oid IN (SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND refobjid = ${relation} AND deptype IN ('a', 'i')))
+ORDER BY 1, 2`,
+  );
+  return rows.map(([isSequence, name]) => {
+    const part = { schema: table.schema, name: name ?? "" };
+    const kind = isSequence === "t" ? "SEQUENCE" : "INDEX";
+    return `ALTER ${kind} ${qualified(part)} RENAME TO ${quoteIdentifier(retiredName(migration, part))}`;
+  });
 }
 
 function qualified({ schema, name }: { readonly schema: string; readonly name: string }): string {

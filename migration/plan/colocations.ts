@@ -34,7 +34,8 @@ function colocationFindings(old: Colocation, now: Colocation, next: ShardMap): F
   return { migrations: refusals.length > 0 ? [] : migrations, refusals };
 }
 
-function isSameLayout(old: Colocation, now: Colocation): boolean {
+/** Whether a row's shard is the same in both. */
+export function isSameLayout(old: Colocation, now: Colocation): boolean {
   return isDeepStrictEqual([old.keyTypes, old.function], [now.keyTypes, now.function]);
 }
 
@@ -53,13 +54,13 @@ function keyRefusals(old: Colocation, now: Colocation): Refusal[] {
 }
 
 /** Placements that give rows up, and those that take them. */
-interface Exchange {
+export interface Exchange {
   readonly from: readonly Placement[];
   readonly to: readonly Placement[];
 }
 
-/** Connected by shards that go from one to the other; what stays where it was is in none. */
-function exchanges(old: Colocation, now: Colocation): readonly Exchange[] {
+/** Connected by shards that go from one to the other; what stays where it was is in none. Of two of the same layout. */
+export function exchanges(old: Colocation, now: Colocation): readonly Exchange[] {
   const neighbours = new Map<string, Set<string>>();
   const placements = new Map<string, Placement>();
   const node = (side: "from" | "to", placement: Placement): string => {
