@@ -26,6 +26,8 @@ export interface Line {
 
 const NO_BYTE = -1;
 
+const NOTHING = Buffer.alloc(0);
+
 type LineEnd = "\n" | "\r\n" | "\r";
 
 export class LineSplitter {
@@ -38,6 +40,12 @@ export class LineSplitter {
   #isEscaped = false;
   #number = 1;
   #linesWithin = 0;
+  /** What has arrived, without spare room behind it: a search must not go on into that. */
+  #view: Buffer = NOTHING;
+  /** Where each was found last, in `#view`; its end where there is none. Searched for again once passed. */
+  #newlineAt = NO_BYTE;
+  #returnAt = NO_BYTE;
+  #backslashAt = NO_BYTE;
 
   readonly #table: string;
 
@@ -53,6 +61,8 @@ export class LineSplitter {
 
   *push(bytes: Buffer): Generator<Line> {
     this.#arrived.append(bytes);
+    this.#view = this.#arrived.bytes.subarray(0, this.#arrived.end);
+    this.#newlineAt = this.#returnAt = this.#backslashAt = NO_BYTE;
     for (let line = this.#next(false); line !== undefined; line = this.#next(false)) yield line;
   }
 
@@ -69,6 +79,12 @@ export class LineSplitter {
     const { bytes, start, end } = this.#arrived;
     let at = start + this.#scanned;
     for (; at < end; at += 1) {
+      if (this.#syntax.kind === "text") {
+        const next = this.#nextSpecial(at);
+        if (next > at) this.#isEscaped = false;
+        at = next;
+        if (at === end) break;
+      }
       const byte = bytes[at] ?? 0;
       if (byte === NEWLINE || byte === CARRIAGE_RETURN) {
         // Whether "\r" is a line's end can be told with the byte after it.
@@ -80,6 +96,18 @@ export class LineSplitter {
     }
     this.#scanned = at - start;
     return undefined;
+  }
+
+  /**
+   * Where the next byte is that means something in text format, from `at` on. Each of the three is
+   * searched for by itself and kept until it is passed: what the data does not hold costs one search
+   * for all that has arrived, and a line without escapes one of its own.
+   */
+  #nextSpecial(at: number): number {
+    if (this.#newlineAt < at) this.#newlineAt = indexOrEnd(this.#view, NEWLINE, at);
+    if (this.#returnAt < at) this.#returnAt = indexOrEnd(this.#view, CARRIAGE_RETURN, at);
+    if (this.#backslashAt < at) this.#backslashAt = indexOrEnd(this.#view, BACKSLASH, at);
+    return Math.min(this.#newlineAt, this.#returnAt, this.#backslashAt);
   }
 
   /** What a byte means for those after it. */
@@ -132,6 +160,11 @@ export class LineSplitter {
     this.#linesWithin = 0;
     return { bytes, end, lines, number };
   }
+}
+
+function indexOrEnd(bytes: Buffer, byte: number, from: number): number {
+  const found = bytes.indexOf(byte, from);
+  return found < 0 ? bytes.length : found;
 }
 
 function lineEndAt(bytes: Buffer, at: number, end: number): LineEnd {
