@@ -1,9 +1,9 @@
 /**
- * The short way of a statement: one placement, a plan that is known, nothing else open. What
- * the client sent is put to a backend as soon as it has arrived, and the answer is relayed as
- * it comes, without a promise between the two. It decides nothing that the long way decides
- * otherwise: whatever is not known here is left to it (extended-query.ts, simple-query.ts), and
- * all that a client reads is the same.
+ * The short way of a statement: one placement, a plan that is known, nothing else open but a
+ * plain transaction block (direct-block.ts). What the client sent is put to a backend as soon as
+ * it has arrived, and the answer is relayed as it comes, without a promise between the two. It
+ * decides nothing that the long way decides otherwise: whatever is not known here is left to it
+ * (extended-query.ts, simple-query.ts), and all that a client reads is the same.
  */
 import type { DatabaseName } from "../../base/ids.ts";
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
@@ -16,7 +16,6 @@ import { inClientText } from "../execution/backend-answer.ts";
 import { unknownWhereLost } from "../execution/executor.ts";
 import { forgetPrepared, isPrepared } from "../execution/prepared-texts.ts";
 import { isUnusable } from "../execution/run-fragment.ts";
-import type { SessionBackends } from "../execution/session-backends.ts";
 import type { ReadOwner, SharedRead } from "../execution/shared-reads/shared-read.ts";
 import type { Participant } from "../execution/transaction.ts";
 import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
@@ -25,42 +24,22 @@ import { FRAME_HEADER_BYTES } from "../protocol/frame-reader.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
 import { BACKEND_TYPE, FRONTEND_TYPE } from "../protocol/message-type.ts";
 import { othersOf } from "./bound-portal.ts";
-import type { Client, DirectReceiver } from "./client.ts";
+import type { DirectReceiver } from "./client.ts";
 import { boundParameters, readBatch, readQuery } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 import { DirectBlock, isPlain, readyIn, spentPortal } from "./direct-block.ts";
 import { DirectCounts } from "./direct-counts.ts";
 import { DirectColumns } from "./direct-columns.ts";
+import { mayBeCommand, runCommand } from "./direct-command.ts";
 import { encodeDirect, writeDirect } from "./direct-request.ts";
 import type { DirectRequest } from "./direct-request.ts";
 import type { DirectTarget, Route } from "./direct-route.ts";
+import type { DirectSession } from "./direct-session.ts";
 import { DirectStatements } from "./direct-statements.ts";
 import { DirectWait } from "./direct-wait.ts";
 import type { Awaiting } from "./direct-wait.ts";
-import type { Listening } from "./listening.ts";
-import type { Portals } from "./portals.ts";
 import { otherColumns } from "./prepared-statements.ts";
-import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
-import type { SessionServices } from "./session-services.ts";
-import type { StatementRunner } from "./statement-runner.ts";
-
-export interface DirectSession {
-  readonly client: Client;
-  readonly services: SessionServices;
-  readonly runner: StatementRunner;
-  readonly backends: SessionBackends;
-  readonly listening: Listening;
-  readonly prepared: PreparedStatements;
-  readonly portals: Portals;
-  /** Nothing runs, and nothing of a pipeline is skipped. */
-  readonly isReady: () => boolean;
-  /** A statement is taken. */
-  readonly started: () => void;
-  /** Tells the client what failed, and that it may go on. Never rejects. */
-  readonly fail: (error: unknown) => Promise<void>;
-  /** Something taken has been answered. */
-  readonly rested: () => void;
-}
+import type { PreparedStatement } from "./prepared-statements.ts";
 
 /** What runs. */
 interface Running {
@@ -94,6 +73,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   readonly #counts: DirectCounts;
   readonly #wait: DirectWait;
   #running: Running | undefined;
+  #isCommanded = false;
   #connection: BackendConnection | undefined;
   /** What runs is asked among reads of others. */
   #shared: SharedRead | undefined;
@@ -108,7 +88,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   }
 
   get isBusy(): boolean {
-    return this.#running !== undefined;
+    return this.#running !== undefined || this.#isCommanded;
   }
 
   /** Resolves once nothing runs. */
@@ -146,8 +126,9 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     if (query === undefined) return 0;
     const { prepared } = this.#session;
     const route = this.#statements.routeOfText(query.sql);
+    if (route === undefined) return this.#takeCommand(query.sql) ? query.end - start : 0;
     // The client is told a view's columns by its own text.
-    if (route === undefined || route.readsViews) return 0;
+    if (route.readsViews) return 0;
     const running = this.#bind({
       route,
       batch: undefined,
@@ -170,6 +151,8 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
       ? this.#statements.parsed(bytes, start, batch.parseEnd)
       : prepared.find(batch.bind.statement);
     const route = statement && this.#statements.routeOf(statement, batch.bind);
+    if (route === undefined && statement !== undefined && mayBeCommand(statement, batch))
+      return this.#takeCommand(statement.sql, statement, batch) ? batch.end - start : 0;
     const running =
       route && this.#bind({ route, batch, tellsParse, statement, sql: statement.sql });
     if (statement === undefined || running === undefined) return 0;
@@ -178,6 +161,14 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     statement.isTold ||= batch.isDescribed;
     prepared.endBatch();
     return batch.end - start;
+  }
+
+  #takeCommand(sql: string, statement?: PreparedStatement, batch?: DirectBatch): boolean {
+    const plan = this.#statements.commandOf(sql);
+    if (plan === undefined) return false;
+    this.#isCommanded = true;
+    void runCommand({ plan, sql, statement, batch }, this.#session).then(() => this.#rested());
+    return true;
   }
 
   /** Undefined where not one placement answers it alone, or something is to be refused. */
@@ -386,15 +377,20 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     if (connection !== undefined && running?.block === undefined) backends.release(connection);
     const error = this.#error;
     if (error === undefined) this.#rested();
-    else void this.#session.fail(error).then(() => this.#rested());
+    else void this.#session.during(() => thrown(error)).then(() => this.#rested());
   }
 
   #rested(): void {
     const { client, rested } = this.#session;
     this.#error = undefined;
     this.#running = undefined;
+    this.#isCommanded = false;
     this.#whenRested?.();
     rested();
     client.resume();
   }
+}
+
+async function thrown(error: unknown): Promise<never> {
+  throw error;
 }

@@ -5,6 +5,7 @@
  */
 import { DIRECT_PARSE_BYTES_MAX } from "../../base/limits.ts";
 import type { KeyedText } from "../../planner/keyed-text.ts";
+import type { TransactionPlan } from "../../planner/session-plan.ts";
 import type { Description } from "../execution/describe.ts";
 import type { DirectBind } from "./direct-batch.ts";
 import { isSame, readParse } from "./direct-batch.ts";
@@ -78,6 +79,16 @@ export class DirectStatements {
     if (last === undefined || literals === undefined) return this.#routeText(sql);
     last.used();
     return new TextRoute(last.keyed, literals, last.topology);
+  }
+
+  /** A text that begins or ends a transaction, where it was planned before. */
+  commandOf(sql: string): TransactionPlan | undefined {
+    const { services, runner } = this.#session;
+    const context = runner.view.contextNow(NO_TYPES);
+    const kept = context && services.planner.keepOwn(sql, context);
+    if (kept?.plan.kind !== "transaction") return undefined;
+    kept.used();
+    return kept.plan;
   }
 
   #routeText(sql: string): Route | undefined {

@@ -107,19 +107,16 @@ export class Session {
     };
     this.#extended = new ExtendedQuery(this.#parts, prepared);
     this.#direct = new DirectPath({
-      client,
+      ...this.#parts,
       services,
-      runner: this.#runner,
       backends: this.#runner.backends,
       listening: this.#listening,
-      prepared,
-      portals,
       isReady: () => this.#statement === undefined && !this.#isSkipping && !this.#isClosing,
       started: () => {
         this.#timeouts.busy();
         this.#statementCount += 1;
       },
-      fail: (error) => this.#failDirect(error),
+      during: (work) => this.#during(work),
       rested: () => {
         this.#timeouts.idle(this.#runner.transaction.status);
         this.#leaveWhereAsked();
@@ -271,10 +268,11 @@ export class Session {
     return error !== undefined;
   }
 
-  async #failDirect(error: unknown): Promise<void> {
+  async #during(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     const { signal } = (this.#statement = new AbortController());
+    const failed = (error: unknown) => this.#fail(FRONTEND_TYPE.sync, error, signal);
     try {
-      await this.#fail(FRONTEND_TYPE.sync, error, signal);
+      await work(signal).then(() => this.#ready(signal), failed);
     } catch (failure) {
       this.#report(failure, "FATAL");
       this.#client.end();
