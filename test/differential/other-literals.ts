@@ -8,7 +8,7 @@
 import type { Random } from "./random.ts";
 
 /** A plain string, or a number that is no part of a name, a parameter or a type's modifiers. */
-const LITERAL = /'(?:[^'\\]|'')*'|(?<![\w$.'"\\]|\w[(])[0-9]+(?:[.][0-9]+)?(?![\w.])/g;
+const LITERAL = /'(?:[^'\\]|'')*'|(?<![\w$.'"\\]|\w[(](?:[0-9]+,)?)[0-9]+(?:[.][0-9]+)?(?![\w.])/g;
 
 /** A setting that is another stays where it is set, longer than the step. */
 const SETTING = /^\W*SET\b|\bset_config\b/i;
