@@ -123,12 +123,14 @@ export class BackendConnection {
 
   /** Between transactions, with nothing outstanding in either direction. */
   get isClean(): boolean {
-    return (
-      !this.isBroken &&
-      this.#pendingReadyForQuery === 0 &&
-      this.#transactionStatus === "idle" &&
-      this.#connected.stream.unsentBytes === 0
-    );
+    const isAnswered = !this.isBroken && this.#pendingReadyForQuery === 0;
+    const { unsentBytes } = this.#connected.stream;
+    return isAnswered && this.#transactionStatus === "idle" && unsentBytes === 0;
+  }
+
+  /** Something has arrived that nobody has received, as a server's last words between two statements. */
+  get hasArrived(): boolean {
+    return this.#connected.stream.hasArrived;
   }
 
   get isEncrypted(): boolean {

@@ -62,6 +62,11 @@ export class RunStream {
     return this.#end !== undefined || this.#violation !== undefined;
   }
 
+  /** Something has arrived that nobody has received. */
+  get hasArrived(): boolean {
+    return this.#reader.bufferedBytes > 0;
+  }
+
   /** What `receive` rejects with after the last run; undefined while more may come. */
   get ending(): StreamEnded | undefined {
     return this.#end;

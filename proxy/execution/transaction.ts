@@ -145,9 +145,9 @@ export class Transaction {
   onlyPart(database: DatabaseName): Participant | undefined {
     const part = this.#participants.get(database);
     if (part === undefined || this.#participants.size > 1) return undefined;
-    const { isBroken, pendingReadyForQuery, transactionStatus } = part.connection;
-    const isAtRest =
-      !isBroken && pendingReadyForQuery === 0 && transactionStatus === "inTransaction";
+    const { isBroken, hasArrived, pendingReadyForQuery, transactionStatus } = part.connection;
+    const isQuiet = !isBroken && !hasArrived && pendingReadyForQuery === 0;
+    const isAtRest = isQuiet && transactionStatus === "inTransaction";
     return isAtRest && !isOfOneSnapshot(this.#modes.isolation) ? part : undefined;
   }
 

@@ -1,5 +1,6 @@
 /** The short way, message for message as PostgreSQL answers; and that it is taken. */
 import { expect, test } from "vitest";
+import { ServerError } from "../support/raw-client.ts";
 import { comparing } from "./comparing.ts";
 import { DIRECT_BLOCKS } from "./scripts-direct-blocks.ts";
 import { DIRECT } from "./scripts-direct.ts";
@@ -31,4 +32,29 @@ test.each([
   await client.close();
   const metrics = await fetch(`http://127.0.0.1:${servers.proxy.adminPort}/metrics`);
   expect(Number(RELAYED.exec(await metrics.text())?.[1])).toBe(expected);
+});
+
+test("a backend that ends between two statements of a block is told of as such", async () => {
+  await using servers = await startServers();
+  await servers.reset();
+  const codes = new Set<unknown>();
+  for (let round = 0; round < 20; round++) {
+    const client = await servers.proxy.connect();
+    await client.query("BEGIN");
+    await client.query(POINT);
+    const ended = servers.second.query(
+      "postgres",
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'east'",
+    );
+    // The server's last words, and the end of the connection, come one after the other.
+    for (let isLost = false; !isLost;) {
+      await client.query(POINT).catch((error: unknown) => {
+        isLost = true;
+        codes.add(error instanceof ServerError ? error.fields["C"] : error);
+      });
+    }
+    await ended;
+    client.destroy();
+  }
+  expect([...codes].filter((code) => code !== "57P01" && code !== "08006")).toEqual([]);
 });
