@@ -17,6 +17,7 @@ import type { MapChange } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { reasonAndRemedy } from "./failure.ts";
 import { findLiveProblems, printFinding, readLiveCatalog } from "./live-databases.ts";
+import { leftTables, newlyRefused } from "./unlisted-tables.ts";
 
 export interface Publication {
   /** Sentences; empty where it may be published. */
@@ -55,13 +56,23 @@ export async function checkPublication(
   const live = told.filter(forbids).map(printFinding);
   const warnings = told.filter((finding) => !forbids(finding)).map(printFinding);
   const { identities, unread } = await readIdentities(next);
+  const left = before && (await leftTables(before, next));
   const problems = [
     ...live,
     ...unread,
     ...(await ownedTwice(next, identities)),
     ...otherDatabases(known ?? {}, identities),
+    ...(left?.unread ?? []),
     ...(before === undefined ? [] : leftBehind(before, next, exists)),
+    ...[...(left?.homes ?? [])]
+      .filter(([table]) => !exists(table))
+      .map(
+        ([table, home]) =>
+          `table "${table}" is no longer listed, and is gone from the catalog database alone: its rows are in ${home} still. Drop it there, too, or keep it listed`,
+      ),
   ];
+  const refused = before && newlyRefused(before, next, catalog);
+  if (refused !== undefined) warnings.push(refused);
   return { problems: [...new Set(problems)], warnings: [...new Set(warnings)], identities };
 }
 

@@ -1,5 +1,5 @@
 /** `colonnade control` and `colonnade map`: what is published, what is not, and why. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -163,9 +163,26 @@ test("an older version comes back under the next number, its comments with it", 
   } finally {
     await server.query("main", "DROP TABLE orders");
   }
+  // The catalog database does not have it any more, past the proxies; where its rows are, it is.
+  await server.query("users1", "CREATE TABLE orders (user_id bigint)");
+  try {
+    const refused = await run("map", "rollback", "1");
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toContain(
+      'table "orders" is no longer listed, and is gone from the catalog database alone: its rows are in users1.public still. Drop it there, too, or keep it listed\n',
+    );
+  } finally {
+    await server.query("users1", "DROP TABLE orders");
+  }
   // It is nowhere now, and so are its rows.
   expect(await run("map", "rollback", "1")).toMatchObject({ code: 0 });
-  const { stdout } = await run("map", "show");
+  const stricter = mapFile({ version: 4 });
+  appendFileSync(stricter, "unlisted_tables: error\n");
+  await server.query("main", "CREATE TABLE notes (id int)");
+  const warned = await run("map", "publish", stricter);
+  await server.query("main", "DROP TABLE notes");
+  expect(warned.stdout).toContain("unlisted_tables is error from now on, and these are there: ");
+  const { stdout } = await run("map", "show", "3");
   expect(stdout).toContain(`${COMMENT}\nversion: 3   # counts up\n`);
   expect(stdout).not.toContain("orders");
   expect((await run("map", "rollback", "9")).stderr).toContain("no shard map of version 9");

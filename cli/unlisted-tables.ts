@@ -1,0 +1,107 @@
+/** What a map that takes tables out of the one before, or unlisted ones away from it, leaves in the databases. */
+import { BACKEND_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
+import type { DatabaseName } from "../base/ids.ts";
+import { quoteLiteral } from "../base/sql-quoting.ts";
+import { BackendConnection } from "../proxy/backend/backend-connection.ts";
+import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
+import type { Catalog } from "../shardmap/catalog.ts";
+import type { MapTable, ShardMap } from "../shardmap/shard-map.ts";
+import { reasonAndRemedy } from "./failure.ts";
+
+export interface LeftTables {
+  /** Those that stand in a database that had their rows: by name, as `users0.public`. */
+  readonly homes: ReadonlyMap<string, string>;
+  /** Sentences: of databases that cannot be asked. */
+  readonly unread: readonly string[];
+}
+
+/**
+ * Which of the tables that `next` lists no more are there still. The catalog database alone does not
+ * tell: a table that was dropped there, past the proxies, has its rows where it lives.
+ */
+export async function leftTables(before: ShardMap, next: ShardMap): Promise<LeftTables> {
+  const wanted = new Map<DatabaseName, { readonly schema: string; readonly name: string }[]>();
+  for (const [name, table] of before.tables) {
+    if (next.tables.has(name)) continue;
+    for (const { database, schema } of homesOf(table, before)) {
+      const ofDatabase = wanted.get(database) ?? [];
+      ofDatabase.push({ schema, name });
+      wanted.set(database, ofDatabase);
+    }
+  }
+  const homes = new Map<string, string>();
+  const unread: string[] = [];
+  await Promise.all(
+    [...wanted].map(async ([database, tables]) => {
+      try {
+        const present = await presentIn(before, database, tables);
+        for (const [schema, name] of present) homes.set(name, `${database}.${schema}`);
+      } catch (error) {
+        const names = tables.map(({ name }) => name).join(", ");
+        const reason = reasonAndRemedy(error);
+        unread.push(
+          `whether ${names} still stands in database ${database} cannot be told: ${reason}`,
+        );
+      }
+    }),
+  );
+  return { homes, unread };
+}
+
+function homesOf(
+  table: MapTable,
+  map: ShardMap,
+): readonly { readonly database: DatabaseName; readonly schema: string }[] {
+  switch (table.kind) {
+    case "sharded":
+      return table.colocation.placements;
+    case "group":
+      return [table.group];
+    case "reference":
+      return [...map.databases.keys()].map((database) => ({
+        database,
+        schema: map.canonicalSchema,
+      }));
+  }
+}
+
+async function presentIn(
+  map: ShardMap,
+  database: DatabaseName,
+  tables: readonly { readonly schema: string; readonly name: string }[],
+): Promise<readonly (readonly [schema: string, name: string])[]> {
+  const address = backendAddresses(map).get(database);
+  if (address === undefined) return [];
+  const connection = await BackendConnection.open(address, {
+    database,
+    connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
+  });
+  try {
+    const pairs = tables.map(
+      ({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`,
+    );
+    const { rows } = await connection.query(
+      `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
+       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       WHERE (n.nspname, c.relname) IN (${pairs.join(", ")})`,
+      AbortSignal.timeout(BACKEND_CONNECT_TIMEOUT_MS),
+    );
+    return rows.map(([schema, name]) => [schema ?? "", name ?? ""]);
+  } finally {
+    connection.close();
+  }
+}
+
+/** A sentence of the tables that every statement is refused for from now on; undefined where there is none. */
+export function newlyRefused(
+  before: ShardMap,
+  next: ShardMap,
+  { relations }: Catalog,
+): string | undefined {
+  if (before.unlistedTables !== "catalog" || next.unlistedTables !== "error") return undefined;
+  const refused = [...(relations.get(next.canonicalSchema)?.keys() ?? [])].filter(
+    (name) => !next.tables.has(name),
+  );
+  if (refused.length === 0) return undefined;
+  return `${next.catalog}: unlisted_tables is error from now on, and these are there: ${refused.join(", ")}. Statements that name them are refused until they are listed`;
+}
