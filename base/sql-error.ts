@@ -636,6 +636,11 @@ export const ERRORS = {
     when: "The control schema was made by a newer version of the program.",
     hint: "Use the program's version that made it, or a newer one.",
   },
+  control_unreachable: {
+    sqlstate: "08006",
+    when: "RELOAD of a proxy that follows a control schema, which cannot be asked for the shard map now; the old map stays.",
+    hint: "RELOAD again once the control schema's database answers; until then the proxy goes on with the map in force.",
+  },
   map_version_taken: {
     sqlstate: "40001",
     when: "A shard map is published over another one than it was made from: somebody else has published meanwhile.",

@@ -5,7 +5,7 @@ import type { Metrics } from "../base/metrics.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { RunningProxy } from "../proxy/running-proxy.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { reasonOf } from "./failure.ts";
+import { CommandFailure, reasonOf } from "./failure.ts";
 import type { MapFile } from "./input-files.ts";
 
 export interface MapReloadsOptions {
@@ -67,16 +67,25 @@ export class MapReloads {
   }
 }
 
-/** Throws for one that has mistakes, which the log tells one by one. */
+/** Throws for one that cannot be read, or has mistakes, which the log tells one by one. */
 export function servableMap({
   read,
   check,
   log,
 }: Pick<MapReloadsOptions, "read" | "check" | "log">): ShardMap {
-  const file = read();
-  if (file.kind === "valid") {
-    check(file.map);
-    return file.map;
+  let file: MapFile;
+  try {
+    file = read();
+    if (file.kind === "valid") {
+      check(file.map);
+      return file.map;
+    }
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    log.error({ problem: error.message }, "shard map refused; the old one stays");
+    throw new SqlError("reload_refused", `the shard map is refused: ${error.message}`, {
+      hint: "The old map stays. Mend the file, and RELOAD again.",
+    });
   }
   const problems = file.problems.map(printProblem);
   for (const problem of problems) log.error({ problem }, "shard map refused; the old one stays");

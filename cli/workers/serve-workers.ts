@@ -27,8 +27,12 @@ export async function superviseWorkers(
   dividedConfig(config, 0, count);
   const path = flags.control === undefined ? requireMapFlag(flags) : undefined;
   const readMap = (): string => {
-    const text = readInput(path ?? "", "map");
-    servableMap({ read: () => readMapText(text, path ?? ""), check: refuseEmbedded, log });
+    let text = "";
+    const read = () => {
+      text = readInput(path ?? "", "map");
+      return readMapText(text, path ?? "");
+    };
+    servableMap({ read, check: refuseEmbedded, log });
     return text;
   };
   using signals = new StopSignals();

@@ -32,6 +32,7 @@ import {
   FLEET_RENEW_TIMEOUT_MS,
 } from "../../base/limits.ts";
 import { databaseName } from "../../base/ids.ts";
+import { SqlError } from "../../base/sql-error.ts";
 import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import type { BackendAddress } from "../backend/backend-address.ts";
@@ -132,7 +133,7 @@ export class FleetMember {
    */
   async confirm(): Promise<void> {
     const confirmed = Promise.withResolvers<void>();
-    if (this.#stop.signal.aborted) settle([confirmed], "the proxy has stopped");
+    if (this.#stop.signal.aborted) settle([confirmed], stopped());
     this.#confirming.push(confirmed);
     this.#wake();
     await confirmed.promise;
@@ -165,16 +166,16 @@ export class FleetMember {
       try {
         await this.#round();
         this.#tell(true);
-        settle(confirming, this.#problem);
+        settle(confirming, this.#problem === undefined ? undefined : refused(this.#problem));
       } catch (error) {
         this.#disconnect();
         this.#nextDeadlineMs = Number.POSITIVE_INFINITY;
         if (!this.#stop.signal.aborted) this.#tell(false, error);
-        settle(confirming, "the control schema cannot be reached");
+        settle(confirming, unreachableBecauseOf(error));
       }
       await this.#rest();
     }
-    settle(this.#confirming, "the proxy has stopped");
+    settle(this.#confirming, stopped());
   }
 
   /** One renewal, and another at once where it brought something new. */
@@ -334,10 +335,39 @@ export class FleetMember {
   }
 }
 
-function settle(waiting: readonly PromiseWithResolvers<void>[], problem: string | undefined): void {
+function settle(
+  waiting: readonly PromiseWithResolvers<void>[],
+  problem: SqlError | undefined,
+): void {
   for (const { resolve, reject } of waiting)
     if (problem === undefined) resolve();
-    else reject(new Error(problem));
+    else reject(problem);
+}
+
+function stopped(): SqlError {
+  return new SqlError("proxy_shutdown", "the proxy has stopped");
+}
+
+function refused(problem: string): SqlError {
+  return new SqlError("reload_refused", `the shard map is refused: ${problem}`, {
+    hint: "The old map stays. Publish one that this proxy can serve.",
+  });
+}
+
+/** In a detail, since what a server said of the proxy's own connection is none of the client's. */
+function unreachableBecauseOf(error: unknown): SqlError {
+  const message = error instanceof Error ? error.message : String(error);
+  const { detail, hint } = error instanceof SqlError ? error : {};
+  return new SqlError(
+    "control_unreachable",
+    "the control schema cannot be asked for the shard map",
+    {
+      detail: [`${message.replace(/\.$/, "")}.`, detail]
+        .filter((part) => part !== undefined)
+        .join(" "),
+      hint,
+    },
+  );
 }
 
 /** A network that swallows an answer closes nothing for many minutes. */

@@ -198,6 +198,8 @@ test("a map is put in force by all workers or by none, and by one that is starte
   const before = readFileSync(proxy.mapFile, "utf8");
   writeFileSync(proxy.mapFile, before.replace("catalog: a", "catalog: nowhere"));
   await expect(ops.query("RELOAD")).rejects.toThrow("mistakes");
+  rmSync(proxy.mapFile);
+  await expect(ops.query("RELOAD")).rejects.toThrow("there is no such file");
   expect(await metric("colonnade_map_version")).toBe(1);
   writeFileSync(proxy.mapFile, before.replace("version: 1", "version: 2"));
   // Not read yet: who starts now serves what the others serve.

@@ -1,5 +1,5 @@
 /** PAUSE, RESUME, KILL, RELOAD and DRAIN, as the clients of the databases meet them. */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { eventually } from "../session/eventually.ts";
@@ -181,6 +181,11 @@ test("RELOAD puts a new map into use before it answers, and refuses one with mis
     C: "F0000",
     R: "reload_refused",
     D: expect.stringContaining("nowhere"),
+  });
+  await rm(mapFile);
+  expect(await failure(ops.query("RELOAD"))).toMatchObject({
+    R: "reload_refused",
+    M: expect.stringContaining("there is no such file"),
   });
   await writeFile(mapFile, before);
   expect(await failure(ops.query("RELOAD"))).toMatchObject({ R: "map_version_lower" });

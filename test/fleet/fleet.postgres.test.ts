@@ -338,6 +338,16 @@ test("the console tells of the fleet's proxies and migrations, with no more righ
       { ...own, problem: expect.stringContaining("permission denied") },
     ]);
     await expect(client.query("SHOW MIGRATIONS")).rejects.toMatchObject({ code: "42501" });
+    await control.query("postgres", "ALTER ROLE fleet NOLOGIN");
+    await control.query(
+      "postgres",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'fleet'",
+    );
+    await expect(client.query("RELOAD")).rejects.toMatchObject({
+      code: "08006",
+      routine: "control_unreachable",
+      hint: expect.stringMatching(/./),
+    });
   } finally {
     await client.end();
     await control.query("postgres", "DROP SCHEMA colonnade CASCADE; DROP ROLE fleet");
