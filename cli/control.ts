@@ -97,11 +97,17 @@ function proxyLines(proxies: readonly ProxyRow[], revision: number): readonly st
       String(proxy.processId),
       proxy.programVersion,
       String(proxy.mapVersion),
-      follows(proxy, revision) ? "yes" : "no",
+      followsWord(proxy, revision),
       `${(proxy.silentMs / 1000).toFixed(1)} s${proxy.silentMs > FLEET_SILENT_MS ? " (dead?)" : ""}`,
       proxy.problem ?? "",
     ]),
   );
+}
+
+/** What a proxy said before it fell silent tells nothing of now. */
+function followsWord(proxy: ProxyRow, revision: number): "silent" | "yes" | "no" {
+  if (proxy.silentMs > FLEET_SILENT_MS) return "silent";
+  return follows(proxy, revision) ? "yes" : "no";
 }
 
 function deadLines(proxies: readonly ProxyRow[]): readonly string[] {

@@ -8,11 +8,10 @@ import { userInfo } from "node:os";
 import type { ControlDatabase } from "../control/control-database.ts";
 import { ddlUnderWay } from "../control/ddl-intents.ts";
 import type { NamedDdl } from "../control/ddl-intents.ts";
-import { follows, listProxies, readFleetState } from "../control/fleet-state.ts";
+import { readFleetState } from "../control/fleet-state.ts";
 import { currentMap, mapHistory, publishedMapOf, publishMap } from "../control/map-versions.ts";
 import type { NewMap, PublishedMap } from "../control/map-versions.ts";
 import {
-  FLEET_SILENT_MS,
   MAP_HISTORY_MAX,
   PUBLISH_POLL_MS,
   PUBLISH_WAIT_MS,
@@ -33,6 +32,7 @@ import { readInput, requireMap } from "./input-files.ts";
 import { movedRows } from "./moved-rows.ts";
 import type { MovedRows } from "./moved-rows.ts";
 import { checkPublication, LastLook } from "./publication-checks.ts";
+import { followerLine, lateProxies, untilFollowed } from "./publication-followers.ts";
 import { tableLines } from "./table-lines.ts";
 
 export interface MapDiffFlags {
@@ -195,22 +195,18 @@ async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags):
     const followed = flags.wait ? await untilFollowed(database) : [];
     return { version, changes: sentences, warnings, proxies: followed };
   });
-  const late = published.proxies.filter((proxy) => !proxy.follows);
+  const late = lateProxies(published.proxies);
   if (flags.json === true) printJson(published);
   else
     printLines([
       `version ${published.version} of the shard map is published`,
       ...published.changes.map((change) => `  ${change}`),
       ...warningLines(published.warnings),
-      ...published.proxies.map(({ name, address, problem, ...proxy }) =>
-        proxy.follows
-          ? `${name} (${address}) serves it`
-          : `${name} (${address}) does not serve it yet${problem === undefined ? "" : `: ${problem}`}`,
-      ),
+      ...published.proxies.map(followerLine),
     ]);
   if (late.length > 0)
     throw new CommandFailure(
-      `published, but ${late.length} of ${published.proxies.length} proxies do not serve it yet; colonnade control status tells when they do`,
+      `published, but ${late.length} of ${published.proxies.filter(({ isAwaited }) => isAwaited).length} proxies do not serve it yet; colonnade control status tells when they do`,
       1,
     );
 }
@@ -316,35 +312,6 @@ function onTopOf({ version }: PublishedMap): string {
 /** What a person does next, beyond what each problem says. */
 function remedies(changes: readonly MapChange[], { toMove }: MapOrigin): readonly string[] {
   return changes.some(({ needs }) => needs === "migration") ? [`to move the rows: ${toMove}`] : [];
-}
-
-interface FollowingProxy {
-  readonly name: string;
-  readonly address: string;
-  readonly follows: boolean;
-  readonly problem: string | undefined;
-}
-
-/** Once every live proxy serves the map in force, or after PUBLISH_WAIT_MS. */
-async function untilFollowed(database: ControlDatabase): Promise<readonly FollowingProxy[]> {
-  const end = performance.now() + PUBLISH_WAIT_MS;
-  const awaited = new Set<string>();
-  for (;;) {
-    const { revision } = await readFleetState(database);
-    const proxies = await listProxies(database);
-    // Who falls silent while it is waited for is named all the same.
-    for (const { id, silentMs } of proxies) if (silentMs <= FLEET_SILENT_MS) awaited.add(id);
-    const following = proxies
-      .filter(({ id }) => awaited.has(id))
-      .map((proxy) => ({
-        name: proxy.name,
-        address: proxy.address,
-        follows: follows(proxy, revision),
-        problem: proxy.problem,
-      }));
-    if (following.every((proxy) => proxy.follows) || performance.now() >= end) return following;
-    await sleep(PUBLISH_POLL_MS);
-  }
 }
 
 export async function mapShow(version: number | undefined, flags: ControlFlags): Promise<void> {

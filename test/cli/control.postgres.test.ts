@@ -202,6 +202,7 @@ test("a file that --map names beside --control is there and has no mistakes, or 
 });
 
 test("a proxy that is silent is shown with what to do about it", async () => {
+  await grantToTheOwner();
   await as("postgres", "control", "init");
   const id = "3b8e2f60-0000-4000-8000-000000000001";
   await server.query(
@@ -211,7 +212,17 @@ test("a proxy that is silent is shown with what to do about it", async () => {
   );
   const { stdout } = await as("postgres", "control", "status");
   expect(stdout).toContain("(dead?)");
+  expect(stdout).toMatch(/ silent +60\.\d s \(dead\?\)/);
   expect(stdout).toContain("is forgotten after 24 hours");
+  const published = await as("postgres", "map", "publish", mapFile(1));
+  expect(published).toMatchObject({ code: 0 });
+  expect(published.stdout).toMatch(
+    /^gone \(127\.0\.0\.1:6432\) has been silent for 6\d s and was not waited for: it may be serving the old map$/m,
+  );
+  const again = await as("postgres", "map", "publish", mapFile(2), "--json");
+  expect(JSON.parse(again.stdout)).toMatchObject({
+    proxies: [{ name: "gone", follows: false, isAwaited: false, silentMs: expect.any(Number) }],
+  });
   const [sql] = /DELETE FROM colonnade\.proxy .*;/.exec(stdout) ?? [];
   await server.query("main", sql ?? "");
   expect((await as("postgres", "control", "status")).stdout).toContain("no proxy follows it");
