@@ -624,7 +624,7 @@ export const ERRORS = {
   control_schema_missing: {
     sqlstate: "3F000",
     when: "A command or a proxy is pointed at a database without a control schema.",
-    hint: "Make it there: colonnade control init --control URL.",
+    hint: "If it is the catalog database, make it there: colonnade control init --control URL. If not, correct --control.",
   },
   control_schema_old: {
     sqlstate: "55000",

@@ -3,7 +3,7 @@ import { ControlDatabase } from "../control/control-database.ts";
 import { requireControlSchema } from "../control/schema-versions.ts";
 import { parseBackendAddress } from "../proxy/backend/backend-address.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
-import { connectFailure, statementFailure } from "./control-failure.ts";
+import { statementFailure } from "./control-failure.ts";
 import type { ControlNeed } from "./control-failure.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 
@@ -49,6 +49,6 @@ async function openControl(address: BackendAddress): Promise<ControlDatabase> {
   try {
     return await ControlDatabase.open(address);
   } catch (cause) {
-    throw new CommandFailure(connectFailure(address, cause), 2, { cause });
+    throw new CommandFailure(reasonAndRemedy(cause), 2, { cause });
   }
 }

@@ -3,37 +3,13 @@
  * the roles there. The servers of a map's databases have remedies of their own, which are not these.
  */
 import { quoteIdentifier } from "../base/sql-quoting.ts";
-import { SqlError } from "../base/sql-error.ts";
-import type { ErrorId } from "../base/sql-error.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
-import { describeAddress } from "../proxy/backend/backend-address.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
 import { BackendError } from "../proxy/backend/backend-connection.ts";
 import { reasonAndRemedy } from "./failure.ts";
 
 /** What a command does with the control schema: reads it, as proxies do, publishes and the like, or changes its tables. */
 export type ControlNeed = "read" | "write" | "own";
-
-const CONNECT_REMEDIES: Partial<Readonly<Record<ErrorId, string>>> = {
-  backend_rejected:
-    "Correct the user, password or database of --control, or the server's roles and pg_hba.conf.",
-  backend_unavailable:
-    "Check that --control names a server that runs and that the network lets you reach it.",
-  backend_starting: "Try again once the server takes connections.",
-  backend_tls_failed: "Compare sslmode and sslrootcert of --control with the server's certificate.",
-  backend_settings_refused: "Check that --control names a PostgreSQL server, and no pooler.",
-  backend_protocol_violation: "Check that --control names a PostgreSQL server.",
-};
-
-/** Of a connection that could not be opened. */
-export function connectFailure(address: BackendAddress, error: unknown): string {
-  const remedy = error instanceof SqlError ? CONNECT_REMEDIES[error.id] : undefined;
-  if (remedy === undefined || !(error instanceof SqlError)) return reasonAndRemedy(error);
-  const { cause } = error;
-  const first = cause instanceof AggregateError ? cause.errors[0] : cause;
-  const reason = first instanceof Error ? first.message : error.message;
-  return `the control schema's database cannot be reached: ${reason}. The address is ${describeAddress(address)}. ${remedy}`;
-}
 
 /** Of a statement there; asks the server what the remedy takes, where the connection still serves. */
 export async function statementFailure(
@@ -82,9 +58,9 @@ LEFT JOIN pg_catalog.pg_roles o ON o.oid = c.relowner WHERE n.nspname = 'colonna
   if ((ofSchema ?? null) === null)
     return `Making it needs a right on the database: GRANT CREATE ON DATABASE ${quoteIdentifier(address.database)} TO ${role}.`;
   if ((ofTables ?? null) === null)
-    return `Its schema is there, and is ${ofSchema}'s: ALTER SCHEMA colonnade OWNER TO ${role}.`;
+    return `Its schema is there, and is ${ofSchema}'s: ALTER SCHEMA colonnade OWNER TO ${role}. Databases of a shard map have that schema for records of transactions: where this is not the catalog database, correct --control.`;
   if (need === "read")
-    return `Let the role read it, as ${ofTables}, whose it is: colonnade control init --proxy-role ${role} --control URL.`;
+    return `Let the role read it, as ${ofTables}, whose it is: colonnade control init --proxy-role ${role} --control URL. Where it is the role of a URL in the shard map, which clients' statements run as, name another one in --control instead.`;
   const whose = `It is ${ofTables}'s: use that role in --control`;
   // Nobody is to be made a superuser for a map's sake.
   if (isSuperuser !== "t")

@@ -76,7 +76,7 @@ async function publishedBeside(map: ShardMap | undefined): Promise<PublishedMap 
   }).get(catalog);
   if (address === undefined) return undefined;
   try {
-    using database = await ControlDatabase.open(address);
+    using database = await ControlDatabase.openNamed(catalog, address);
     if ((await controlSchemaVersion(database)) === undefined) return undefined;
     return await currentMap(database);
   } catch (cause) {

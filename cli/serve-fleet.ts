@@ -20,8 +20,8 @@ import { FleetMember, type FleetMemberOptions } from "../proxy/fleet/fleet-membe
 import type { RunningProxy } from "../proxy/running-proxy.ts";
 import { parseShardMap } from "../shardmap/schema.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { connectFailure, statementFailure } from "./control-failure.ts";
-import { CommandFailure } from "./failure.ts";
+import { statementFailure } from "./control-failure.ts";
+import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 
 export interface FirstMap {
   readonly map: ShardMap;
@@ -69,7 +69,7 @@ async function firstPublished(control: BackendAddress): Promise<FirstMap | NoFir
   try {
     database = await ControlDatabase.open(control);
   } catch (error) {
-    return none(connectFailure(control, error), OR_START_WITH_A_FILE);
+    return none(reasonAndRemedy(error), OR_START_WITH_A_FILE);
   }
   using opened = database;
   try {

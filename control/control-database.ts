@@ -4,6 +4,10 @@
  */
 import { CONTROL_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
 import { databaseName } from "../base/ids.ts";
+import type { DatabaseName } from "../base/ids.ts";
+import { SqlError } from "../base/sql-error.ts";
+import type { ErrorId } from "../base/sql-error.ts";
+import { describeAddress } from "../proxy/backend/backend-address.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 
@@ -21,13 +25,53 @@ const SESSION_SETTINGS = new Map([
   ["synchronous_commit", "on"],
 ]);
 
+const CONNECT_REMEDIES: Partial<Readonly<Record<ErrorId, string>>> = {
+  backend_rejected:
+    "Correct the user, password or database of --control, or the server's roles and pg_hba.conf.",
+  backend_unavailable:
+    "Check that --control names a server that runs and that the network lets you reach it.",
+  backend_starting: "Try again once the server takes connections.",
+  backend_tls_failed: "Compare sslmode and sslrootcert of --control with the server's certificate.",
+  backend_settings_refused: "Check that --control names a PostgreSQL server, and no pooler.",
+  backend_protocol_violation: "Check that --control names a PostgreSQL server.",
+};
+
+/**
+ * In terms of `--control`, which is no URL of a shard map. Without its cause, whose words are in
+ * this message: a log would say them twice. What is no failure to connect is given back as it is.
+ */
+export function controlConnectError(address: BackendAddress, error: unknown): unknown {
+  const hint = error instanceof SqlError ? CONNECT_REMEDIES[error.id] : undefined;
+  if (!(error instanceof SqlError) || hint === undefined) return error;
+  const { cause } = error;
+  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const reason = first instanceof Error ? first.message : error.message;
+  return new SqlError(error.id, `the control schema's database cannot be reached: ${reason}`, {
+    detail: `The address is ${describeAddress(address)}.`,
+    hint,
+  });
+}
+
 export class ControlDatabase implements Disposable {
   readonly connection: BackendConnection;
 
-  /** Rejects with a SqlError that names the address and the remedy. */
+  /** Of `--control`. Rejects with a SqlError that names the address and the remedy. */
   static async open(address: BackendAddress, signal?: AbortSignal): Promise<ControlDatabase> {
+    try {
+      return await ControlDatabase.openNamed(CONTROL_DATABASE, address, signal);
+    } catch (error) {
+      throw controlConnectError(address, error);
+    }
+  }
+
+  /** The same of a database of a shard map, whose URL is where the remedy is then. */
+  static async openNamed(
+    database: DatabaseName,
+    address: BackendAddress,
+    signal?: AbortSignal,
+  ): Promise<ControlDatabase> {
     const connection = await BackendConnection.open(address, {
-      database: CONTROL_DATABASE,
+      database,
       connectTimeoutMs: CONTROL_CONNECT_TIMEOUT_MS,
       settings: SESSION_SETTINGS,
       signal,

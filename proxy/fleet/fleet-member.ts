@@ -13,7 +13,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { CONTROL_CHANNEL } from "../../control/control-schema.ts";
-import { ControlDatabase } from "../../control/control-database.ts";
+import { ControlDatabase, controlConnectError } from "../../control/control-database.ts";
 import { endLease, forgetSilentProxies, renewLease } from "../../control/fleet-state.ts";
 import { endDdl } from "../../control/ddl-intents.ts";
 import type { DdlIntent, FleetState, HoldAnswer, ProxyReport } from "../../control/fleet-state.ts";
@@ -277,6 +277,8 @@ export class FleetMember {
     const listening = await ListeningConnection.open(control, {
       database: databaseName("control"),
       onNotification: () => this.#wake(),
+    }).catch((error: unknown) => {
+      throw controlConnectError(control, error);
     });
     try {
       await listening.listen(CONTROL_CHANNEL);

@@ -127,6 +127,7 @@ test("who may not read it is told how it may", async () => {
     expect(refused.stderr).toContain(
       `permission denied for schema colonnade. Let the role read it, as owner, whose it is: colonnade control init --proxy-role "stranger" --control URL.`,
     );
+    expect(refused.stderr).toContain("name another one in --control instead.");
     expect(refused.stderr).not.toContain("..");
   }
   expect((await as("owner", "control", "init", "--proxy-role", "stranger")).code).toBe(0);
@@ -142,6 +143,7 @@ test("who may not make it is told what to grant, and may then", async () => {
   const init = ["control", "init", "--proxy-role", "proxies"];
   const without = await as("owner", ...init);
   expect(without.stderr).toContain('ALTER SCHEMA colonnade OWNER TO "owner"');
+  expect(without.stderr).toContain("where this is not the catalog database, correct --control.");
   // What may be done with the schema is not yet what may be granted to proxies.
   await server.query("main", "GRANT USAGE, CREATE ON SCHEMA colonnade TO owner");
   const ungranted = await as("owner", ...init);

@@ -348,6 +348,11 @@ test("the console tells of the fleet's proxies and migrations, with no more righ
       routine: "control_unreachable",
       hint: expect.stringMatching(/./),
     });
+    await expect(client.query("SHOW MIGRATIONS")).rejects.toMatchObject({
+      code: "08004",
+      message: `the control schema's database cannot be reached: role "fleet" is not permitted to log in`,
+      hint: expect.stringContaining("of --control"),
+    });
   } finally {
     await client.end();
     await control.query("postgres", "DROP SCHEMA colonnade CASCADE; DROP ROLE fleet");
