@@ -241,7 +241,9 @@ function addHold(program: Command): void {
 }
 
 function names(text: string): readonly string[] {
-  return text.split(",").map((name) => name.trim());
+  const all = text.split(",").map((name) => name.trim());
+  if (all.includes("")) throw new InvalidArgumentError("a name is empty");
+  return all;
 }
 
 /** In milliseconds. */

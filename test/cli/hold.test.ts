@@ -31,6 +31,12 @@ test.each(["", "soon", "-5", "5m", "1e3", "500 ms"])("%j is no duration", async 
   expect(await holdFor(duration)).toContain("a duration is a number with a unit: 500ms, 2s");
 });
 
+test.each(["", " ", "users0.public,"])("%j has a name that is empty", async (placements) => {
+  const control = CONTROL.slice(0, 2);
+  const refused = await runCommand("hold", ...control, "--placements", placements);
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("a name is empty") });
+});
+
 test("the help tells the units, the limit and what is taken unless it is given", async () => {
   const { stdout } = await runCommand("hold", "--help");
   const help = stdout.replace(/\s+/g, " ");
