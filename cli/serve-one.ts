@@ -102,7 +102,13 @@ async function serveInFleet(
   const { map, isFleetReached: waitsForFleet } = first;
   refuseEmbedded(map);
   let member: FleetMember | undefined;
-  const look = (): void => member?.look();
+  const look = (): void => {
+    void member?.confirm().then(
+      () => log.info("SIGHUP: the map that the control schema names is in force"),
+      (error: unknown) =>
+        log.error({ reason: reasonAndRemedy(error) }, "SIGHUP: the old shard map stays"),
+    );
+  };
   const version = packageVersion();
   const id = randomUUID();
   const { others } = host;

@@ -122,11 +122,6 @@ export class FleetMember {
     this.#running = this.#run();
   }
 
-  /** Looks at once, for somebody who does not want to wait. */
-  look(): void {
-    this.#wake();
-  }
-
   /**
    * Fulfilled once the proxy has asked the control schema, after the call, and has put in force what it
    * said: no newer map was published before the call. Rejects where that cannot be told soon.

@@ -326,6 +326,8 @@ test("the console tells of the fleet's proxies and migrations, with no more righ
     expect(ids(await proxiesShown())).toEqual(ids(known.rows));
     // No file is read: it serves what is in force once this is answered.
     await client.query("RELOAD");
+    asked.command.child.kill("SIGHUP");
+    await asked.command.untilPrinted("SIGHUP: the map that the control schema names is in force");
     killed.command.child.kill("SIGKILL");
     await expect
       .poll(proxiesShown, { timeout: 10_000 })
