@@ -10,7 +10,7 @@ import { ddlUnderWay } from "../control/ddl-intents.ts";
 import type { NamedDdl } from "../control/ddl-intents.ts";
 import { readFleetState } from "../control/fleet-state.ts";
 import { currentMap, mapHistory, publishedMapOf, publishMap } from "../control/map-versions.ts";
-import type { NewMap, PublishedMap } from "../control/map-versions.ts";
+import type { MapRecord, NewMap, PublishedMap } from "../control/map-versions.ts";
 import {
   MAP_HISTORY_MAX,
   PUBLISH_POLL_MS,
@@ -156,6 +156,7 @@ export async function mapRollback(version: number, flags: MapPublishFlags): Prom
     throw new CommandFailure(`version ${version} of the shard map is in force`, 1);
   const origin = {
     fileName: `version ${version}`,
+    rollbackOf: version,
     toMove: `colonnade map show ${version} --control URL > FILE, write version: ${inForce + 1} in it, and ${planCommand("FILE")}`,
   };
   await publish(withVersion(text, inForce + 1), origin, flags);
@@ -165,6 +166,8 @@ export async function mapRollback(version: number, flags: MapPublishFlags): Prom
 interface MapOrigin {
   /** What problems name. */
   readonly fileName: string;
+  /** The version whose text it is. */
+  readonly rollbackOf?: number;
   /** What a person does where it asks for rows to be moved. */
   readonly toMove: string;
 }
@@ -183,7 +186,9 @@ async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags):
     if (problems.length > 0)
       throw notPublished(fileName, [...problems, ...remedies(changes, origin)]);
     const author = flags.author ?? userInfo().username;
-    const sentences = changes.map(printChange);
+    const rollback =
+      origin.rollbackOf === undefined ? [] : [`rollback to version ${origin.rollbackOf}`];
+    const sentences = [...rollback, ...changes.map(printChange)];
     const { version } = next;
     const map = { version, yaml: text, author, changes: sentences, identities };
     try {
@@ -193,14 +198,15 @@ async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags):
       throw await unlessOvertaken(database, error, fileName);
     }
     const followed = flags.wait ? await untilFollowed(database) : [];
-    return { version, changes: sentences, warnings, proxies: followed };
+    const isFirst = before === undefined;
+    return { version, isFirst, changes: sentences, warnings, proxies: followed };
   });
   const late = lateProxies(published.proxies);
   if (flags.json === true) printJson(published);
   else
     printLines([
       `version ${published.version} of the shard map is published`,
-      ...published.changes.map((change) => `  ${change}`),
+      ...publishedChanges(published),
       ...warningLines(published.warnings),
       ...published.proxies.map(followerLine),
     ]);
@@ -209,6 +215,14 @@ async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags):
       `published, but ${late.length} of ${published.proxies.filter(({ isAwaited }) => isAwaited).length} proxies do not serve it yet; colonnade control status tells when they do`,
       1,
     );
+}
+
+function publishedChanges(published: {
+  readonly isFirst: boolean;
+  readonly changes: readonly string[];
+}): readonly string[] {
+  if (!published.isFirst && published.changes.length === 0) return changeLines([]);
+  return published.changes.map((change) => `  ${change}`);
 }
 
 function warningLines(warnings: readonly string[]): readonly string[] {
@@ -323,8 +337,13 @@ export async function mapShow(version: number | undefined, flags: ControlFlags):
         : await publishedMapOf(database, version),
     { need: "read" },
   );
-  if (flags.json === true) printJson(map);
+  if (flags.json === true) printJson(withZone(map));
   else process.stdout.write(map.yaml.endsWith("\n") ? map.yaml : `${map.yaml}\n`);
+}
+
+/** For programs: ISO 8601. */
+function withZone<T extends MapRecord>(map: T): T {
+  return { ...map, publishedAt: `${map.publishedAt.replace(" ", "T")}Z` };
 }
 
 async function requireCurrent(database: ControlDatabase): Promise<PublishedMap> {
@@ -342,7 +361,7 @@ export async function mapVersions(flags: ControlFlags): Promise<void> {
     }),
     { need: "read" },
   );
-  if (flags.json === true) return printJson({ inForce: inForce ?? null, maps });
+  if (flags.json === true) return printJson({ inForce: inForce ?? null, maps: maps.map(withZone) });
   if (maps.length === 0) return printLines(["no shard map is published yet"]);
   printLines(
     maps.flatMap(({ version, author, publishedAt, changes }) => [

@@ -85,10 +85,23 @@ test("a database administrator who is no superuser makes the schema, publishes, 
     `permission denied for schema colonnade. It is owner's: use that role in --control, or make this one its member: GRANT owner TO "second".`,
   );
   await server.query("main", `GRANT owner TO "second"`);
-  expect(await as("second", "map", "publish", mapFile(2))).toMatchObject({ code: 0 });
+  const unchanged = await as("second", "map", "publish", mapFile(2));
+  expect(unchanged).toMatchObject({ code: 0 });
+  expect(unchanged.stdout).toContain("  nothing that matters to a proxy changes\n");
   expect(await as("second", "map", "rollback", "1")).toMatchObject({ code: 0 });
   expect((await as("proxies", "control", "status")).stdout).toContain("shard map version 3");
-  expect((await as("proxies", "map", "history")).code).toBe(0);
+  const history = await as("proxies", "map", "history", "--json");
+  expect(JSON.parse(history.stdout)).toMatchObject({
+    maps: [
+      {
+        version: 3,
+        publishedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        changes: ["rollback to version 1"],
+      },
+      { version: 2 },
+      { version: 1 },
+    ],
+  });
 });
 
 test("the statements of docs/fleet.md make a fleet's roles, in their order", async () => {
