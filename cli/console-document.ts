@@ -55,7 +55,7 @@ const FROM_PGBOUNCER = `## For those who know PgBouncer
 
 Columns of the same name tell the same, with a database of the map in the place of a \`[databases]\` entry. Clients belong to
 no database until they run a transaction, and may use several at once, so \`link\` is a list and idle clients are in no
-pool. Columns that would always be the same or empty here (\`replication\`, \`ptr\`, \`cl_waiting_cancel_req\`, \`reserve_pool_size\`,
+pool. SHOW LISTS, USERS, TOTALS and STATS_TOTALS are absent. Columns that would always be the same or empty here (\`replication\`, \`ptr\`, \`cl_waiting_cancel_req\`, \`reserve_pool_size\`,
 \`disabled\` and their like) are left out, and so are SUSPEND, DISABLE, ENABLE, RECONNECT, WAIT_CLOSE, SHUTDOWN and SET of the
 proxy's settings.
 `;
