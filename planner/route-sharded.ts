@@ -55,7 +55,7 @@ export function routeSharded(
       : {
           rule: settledRule(pinned),
           routing: pinned,
-          several: new SeveralLater(() => severalOf(statement.text, context)),
+          several: severalLater(statement.text, context),
         }),
   };
 }
@@ -78,6 +78,11 @@ function pinnedRouting(analysis: Analysis, context: PlanContext): Routing | unde
   if (joined.kind !== "byShard" || scatterRefusals.length > 0) return settled;
   const { routing } = scatteredRouting(root, joined.roots, rules);
   return isDeepStrictEqual(routing, settled) ? settled : undefined;
+}
+
+/** Of the text alone: what is made here is kept, and must not keep the statement's tree. */
+function severalLater(text: string, context: PlanContext): Several {
+  return new SeveralLater(() => severalOf(text, context));
 }
 
 /** Of a text that was planned before, by what its keys pin. */
