@@ -8,6 +8,7 @@ import { HELD_MS_MAX, WORKERS_MAX } from "../base/limits.ts";
 import { CommandFailure } from "./failure.ts";
 import { addGuard } from "./guard-command.ts";
 import { requireNode } from "./node-version.ts";
+import { outliveReader } from "./output.ts";
 import { packageVersion } from "./package-root.ts";
 import { addMigrate } from "./migrate/command-line.ts";
 import { addRehearse } from "./rehearse/command-line.ts";
@@ -303,4 +304,5 @@ async function main(): Promise<number> {
   }
 }
 
+outliveReader();
 process.exitCode = await main();

@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -34,6 +36,17 @@ async function complaint(...words: readonly string[]): Promise<string> {
   expect(stderr).not.toContain("    at ");
   return stderr;
 }
+
+test("a reader that closes early ends no command with a stack", async () => {
+  const command = spawn(process.execPath, ["cli/main.ts", "check", MAP], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  command.stdout.destroy();
+  let stderr = "";
+  command.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  const [code] = await once(command, "close");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+});
 
 test("--version and --help", async () => {
   expect(await runCommand("--version")).toEqual({ code: 0, stdout: "0.1.0\n", stderr: "" });
