@@ -61,7 +61,12 @@ export function dropGuard(guard: Guard): string {
   return `ALTER TABLE ${target(guard)} DROP CONSTRAINT IF EXISTS ${GUARD_CONSTRAINT}`;
 }
 
-/** `unchecked`: it holds for what is written from now on, and nobody has looked at older rows. */
+/**
+ * `unchecked`: it holds for what is written from now on, and nobody has looked at older rows.
+ * `different` is also one that says the right thing and does not keep everybody to it: NO INHERIT
+ * lets rows into an inheriting table, NOT ENFORCED into this one. Neither can be validated or altered
+ * into a guard on every server; it is made anew.
+ */
 export type GuardState = "right" | "missing" | "different" | "unchecked" | "no table";
 
 function relationOf(guard: Guard): string {
@@ -77,11 +82,16 @@ export async function guardState(connection: BackendConnection, guard: Guard): P
   if (!(await hasTable(connection, guard))) return "no table";
   const relation = relationOf(guard);
   const { rows } = await connection.query(
-    `SELECT pg_catalog.pg_get_expr(conbin, conrelid), convalidated FROM pg_catalog.pg_constraint WHERE conrelid = ${relation} AND conname = '${GUARD_CONSTRAINT}' AND contype = 'c'`,
+    // conenforced is a column from PostgreSQL 18 on: before, all are.
+    `SELECT pg_catalog.pg_get_expr(conbin, conrelid), convalidated,
+            NOT connoinherit AND coalesce(pg_catalog.to_jsonb(pg_constraint) ->> 'conenforced', 'true') = 'true'
+       FROM pg_catalog.pg_constraint
+      WHERE conrelid = ${relation} AND conname = '${GUARD_CONSTRAINT}' AND contype = 'c'`,
   );
   const [found] = rows;
   if (found === undefined) return "missing";
-  if (found[0] !== (await expectedExpression(connection, guard))) return "different";
+  const isBinding = found[2] === "t";
+  if (!isBinding || found[0] !== (await expectedExpression(connection, guard))) return "different";
   return found[1] === "t" ? "right" : "unchecked";
 }
 

@@ -139,6 +139,35 @@ test("a guard that was dumped and restored is the same one", async () => {
   expect(await placesThatTake(1)).toHaveLength(1);
 });
 
+test("a guard that lets rows past, by NO INHERIT or NOT ENFORCED, is no guard, and is replaced", async () => {
+  await guard("install");
+  const read = async (sql: string): Promise<string> =>
+    String((await server.query("users0", sql)).rows[0]?.["text"]);
+  const definition = await read(
+    "SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conname = 'colonnade_guard'",
+  );
+  // NOT ENFORCED of a CHECK is of PostgreSQL 18 and later.
+  const isEnforcedOptional =
+    Number(await read("SELECT current_setting('server_version_num') AS text")) >= 180_000;
+  for (const weakness of ["NO INHERIT", ...(isEnforcedOptional ? ["NOT ENFORCED"] : [])]) {
+    await server.query(
+      "users0",
+      `ALTER TABLE users DROP CONSTRAINT colonnade_guard;
+       ALTER TABLE users ADD CONSTRAINT colonnade_guard ${definition} ${weakness}`,
+    );
+    const { stdout, code } = await guard("verify");
+    expect(code).toBe(1);
+    expect(stdout).toContain("users0: public.users: its guard is another one than the shard map");
+    expect(await guard("install")).toMatchObject({ code: 0 });
+    expect(await guard("verify")).toMatchObject({ code: 0 });
+    expect(
+      await read(
+        "SELECT pg_get_constraintdef(oid) AS text FROM pg_constraint WHERE conname = 'colonnade_guard'",
+      ),
+    ).toBe(definition);
+  }
+});
+
 test("a guard of another map is told from the right one, and replaced", async () => {
   await guard("install", mapFile(["0-4", "5", "6-7"]));
   const { stdout, code } = await guard("verify");
