@@ -86,6 +86,14 @@ function checkUrl(
   if (url.protocol !== "postgres:" && url.protocol !== "postgresql:") {
     return reject(`a URL of a database begins with postgres://, not ${url.protocol}//`);
   }
+  if (/%(?![0-9A-Fa-f]{2})/.test(text)) {
+    problems.report(
+      path,
+      "the URL has a percent sign that starts no encoded character",
+      "Write %25 for a percent sign.",
+    );
+    return;
+  }
   const host = url.hostname === "" ? (url.searchParams.get("host") ?? "") : url.hostname;
   if (host === "") return reject("the URL names no host");
   if (url.pathname === "" || url.pathname === "/") return reject("the URL names no database");

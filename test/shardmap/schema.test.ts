@@ -189,6 +189,12 @@ describe("all problems of a file are named at once, with line, column, field and
     expect(problemsOf(text).join()).not.toContain("hunter2");
   });
 
+  test("a percent sign in a URL that encodes nothing is told of in its place", () => {
+    const text = SOUND.replace("postgres://app@10.0.0.10/app", "postgres://app:bad%@10.0.0.10/app");
+    expect(problemsOf(text).join()).toMatch(/:\d+:\d+: .*percent sign.*Write %25/);
+    expect(problemsOf(text).join()).not.toContain("bad");
+  });
+
   test("any one line of a sound map taken out, doubled or cut gives a map or problems, never a crash", () => {
     const lines = SOUND.split("\n");
     fc.assert(
