@@ -86,10 +86,12 @@ test("pg_hba lines and settings are the caller's", async () => {
 
 test("a server dies with a parent that was killed", async () => {
   const dataDirectory = temporaryDirectory();
-  const { parent, port } = await startInChild(dataDirectory);
+  const { parent, port, pid, watchPids } = await startInChild(dataDirectory);
   expect(await accepts(port)).toBe(true);
   parent.kill("SIGKILL");
   await until(async () => !(await accepts(port)));
+  // They write to the directory to their end.
+  await until(() => Promise.resolve([pid, ...watchPids].every(hasEnded)));
 });
 
 test("a server whose watch was killed too is stopped by the next start", async () => {
@@ -155,6 +157,15 @@ test.runIf(process.getuid?.() === 0)(
     expect(reachableDirectory(join(locked, "data"), account)).toBe(join(locked, "data"));
   },
 );
+
+/** Whether or not somebody has asked for its exit code: what is left of it then has no command line. */
+function hasEnded(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8") === "";
+  } catch {
+    return true;
+  }
+}
 
 interface ServerOfChild {
   readonly parent: ChildProcess;
