@@ -3,7 +3,7 @@ import { invariant } from "../base/invariant.ts";
 import { catalogFromSql } from "../planner/catalog-from-sql.ts";
 import type { InsertPlan } from "../planner/insert/insert-plan.ts";
 import type { QueryPlan } from "../planner/logical-plan.ts";
-import { loadParser, parseSql } from "../planner/parse.ts";
+import { loadParser, parseOne } from "../planner/parse.ts";
 import { bindPlan } from "../planner/physical-plan.ts";
 import type { PlanContext } from "../planner/plan-context.ts";
 import { planStatement } from "../planner/plan.ts";
@@ -34,11 +34,7 @@ export class Planning {
   }
 
   plan(text: string): BenchPlan {
-    const outcome = parseSql(text);
-    invariant(outcome.kind === "statements", "the benchmark's statements are valid");
-    const [statement] = outcome.statements;
-    invariant(statement !== undefined, "the benchmark's texts hold one statement");
-    const plan = planStatement(statement, this.context);
+    const plan = planStatement(parseOne(text), this.context);
     invariant(
       plan.kind === "query" || plan.kind === "insert",
       "the benchmark's statements are queries and inserts",

@@ -1,8 +1,14 @@
 /** `colonnade control init|upgrade|status`: the control schema, and the proxies that follow it. */
-import { FLEET_FORGET_SILENT_MS, FLEET_SILENT_MS } from "../base/limits.ts";
+import { FLEET_FORGET_SILENT_MS } from "../base/limits.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
 import { CONTROL_SCHEMA_VERSION } from "../control/control-schema.ts";
-import { follows, listProxies, readFleetState, whereGoneForGood } from "../control/fleet-state.ts";
+import {
+  follows,
+  isSilent,
+  listProxies,
+  readFleetState,
+  whereGoneForGood,
+} from "../control/fleet-state.ts";
 import type { HoldState, ProxyRow } from "../control/fleet-state.ts";
 import { controlSchemaVersion, upgradeControlSchema } from "../control/schema-versions.ts";
 import { withControl } from "./control-access.ts";
@@ -98,7 +104,7 @@ function proxyLines(proxies: readonly ProxyRow[], revision: number): readonly st
       proxy.programVersion,
       String(proxy.mapVersion),
       followsWord(proxy, revision),
-      `${(proxy.silentMs / 1000).toFixed(1)} s${proxy.silentMs > FLEET_SILENT_MS ? " (dead?)" : ""}`,
+      `${(proxy.silentMs / 1000).toFixed(1)} s${isSilent(proxy) ? " (dead?)" : ""}`,
       proxy.problem ?? "",
     ]),
   );
@@ -106,12 +112,12 @@ function proxyLines(proxies: readonly ProxyRow[], revision: number): readonly st
 
 /** What a proxy said before it fell silent tells nothing of now. */
 function followsWord(proxy: ProxyRow, revision: number): "silent" | "yes" | "no" {
-  if (proxy.silentMs > FLEET_SILENT_MS) return "silent";
+  if (isSilent(proxy)) return "silent";
   return follows(proxy, revision) ? "yes" : "no";
 }
 
 function deadLines(proxies: readonly ProxyRow[]): readonly string[] {
-  const dead = proxies.filter(({ silentMs }) => silentMs > FLEET_SILENT_MS);
+  const dead = proxies.filter(isSilent);
   if (dead.length === 0) return [];
   const hours = FLEET_FORGET_SILENT_MS / 3_600_000;
   return [

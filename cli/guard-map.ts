@@ -12,12 +12,12 @@ import { ControlDatabase } from "../control/control-database.ts";
 import { controlSchemaVersion } from "../control/schema-versions.ts";
 import { BackendError } from "../proxy/backend/backend-connection.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
-import { readIdentity } from "../proxy/topology/database-identity.ts";
 import { guardsOf } from "../proxy/topology/guards.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { withControl } from "./control-access.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 import { mapOf, readMapText, requireMap } from "./input-files.ts";
+import { catalogAlone, readIdentities } from "./live-databases.ts";
 
 export interface GuardMapFlags {
   readonly map?: string;
@@ -71,9 +71,7 @@ async function publishedBeside(map: ShardMap | undefined): Promise<PublishedMap 
   // An embedded server has no control schema, and cannot be reached from here.
   if (map === undefined || map.databases.get(map.catalog)?.server.kind !== "url") return undefined;
   const { catalog } = map;
-  const address = backendAddresses({
-    databases: new Map([...map.databases].filter(([name]) => name === catalog)),
-  }).get(catalog);
+  const address = backendAddresses({ databases: catalogAlone(map) }).get(catalog);
   if (address === undefined) return undefined;
   try {
     using database = await ControlDatabase.openNamed(catalog, address);
@@ -122,23 +120,13 @@ async function otherDatabases(
   const embedded = [...file.databases.values()].some(({ server }) => server.kind !== "url");
   // Nothing is done in these, as whoever does it will say.
   if (embedded) return [];
-  const named = await Promise.all(
-    [...backendAddresses(file)].map(async ([database, address]) => {
-      const known = identities[database];
-      if (known === undefined) return [];
-      try {
-        const isOther = (await readIdentity(database, address)) !== known;
-        return isOther ? [`database ${database} of the file is another one`] : [];
-      } catch (cause) {
-        throw new CommandFailure(
-          `database ${database} cannot be asked who it is: ${reasonAndRemedy(cause)}`,
-          2,
-          { cause },
-        );
-      }
-    }),
-  );
-  return named.flat();
+  const published = [...backendAddresses(file)].filter(([name]) => identities[name] !== undefined);
+  const { identities: own, unread } = await readIdentities(new Map(published));
+  const [unknown] = unread;
+  if (unknown !== undefined) throw new CommandFailure(unknown, 2);
+  return published
+    .filter(([name]) => own[name] !== identities[name])
+    .map(([name]) => `database ${name} of the file is another one`);
 }
 
 async function overtakenBy(

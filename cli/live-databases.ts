@@ -2,10 +2,12 @@
 import { BACKEND_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
 import type { DatabaseName } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
+import type { BackendAddress } from "../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { Backends } from "../proxy/backend/backends.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
 import { CatalogSource } from "../proxy/topology/catalog-source.ts";
+import { readIdentity } from "../proxy/topology/database-identity.ts";
 import { checkLive, type LiveFinding } from "../proxy/topology/live-check.ts";
 import type { Catalog } from "../shardmap/catalog.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
@@ -18,8 +20,7 @@ export async function findLiveProblems(map: ShardMap): Promise<readonly LiveFind
 
 /** The catalog of the map's catalog database, as the proxy would read it. */
 export async function readLiveCatalog(map: ShardMap): Promise<Catalog> {
-  // No other database is asked, so where those are is of no matter.
-  const databases = new Map([...map.databases].filter(([name]) => name === map.catalog));
+  const databases = catalogAlone(map);
   requireUrls(databases, "Name a file of CREATE TABLE statements with --schema instead.");
   return await reached(async () => {
     const backends = new Backends(backendAddresses({ databases }), {
@@ -32,6 +33,36 @@ export async function readLiveCatalog(map: ShardMap): Promise<Catalog> {
       await backends.close();
     }
   });
+}
+
+/** No other database is asked, so where those are is of no matter. */
+export function catalogAlone(map: ShardMap): ShardMap["databases"] {
+  return new Map([...map.databases].filter(([name]) => name === map.catalog));
+}
+
+/** Which databases the addresses lead to: see readIdentity. */
+export interface ReadIdentities {
+  /** Of those that could be asked. */
+  readonly identities: Readonly<Record<string, string>>;
+  /** Sentences, of the others. */
+  readonly unread: readonly string[];
+}
+
+export async function readIdentities(
+  addresses: ReadonlyMap<DatabaseName, BackendAddress>,
+): Promise<ReadIdentities> {
+  const identities: Record<string, string> = {};
+  const unread: string[] = [];
+  await Promise.all(
+    [...addresses].map(async ([database, address]) => {
+      try {
+        identities[database] = await readIdentity(database, address);
+      } catch (error) {
+        unread.push(`database ${database} cannot be asked who it is: ${reasonAndRemedy(error)}`);
+      }
+    }),
+  );
+  return { identities, unread };
 }
 
 /**

@@ -8,7 +8,7 @@ import { invariant } from "../base/invariant.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
-import { isSameDatabase, readIdentity } from "../proxy/topology/database-identity.ts";
+import { isSameDatabase } from "../proxy/topology/database-identity.ts";
 import { RECORDS } from "../proxy/topology/live-check.ts";
 import type { LiveFinding } from "../proxy/topology/live-check.ts";
 import { rowsLeftBehind } from "../shardmap/diff.ts";
@@ -16,19 +16,24 @@ import { mapChanges, printChange } from "../shardmap/map-changes.ts";
 import type { MapChange } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { reasonAndRemedy } from "./failure.ts";
-import { findLiveProblems, printFinding, readLiveCatalog } from "./live-databases.ts";
+import {
+  findLiveProblems,
+  printFinding,
+  readIdentities,
+  readLiveCatalog,
+} from "./live-databases.ts";
+import type { ReadIdentities } from "./live-databases.ts";
 import { leftTables, newlyRefused } from "./unlisted-tables.ts";
+
+type Identities = ReadIdentities["identities"];
 
 export interface Publication {
   /** Sentences; empty where it may be published. */
   readonly problems: readonly string[];
   /** What `check --live` warns of: it may be published all the same. */
   readonly warnings: readonly string[];
-  /** See readIdentity; of the databases that could be asked. */
-  readonly identities: Readonly<Record<string, string>>;
+  readonly identities: Identities;
 }
-
-type Identities = Readonly<Record<string, string>>;
 
 /** `before` and its databases' identities are undefined for the first map. */
 export async function checkPublication(
@@ -55,7 +60,7 @@ export async function checkPublication(
     severity === "error" || (object === RECORDS && isNewUrl(before, next, database));
   const live = told.filter(forbids).map(printFinding);
   const warnings = told.filter((finding) => !forbids(finding)).map(printFinding);
-  const { identities, unread } = await readIdentities(next);
+  const { identities, unread } = await readIdentities(backendAddresses(next));
   const left = before && (await leftTables(before, next));
   const problems = [
     ...live,
@@ -153,30 +158,6 @@ export class LastLook implements Disposable {
   [Symbol.dispose](): void {
     this.#connection.close();
   }
-}
-
-async function readIdentities(
-  map: ShardMap,
-): Promise<{ readonly identities: Identities; readonly unread: readonly string[] }> {
-  const read = await Promise.all(
-    [...backendAddresses(map)].map(async ([database, address]) => {
-      try {
-        return { database, identity: await readIdentity(database, address) };
-      } catch (error) {
-        return { database, reason: reasonAndRemedy(error) };
-      }
-    }),
-  );
-  return {
-    identities: Object.fromEntries(
-      read.flatMap(({ database, identity }) =>
-        identity === undefined ? [] : [[database, identity]],
-      ),
-    ) as Identities,
-    unread: read.flatMap(({ database, reason }) =>
-      reason === undefined ? [] : [`database ${database} cannot be asked who it is: ${reason}`],
-    ),
-  };
 }
 
 /** Two names of one database would each own what the other owns. */

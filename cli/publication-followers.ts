@@ -1,8 +1,8 @@
 /** Which proxies serve a map that was just published: those that are waited for, and those that nobody waits for. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { FLEET_SILENT_MS, PUBLISH_POLL_MS, PUBLISH_WAIT_MS } from "../base/limits.ts";
+import { PUBLISH_POLL_MS, PUBLISH_WAIT_MS } from "../base/limits.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
-import { follows, listProxies, readFleetState } from "../control/fleet-state.ts";
+import { follows, isSilent, listProxies, readFleetState } from "../control/fleet-state.ts";
 
 export interface FollowingProxy {
   readonly name: string;
@@ -22,7 +22,7 @@ export async function untilFollowed(database: ControlDatabase): Promise<readonly
     const { revision } = await readFleetState(database);
     const proxies = await listProxies(database);
     // Who falls silent while it is waited for is waited for all the same.
-    for (const { id, silentMs } of proxies) if (silentMs <= FLEET_SILENT_MS) awaited.add(id);
+    for (const proxy of proxies) if (!isSilent(proxy)) awaited.add(proxy.id);
     const all = proxies.map((proxy) => ({
       name: proxy.name,
       address: proxy.address,

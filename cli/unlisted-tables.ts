@@ -2,11 +2,17 @@
 import { BACKEND_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
 import type { DatabaseName } from "../base/ids.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
-import { BackendConnection } from "../proxy/backend/backend-connection.ts";
-import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
+import { homesOf } from "../planner/ddl/table-homes.ts";
+import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { Catalog } from "../shardmap/catalog.ts";
-import type { MapTable, ShardMap } from "../shardmap/shard-map.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
 import { reasonAndRemedy } from "./failure.ts";
+import { inDatabases } from "./live-databases.ts";
+
+interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
 
 export interface LeftTables {
   /** Those that stand in a database that had their rows: by name, as `users0.public`. */
@@ -20,7 +26,7 @@ export interface LeftTables {
  * tell: a table that was dropped there, past the proxies, has its rows where it lives.
  */
 export async function leftTables(before: ShardMap, next: ShardMap): Promise<LeftTables> {
-  const wanted = new Map<DatabaseName, { readonly schema: string; readonly name: string }[]>();
+  const wanted = new Map<DatabaseName, TableName[]>();
   for (const [name, table] of before.tables) {
     if (next.tables.has(name)) continue;
     for (const { database, schema } of homesOf(table, before)) {
@@ -34,8 +40,8 @@ export async function leftTables(before: ShardMap, next: ShardMap): Promise<Left
   await Promise.all(
     [...wanted].map(async ([database, tables]) => {
       try {
-        const present = await presentIn(before, database, tables);
-        for (const [schema, name] of present) homes.set(name, `${database}.${schema}`);
+        const [present] = await inDatabases(before, [tables], () => database, presentIn);
+        for (const [schema, name] of present ?? []) homes.set(name, `${database}.${schema}`);
       } catch (error) {
         const names = tables.map(({ name }) => name).join(", ");
         const reason = reasonAndRemedy(error);
@@ -48,48 +54,20 @@ export async function leftTables(before: ShardMap, next: ShardMap): Promise<Left
   return { homes, unread };
 }
 
-function homesOf(
-  table: MapTable,
-  map: ShardMap,
-): readonly { readonly database: DatabaseName; readonly schema: string }[] {
-  switch (table.kind) {
-    case "sharded":
-      return table.colocation.placements;
-    case "group":
-      return [table.group];
-    case "reference":
-      return [...map.databases.keys()].map((database) => ({
-        database,
-        schema: map.canonicalSchema,
-      }));
-  }
-}
-
 async function presentIn(
-  map: ShardMap,
-  database: DatabaseName,
-  tables: readonly { readonly schema: string; readonly name: string }[],
+  connection: BackendConnection,
+  tables: readonly TableName[],
 ): Promise<readonly (readonly [schema: string, name: string])[]> {
-  const address = backendAddresses(map).get(database);
-  if (address === undefined) return [];
-  const connection = await BackendConnection.open(address, {
-    database,
-    connectTimeoutMs: BACKEND_CONNECT_TIMEOUT_MS,
-  });
-  try {
-    const pairs = tables.map(
-      ({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`,
-    );
-    const { rows } = await connection.query(
-      `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
-       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-       WHERE (n.nspname, c.relname) IN (${pairs.join(", ")})`,
-      AbortSignal.timeout(BACKEND_CONNECT_TIMEOUT_MS),
-    );
-    return rows.map(([schema, name]) => [schema ?? "", name ?? ""]);
-  } finally {
-    connection.close();
-  }
+  const pairs = tables.map(
+    ({ schema, name }) => `(${quoteLiteral(schema)}, ${quoteLiteral(name)})`,
+  );
+  const { rows } = await connection.query(
+    `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE (n.nspname, c.relname) IN (${pairs.join(", ")})`,
+    AbortSignal.timeout(BACKEND_CONNECT_TIMEOUT_MS),
+  );
+  return rows.map(([schema, name]) => [schema ?? "", name ?? ""]);
 }
 
 /** A sentence of the tables that every statement is refused for from now on; undefined where there is none. */

@@ -10,6 +10,7 @@ import type { ErrorId } from "../base/sql-error.ts";
 import { describeAddress } from "../proxy/backend/backend-address.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../proxy/backend/backend-connection.ts";
+import { firstError } from "../proxy/backend/connect-error.ts";
 
 export type Row = readonly (string | null)[];
 
@@ -43,8 +44,7 @@ const CONNECT_REMEDIES: Partial<Readonly<Record<ErrorId, string>>> = {
 export function controlConnectError(address: BackendAddress, error: unknown): unknown {
   const hint = error instanceof SqlError ? CONNECT_REMEDIES[error.id] : undefined;
   if (!(error instanceof SqlError) || hint === undefined) return error;
-  const { cause } = error;
-  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const first = firstError(error.cause);
   const reason = first instanceof Error ? first.message : error.message;
   return new SqlError(error.id, `the control schema's database cannot be reached: ${reason}`, {
     detail: `The address is ${describeAddress(address)}.`,

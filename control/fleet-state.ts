@@ -3,6 +3,7 @@
  * one row a proxy, one round trip a renewal. A revision that a proxy has applied is in force
  * there: nothing that begins afterwards uses what was before it.
  */
+import { FLEET_SILENT_MS } from "../base/limits.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import type { ControlDatabase, Row } from "./control-database.ts";
 
@@ -145,6 +146,11 @@ SELECT id, name, address, process_id, program_version, lease_ms, map_version, ap
   extract(epoch FROM clock_timestamp() - started_at) * 1000, holds, renewal
 FROM colonnade.proxy ORDER BY started_at, id`);
   return rows.map(proxyRow);
+}
+
+/** Nobody waits for it. */
+export function isSilent({ silentMs }: Pick<ProxyRow, "silentMs">): boolean {
+  return silentMs > FLEET_SILENT_MS;
 }
 
 /** To be pasted: that a process is gone for good is known to nobody but a person. */

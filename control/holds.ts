@@ -14,7 +14,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   FLEET_ACK_POLL_MS,
-  FLEET_SILENT_MS,
   FLEET_LEASE_SHORT_MS,
   HOLD_ANNOUNCE_TIMEOUT_MS,
   HOLD_KEPT_DAYS,
@@ -25,7 +24,7 @@ import { quoteLiteral } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { ControlDatabase } from "./control-database.ts";
 import { announceRevision, raiseRevision } from "./control-schema.ts";
-import { follows, listProxies, whereGoneForGood } from "./fleet-state.ts";
+import { follows, isSilent, listProxies, whereGoneForGood } from "./fleet-state.ts";
 import type { ProxyRow } from "./fleet-state.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 
@@ -351,7 +350,7 @@ function refuseMalformed(placements: readonly string[]): void {
 function notPossible(late: readonly ProxyRow[], what: string): SqlError {
   const [first] = late;
   const others = late.length > 1 ? ` (and ${late.length - 1} more)` : "";
-  const silent = late.filter(({ silentMs }) => silentMs > FLEET_SILENT_MS);
+  const silent = late.filter(isSilent);
   return new SqlError(
     "hold_not_possible",
     `proxy ${first?.name} (${first?.address})${others} ${what}`,

@@ -112,6 +112,13 @@ export function nameParts(nodes: readonly Node[] | undefined): readonly string[]
   return parts;
 }
 
+/** What is cast, however often. */
+export function withoutCasts(node: Node | undefined): Node | undefined {
+  let inner = node;
+  while (inner !== undefined && "TypeCast" in inner) inner = inner.TypeCast.arg;
+  return inner;
+}
+
 /** Where an expression begins as far as the tree tells, for an error's position. */
 export function locationOf(node: unknown): number | undefined {
   let found: number | undefined;

@@ -39,7 +39,7 @@ import {
   type ShapedText,
 } from "./literal-shape.ts";
 import type { KeyTerm, LogicalPlan, QueryPlan } from "./logical-plan.ts";
-import { parseSql, type ParsedStatement } from "./parse.ts";
+import { parseOne } from "./parse.ts";
 import { PlanCache } from "./plan-cache.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { planStatement } from "./plan.ts";
@@ -163,7 +163,7 @@ export class LiteralTemplates {
     if (!shape.kinds.includes("string")) return literals.map(() => true);
     const known = this.#free.get(name);
     if (known !== undefined) return known;
-    const statement = unlessError(() => parsed(text));
+    const statement = unlessError(() => parseOne(text));
     if (statement === undefined) return undefined;
     const strings = freeStrings(statement);
     let at = 0;
@@ -239,7 +239,7 @@ function writtenKey({ kind, text }: Extract<KeyTerm, { readonly text: string }>)
 
 /** Undefined where it is refused. */
 function planned(text: string, context: PlanContext): LogicalPlan | undefined {
-  return unlessError(() => planStatement(parsed(text), context));
+  return unlessError(() => planStatement(parseOne(text), context));
 }
 
 function unlessError<T>(make: () => T): T | undefined {
@@ -253,14 +253,7 @@ function unlessError<T>(make: () => T): T | undefined {
 
 /** Of a text of a template: what several placements need hangs on its own literals. */
 function planAgain(text: string, context: PlanContext): QueryPlan {
-  const plan = planStatement(parsed(text), context);
+  const plan = planStatement(parseOne(text), context);
   invariant(plan.kind === "query", "texts of one template are of one kind");
   return plan;
-}
-
-function parsed(text: string): ParsedStatement {
-  const outcome = parseSql(text);
-  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
-  invariant(statement !== undefined, "a text of a template is one statement");
-  return statement;
 }

@@ -72,6 +72,14 @@ export function parseSql(text: string): ParseOutcome {
   return statements.length === 0 ? { kind: "empty" } : { kind: "statements", statements };
 }
 
+/** The statement of a text that is known to be one, as it was parsed before. Throws as `parseSql`. */
+export function parseOne(text: string): ParsedStatement {
+  const outcome = parseSql(text);
+  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
+  invariant(statement !== undefined, "a text that is one statement can be parsed as one");
+  return statement;
+}
+
 /** One statement of a query string: its tree and its own text, which the tree's locations are mapped to. */
 export class ParsedStatement {
   /** `{ SelectStmt: ... }` */

@@ -18,7 +18,7 @@ import type { KeyClasses } from "./analyze/shape.ts";
 import { planGather, type GatherPlan, type Scattered } from "./gather-plan.ts";
 import { gatherTables } from "./database-gather/tables.ts";
 import type { DatabaseGather, Gather, QueryPlan, Routing, Several } from "./logical-plan.ts";
-import { parseSql, type ParsedStatement } from "./parse.ts";
+import { parseOne, type ParsedStatement } from "./parse.ts";
 import type { PlanContext } from "./plan-context.ts";
 import { pinRouting, settledRouting } from "./pin-routing.ts";
 import {
@@ -87,9 +87,7 @@ function severalLater(text: string, context: PlanContext): Several {
 
 /** Of a text that was planned before, by what its keys pin. */
 function severalOf(text: string, context: PlanContext): Several {
-  const outcome = parseSql(text);
-  const statement = outcome.kind === "statements" ? outcome.statements[0] : undefined;
-  invariant(statement !== undefined, "what was planned once can be parsed again");
+  const statement = parseOne(text);
   return withRefusals(
     statement,
     () => planPlaces(statement, analyze(statement.node, context), context).several,

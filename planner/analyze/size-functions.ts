@@ -6,7 +6,7 @@
  * for every table, means the catalog's own, as pg_class does.
  */
 import type { FuncCall, Node } from "@pgsql/types";
-import { nameParts } from "../ast.ts";
+import { nameParts, withoutCasts } from "../ast.ts";
 import type { FunctionUse } from "../functions.ts";
 import { findRelation } from "../names.ts";
 import type { PlanContext } from "../plan-context.ts";
@@ -41,11 +41,11 @@ export function refuseSizeOfPart(
 
 /** `'orders'`, under casts and to_regclass() or not. */
 function constantText(argument: Node | undefined): string | undefined {
-  if (argument === undefined) return undefined;
-  if ("TypeCast" in argument) return constantText(argument.TypeCast.arg);
-  if ("A_Const" in argument) return argument.A_Const.sval?.sval;
-  if (!("FuncCall" in argument)) return undefined;
-  const { funcname, args } = argument.FuncCall;
+  const value = withoutCasts(argument);
+  if (value === undefined) return undefined;
+  if ("A_Const" in value) return value.A_Const.sval?.sval;
+  if (!("FuncCall" in value)) return undefined;
+  const { funcname, args } = value.FuncCall;
   return nameParts(funcname).at(-1) === "to_regclass" ? constantText(args?.[0]) : undefined;
 }
 

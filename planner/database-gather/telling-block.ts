@@ -3,7 +3,7 @@
  * its isolation level, whether it may write, and the schema of its temporary tables.
  */
 import type { FuncCall, Node } from "@pgsql/types";
-import { nameParts, walkNodes } from "../ast.ts";
+import { nameParts, walkNodes, withoutCasts } from "../ast.ts";
 import { refuse } from "../refusal.ts";
 
 /** Settings that PostgreSQL keeps for each transaction. */
@@ -45,7 +45,6 @@ function isFalse(node: Node | undefined): boolean {
 }
 
 function constantText(node: Node | undefined): string | undefined {
-  if (node === undefined) return undefined;
-  if ("TypeCast" in node) return constantText(node.TypeCast.arg);
-  return "A_Const" in node ? node.A_Const.sval?.sval : undefined;
+  const constant = withoutCasts(node);
+  return constant !== undefined && "A_Const" in constant ? constant.A_Const.sval?.sval : undefined;
 }

@@ -89,6 +89,11 @@ function explain(cause: unknown): Explanation {
   return { id: "backend_unavailable", ...networkReason(cause) };
 }
 
+/** Of several addresses of one host, the first that was tried tells for all. */
+export function firstError(cause: unknown): unknown {
+  return cause instanceof AggregateError ? cause.errors[0] : cause;
+}
+
 const NETWORK_HINTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "Check that the server runs and listens on this address.",
   ENOENT: "Check that the server runs and that its unix_socket_directories names this directory.",
@@ -96,7 +101,7 @@ const NETWORK_HINTS: Readonly<Record<string, string>> = {
 };
 
 function networkReason(cause: unknown): { readonly reason: string; readonly hint: string } {
-  const error = cause instanceof AggregateError ? cause.errors[0] : cause;
+  const error = firstError(cause);
   const reason = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const hint =
