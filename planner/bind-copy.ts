@@ -36,6 +36,8 @@ export type PlacesOfRow = (
 export interface BoundCopy {
   /** Every place gets every row. */
   readonly isEverywhere: boolean;
+  /** The places' statements are the client's, and take its data as it comes: no row is read. */
+  readonly isRelayed: boolean;
   /** At least one. */
   readonly places: readonly CopyPlace[];
   /** What the first place is asked, before any row, of a statement whose rows are taken apart. */
@@ -64,19 +66,22 @@ export function bindCopy(plan: CopyInPlan, map: ShardMap): BoundCopy {
       const isEverywhere = target.kind === "everyDatabase";
       const databases = isEverywhere ? [...map.databases.keys()] : [target.database];
       const places = databases.map((database) => at(database, undefined));
-      return {
-        places,
-        check: checkAt(undefined),
-        isEverywhere,
-        keyFields: [],
-        placesOf: () => places,
-      };
+      const check = checkAt(undefined);
+      return toAll(places, { check, isEverywhere, isRelayed: rows === undefined });
     }
     case "sharded":
       return bindSharded(plan, target, map, { at, checkAt });
     default:
       return unreachable(target);
   }
+}
+
+/** No key of a row is asked for. */
+function toAll(
+  places: readonly CopyPlace[],
+  said: Pick<BoundCopy, "check" | "isEverywhere" | "isRelayed">,
+): BoundCopy {
+  return { ...said, places, keyFields: [], placesOf: () => places };
 }
 
 function bindSharded(
@@ -102,14 +107,20 @@ function bindSharded(
     colocation.placements.map((placement) => [placement, [at(placement.database, placement)]]),
   );
   const places = [...placeOf.values()].flat();
+  const check = checkAt(colocation.placements[0]);
+  if (places.length === 1 && plan.rows?.isRelayable === true && check !== undefined) {
+    const asSent = places.map((place) => ({ ...place, rendered: check }));
+    return toAll(asSent, { check, isEverywhere: false, isRelayed: true });
+  }
   const keyFields = target.key.flatMap(({ source }) =>
     source.kind === "field" ? [source.index] : [],
   );
   const reader = new KeyReader(plan, target.key);
   return {
     places,
-    check: checkAt(colocation.placements[0]),
+    check,
     isEverywhere: false,
+    isRelayed: false,
     keyFields,
     placesOf: (fields, drawn, line) => {
       const key = reader.read(fields, drawn, line);

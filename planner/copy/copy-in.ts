@@ -232,9 +232,19 @@ class RowsCopy {
         columns,
         generated,
         marker,
+        isRelayable: generated.length === 0 && marker === undefined && this.#isKeyNotNull(target),
       },
       refusal: undefined,
     };
+  }
+
+  /** The server refuses a row without a key, too. */
+  #isKeyNotNull(target: CopyInPlan["target"]): boolean {
+    if (target.kind !== "sharded") return false;
+    const { columns } = this.#table.relation;
+    return target.key.every(
+      (key) => columns.find(({ name }) => name === key.name)?.notNull === true,
+    );
   }
 
   /** The statement of one batch: the proxy has read the header, and adds its own columns behind the client's. */

@@ -29,7 +29,7 @@ export interface CopyInPlan {
    * header, with a column list, and with the columns that the proxy fills.
    */
   readonly template: SqlTemplate;
-  /** Undefined where the data is relayed as it comes. */
+  /** Undefined where the data is relayed as it comes, wherever the rows go. */
   readonly rows: CopyRows | undefined;
   /**
    * What the proxy says of an option that it does not take, once a server has found nothing wrong
@@ -50,6 +50,8 @@ export interface CopyRows {
   readonly generated: readonly CopiedColumn[];
   /** DEFAULT: a field that is this text takes its column's default; undefined without the option. */
   readonly marker: DefaultMarker | undefined;
+  /** A placement that gets every row may get the data as it comes: nothing of a row has to be looked at. */
+  readonly isRelayable: boolean;
 }
 
 export interface DefaultMarker {

@@ -83,7 +83,7 @@ function sinkOf(
   const { binding } = runner;
   const { use } = binding;
   const onNotice = (bytes: Buffer) => responder.notice(bytes);
-  if (rows === undefined) {
+  if (rows === undefined || bound.isRelayed) {
     const relay = new CopyRelay({ ...bound, use }, transaction, signal, onNotice);
     return { sink: relay, start: () => relay.start() };
   }

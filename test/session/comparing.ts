@@ -4,7 +4,7 @@ import type { RawClient } from "../support/raw-client.ts";
 import { converse } from "./conversation.ts";
 import type { Script } from "./conversation.ts";
 import { startServers } from "./servers.ts";
-import type { Servers } from "./servers.ts";
+import type { Servers, Spread } from "./servers.ts";
 
 export interface Case {
   readonly script: Script;
@@ -53,10 +53,11 @@ export function comparing(
   title: string,
   cases: Readonly<Record<string, Case>>,
   prepare: (servers: Servers) => Promise<void> = async () => undefined,
+  spread: Spread = "three",
 ): void {
   let servers: Servers;
   beforeAll(async () => {
-    servers = await startServers();
+    servers = await startServers({}, spread);
     await prepare(servers);
   });
   afterAll(async () => {

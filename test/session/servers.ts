@@ -45,7 +45,20 @@ export interface Servers extends AsyncDisposable {
 export const ROWS = `
   INSERT INTO accounts VALUES (1, 'ann', 10), (2, 'bob', 20), (101, 'cid', 30), (201, 'dan', 40)`;
 
-export async function startServers(options: TestProxyOptions = {}): Promise<Servers> {
+/** `one`: every account lives in `west`'s schema `far`. */
+export type Spread = "three" | "one";
+
+const ROWS_OF_THREE = {
+  east: "INSERT INTO accounts VALUES (1, 'ann', 10), (2, 'bob', 20)",
+  west: `INSERT INTO accounts VALUES (101, 'cid', 30);
+       INSERT INTO far.accounts VALUES (201, 'dan', 40)`,
+};
+const ROWS_OF_ONE = { east: "", west: ROWS.replace("accounts", "far.accounts") };
+
+export async function startServers(
+  options: TestProxyOptions = {},
+  spread: Spread = "three",
+): Promise<Servers> {
   const stack = new AsyncDisposableStack();
   try {
     const settings = { max_prepared_transactions: "50" };
@@ -59,7 +72,7 @@ export async function startServers(options: TestProxyOptions = {}): Promise<Serv
       `${SHARDED} ${REFERENCE} ${FUNCTIONS}
       CREATE SCHEMA far; SET search_path = far; ${SHARDED}`,
     );
-    const map = mapOf(first, second);
+    const map = mapOf(first, second, spread);
     const proxy = stack.use(await startTestProxy(map, options));
     const held = stack.move();
     return {
@@ -75,7 +88,7 @@ export async function startServers(options: TestProxyOptions = {}): Promise<Serv
           database: "plain",
           ...(given && { settings: given }),
         }),
-      reset: () => reset(first, second),
+      reset: () => reset(first, second, spread),
       [Symbol.asyncDispose]: () => held.disposeAsync(),
     };
   } catch (cause) {
@@ -87,25 +100,28 @@ export async function startServers(options: TestProxyOptions = {}): Promise<Serv
 /** All tables of such a database empty, but for the same rows. */
 export const WHOLE_RESET = `TRUNCATE ${TABLES.join(", ")}, countries, notes; ${ROWS}`;
 
-async function reset(first: TestPostgres, second: TestPostgres): Promise<void> {
+async function reset(first: TestPostgres, second: TestPostgres, spread: Spread): Promise<void> {
   const tables = TABLES.join(", ");
   const far = TABLES.map((name) => `far.${name}`).join(", ");
+  const rows = spread === "three" ? ROWS_OF_THREE : ROWS_OF_ONE;
   await Promise.all([
     first.query("plain", WHOLE_RESET),
     first.query("main", `TRUNCATE ${tables}, countries, notes`),
-    second.query(
-      "east",
-      `TRUNCATE ${tables}, countries; INSERT INTO accounts VALUES (1, 'ann', 10), (2, 'bob', 20)`,
-    ),
-    second.query(
-      "west",
-      `TRUNCATE ${tables}, ${far}, countries; INSERT INTO accounts VALUES (101, 'cid', 30);
-       INSERT INTO far.accounts VALUES (201, 'dan', 40)`,
-    ),
+    second.query("east", `TRUNCATE ${tables}, countries; ${rows.east}`),
+    second.query("west", `TRUNCATE ${tables}, ${far}, countries; ${rows.west}`),
   ]);
 }
 
-function mapOf(first: TestPostgres, second: TestPostgres): string {
+const PLACEMENTS: Readonly<Record<Spread, string>> = {
+  three: `
+      - { ranges: [{ to: 100 }], database: east }
+      - { ranges: [{ from: 100, to: 200 }], database: west }
+      - { ranges: [{ from: 200 }], database: west, schema: far }`,
+  one: `
+      - { ranges: [{}], database: west, schema: far }`,
+};
+
+function mapOf(first: TestPostgres, second: TestPostgres, spread: Spread): string {
   return `
 version: 1
 catalog: main
@@ -118,10 +134,7 @@ colocations:
     shard_key: bigint
     function: range
     tables: { accounts: id, entries: account, late: account, things: id }
-    placements:
-      - { ranges: [{ to: 100 }], database: east }
-      - { ranges: [{ from: 100, to: 200 }], database: west }
-      - { ranges: [{ from: 200 }], database: west, schema: far }
+    placements:${PLACEMENTS[spread]}
 reference_tables: [countries]
 unlisted_tables: catalog
 `;
