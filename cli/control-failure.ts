@@ -50,20 +50,22 @@ async function remedyOfRights(
 ): Promise<string> {
   const role = quoteIdentifier(address.user);
   const [owners] = await database.query(
-    `SELECT n.nspowner::regrole, c.relowner::regrole, o.rolsuper FROM pg_catalog.pg_namespace n
+    `SELECT n.nspowner::regrole, c.relowner::regrole, pg_catalog.pg_has_role(c.relowner, current_user, 'MEMBER'), pg_catalog.pg_has_role(n.nspowner, 'MEMBER') FROM pg_catalog.pg_namespace n
 LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'control'
-LEFT JOIN pg_catalog.pg_roles o ON o.oid = c.relowner WHERE n.nspname = 'colonnade'`,
+WHERE n.nspname = 'colonnade'`,
   );
-  const [ofSchema, ofTables, isSuperuser] = owners ?? [];
+  const [ofSchema, ofTables, isMemberOfUser, mayStandIn] = owners ?? [];
   if ((ofSchema ?? null) === null)
     return `Making it needs a right on the database: GRANT CREATE ON DATABASE ${quoteIdentifier(address.database)} TO ${role}.`;
+  if ((ofTables ?? null) === null && mayStandIn === "t")
+    return `Its schema is there, and is ${ofSchema}'s, and this role may not act as it (SET ROLE): use that role in --control.`;
   if ((ofTables ?? null) === null)
     return `Its schema is there, and is ${ofSchema}'s: ALTER SCHEMA colonnade OWNER TO ${role}. Databases of a shard map have that schema for records of transactions: where this is not the catalog database, correct --control.`;
   if (need === "read")
     return `Let the role read it, as ${ofTables}, whose it is: colonnade control init --proxy-role ${role} --control URL. Where it is the role of a URL in the shard map, which clients' statements run as, name another one in --control instead.`;
   const whose = `It is ${ofTables}'s: use that role in --control`;
-  // Nobody is to be made a superuser for a map's sake.
-  if (isSuperuser !== "t")
+  // Nobody is to be made a superuser for a map's sake, who is a member of every role; nor can two be each other's members.
+  if (isMemberOfUser !== "t")
     return `${whose}, or make this one its member: GRANT ${ofTables} TO ${role}.`;
   if (need === "own") return `${whose}.`;
   return `${whose}, or let this one publish: GRANT USAGE ON SCHEMA colonnade TO ${role}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA colonnade TO ${role}.`;

@@ -15,6 +15,7 @@ import { withControl } from "./control-access.ts";
 import type { ControlFlags } from "./control-access.ts";
 import { CommandFailure } from "./failure.ts";
 import { printJson, printLines } from "./output.ts";
+import { refuseProxyRole } from "./proxy-role.ts";
 import { tableLines } from "./table-lines.ts";
 
 export interface ControlInitFlags extends ControlFlags {
@@ -34,6 +35,7 @@ export async function changeControlSchema(
           "there is no control schema to upgrade: make it with colonnade control init",
           1,
         );
+      if (flags.proxyRole !== undefined) await refuseProxyRole(database, flags.proxyRole);
       return await upgradeControlSchema(database, flags.proxyRole);
     },
     { mayBeMissing: true, need: "own" },

@@ -12,6 +12,7 @@ import {
   LOCK_CONTROL_SCHEMA,
   setSchemaVersion,
 } from "./control-schema.ts";
+import { actAsOwner } from "./schema-owner.ts";
 
 export interface SchemaChange {
   /** 0 where there was none. */
@@ -40,7 +41,8 @@ export async function requireControlSchema(database: ControlDatabase): Promise<v
 }
 
 /**
- * Makes it where it is missing (`init`), and brings it to this program's version. All or nothing.
+ * Makes it where it is missing (`init`), and brings it to this program's version. All or nothing,
+ * and all of it the owner's.
  * `proxyRole` is given what proxies need, also where nothing else changes.
  */
 export async function upgradeControlSchema(
@@ -49,6 +51,7 @@ export async function upgradeControlSchema(
 ): Promise<SchemaChange> {
   return await database.transaction(async () => {
     await database.query(LOCK_CONTROL_SCHEMA);
+    await actAsOwner(database);
     const from = (await controlSchemaVersion(database)) ?? 0;
     if (from > CONTROL_SCHEMA_VERSION) await requireControlSchema(database);
     for (const upgrade of CONTROL_UPGRADES.slice(from)) await database.query(upgrade);

@@ -129,6 +129,91 @@ test("the statements of docs/fleet.md make a fleet's roles, in their order", asy
   }
 });
 
+test("what a member of its owner makes and upgrades is the owner's", async () => {
+  await server.query(
+    "main",
+    `CREATE SCHEMA colonnade AUTHORIZATION owner; GRANT owner TO "second"`,
+  );
+  expect(await as("second", "control", "init", "--proxy-role", "proxies")).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
+  expect((await as("owner", "control", "status")).code).toBe(0);
+  await server.query("main", "DROP TABLE colonnade.ddl");
+  await server.query("main", "UPDATE colonnade.control SET schema_version = 4");
+  expect(await as("postgres", "control", "upgrade")).toMatchObject({ code: 0, stderr: "" });
+  const { rows } = await server.query(
+    "main",
+    "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relnamespace = 'colonnade'::regnamespace",
+  );
+  expect(rows).toEqual([{ relowner: "owner" }]);
+  expect((await as("proxies", "control", "status")).code).toBe(0);
+});
+
+test("in a schema that keeps records for clients, a superuser's tables are not their role's", async () => {
+  await server.query(
+    "main",
+    `CREATE SCHEMA colonnade AUTHORIZATION app; CREATE TABLE colonnade.commit_record ();
+     ALTER TABLE colonnade.commit_record OWNER TO app`,
+  );
+  expect(await as("postgres", "control", "init")).toMatchObject({ code: 0, stderr: "" });
+  expect((await as("app", "map", "history")).code).toBe(2);
+});
+
+test("a member that may not act as the owner makes nothing, and is told whom to be", async () => {
+  await server.query(
+    "main",
+    `CREATE SCHEMA colonnade AUTHORIZATION owner; GRANT owner TO "second" WITH SET FALSE`,
+  );
+  const refused = await as("second", "control", "init");
+  expect(refused).toMatchObject({ code: 2 });
+  expect(refused.stderr).toContain(
+    `permission denied to set role "owner". Its schema is there, and is owner's, and this role may not act as it (SET ROLE): use that role in --control.`,
+  );
+});
+
+test("who cannot become a member of the owner is told of rights instead", async () => {
+  await grantToTheOwner();
+  await server.query("main", `GRANT owner TO "second"`);
+  // The schema is the second's: it was not there, and the right to make it was inherited.
+  expect((await as("second", "control", "init")).code).toBe(0);
+  const path = mapFile(1);
+  const refused = await as("owner", "map", "publish", path);
+  expect(refused).toMatchObject({ code: 2 });
+  expect(refused.stderr).not.toContain("GRANT second");
+  const [, grants] = /let this one publish: (GRANT .*)\.\n/.exec(refused.stderr) ?? [];
+  await server.query("main", grants ?? "");
+  expect(await as("owner", "map", "publish", path)).toMatchObject({ code: 0 });
+});
+
+test("proxies have a role of their own: neither the owner's nor one of the map's URLs", async () => {
+  await grantToTheOwner();
+  await server.query("main", `GRANT owner TO "second"`);
+  for (const role of ["owner", "second", "postgres"]) {
+    const refused = await as("owner", "control", "init", "--proxy-role", role);
+    expect(refused).toMatchObject({ code: 2 });
+    expect(refused.stderr).toContain(
+      `--proxy-role: "${role}" has all rights of "owner", whose the control schema is`,
+    );
+  }
+  expect((await server.query("main", "SELECT to_regnamespace('colonnade')")).rows).toEqual([
+    { to_regnamespace: null },
+  ]);
+  expect((await as("owner", "control", "init")).code).toBe(0);
+  await as("owner", "map", "publish", mapFile(1));
+  const app = await as("owner", "control", "init", "--proxy-role", "app");
+  expect(app).toMatchObject({ code: 2 });
+  expect(app.stderr).toContain(`--proxy-role: "app" is the role of a database's URL`);
+  expect((await as("app", "map", "show")).code).toBe(2);
+  // Before the first map, its records tell.
+  await server.query(
+    "main",
+    "CREATE TABLE colonnade.commit_record (); ALTER TABLE colonnade.commit_record OWNER TO stranger",
+  );
+  const records = await as("owner", "control", "init", "--proxy-role", "stranger");
+  expect(records.stderr).toContain(`--proxy-role: "stranger" is the role of a database's URL`);
+});
+
 test("who may not read it is told how it may", async () => {
   await grantToTheOwner();
   await as("owner", "control", "init");

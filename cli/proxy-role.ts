@@ -1,0 +1,47 @@
+/** Whether `--proxy-role` names a role that proxies may have for their own. */
+import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
+import type { ControlDatabase } from "../control/control-database.ts";
+import { currentMap } from "../control/map-versions.ts";
+import { controlSchemaVersion } from "../control/schema-versions.ts";
+import { schemaOwner } from "../control/schema-owner.ts";
+import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
+import { CommandFailure } from "./failure.ts";
+import { mapOf, readMapText } from "./input-files.ts";
+
+const REMEDY =
+  "Name a role of the proxies' own, for example one of CREATE ROLE fleet LOGIN PASSWORD '...'.";
+
+/** Throws CommandFailure. That the role does not exist, the server itself says. */
+export async function refuseProxyRole(database: ControlDatabase, role: string): Promise<void> {
+  const owner = await schemaOwner(database);
+  const [row] = await database.query(
+    `SELECT pg_catalog.pg_has_role(p.oid, ${quoteLiteral(owner)}, 'MEMBER'),
+       EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = pg_catalog.to_regnamespace('colonnade')
+         AND c.relname = 'commit_record' AND c.relowner = p.oid)
+     FROM pg_catalog.pg_roles p WHERE p.rolname = ${quoteLiteral(role)}`,
+  );
+  if (row === undefined) return;
+  const [isOwner, keepsRecords] = row;
+  if (isOwner === "t")
+    throw refused(
+      role,
+      `has all rights of ${quoteIdentifier(owner)}, whose the control schema is, and proxies need few of them`,
+    );
+  if (keepsRecords === "t" || (await rolesOfUrls(database)).has(role))
+    throw refused(
+      role,
+      "is the role of a database's URL, which clients' statements run as: they could read the maps, and the passwords in them",
+    );
+}
+
+async function rolesOfUrls(database: ControlDatabase): Promise<ReadonlySet<string>> {
+  if ((await controlSchemaVersion(database)) === undefined) return new Set();
+  const published = await currentMap(database);
+  if (published === undefined) return new Set();
+  const map = mapOf(readMapText(published.yaml, `version ${published.version}`));
+  return new Set([...backendAddresses(map).values()].map(({ user }) => user));
+}
+
+function refused(role: string, reason: string): CommandFailure {
+  return new CommandFailure(`--proxy-role: ${quoteIdentifier(role)} ${reason}. ${REMEDY}`);
+}
