@@ -185,9 +185,9 @@ export const TRIGGERS_QUERY = `
    WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND NOT (n.nspname = 'colonnade' AND f.proname = 'refuse_write')
    ORDER BY g.tgrelid, g.tgname`;
 
-/** relation, name: CHECK constraints that hold for every row. */
+/** relation, name, whether the rows there keep it, whether it binds every row to come (conenforced is of PostgreSQL 18 and later): CHECK constraints. */
 export const CHECKS_QUERY = `
-  SELECT k.conrelid, k.conname, k.convalidated
+  SELECT k.conrelid, k.conname, k.convalidated, NOT k.connoinherit AND coalesce(to_jsonb(k) ->> 'conenforced', 'true') = 'true'
     FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
    WHERE k.contype = 'c' AND k.conrelid <> 0 AND ${IS_USER_SCHEMA}`;
 

@@ -19,6 +19,13 @@ import { inSnapshot, readCatalogRows } from "./catalog-source.ts";
 import { buildRights } from "./live-rights.ts";
 import type { TableRights } from "./live-rights.ts";
 
+export interface CheckFacts {
+  /** The rows that are there are known to keep it. */
+  readonly isValidated: boolean;
+  /** Neither NO INHERIT, which lets rows into inheriting tables, nor NOT ENFORCED. */
+  readonly isBinding: boolean;
+}
+
 export interface DatabaseFacts {
   readonly kind: "read";
   readonly catalog: Catalog;
@@ -35,8 +42,8 @@ export interface DatabaseFacts {
   readonly mayKeepRecords: boolean;
   /** Named collations whose recorded version is not the library's any more. */
   readonly outdatedCollations: ReadonlySet<number>;
-  /** CHECK constraints by relation OID and name: whether the rows there are known to keep them. */
-  readonly checks: ReadonlyMap<number, ReadonlyMap<string, { readonly isValidated: boolean }>>;
+  /** CHECK constraints by relation OID and name. */
+  readonly checks: ReadonlyMap<number, ReadonlyMap<string, CheckFacts>>;
   /** What the URL's role may do with tables, by their OIDs. */
   readonly rights: ReadonlyMap<number, TableRights>;
 }
@@ -75,10 +82,11 @@ async function readFacts(
     const rows = await readCatalogRows(ask);
     const [, encoding, provider, collate, locale, recorded, actual, prepared, temporary] =
       rows.database[0] ?? [];
-    const checks = new Map<number, Map<string, { isValidated: boolean }>>();
-    for (const [relation, name, validated] of await ask(CHECKS_QUERY)) {
-      const own = checks.get(Number(relation)) ?? new Map<string, { isValidated: boolean }>();
-      checks.set(Number(relation), own.set(name ?? "", { isValidated: validated === "t" }));
+    const checks = new Map<number, Map<string, CheckFacts>>();
+    for (const [relation, name, validated, binding] of await ask(CHECKS_QUERY)) {
+      const own = checks.get(Number(relation)) ?? new Map<string, CheckFacts>();
+      const check = { isValidated: validated === "t", isBinding: binding === "t" };
+      checks.set(Number(relation), own.set(name ?? "", check));
     }
     const outdated = await ask(COLLATION_VERSIONS_QUERY);
     return {

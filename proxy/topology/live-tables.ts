@@ -6,7 +6,7 @@ import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
 import { GUARD_CONSTRAINT } from "../../shardmap/guard.ts";
 import { addGuard, guardAt } from "./guards.ts";
 import type { LiveFinding } from "./live-check.ts";
-import type { DatabaseFacts } from "./live-facts.ts";
+import type { CheckFacts, DatabaseFacts } from "./live-facts.ts";
 import { rightsProblems } from "./live-rights.ts";
 
 /** One table in one place. */
@@ -200,7 +200,7 @@ function checkPlace(
 function checkGuard(
   place: Place,
   table: Extract<MapTable, { kind: "sharded" }>,
-  checks: ReadonlyMap<string, { readonly isValidated: boolean }> | undefined,
+  checks: ReadonlyMap<string, CheckFacts> | undefined,
 ): readonly LiveFinding[] {
   const found = checks?.get(GUARD_CONSTRAINT);
   if (found === undefined)
@@ -210,6 +210,15 @@ function checkGuard(
         "warning",
         "has no guard, so the database itself does not refuse rows of another placement",
         `Run colonnade guard install, or in this database: ${addGuard(guardAt(place, table))};`,
+      ),
+    ];
+  if (!found.isBinding)
+    return [
+      finding(
+        place,
+        "warning",
+        "has a guard that is NO INHERIT or NOT ENFORCED, so the database itself does not refuse all rows of another placement",
+        "Run colonnade guard install, which makes it anew.",
       ),
     ];
   if (found.isValidated) return [];

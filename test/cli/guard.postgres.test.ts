@@ -158,6 +158,9 @@ test("a guard that lets rows past, by NO INHERIT or NOT ENFORCED, is no guard, a
     const { stdout, code } = await guard("verify");
     expect(code).toBe(1);
     expect(stdout).toContain("users0: public.users: its guard is another one than the shard map");
+    expect((await runCommand("check", mapFile(), "--live")).stdout).toContain(
+      "warning: users0: public.users: has a guard that is NO INHERIT or NOT ENFORCED",
+    );
     expect(await guard("install")).toMatchObject({ code: 0 });
     expect(await guard("verify")).toMatchObject({ code: 0 });
     expect(
