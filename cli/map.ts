@@ -34,6 +34,7 @@ import type { MovedRows } from "./moved-rows.ts";
 import { checkPublication, LastLook } from "./publication-checks.ts";
 import { followerLine, lateProxies, untilFollowed } from "./publication-followers.ts";
 import { tableLines } from "./table-lines.ts";
+import { tableExistence } from "./unlisted-tables.ts";
 
 export interface MapDiffFlags {
   /** Ask the old map's databases how many rows would have to move. */
@@ -49,8 +50,8 @@ export async function mapDiff(
 ): Promise<void> {
   const before = requireMap(oldPath);
   const next = requireMap(newPath);
-  const changes = mapChanges(before, next);
-  const counted = flags.live === true ? await countRows(before, changes) : { rows: [] };
+  const seen = flags.live === true ? await lookAtRows(before, next) : { rows: [] };
+  const changes = seen.changes ?? mapChanges(before, next);
   const needsMigration = changes.some(({ needs }) => needs === "migration");
   if (flags.json === true) {
     printJson({
@@ -58,17 +59,19 @@ export async function mapDiff(
       to: next.version,
       needsMigration,
       changes: changes.map((change) => ({ ...change, move: undefined })),
-      rows: counted.rows,
+      rows: seen.rows,
     });
   } else {
     printLines([
       `from version ${before.version} to version ${next.version}:`,
       ...changeLines(changes),
-      ...rowLines(counted.rows),
+      ...rowLines(seen.rows),
       ...versionLines(before, next, newPath),
     ]);
   }
-  if (counted.failure !== undefined) throw counted.failure;
+  if (seen.failure !== undefined) throw seen.failure;
+  const other = changes.flatMap((change) => (change.instead === undefined ? [] : [change]));
+  if (other.length > 0) throw new CommandFailure(other.map(insteadOf).join("\n"), 1);
   if (needsMigration)
     throw new CommandFailure(`rows would have to move first: ${planCommand(newPath)}`, 1);
   if (changes.some(({ needs }) => needs === "drop"))
@@ -78,15 +81,19 @@ export async function mapDiff(
     );
 }
 
-interface CountedRows {
+interface SeenRows {
   readonly rows: readonly MovedRows[];
+  /** By what tables there are; undefined where that cannot be asked. */
+  readonly changes?: readonly MapChange[];
   /** What changes is told all the same. */
   readonly failure?: CommandFailure;
 }
 
-async function countRows(before: ShardMap, changes: readonly MapChange[]): Promise<CountedRows> {
+async function lookAtRows(before: ShardMap, next: ShardMap): Promise<SeenRows> {
+  let changes: readonly MapChange[] | undefined;
   try {
-    return { rows: await movedRows(before, changes) };
+    changes = mapChanges(before, next, await tableExistence(before, next));
+    return { changes, rows: await movedRows(before, changes) };
   } catch (cause) {
     if (!(cause instanceof CommandFailure)) throw cause;
     const failure = new CommandFailure(
@@ -94,14 +101,20 @@ async function countRows(before: ShardMap, changes: readonly MapChange[]): Promi
       2,
       { cause },
     );
-    return { rows: [], failure };
+    return { rows: [], failure, ...(changes !== undefined && { changes }) };
   }
+}
+
+function insteadOf(change: MapChange): string {
+  return `${printChange(change)}: ${change.instead}`;
 }
 
 function changeLines(changes: readonly MapChange[]): readonly string[] {
   if (changes.length === 0) return ["  nothing that matters to a proxy changes"];
   const needed = {
     nothing: "at once",
+    "no table": "at once, if it is yet to be made",
+    "another map": "not by a migration",
     migration: "needs a migration",
     drop: "not while the table exists",
   };
@@ -180,9 +193,8 @@ async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags):
     refuseVersion(current, next, fileName);
     const before =
       current === undefined ? undefined : parsed(current.yaml, `version ${current.version}`);
-    const changes = before === undefined ? [] : mapChanges(before, next);
     const checked = await checkPublication(before, current?.identities, next);
-    const { problems, warnings, identities } = checked;
+    const { problems, warnings, identities, changes } = checked;
     if (problems.length > 0)
       throw notPublished(fileName, [...problems, ...remedies(changes, origin)]);
     const author = flags.author ?? userInfo().username;
@@ -325,7 +337,10 @@ function onTopOf({ version }: PublishedMap): string {
 
 /** What a person does next, beyond what each problem says. */
 function remedies(changes: readonly MapChange[], { toMove }: MapOrigin): readonly string[] {
-  return changes.some(({ needs }) => needs === "migration") ? [`to move the rows: ${toMove}`] : [];
+  const needed = new Set(changes.map(({ needs }) => needs));
+  return needed.has("migration") && !needed.has("another map")
+    ? [`to move the rows: ${toMove}`]
+    : [];
 }
 
 export async function mapShow(version: number | undefined, flags: ControlFlags): Promise<void> {

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { BACKEND_CONNECT_TIMEOUT_MS, LAST_LOOK_TIMEOUT_MS } from "../base/limits.ts";
 import { invariant } from "../base/invariant.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
+import { homesOf } from "../planner/ddl/table-homes.ts";
 import { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
 import { isSameDatabase } from "../proxy/topology/database-identity.ts";
@@ -33,6 +34,7 @@ export interface Publication {
   /** What `check --live` warns of: it may be published all the same. */
   readonly warnings: readonly string[];
   readonly identities: Identities;
+  readonly changes: readonly MapChange[];
 }
 
 /** `before` and its databases' identities are undefined for the first map. */
@@ -43,7 +45,12 @@ export async function checkPublication(
 ): Promise<Publication> {
   const findings = await findLiveProblems(next);
   if (findings.some(({ object }) => object === "server"))
-    return { problems: findings.map(printFinding), warnings: [], identities: {} };
+    return {
+      problems: findings.map(printFinding),
+      warnings: [],
+      identities: {},
+      changes: before === undefined ? [] : mapChanges(before, next),
+    };
   const catalog = await readLiveCatalog(next);
   const canonical = catalog.relations.get(next.canonicalSchema);
   const exists = (table: string): boolean => canonical?.has(table) === true;
@@ -52,9 +59,15 @@ export async function checkPublication(
       .filter((table) => !exists(table))
       .map((table) => `${next.canonicalSchema}.${table}`),
   );
-  // A table is listed first and created next, through the proxy.
+  const changes = before === undefined ? [] : mapChanges(before, next, exists);
+  const behind = before === undefined ? [] : leftBehind(before, next, changes, exists);
+  const filled = before === undefined || behind.length === 0 ? undefined : newPlaces(before, next);
   const told = findings.filter(
-    ({ database, object }) => database !== next.catalog || !yetToBeMade.has(object),
+    ({ database, object }) =>
+      // A table is listed first and created next, through the proxy.
+      (database !== next.catalog || !yetToBeMade.has(object)) &&
+      // What a migration fills, it makes.
+      filled?.has(`${database}: ${object}`) !== true,
   );
   const forbids = ({ severity, object, database }: LiveFinding): boolean =>
     severity === "error" || (object === RECORDS && isNewUrl(before, next, database));
@@ -68,7 +81,7 @@ export async function checkPublication(
     ...(await ownedTwice(next, identities)),
     ...otherDatabases(known ?? {}, identities),
     ...(left?.unread ?? []),
-    ...(before === undefined ? [] : leftBehind(before, next, exists)),
+    ...behind,
     ...[...(left?.homes ?? [])]
       .filter(([table]) => !exists(table))
       .map(
@@ -78,7 +91,12 @@ export async function checkPublication(
   ];
   const refused = before && newlyRefused(before, next, catalog);
   if (refused !== undefined) warnings.push(refused);
-  return { problems: [...new Set(problems)], warnings: [...new Set(warnings)], identities };
+  return {
+    problems: [...new Set(problems)],
+    warnings: [...new Set(warnings)],
+    identities,
+    changes,
+  };
 }
 
 /** What is a warning of a database in use is a reason not to begin with it. */
@@ -94,10 +112,11 @@ function isNewUrl(
 function leftBehind(
   before: ShardMap,
   next: ShardMap,
+  changes: readonly MapChange[],
   exists: (table: string) => boolean,
 ): readonly string[] {
-  const left = mapChanges(before, next, exists).flatMap((change) => {
-    const reason = REASONS[change.needs];
+  const left = changes.flatMap((change) => {
+    const reason = change.instead ?? REASONS[change.needs];
     return reason === undefined ? [] : [`${printChange(change)}: ${reason}`];
   });
   return left.length > 0 ? left : rowsLeftBehind(before, next, exists);
@@ -106,9 +125,21 @@ function leftBehind(
 /** Why a change is not put in force at once. */
 const REASONS: Readonly<Record<MapChange["needs"], string | undefined>> = {
   nothing: undefined,
+  "no table": undefined,
+  "another map": "no migration leads to it",
   migration: "rows would have to move first",
   drop: "its rows would be looked for in the catalog database. Keep it listed, or DROP TABLE it through a proxy first",
 };
+
+/** Where the next map has a table, and the one before does not: `users0: public.orders`. */
+function newPlaces(before: ShardMap, next: ShardMap): ReadonlySet<string> {
+  const places = (map: ShardMap): readonly string[] =>
+    [...map.tables].flatMap(([name, table]) =>
+      homesOf(table, map).map(({ database, schema }) => `${database}: ${schema}.${name}`),
+    );
+  const old = new Set(places(before));
+  return new Set(places(next).filter((place) => !old.has(place)));
+}
 
 /**
  * Whether a table has been made, under the map before, since `checkPublication` looked. Over a

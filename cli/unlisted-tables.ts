@@ -6,7 +6,7 @@ import { homesOf } from "../planner/ddl/table-homes.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { Catalog } from "../shardmap/catalog.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { reasonAndRemedy } from "./failure.ts";
+import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 import { inDatabases } from "./live-databases.ts";
 
 interface TableName {
@@ -52,6 +52,24 @@ export async function leftTables(before: ShardMap, next: ShardMap): Promise<Left
     }),
   );
   return { homes, unread };
+}
+
+/** Of the tables that one of the maps alone lists: whether there is one, wherever it has its rows. Throws CommandFailure. */
+export async function tableExistence(
+  before: ShardMap,
+  next: ShardMap,
+): Promise<(table: string) => boolean> {
+  const names = [...new Set([...before.tables.keys(), ...next.tables.keys()])].filter(
+    (name) => before.tables.has(name) !== next.tables.has(name),
+  );
+  if (names.length === 0) return () => false;
+  const schema = before.canonicalSchema;
+  const asked = names.map((name) => ({ schema, name }));
+  const [canonical] = await inDatabases(before, [asked], () => before.catalog, presentIn);
+  const { homes, unread } = await leftTables(before, next);
+  if (unread.length > 0) throw new CommandFailure(unread.join("; "));
+  const present = new Set([...(canonical ?? []).map(([, name]) => name), ...homes.keys()]);
+  return (table) => present.has(table);
 }
 
 async function presentIn(

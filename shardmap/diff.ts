@@ -43,7 +43,7 @@ export function mayBeUnlisted(
 }
 
 /** Of a table of one of the two maps: the other would have it unlisted, in the very same place. */
-function isAtHome(before: ShardMap, next: ShardMap, table: MapTable | undefined): boolean {
+export function isAtHome(before: ShardMap, next: ShardMap, table: MapTable | undefined): boolean {
   return (
     table?.kind === "group" &&
     [before, next].every(

@@ -5,7 +5,7 @@
  * diff.ts judges what would leave rows behind; here is what a person reads before publishing.
  */
 import { isDeepStrictEqual } from "node:util";
-import { mayBeUnlisted } from "./diff.ts";
+import { isAtHome, mayBeUnlisted } from "./diff.ts";
 import { printShards } from "./map-file/shard-numbers.ts";
 import type { Colocation, MapTable, Placement, ShardMap } from "./shard-map.ts";
 
@@ -16,9 +16,12 @@ export interface MapChange {
   readonly change: string;
   /**
    * `migration`: rows are, or may be, where the next map would not look for them. `drop`: so they
-   * are, and no migration brings them back to where unlisted tables are.
+   * are, and no migration brings them back to where unlisted tables are. `another map`: no migration
+   * leads to this one. `no table`: nothing, unless there is such a table already, for which nobody has looked.
    */
-  readonly needs: "nothing" | "migration" | "drop";
+  readonly needs: "nothing" | "no table" | "migration" | "drop" | "another map";
+  /** Of `another map`: why, and what it could say. */
+  readonly instead?: string;
   /** Logical shards that change places. */
   readonly move?: ShardMove;
 }
@@ -30,11 +33,13 @@ export interface ShardMove {
   readonly shards: readonly number[];
 }
 
-/** `exists`: see rowsLeftBehind; where nobody has looked, tables are taken to be there. */
+/** Whether there is a table of the name; undefined where nobody has looked. See rowsLeftBehind. */
+type Exists = ((table: string) => boolean) | undefined;
+
 export function mapChanges(
   before: ShardMap,
   next: ShardMap,
-  exists: (table: string) => boolean = () => true,
+  exists?: Exists,
 ): readonly MapChange[] {
   return [
     ...catalogChanges(before, next),
@@ -49,7 +54,8 @@ function catalogChanges(before: ShardMap, next: ShardMap): readonly MapChange[] 
   const named = (map: ShardMap): string => `${map.catalog}.${map.canonicalSchema}`;
   if (named(before) === named(next)) return [];
   const change = `is ${named(next)} instead of ${named(before)}`;
-  return [{ object: "catalog", change, needs: "migration" }];
+  const instead = `the canonical tables, and the control schema with them, stay in ${named(before)}: no migration moves them. Keep \`catalog\` as it was; for another server, make a standby of this one, promote it, and give the database ${before.catalog} its URL`;
+  return [{ object: "catalog", change, needs: "another map", instead }];
 }
 
 function databaseChanges(before: ShardMap, next: ShardMap): readonly MapChange[] {
@@ -82,13 +88,25 @@ function colocationChanges(before: ShardMap, next: ShardMap): readonly MapChange
     else if (
       !isDeepStrictEqual([old.keyTypes, old.function], [colocation.keyTypes, colocation.function])
     )
-      changes.push({ object, change: "has another shard key or function", needs: "migration" });
+      changes.push(anotherLayout(object, old, colocation));
     else changes.push(...moves(old, colocation));
   }
   for (const name of before.colocations.keys())
     if (!next.colocations.has(name))
       changes.push({ object: `colocation ${name}`, change: "is removed", needs: "nothing" });
   return changes;
+}
+
+/** Every row may belong elsewhere then, so a migration moves all of them, to where none is served yet. */
+function anotherLayout(object: string, before: Colocation, next: Colocation): MapChange {
+  const change = "has another shard key, shard function or number of logical shards";
+  const old = new Set(before.placements.map(({ id }) => id));
+  const kept = next.placements.filter(({ id }) => old.has(id));
+  const [first] = kept;
+  if (first === undefined) return { object, change, needs: "migration" };
+  const names = kept.map(({ id }) => id).join(", ");
+  const instead = `all its rows would be laid out anew, and ${names} cannot take them while serving them. Give the colocation new placements, in another schema if need be (${first.database}.${first.schema}_new), and a migration moves the rows there`;
+  return { object, change, needs: "another map", instead };
 }
 
 /** One for each pair of placements between which shards move. A table without rows has none to move. */
@@ -110,18 +128,13 @@ function moves(before: Colocation, next: Colocation): readonly MapChange[] {
   }));
 }
 
-function tableChanges(
-  before: ShardMap,
-  next: ShardMap,
-  exists: (table: string) => boolean,
-): readonly MapChange[] {
+function tableChanges(before: ShardMap, next: ShardMap, exists: Exists): readonly MapChange[] {
   const changes: MapChange[] = [];
   for (const [name, table] of next.tables) {
     const old = before.tables.get(name);
     const home = homeOf(table);
     if (old === undefined)
-      // Where it exists already, diff.ts refuses: only a table yet to be made may be listed.
-      changes.push({ object: `table ${name}`, change: `is listed ${home}`, needs: "nothing" });
+      changes.push({ object: `table ${name}`, ...listing(before, next, table, exists) });
     else if (homeOf(old) !== home)
       changes.push({
         object: `table ${name}`,
@@ -134,9 +147,23 @@ function tableChanges(
       changes.push({
         object: `table ${name}`,
         change: `is no longer listed ${homeOf(table)}`,
-        needs: mayBeUnlisted(before, next, name, exists) ? "nothing" : "drop",
+        needs: mayBeUnlisted(before, next, name, exists ?? (() => true)) ? "nothing" : "drop",
       });
   return changes;
+}
+
+/** Only a table yet to be made is simply listed: the rows of another are where unlisted tables are. */
+function listing(
+  before: ShardMap,
+  next: ShardMap,
+  table: MapTable,
+  exists: Exists,
+): Pick<MapChange, "change" | "needs"> {
+  const change = `is listed ${homeOf(table)}`;
+  if (isAtHome(before, next, table)) return { change, needs: "nothing" };
+  if (exists === undefined) return { change, needs: "no table" };
+  if (!exists(table.name)) return { change, needs: "nothing" };
+  return { change: `${change}, and is in the catalog database already`, needs: "migration" };
 }
 
 /** Where a table's rows are, as far as a map says so without its placements. */

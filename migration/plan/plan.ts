@@ -30,7 +30,9 @@ export function planMigrations(before: ShardMap, next: ShardMap, catalog: Catalo
     ...found.flatMap((each) => each.refusals),
     ...migrations.flatMap((migration) => catalogRefusals(migration, next, catalog)),
   ];
-  const atOnce = mapChanges(before, next).filter(({ needs }) => needs === "nothing");
+  const canonical = catalog.relations.get(before.canonicalSchema);
+  const exists = (table: string): boolean => canonical?.has(table) === true;
+  const atOnce = mapChanges(before, next, exists).filter(({ needs }) => needs === "nothing");
   return {
     from: before.version,
     to: next.version,

@@ -87,8 +87,8 @@ export const colocationFile = fields({
   logical_shards: logicalShardsFile
     .optional()
     .describe(
-      "hash: how many logical shards there are. Fixed for ever, since a row's shard is its key's hash modulo " +
-        "this; choose one that divides well, such as 480, and far above the number of databases",
+      "hash: how many logical shards there are. A row's shard is its key's hash modulo this, so another number lays out " +
+        "all rows anew, by a migration to new placements; choose one that divides well, such as 480, and far above the number of databases",
     ),
   tables: z
     .record(name, keyColumnsFile)
