@@ -1,5 +1,5 @@
 /** `colonnade control` and `colonnade map`: what is published, what is not, and why. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -242,57 +242,6 @@ test("rows that would have to move keep a map from being published", async () =>
   expect(diff.stderr).toContain(`colonnade migrate plan --to ${next} --control URL\n`);
   expect(diff.stdout).toMatch(/users +users0\.public +users1\.public +1000 +\d+/);
   await server.query("users0", "TRUNCATE users");
-});
-
-test("a table that is there is not listed at once, and diff and publish say the same of it", async () => {
-  await initialized();
-  const old = mapFile({ version: 1 });
-  await run("map", "publish", old);
-  const next = mapFile({ version: 2, tables: "users: id, orders: user_id" });
-  const absent = await runCommand("map", "diff", old, next, "--live");
-  expect(absent).toMatchObject({ code: 0 });
-  expect(absent.stdout).toContain("  at once: table orders is listed in colocation users by");
-  await server.query("main", "CREATE TABLE orders (user_id bigint PRIMARY KEY)");
-  try {
-    const change =
-      "table orders is listed in colocation users by user_id, and is in the catalog database already";
-    const diff = await runCommand("map", "diff", old, next, "--live");
-    expect(diff).toMatchObject({ code: 1 });
-    expect(diff.stdout).toContain(`  needs a migration: ${change}\n`);
-    const plan = `colonnade migrate plan --to ${next} --control URL`;
-    expect(diff.stderr).toBe(`colonnade: rows would have to move first: ${plan}\n`);
-    const refused = await run("map", "publish", next);
-    expect(refused).toMatchObject({ code: 1 });
-    // Nobody is to make by hand what the migration makes.
-    expect(refused.stderr).toBe(
-      `colonnade: ${next} is not published:\n  ${change}: rows would have to move first\n  to move the rows: ${plan}\n`,
-    );
-    const planned = await run("migrate", "plan", "--to", next, "--dry-run");
-    expect(planned.stdout).toContain("shard_users  horizontal  main  users0, users1");
-    expect(planned.stdout).not.toContain("table orders is listed");
-  } finally {
-    await server.query("main", "DROP TABLE orders");
-  }
-});
-
-test("a map with another catalog database or number of shards is refused with what it could say", async () => {
-  await initialized();
-  await run("map", "publish", mapFile({ version: 1 }));
-  const path = mapFile({ version: 2 });
-  const text = readFileSync(path, "utf8");
-  for (const [changed, instead] of [
-    [text.replace("catalog: main", "catalog: users0"), "no migration moves them. Keep `catalog`"],
-    [
-      text.replace("logical_shards: 8", "logical_shards: 16").replace("4-7", "4-15"),
-      "users0.public, users1.public cannot take them while serving them. Give the colocation",
-    ],
-  ] as const) {
-    writeFileSync(path, changed);
-    const refused = await run("map", "publish", path);
-    expect(refused).toMatchObject({ code: 1 });
-    expect(refused.stderr).toContain(instead);
-    expect(refused.stderr).not.toContain("colonnade migrate plan");
-  }
 });
 
 test("a database that is another one, or one named twice, keeps a map from being published", async () => {
