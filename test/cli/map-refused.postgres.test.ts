@@ -26,7 +26,7 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await server.query("main", "DROP SCHEMA IF EXISTS colonnade CASCADE");
-  expect(await control("control", "init")).toMatchObject({ code: 0 });
+  await control("control", "init");
 });
 
 function mapFile(version: number, tables = "users: id"): string {
