@@ -7,11 +7,13 @@
  */
 import { invariant } from "../../base/invariant.ts";
 
-/** Some hundred short messages; a larger one gets an arena that doubles until it fits. */
+/** Some hundred short messages; a larger one gets an arena that doubles until it fits, and serves it alone. */
 const ARENA_BYTES = 16 * 1024;
 
+const NO_ARENA = Buffer.alloc(0);
+
 export class FrameWriter {
-  #arena: Buffer = Buffer.alloc(0);
+  #arena: Buffer = NO_ARENA;
   /** Bytes in `[#taken, #offset)` are written and not taken yet. */
   #taken = 0;
   #offset = 0;
@@ -94,8 +96,30 @@ export class FrameWriter {
   take(): Buffer {
     invariant(this.#lengthAt === undefined, "only whole frames are taken");
     const bytes = this.#arena.subarray(this.#taken, this.#offset);
-    this.#taken = this.#offset;
+    if (this.#arena.length > ARENA_BYTES) this.#clear();
+    else this.#taken = this.#offset;
     return bytes;
+  }
+
+  /** Nothing is written, not even the open frame. */
+  #clear(): void {
+    this.#arena = NO_ARENA;
+    this.#taken = this.#offset = 0;
+    this.#lengthAt = undefined;
+  }
+
+  /** Bytes of one message, whatever has become of those before. */
+  message<Message>(
+    encode: (message: Message, writer: FrameWriter) => void,
+    message: Message,
+  ): Buffer {
+    try {
+      encode(message, this);
+      return this.take();
+    } catch (error) {
+      this.#clear();
+      throw error;
+    }
   }
 
   #open(): void {
@@ -127,12 +151,13 @@ export class FrameWriter {
   }
 }
 
+/** Filled and taken within one call, so one serves all. */
+const WRITER = new FrameWriter();
+
 /** One message as bytes of its own, where no writer is at hand: `encodeToBuffer(encodeSync, { kind: "sync" })`. */
 export function encodeToBuffer<Message>(
   encode: (message: Message, writer: FrameWriter) => void,
   message: Message,
 ): Buffer {
-  const writer = new FrameWriter();
-  encode(message, writer);
-  return writer.take();
+  return WRITER.message(encode, message);
 }

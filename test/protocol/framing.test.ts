@@ -4,7 +4,8 @@ import { InvariantViolation } from "../../base/invariant.ts";
 import { ProtocolViolation } from "../../base/sql-error.ts";
 import { BackendRunReader, runBody } from "../../proxy/protocol/backend-run-reader.ts";
 import { FrameReader } from "../../proxy/protocol/frame-reader.ts";
-import { FrameWriter } from "../../proxy/protocol/frame-writer.ts";
+import { encodeToBuffer, FrameWriter } from "../../proxy/protocol/frame-writer.ts";
+import { encodeQuery } from "../../proxy/protocol/frontend/query.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -219,6 +220,19 @@ describe("FrameWriter", () => {
     expect(countFrames(bytes)).toBe(2);
     expect(bytes.length).toBe(5 + 16_000 + 5 + 100 * (4 + 501 + 1));
     expect(bytes[16_005]).toBe(D);
+  });
+
+  test("a message that cannot be encoded leaves nothing to the next", () => {
+    expect(() => encodeToBuffer(encodeQuery, { kind: "query", sql: "a\0b" })).toThrow(
+      InvariantViolation,
+    );
+    const large = "x".repeat(100_000);
+    const bytes = encodeToBuffer(encodeQuery, { kind: "query", sql: large });
+    const next = encodeToBuffer(encodeQuery, { kind: "query", sql: "b" });
+    expect(next).toEqual(Buffer.from("Q\0\0\0\x06b\0", "latin1"));
+    expect(bytes.length).toBe(large.length + 6);
+    // What a large message has grown is not kept for the small ones.
+    expect(next.buffer.byteLength).toBeLessThan(large.length);
   });
 
   test("misuse is our own fault, and says the rule", () => {
