@@ -630,6 +630,9 @@ export const MAP_HISTORY_MAX = 100;
 /** How long adding or dropping a guard waits for a table's lock: whoever comes later waits behind it. */
 export const GUARD_LOCK_TIMEOUT_MS = 2_000;
 
+/** How long guard install counts the misplaced rows of a table that has some: a number helps, and is not worth a second look at a large table. */
+export const GUARD_COUNT_TIMEOUT_MS = 10_000;
+
 /** Letters of a migration's name: its moves, where there are several, are numbered after it. */
 export const MIGRATION_NAME_LENGTH_MAX = 36;
 

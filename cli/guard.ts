@@ -1,4 +1,5 @@
 /** `colonnade guard install|verify|remove`: the CHECKs of a map's placements, in all of its databases. */
+import { GUARD_COUNT_TIMEOUT_MS } from "../base/limits.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import { BackendError } from "../proxy/backend/backend-connection.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
@@ -10,6 +11,7 @@ import {
   removeGuard,
 } from "../proxy/topology/guards.ts";
 import type { Guard, GuardState } from "../proxy/topology/guards.ts";
+import { countMisplacedRows, misplacedRows } from "../proxy/topology/misplaced-rows.ts";
 import { CommandFailure } from "./failure.ts";
 import { guardMap, placeName } from "./guard-map.ts";
 import type { GuardMapFlags } from "./guard-map.ts";
@@ -105,7 +107,7 @@ async function problemOf(
 ): Promise<string> {
   switch (sqlstate) {
     case CHECK_VIOLATION:
-      return "holds rows that belong to another placement; its guard refuses new ones. Move or delete them, then install again";
+      return await misplacedProblem(connection, each);
     case LOCK_NOT_AVAILABLE:
       return `is locked by somebody, and was left as it is: ${action} again once their transaction is over`;
     case INSUFFICIENT_PRIVILEGE:
@@ -113,6 +115,14 @@ async function problemOf(
     default:
       return `the server says: ${message}${hint === undefined ? "" : `. ${hint}`}`;
   }
+}
+
+async function misplacedProblem(connection: BackendConnection, each: Guard): Promise<string> {
+  const count = await countMisplacedRows(connection, each);
+  const rows = count === undefined ? "rows" : `${count} row${count === "1" ? "" : "s"}`;
+  const uncounted =
+    count === undefined ? ` (not counted in ${GUARD_COUNT_TIMEOUT_MS / 1000} s)` : "";
+  return `holds ${rows} of another placement${uncounted}; its guard refuses new ones. Move or delete them, then install again. They are found, in this database, by: ${misplacedRows(each)};`;
 }
 
 /** A published map names the role of the proxies, which need not own their tables. */

@@ -3,6 +3,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { databaseName } from "../../base/ids.ts";
+import { requireMap } from "../../cli/input-files.ts";
+import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
+import { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { guardsOf } from "../../proxy/topology/guards.ts";
+import { countMisplacedRows } from "../../proxy/topology/misplaced-rows.ts";
 import { type CommandResult, runCommand } from "../support/command.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
 import { startTestProxy } from "../support/proxy.ts";
@@ -184,9 +190,15 @@ test("rows that are in the wrong place already are told of, and new ones refused
   await server.query("users0", "INSERT INTO users SELECT n FROM generate_series(1, 20) n");
   const installed = await guard("install");
   expect(installed.code).toBe(1);
-  expect(installed.stdout).toContain(
-    "users0: public.users: holds rows that belong to another placement",
-  );
+  const [, count, query] =
+    /^users0: public\.users: holds (\d+) rows of another placement; .* by: (SELECT .*);$/m.exec(
+      installed.stdout,
+    ) ?? [];
+  const found = await server.query("users0", query ?? "");
+  expect(found.rows).toHaveLength(Number(count));
+  const everything = await server.query("users0", "SELECT id FROM users");
+  expect(found.rows.length).toBeGreaterThan(0);
+  expect(found.rows.length).toBeLessThan(everything.rows.length);
   expect((await guard("verify")).stdout).toContain(
     "users0: public.users: its guard was never checked",
   );
@@ -197,8 +209,32 @@ test("rows that are in the wrong place already are told of, and new ones refused
   await expect(
     server.query("users0", "INSERT INTO users SELECT n FROM generate_series(21, 40) n"),
   ).rejects.toMatchObject({ code: "23514" });
-  await server.query("users0", "DELETE FROM users");
+  await server.query("users0", (query ?? "").replace("SELECT *", "DELETE"));
   expect(await guard("install")).toMatchObject({ code: 0 });
+});
+
+test("rows of a table that is to be empty are all found, and one is one", async () => {
+  await server.query("main", "INSERT INTO users VALUES (7)");
+  const { stdout } = await guard("install");
+  expect(stdout).toContain(
+    `main: public.users: holds 1 row of another placement; its guard refuses new ones. Move or delete them, then install again. They are found, in this database, by: SELECT * FROM "public"."users" WHERE NOT (false);\n`,
+  );
+});
+
+test("rows that are not counted in time are not waited for", async () => {
+  const holder = await server.connect("main");
+  await holder.query("BEGIN; LOCK TABLE users");
+  const place = guardsOf(requireMap(mapFile())).find(({ database }) => database === "main");
+  const address = parseBackendAddress(server.url("main"));
+  const connection = await BackendConnection.open(address, {
+    database: databaseName("main"),
+    connectTimeoutMs: 5_000,
+  });
+  if (place === undefined) throw new Error("the empty table has a guard");
+  expect(await countMisplacedRows(connection, place)).toBeUndefined();
+  await holder.end();
+  expect(await countMisplacedRows(connection, place)).toBe("0");
+  connection.close();
 });
 
 test("a table that somebody keeps locked is left for another time", async () => {
