@@ -9,6 +9,7 @@ import type { ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendAddress } from "../backend/backend-address.ts";
 import { readDatabaseFacts } from "./live-facts.ts";
 import type { DatabaseFacts } from "./live-facts.ts";
+import { checkSchemas } from "./live-schemas.ts";
 import { checkTables } from "./live-tables.ts";
 
 export interface LiveFinding {
@@ -53,6 +54,7 @@ function compareDatabases(
       ? []
       : compareServers(database, own, map.catalog, catalog)),
   ]);
+  findings.push(...checkSchemas(map, facts));
   if (catalog === undefined) return findings;
   return [...findings, ...checkGathers(map, catalog), ...checkTables(map, facts, catalog)];
 }
