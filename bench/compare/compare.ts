@@ -19,6 +19,7 @@ import { measureIdle } from "./idle.ts";
 import { besideOthers, measureSlice } from "./measure.ts";
 import type { SliceOf } from "./measure.ts";
 import { measureOrmMisses } from "./orm-miss.ts";
+import { pageText } from "./page.ts";
 import { layoutHere, pin } from "./pinning.ts";
 import type { CoreLayout } from "./pinning.ts";
 import { treeOf } from "./proc.ts";
@@ -33,6 +34,7 @@ import {
   judgedText,
   OURS,
 } from "./report.ts";
+import type { Circumstances } from "./report.ts";
 import type { Slice } from "./slice.ts";
 import type { Wish } from "./wish.ts";
 
@@ -74,7 +76,12 @@ export async function compare(wish: Wish): Promise<number> {
   print("aims:");
   for (const each of judged) print(`  ${judgedText(each)}`);
   print(`measured in ${((performance.now() - started) / 1_000).toFixed(0)} s`);
-  if (wish.json !== undefined) await writeFile(wish.json, run.asJson());
+  const about = run.circumstances();
+  if (wish.json !== undefined) {
+    const all = { ...about, slices: run.slices, judged };
+    await writeFile(wish.json, `${JSON.stringify(all, undefined, 1)}\n`);
+  }
+  if (wish.page !== undefined) await writeFile(wish.page, pageText(wish.command, about, judged));
   if (run.hasFailed) return EXIT_CODES.missed;
   if (!wish.isChecked) return EXIT_CODES.held;
   for (const line of complaints(judged)) process.stderr.write(`bench: ${line}\n`);
@@ -82,10 +89,10 @@ export async function compare(wish: Wish): Promise<number> {
 }
 
 /** What cannot be written is better known before half an hour of measuring than after it. */
-async function prepareOutputs({ json, profile }: Wish): Promise<string | undefined> {
+async function prepareOutputs({ json, page, profile }: Wish): Promise<string | undefined> {
   try {
     if (profile !== undefined) await mkdir(profile, { recursive: true });
-    if (json !== undefined) await writeFile(json, "");
+    for (const file of [json, page]) if (file !== undefined) await writeFile(file, "");
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
@@ -140,11 +147,8 @@ class Comparison {
     }
   }
 
-  asJson(): string {
-    const slices = this.#slices;
-    const judged = judgeAims(this.#wish, slices);
-    const about = circumstances(this.#wish, this.#versions, this.#layout);
-    return `${JSON.stringify({ ...about, slices, judged }, undefined, 1)}\n`;
+  circumstances(): Circumstances {
+    return circumstances(this.#wish, this.#versions, this.#layout);
   }
 
   async #startAll(world: World, server: TestPostgres): Promise<readonly Contender[]> {

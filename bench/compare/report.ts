@@ -10,7 +10,7 @@ import type { CoreLayout } from "./pinning.ts";
 import { isDisturbed, QUANTITIES } from "./slice.ts";
 import type { Quantity, Slice } from "./slice.ts";
 import { formatSummary, summarize } from "./statistics.ts";
-import type { Wish } from "./wish.ts";
+import type { Size, Wish } from "./wish.ts";
 
 /** The contenders whose ratios to the others are of interest. */
 export const OURS = /^colonnade/;
@@ -100,11 +100,31 @@ export function complaints(judged: readonly JudgedAim[]): readonly string[] {
 }
 
 /** Everything that somebody needs who wants to measure it again. */
+export interface Circumstances extends Size {
+  /** ISO 8601. */
+  readonly at: string;
+  /** Undefined outside of a clone. */
+  readonly commit: string | undefined;
+  readonly isClean: boolean | undefined;
+  readonly machine: {
+    readonly cores: number;
+    readonly processor: string | undefined;
+    readonly memoryBytes: number;
+    readonly kernel: string;
+    readonly load: readonly number[];
+  };
+  readonly pinned: CoreLayout;
+  readonly node: string;
+  readonly pgbench: string;
+  /** By name. */
+  readonly contenders: Readonly<Record<string, string>>;
+}
+
 export function circumstances(
   { size }: Wish,
   versions: Readonly<Record<string, string>>,
   layout: CoreLayout,
-): Readonly<Record<string, unknown>> {
+): Circumstances {
   const changes = git("status", "--porcelain", "--untracked-files=no");
   return {
     at: new Date().toISOString(),

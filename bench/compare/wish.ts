@@ -18,6 +18,10 @@ export interface Wish {
   readonly contenders: readonly string[];
   readonly isChecked: boolean;
   readonly json: string | undefined;
+  /** A file in Markdown. */
+  readonly page: string | undefined;
+  /** As it was typed. */
+  readonly command: string;
   /** A directory for CPU profiles. */
   readonly profile: string | undefined;
   readonly pgbouncer: string | undefined;
@@ -49,6 +53,7 @@ export function readWish(words: readonly string[]): Wish {
       cases: { type: "string" },
       contenders: { type: "string" },
       json: { type: "string" },
+      page: { type: "string" },
       profile: { type: "string" },
       pgbouncer: { type: "string" },
     },
@@ -73,6 +78,8 @@ export function readWish(words: readonly string[]): Wish {
     contenders: chosen("contenders", values.contenders, names) ?? usualContenders,
     isChecked: values.check,
     json: values.json,
+    page: values.page,
+    command: ["npm run bench -- compare", ...words].join(" "),
     profile: values.profile,
     pgbouncer: values.pgbouncer,
   };

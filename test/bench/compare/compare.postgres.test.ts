@@ -14,17 +14,33 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 test.skipIf(!hasPgbench())(
   "loads of pgbench and of our own, through nothing and through the proxy",
   () => {
-    const file = join(directory, "slices.json");
+    const [file, page] = [join(directory, "slices.json"), join(directory, "page.md")];
     const cases = ["select-prepared-1", "pipeline-10", "copy-in"];
     const words = ["--cases", cases.join(","), "--contenders", "direct,colonnade"];
     const size = ["--turns", "1", "--seconds", "1", "--gigabytes", "0.01"];
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [join(ROOT, "bench", "main.ts"), "compare", ...words, ...size, "--json", file],
+      [
+        join(ROOT, "bench", "main.ts"),
+        "compare",
+        ...words,
+        ...size,
+        "--json",
+        file,
+        "--page",
+        page,
+      ],
       { encoding: "utf8" },
     );
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toMatch(/^ {2}copy-in: colonnade by direct, MB\/s >= 0\.7 x: /m);
+
+    const rows = readFileSync(page, "utf8").split("\n");
+    expect(rows).toContainEqual(
+      expect.stringMatching(
+        /^\| copy-in: colonnade by direct, MB\/s >= 0\.7 x \| [a-z ]+ \| .+ \|$/,
+      ),
+    );
 
     const { slices, contenders } = JSON.parse(readFileSync(file, "utf8")) as {
       readonly slices: readonly Slice[];
