@@ -16,7 +16,7 @@ import { guardsOf } from "../proxy/topology/guards.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { withControl } from "./control-access.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
-import { mapOf, readMapText, requireMap } from "./input-files.ts";
+import { mapOf, readPublishedMap, requireMap } from "./input-files.ts";
 import { catalogAlone, readIdentities } from "./live-databases.ts";
 
 export interface GuardMapFlags {
@@ -89,8 +89,8 @@ async function publishedBeside(map: ShardMap | undefined): Promise<PublishedMap 
   }
 }
 
-function shardMapOf({ version, yaml }: PublishedMap): ShardMap {
-  return mapOf(readMapText(yaml, `version ${version}`));
+function shardMapOf(published: PublishedMap): ShardMap {
+  return mapOf(readPublishedMap(published));
 }
 
 async function refuseOtherThan(

@@ -3,6 +3,9 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Config, DEFAULT_CONFIG, parseConfig } from "../proxy/config/config.ts";
 import { type DocumentProblem, printProblem } from "../base/document/problems.ts";
+import { SqlError } from "../base/sql-error.ts";
+import { parseBackendAddress } from "../proxy/backend/backend-address.ts";
+import type { UrlProblem } from "../shardmap/map-file/databases.ts";
 import { parseShardMap } from "../shardmap/schema.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { reportConfigFiles, withWholePaths } from "./config-files.ts";
@@ -33,7 +36,32 @@ export function readMap(path: string): MapFile {
 
 /** `path` is what its problems name. */
 export function readMapText(text: string, path: string): MapFile {
-  const result = parseShardMap(text, path);
+  return mapFile(parseShardMap(text, path, problemOfUrl));
+}
+
+/** Of a text that is published: whether its URLs can be used is not asked any more. */
+export function readPublishedMap({
+  yaml,
+  version,
+}: {
+  readonly yaml: string;
+  readonly version: number;
+}): MapFile {
+  return mapFile(parseShardMap(yaml, `version ${version}`));
+}
+
+/** As the proxy will read it. */
+function problemOfUrl(url: string): UrlProblem {
+  try {
+    parseBackendAddress(url);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    return { message: error.message, remedy: error.hint ?? "Correct the URL." };
+  }
+}
+
+function mapFile(result: ReturnType<typeof parseShardMap>): MapFile {
   if ("map" in result) return { kind: "valid", map: result.map };
   return { kind: "invalid", problems: result.problems };
 }

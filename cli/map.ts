@@ -22,13 +22,13 @@ import { printProblem } from "../base/document/problems.ts";
 import { withVersion } from "../shardmap/edit.ts";
 import { mapChanges, printChange } from "../shardmap/map-changes.ts";
 import type { MapChange } from "../shardmap/map-changes.ts";
-import { parseShardMap } from "../shardmap/schema.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { withControl } from "./control-access.ts";
 import type { ControlFlags } from "./control-access.ts";
 import { CommandFailure } from "./failure.ts";
 import { printJson, printLines } from "./output.ts";
-import { readInput, requireMap } from "./input-files.ts";
+import { readInput, readMapText, readPublishedMap, requireMap } from "./input-files.ts";
+import type { MapFile } from "./input-files.ts";
 import { movedRows } from "./moved-rows.ts";
 import type { MovedRows } from "./moved-rows.ts";
 import { checkPublication, LastLook } from "./publication-checks.ts";
@@ -187,12 +187,11 @@ interface MapOrigin {
 
 async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags): Promise<void> {
   const { fileName } = origin;
-  const next = parsed(text, fileName);
+  const next = soundMap(readMapText(text, fileName));
   const published = await withControl(flags, async (database) => {
     const current = await currentMap(database);
     refuseVersion(current, next, fileName);
-    const before =
-      current === undefined ? undefined : parsed(current.yaml, `version ${current.version}`);
+    const before = current === undefined ? undefined : soundMap(readPublishedMap(current));
     const checked = await checkPublication(before, current?.identities, next);
     const { problems, warnings, identities, changes } = checked;
     if (problems.length > 0)
@@ -290,10 +289,9 @@ function notPublished(fileName: string, problems: readonly string[]): CommandFai
   );
 }
 
-function parsed(text: string, fileName: string): ShardMap {
-  const result = parseShardMap(text, fileName);
-  if ("map" in result) return result.map;
-  throw new CommandFailure(result.problems.map(printProblem).join("\n"), 1);
+function soundMap(file: MapFile): ShardMap {
+  if (file.kind === "valid") return file.map;
+  throw new CommandFailure(file.problems.map(printProblem).join("\n"), 1);
 }
 
 /** One more than the one in force, so that whoever edits the same version notices. */

@@ -6,7 +6,7 @@ import { controlSchemaVersion } from "../control/schema-versions.ts";
 import { schemaOwner } from "../control/schema-owner.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
 import { CommandFailure } from "./failure.ts";
-import { mapOf, readMapText } from "./input-files.ts";
+import { mapOf, readPublishedMap } from "./input-files.ts";
 
 const REMEDY =
   "Name a role of the proxies' own, for example one of CREATE ROLE fleet LOGIN PASSWORD '...'.";
@@ -38,7 +38,7 @@ async function rolesOfUrls(database: ControlDatabase): Promise<ReadonlySet<strin
   if ((await controlSchemaVersion(database)) === undefined) return new Set();
   const published = await currentMap(database);
   if (published === undefined) return new Set();
-  const map = mapOf(readMapText(published.yaml, `version ${published.version}`));
+  const map = mapOf(readPublishedMap(published));
   return new Set([...backendAddresses(map).values()].map(({ user }) => user));
 }
 

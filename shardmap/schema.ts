@@ -7,6 +7,7 @@ import { type DatabaseName, databaseName } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { type ColocationContext, readColocation } from "./map-file/colocation.ts";
 import { readDatabases } from "./map-file/databases.ts";
+import type { UrlProblem } from "./map-file/databases.ts";
 import {
   catalogFile,
   groupFile,
@@ -47,28 +48,36 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * `fileName` is only printed. Parts that are sound are checked even where others are not,
- * so that one look shows all problems.
+ * so that one look shows all problems. `problemOf` judges URLs further than their form.
  */
 export function parseShardMap(
   text: string,
   fileName: string,
+  problemOf: (url: string) => UrlProblem = () => undefined,
 ): { readonly map: ShardMap } | { readonly problems: readonly DocumentProblem[] } {
   const { value, problems } = readYaml(text, fileName, SHARD_MAP);
   if (value === undefined) return { problems: problems.inOrder() };
 
   const structure = mapFile.safeParse(value);
   if (!structure.success) reportIssues(structure.error.issues, value, problems, SHARD_MAP);
-  const map = isFields(value) ? readMap(value, text, problems) : undefined;
+  const map = isFields(value) ? readMap(value, text, { problems, problemOf }) : undefined;
   if (!problems.isEmpty) return { problems: problems.inOrder() };
   invariant(map !== undefined, "a map file without problems is a map");
   return { map };
 }
 
-function readMap(file: Fields, text: string, problems: ProblemList): ShardMap | undefined {
+function readMap(
+  file: Fields,
+  text: string,
+  {
+    problems,
+    problemOf,
+  }: { readonly problems: ProblemList; readonly problemOf: (url: string) => UrlProblem },
+): ShardMap | undefined {
   const databaseFields = fieldsOf(file["databases"]);
   const databaseNames: ReadonlySet<string> = new Set(Object.keys(databaseFields));
   const databases = isFields(file["databases"])
-    ? readDatabases(databaseFields, problems)
+    ? readDatabases(databaseFields, problems, problemOf)
     : undefined;
   const { catalog, canonicalSchema } = readCatalog(file["catalog"], databaseNames, problems);
 

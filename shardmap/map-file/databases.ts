@@ -3,20 +3,35 @@ import { type DatabaseName, databaseName } from "../../base/ids.ts";
 import type { DatabaseEntry } from "../shard-map.ts";
 import { databaseFile } from "./format.ts";
 import { checkPlainName } from "./names.ts";
-import { type FieldPath, type ProblemList, quoted } from "../../base/document/problems.ts";
+import {
+  type DocumentProblem,
+  type FieldPath,
+  type ProblemList,
+  quoted,
+} from "../../base/document/problems.ts";
+
+/** Why a URL cannot be used, as whoever connects reads it; undefined where it can. */
+export type UrlProblem = Pick<DocumentProblem, "message" | "remedy"> | undefined;
+
+interface Urls {
+  readonly problems: ProblemList;
+  readonly problemOf: (url: string) => UrlProblem;
+  /** Server and database to the field that names it first: two names for one database would count its rows twice. */
+  readonly places: Map<string, string>;
+}
 
 export function readDatabases(
   entries: Readonly<Record<string, unknown>>,
   problems: ProblemList,
+  problemOf: (url: string) => UrlProblem,
 ): ReadonlyMap<DatabaseName, DatabaseEntry> {
   const databases = new Map<DatabaseName, DatabaseEntry>();
-  /** Server and database to the field that names it first: two names for one database would count its rows twice. */
-  const places = new Map<string, string>();
+  const urls: Urls = { problems, problemOf, places: new Map() };
 
   for (const [name, entry] of Object.entries(entries)) {
     const path = ["databases", name];
     checkPlainName("database", name, path, problems);
-    const server = readServer(entry, path, places, problems);
+    const server = readServer(entry, path, urls);
     if (server !== undefined)
       databases.set(databaseName(name), { name: databaseName(name), server });
   }
@@ -33,16 +48,15 @@ export function readDatabases(
 function readServer(
   entry: unknown,
   path: FieldPath,
-  places: Map<string, string>,
-  problems: ProblemList,
+  urls: Urls,
 ): DatabaseEntry["server"] | undefined {
+  const { problems } = urls;
   const parsed = databaseFile.safeParse(entry);
   if (!parsed.success) return undefined;
   const { primary, replicas = [], embedded = false } = parsed.data;
 
-  if (primary !== undefined) checkUrl(primary, [...path, "primary"], places, problems);
-  for (const [index, url] of replicas.entries())
-    checkUrl(url, [...path, "replicas", index], places, problems);
+  if (primary !== undefined) checkUrl(primary, [...path, "primary"], urls);
+  for (const [index, url] of replicas.entries()) checkUrl(url, [...path, "replicas", index], urls);
 
   if (embedded && primary !== undefined) {
     problems.report(
@@ -73,12 +87,7 @@ function readServer(
 }
 
 /** Messages never show a URL: it may hold a password. */
-function checkUrl(
-  text: string,
-  path: FieldPath,
-  places: Map<string, string>,
-  problems: ProblemList,
-): void {
+function checkUrl(text: string, path: FieldPath, { problems, problemOf, places }: Urls): void {
   const reject = (message: string): void =>
     problems.report(path, message, "Write postgres://user@host:5432/database.");
   const url = URL.parse(text);
@@ -97,6 +106,11 @@ function checkUrl(
   const host = url.hostname === "" ? (url.searchParams.get("host") ?? "") : url.hostname;
   if (host === "") return reject("the URL names no host");
   if (url.pathname === "" || url.pathname === "/") return reject("the URL names no database");
+  const problem = problemOf(text);
+  if (problem !== undefined) {
+    problems.report(path, problem.message, problem.remedy);
+    return;
+  }
 
   const port = url.port === "" ? (url.searchParams.get("port") ?? "5432") : url.port;
   const place = `${host.toLowerCase()} ${port} ${url.pathname}`;

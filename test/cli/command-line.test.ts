@@ -123,6 +123,34 @@ test("dev reads its SQL before it starts anything", async () => {
   expect(existsSync(file("data"))).toBe(false);
 });
 
+test("URLs that no proxy could use are told of by check, each in its line, without a password", async () => {
+  const map = file("urls.yaml");
+  writeFileSync(
+    map,
+    `version: 1
+catalog: main
+databases:
+  main: { primary: "postgres://10.0.0.1/app" }
+  one: { primary: "postgres://app:hunter2@10.0.0.2/app?sslmod=require" }
+  two: { primary: "postgres://app@10.0.0.3/app", replicas: ["postgres://app@10.0.0.4/app?sslmode=verify-full"] }
+`,
+  );
+  const { code, stdout, stderr } = await runCommand("check", map);
+  expect(code).toBe(1);
+  expect(stderr).toBe(`colonnade: ${map} has 3 problems\n`);
+  expect(stdout.replaceAll(map, "map").split("\n")).toEqual([
+    "map:4:20: databases.main.primary: backend URL cannot be read: it names no user. Write postgres://user@host/database.",
+    expect.stringMatching(
+      /^map:5:19: databases\.one\.primary: .* parameter "sslmod" is not known\. Known parameters are host, /,
+    ),
+    expect.stringMatching(
+      /^map:6:\d+: databases\.two\.replicas\[0\]: .* needs the root cert.* Add sslroot/,
+    ),
+    "",
+  ]);
+  expect(stdout).not.toContain("hunter2");
+});
+
 test("servers that are away: the map is told from them, and what to do", async () => {
   const map = file("away.yaml");
   const { code, stdout, stderr } = await runCommand("check", map, "--live");
