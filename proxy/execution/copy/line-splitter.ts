@@ -42,17 +42,19 @@ export class LineSplitter {
   #linesWithin = 0;
   /** What has arrived, without spare room behind it: a search must not go on into that. */
   #view: Buffer = NOTHING;
+  /** The bytes that mean something. */
+  readonly #specials: readonly number[];
   /** Where each was found last, in `#view`; its end where there is none. Searched for again once passed. */
-  #newlineAt = NO_BYTE;
-  #returnAt = NO_BYTE;
-  #backslashAt = NO_BYTE;
-
+  readonly #foundAt: number[];
   readonly #table: string;
 
   /** `table`: for errors. */
   constructor(syntax: LineSyntax, table: string) {
     this.#syntax = syntax;
     this.#table = table;
+    const own = syntax.kind === "text" ? [BACKSLASH] : [syntax.quote, syntax.escape];
+    this.#specials = [...new Set([NEWLINE, CARRIAGE_RETURN, ...own])];
+    this.#foundAt = this.#specials.map(() => NO_BYTE);
   }
 
   get pendingBytes(): number {
@@ -62,7 +64,7 @@ export class LineSplitter {
   *push(bytes: Buffer): Generator<Line> {
     this.#arrived.append(bytes);
     this.#view = this.#arrived.bytes.subarray(0, this.#arrived.end);
-    this.#newlineAt = this.#returnAt = this.#backslashAt = NO_BYTE;
+    this.#foundAt.fill(NO_BYTE);
     for (let line = this.#next(false); line !== undefined; line = this.#next(false)) yield line;
   }
 
@@ -79,12 +81,10 @@ export class LineSplitter {
     const { bytes, start, end } = this.#arrived;
     let at = start + this.#scanned;
     for (; at < end; at += 1) {
-      if (this.#syntax.kind === "text") {
-        const next = this.#nextSpecial(at);
-        if (next > at) this.#isEscaped = false;
-        at = next;
-        if (at === end) break;
-      }
+      const next = this.#nextSpecial(at);
+      if (next > at) this.#isEscaped = false;
+      at = next;
+      if (at === end) break;
       const byte = bytes[at] ?? 0;
       if (byte === NEWLINE || byte === CARRIAGE_RETURN) {
         // Whether "\r" is a line's end can be told with the byte after it.
@@ -99,15 +99,20 @@ export class LineSplitter {
   }
 
   /**
-   * Where the next byte is that means something in text format, from `at` on. Each of the three is
-   * searched for by itself and kept until it is passed: what the data does not hold costs one search
-   * for all that has arrived, and a line without escapes one of its own.
+   * Where the next byte is that means something, from `at` on. Each is searched for by itself and kept
+   * until it is passed: what the data does not hold costs one search for all that has arrived, and a
+   * line without escapes and quotes one of its own.
    */
   #nextSpecial(at: number): number {
-    if (this.#newlineAt < at) this.#newlineAt = indexOrEnd(this.#view, NEWLINE, at);
-    if (this.#returnAt < at) this.#returnAt = indexOrEnd(this.#view, CARRIAGE_RETURN, at);
-    if (this.#backslashAt < at) this.#backslashAt = indexOrEnd(this.#view, BACKSLASH, at);
-    return Math.min(this.#newlineAt, this.#returnAt, this.#backslashAt);
+    const found = this.#foundAt;
+    let nearest = this.#view.length;
+    for (let index = 0; index < found.length; index += 1) {
+      let place = found[index] ?? NO_BYTE;
+      if (place < at)
+        found[index] = place = indexOrEnd(this.#view, this.#specials[index] ?? NO_BYTE, at);
+      if (place < nearest) nearest = place;
+    }
+    return nearest;
   }
 
   /** What a byte means for those after it. */
