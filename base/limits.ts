@@ -504,6 +504,18 @@ export const NOTIFICATIONS_WRITTEN_AT_ONCE = 32;
 /** Channels one client may listen to, those that its open transaction names included. */
 export const LISTENED_CHANNELS_PER_CLIENT_MAX = 10_000;
 
+/**
+ * How long a database may take with what a command asks of it, such as the sizes of a table's partitions. The longest is `migrate
+ * doctor --clean`, which waits for the locks of what it takes away. Guards have no such limit: to look at a large table's rows takes as long as it does.
+ */
+export const COMMAND_ANSWER_TIMEOUT_MS = 120_000;
+
+/** How long a statement in the control schema runs there at most. Nothing takes long: what does, waits for a lock that a dead client still holds. */
+export const CONTROL_STATEMENT_TIMEOUT_MS = 10_000;
+
+/** How long its answer is waited for: a server that ends the statement by itself is heard, and one that is frozen, or cut off, holds up nobody. */
+export const CONTROL_ANSWER_TIMEOUT_MS = 15_000;
+
 /** Opening a connection to the control schema; a server that is away must not hold a command up for long. */
 export const CONTROL_CONNECT_TIMEOUT_MS = 5_000;
 

@@ -1,5 +1,5 @@
 /** What the commands `check --live` and `explain` ask of a map's databases: connections of their own, closed at the end. */
-import { BACKEND_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
+import { BACKEND_CONNECT_TIMEOUT_MS, COMMAND_ANSWER_TIMEOUT_MS } from "../base/limits.ts";
 import type { DatabaseName } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import type { BackendAddress } from "../proxy/backend/backend-address.ts";
@@ -66,8 +66,44 @@ export async function readIdentities(
 }
 
 /**
+ * Asks for each item over a connection to its database, as inDatabases does. A question that has no
+ * answer within `limitMs` is given up, and the rest with it.
+ */
+export async function askDatabases<T, R>(
+  map: ShardMap,
+  items: readonly T[],
+  databaseOf: (item: T) => DatabaseName,
+  ask: (connection: BackendConnection, item: T) => Promise<R>,
+  limitMs = COMMAND_ANSWER_TIMEOUT_MS,
+): Promise<readonly R[]> {
+  return await inDatabases(map, items, databaseOf, async (connection, item) => {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      // What runs there is of use to nobody any more.
+      void connection.cancel().catch(() => undefined);
+      connection.destroy();
+    }, limitMs);
+    try {
+      return await ask(connection, item);
+    } catch (cause) {
+      if (!isLate) throw cause;
+      throw new CommandFailure(
+        `database ${connection.database} has not answered within ${limitMs / 1000} s, and was asked no more. ` +
+          "See in pg_stat_activity what it does, and whom it waits for, then run the command again",
+        2,
+        { cause },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  });
+}
+
+/**
  * Does `work` for each item over a connection to its database: one connection a database, one
- * item after the other.
+ * item after the other. It may take long: a guard reads whole tables. So nothing but the end of the
+ * connection ends it.
  */
 export async function inDatabases<T, R>(
   map: ShardMap,

@@ -3,7 +3,7 @@ import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { MapChange, ShardMove } from "../shardmap/map-changes.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
-import { inDatabases } from "./live-databases.ts";
+import { askDatabases } from "./live-databases.ts";
 
 export interface MovedRows {
   readonly table: string;
@@ -19,7 +19,7 @@ export async function movedRows(
   changes: readonly MapChange[],
 ): Promise<readonly MovedRows[]> {
   const moves = changes.flatMap(({ move }) => (move === undefined ? [] : [move]));
-  const found = await inDatabases(before, moves, ({ from }) => from.database, rowsOf);
+  const found = await askDatabases(before, moves, ({ from }) => from.database, rowsOf);
   return found.flat();
 }
 

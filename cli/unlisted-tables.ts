@@ -7,7 +7,7 @@ import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import type { Catalog } from "../shardmap/catalog.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
-import { inDatabases } from "./live-databases.ts";
+import { askDatabases } from "./live-databases.ts";
 
 interface TableName {
   readonly schema: string;
@@ -40,7 +40,7 @@ export async function leftTables(before: ShardMap, next: ShardMap): Promise<Left
   await Promise.all(
     [...wanted].map(async ([database, tables]) => {
       try {
-        const [present] = await inDatabases(before, [tables], () => database, presentIn);
+        const [present] = await askDatabases(before, [tables], () => database, presentIn);
         for (const [schema, name] of present ?? []) homes.set(name, `${database}.${schema}`);
       } catch (error) {
         const names = tables.map(({ name }) => name).join(", ");
@@ -65,7 +65,7 @@ export async function tableExistence(
   if (names.length === 0) return () => false;
   const schema = before.canonicalSchema;
   const asked = names.map((name) => ({ schema, name }));
-  const [canonical] = await inDatabases(before, [asked], () => before.catalog, presentIn);
+  const [canonical] = await askDatabases(before, [asked], () => before.catalog, presentIn);
   const { homes, unread } = await leftTables(before, next);
   if (unread.length > 0) throw new CommandFailure(unread.join("; "));
   const present = new Set([...(canonical ?? []).map(([, name]) => name), ...homes.keys()]);

@@ -2,7 +2,11 @@
  * One connection to the database that holds the control schema, and transactions on it. Who
  * opens it says when it is closed; a lost one is opened anew, never mended.
  */
-import { CONTROL_CONNECT_TIMEOUT_MS } from "../base/limits.ts";
+import {
+  CONTROL_ANSWER_TIMEOUT_MS,
+  CONTROL_CONNECT_TIMEOUT_MS,
+  CONTROL_STATEMENT_TIMEOUT_MS,
+} from "../base/limits.ts";
 import { databaseName } from "../base/ids.ts";
 import type { DatabaseName } from "../base/ids.ts";
 import { SqlError } from "../base/sql-error.ts";
@@ -19,8 +23,7 @@ const CONTROL_DATABASE = databaseName("control");
 
 const SESSION_SETTINGS = new Map([
   ["application_name", "colonnade control"],
-  // Nothing here takes long: what does, waits for a lock that a dead client still holds.
-  ["statement_timeout", "10s"],
+  ["statement_timeout", String(CONTROL_STATEMENT_TIMEOUT_MS)],
   ["idle_in_transaction_session_timeout", "10s"],
   ["search_path", "pg_catalog"],
   ["synchronous_commit", "on"],
@@ -83,9 +86,23 @@ export class ControlDatabase implements Disposable {
     this.connection = connection;
   }
 
-  /** Rows of all statements in order; several statements are one transaction. */
+  /** Rows of all statements in order; several statements are one transaction. Without a signal it waits for CONTROL_ANSWER_TIMEOUT_MS. */
   async query(sql: string, signal?: AbortSignal): Promise<readonly Row[]> {
-    return (await this.connection.query(sql, signal)).rows;
+    const deadline = signal ?? AbortSignal.timeout(CONTROL_ANSWER_TIMEOUT_MS);
+    try {
+      return (await this.connection.query(sql, deadline)).rows;
+    } catch (error) {
+      if (signal !== undefined || error !== deadline.reason) throw error;
+      throw new SqlError(
+        "backend_lost",
+        `the control schema's database has not answered within ${CONTROL_ANSWER_TIMEOUT_MS / 1000} s`,
+        {
+          detail: `The address is ${describeAddress(this.connection.address)}. Whether it did what it was asked is not known.`,
+          hint: "Look at the server and the network to it, then at what colonnade control status says.",
+          cause: error,
+        },
+      );
+    }
   }
 
   /** Commits what `work` did, or nothing of it where it throws. */

@@ -11,7 +11,7 @@ import { parseShardMap } from "../../shardmap/schema.ts";
 import { withControl } from "../control-access.ts";
 import type { ControlFlags } from "../control-access.ts";
 import { CommandFailure } from "../failure.ts";
-import { inDatabases } from "../live-databases.ts";
+import { askDatabases } from "../live-databases.ts";
 import { printJson, printLines } from "../output.ts";
 import { leftoversIn } from "./leftovers.ts";
 import type { Leftover, Needed } from "./leftovers.ts";
@@ -57,7 +57,7 @@ async function leftovers(database: ControlDatabase, clean: boolean): Promise<rea
     ),
   };
   const names = [...result.map.databases.keys()];
-  const found = await inDatabases(
+  const found = await askDatabases(
     result.map,
     names,
     (name) => name,

@@ -30,7 +30,7 @@ import { withControl } from "../control-access.ts";
 import type { ControlFlags } from "../control-access.ts";
 import { CommandFailure } from "../failure.ts";
 import { requireMap } from "../input-files.ts";
-import { inDatabases, readLiveCatalog } from "../live-databases.ts";
+import { askDatabases, readLiveCatalog } from "../live-databases.ts";
 import { printJson, printLines } from "../output.ts";
 import { tableLines } from "../table-lines.ts";
 import { knownMigrations } from "./stored-migrations.ts";
@@ -89,7 +89,7 @@ async function estimated(
   const tables = migration.moves.flatMap(({ source, tables: own }) =>
     own.map((table) => ({ ...table, source })),
   );
-  const sizes = await inDatabases(before, tables, ({ source }) => source, sizeOf);
+  const sizes = await askDatabases(before, tables, ({ source }) => source, sizeOf);
   const sum = (what: "rows" | "bytes"): number =>
     sizes.reduce((total, size) => total + size[what], 0);
   const [rows, bytes] = [sum("rows"), sum("bytes")];
@@ -100,7 +100,7 @@ type AskedTable = { readonly schema: string; readonly name: string };
 
 /** What ANALYZE has kept; a table that was never analyzed counts as empty. */
 async function sizeOf(
-  connection: Parameters<Parameters<typeof inDatabases>[3]>[0],
+  connection: Parameters<Parameters<typeof askDatabases>[3]>[0],
   { schema, name }: AskedTable,
 ): Promise<{ readonly rows: number; readonly bytes: number }> {
   const table = quoteLiteral(quoteQualified(schema, name));
