@@ -6,7 +6,10 @@ export function addGuard(program: Command): void {
     .command("guard")
     .description("CHECKs by which the databases themselves refuse rows of another placement");
   for (const [name, description] of [
-    ["install", "put a guard on every sharded table of every placement; those that are right stay"],
+    [
+      "install",
+      "put a guard on every sharded table of every placement, and on tables kept empty; those that are right stay",
+    ],
     ["verify", "compare the guards with the shard map"],
     ["remove", "drop the guards"],
   ] as const) {

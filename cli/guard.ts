@@ -12,6 +12,9 @@ import {
 } from "../proxy/topology/guards.ts";
 import type { Guard, GuardState } from "../proxy/topology/guards.ts";
 import { countMisplacedRows, misplacedRows } from "../proxy/topology/misplaced-rows.ts";
+import { strayGuards } from "../proxy/topology/stray-guards.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
+import { fencingMigration } from "../migration/fence.ts";
 import { CommandFailure } from "./failure.ts";
 import { guardMap, placeName } from "./guard-map.ts";
 import type { GuardMapFlags } from "./guard-map.ts";
@@ -28,7 +31,7 @@ interface GuardReport {
   readonly database: string;
   readonly schema: string;
   readonly table: string;
-  readonly state: GuardState | "removed" | "failed";
+  readonly state: GuardState | "stray" | "fenced" | "removed" | "failed";
   /** Why it is not as asked. */
   readonly problem?: string;
 }
@@ -40,15 +43,25 @@ const PROBLEMS: Readonly<Record<Exclude<GuardState, "right">, string>> = {
   "no table": "does not exist: create it through the proxy, or correct the shard map",
 };
 
+const STRAY_PROBLEM =
+  "has a guard, which refuses rows that belong here, and the shard map asks for none: colonnade guard install";
+
 /** Exit code 1 where a guard is not as asked; the others are. */
 export async function guard(action: Action, flags: GuardFlags): Promise<void> {
   const { map, overtaken } = await guardMap(flags);
-  const reports = await inDatabases(
+  const asked = await inDatabases(
     map,
     guardsOf(map),
     ({ database }) => database,
-    (connection, each) => attempted(action, connection, each),
+    (connection, each) => attempted(action, connection, each, ACTIONS[action]),
   );
+  const strays = await inDatabases(
+    map,
+    [...map.databases.keys()],
+    (database) => database,
+    (connection) => endStrays(action, connection, map),
+  );
+  const reports = [...asked, ...strays.flat()];
   if (flags.json === true) printJson(reports);
   else printLines(reports.map(printReport));
   const failed = reports.filter(({ problem }) => problem !== undefined);
@@ -62,6 +75,14 @@ type GuardAction = (connection: BackendConnection, guard: Guard) => Promise<Guar
 
 const ACTIONS: Readonly<Record<Action, GuardAction>> = { install, verify, remove };
 
+/** No map in force asks for these, so `install` takes them away. */
+const STRAY_ACTIONS: Readonly<Record<Action, GuardAction>> = {
+  install: remove,
+  verify: (_, each) =>
+    Promise.resolve({ ...placeOf(each), state: "stray", problem: STRAY_PROBLEM }),
+  remove,
+};
+
 async function verify(connection: BackendConnection, each: Guard): Promise<GuardReport> {
   return reported(each, await guardState(connection, each));
 }
@@ -69,6 +90,14 @@ async function verify(connection: BackendConnection, each: Guard): Promise<Guard
 async function install(connection: BackendConnection, each: Guard): Promise<GuardReport> {
   const state = await guardState(connection, each);
   if (state === "right" || state === "no table") return reported(each, state);
+  // Their old home may get its rows back by a rollback, and is written to by its stream.
+  const migration = await fencingMigration(connection, { schema: each.schema, name: each.table });
+  if (migration !== undefined)
+    return {
+      ...placeOf(each),
+      state: "fenced",
+      problem: `is fenced by migration "${migration}", and was left as it is: install again once that is completed`,
+    };
   await installGuard(connection, each, state);
   return { ...placeOf(each), state: "right" };
 }
@@ -79,14 +108,26 @@ async function remove(connection: BackendConnection, each: Guard): Promise<Guard
   return { ...placeOf(each), state: "removed" };
 }
 
+async function endStrays(
+  action: Action,
+  connection: BackendConnection,
+  map: ShardMap,
+): Promise<readonly GuardReport[]> {
+  const reports: GuardReport[] = [];
+  for (const each of await strayGuards(connection, map))
+    reports.push(await attempted(action, connection, each, STRAY_ACTIONS[action]));
+  return reports;
+}
+
 /** What the server refuses is reported, and the next guard gets its turn. */
 async function attempted(
   action: Action,
   connection: BackendConnection,
   each: Guard,
+  act: GuardAction,
 ): Promise<GuardReport> {
   try {
-    return await ACTIONS[action](connection, each);
+    return await act(connection, each);
   } catch (error) {
     if (!(error instanceof BackendError)) throw error;
     if (connection.transactionStatus !== "idle") await connection.query("ROLLBACK");

@@ -146,6 +146,17 @@ export async function isFenceUp(
   return due.every((table) => fenced.includes(table));
 }
 
+/** Which migration has the table refuse writes; undefined where none does. */
+export async function fencingMigration(
+  connection: BackendConnection,
+  { schema, name }: Fence["tables"][number],
+): Promise<string | undefined> {
+  const { rows } = await connection.query(
+    `SELECT split_part(encode(tgargs, 'escape'), '\\000', 1) FROM pg_trigger WHERE tgname = ${quoteLiteral(TRIGGER)} AND tgenabled <> 'D' AND tgrelid = to_regclass(${quoteLiteral(quoteQualified(schema, name))})`,
+  );
+  return rows[0]?.[0] ?? undefined;
+}
+
 async function withTicket(
   connection: BackendConnection,
   fence: Fence,

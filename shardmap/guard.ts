@@ -14,13 +14,33 @@ import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
 import { HASH_COMBINE_CONSTANT, HASH_PARTITION_SEED } from "./shard-function/hash.ts";
 import type { ShardFunction } from "./shard-function/shard-function.ts";
 import { keyToText, type KeyType, type KeyValue } from "./shard-key.ts";
-import type { Colocation, Placement } from "./shard-map.ts";
+import type { Colocation, MapTable, Placement, ShardMap } from "./shard-map.ts";
 
 /** The name of the CHECK that refuses rows of another placement. */
 export const GUARD_CONSTRAINT = "colonnade_guard";
 
 /** The guard of a canonical table whose rows all live elsewhere: it is always empty. */
 export const EMPTY_TABLE_GUARD = "false";
+
+/** Whether all of its rows live elsewhere than where its canonical table is. */
+export function isCanonicalTableEmpty(
+  { catalog, canonicalSchema }: Pick<ShardMap, "catalog" | "canonicalSchema">,
+  table: MapTable,
+): boolean {
+  switch (table.kind) {
+    case "sharded":
+      return table.colocation.placements.every(isElsewhere);
+    case "group":
+      return isElsewhere(table.group);
+    case "reference":
+      return false;
+    default:
+      return unreachable(table);
+  }
+  function isElsewhere({ database, schema }: Pick<Placement, "database" | "schema">): boolean {
+    return database !== catalog || schema !== canonicalSchema;
+  }
+}
 
 const TWO_TO_63 = 1n << 63n;
 const TWO_TO_64 = 1n << 64n;

@@ -1,9 +1,9 @@
 /**
- * `CREATE TABLE ... (LIKE users INCLUDING ALL)` copies the CHECK that guards the table of a sharded
- * table: one that no row of another table could pass. PostgreSQL's own answer has none.
+ * `CREATE TABLE ... (LIKE users INCLUDING ALL)` copies the CHECK that guards the canonical table of a
+ * sharded table, or of a group elsewhere: one that no row of another table could pass. PostgreSQL's own answer has none.
  */
 import type { CreateStmt, Node, RangeVar, TableLikeClause } from "@pgsql/types";
-import { GUARD_CONSTRAINT } from "../../shardmap/guard.ts";
+import { GUARD_CONSTRAINT, isCanonicalTableEmpty } from "../../shardmap/guard.ts";
 import type { ParsedStatement } from "../parse.ts";
 import type { PlanContext } from "../plan-context.ts";
 import { nameExtent } from "../rewrite.ts";
@@ -32,7 +32,8 @@ function mayCopyGuard(element: Node, context: PlanContext): boolean {
   const { relation, options = 0 }: TableLikeClause = element.TableLikeClause;
   if (relation === undefined || (options & INCLUDING_CONSTRAINTS) === 0) return false;
   const source = existingTable(relation, context);
-  return source.kind === "mapped" && source.table.kind === "sharded";
+  if (source.kind !== "mapped") return false;
+  return source.table.kind === "sharded" || isCanonicalTableEmpty(context.map, source.table);
 }
 
 function writtenName(statement: ParsedStatement, relation: RangeVar): string {

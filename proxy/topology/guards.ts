@@ -4,9 +4,15 @@
  * it is put there, and whether what stands there is it.
  */
 import type { DatabaseName } from "../../base/ids.ts";
+import { invariant } from "../../base/invariant.ts";
 import { GUARD_LOCK_TIMEOUT_MS } from "../../base/limits.ts";
 import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
-import { EMPTY_TABLE_GUARD, GUARD_CONSTRAINT, placementGuard } from "../../shardmap/guard.ts";
+import {
+  EMPTY_TABLE_GUARD,
+  GUARD_CONSTRAINT,
+  isCanonicalTableEmpty,
+  placementGuard,
+} from "../../shardmap/guard.ts";
 import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 
@@ -20,22 +26,27 @@ export interface Guard {
 
 type ShardedTable = Extract<MapTable, { kind: "sharded" }>;
 
-/** Of every sharded table, in the map's order, its canonical place last where that is no placement. */
+/** In the map's order; of each table its canonical place last, where that is to be empty. */
 export function guardsOf(map: ShardMap): readonly Guard[] {
-  return [...map.tables.values()].flatMap((table) =>
-    table.kind === "sharded" ? guardsOfTable(map, table) : [],
-  );
+  return [...map.tables.values()].flatMap((table) => [
+    ...(table.kind === "sharded"
+      ? table.colocation.placements.map((place) => guardAt(place, table))
+      : []),
+    ...(isCanonicalTableEmpty(map, table) ? [emptyTableGuard(map, table)] : []),
+  ]);
 }
 
-function guardsOfTable(map: ShardMap, table: ShardedTable): readonly Guard[] {
-  const places = table.colocation.placements.map(({ database, schema }) => ({ database, schema }));
-  const canonical = { database: map.catalog, schema: map.canonicalSchema };
-  const isPlacement = places.some(
-    ({ database, schema }) => database === canonical.database && schema === canonical.schema,
-  );
-  return [...places, ...(isPlacement ? [] : [canonical])].map((place) => guardAt(place, table));
+/** Of a table whose rows all live elsewhere: a row there would be seen by nobody. */
+export function emptyTableGuard(map: ShardMap, { name }: MapTable): Guard {
+  return {
+    database: map.catalog,
+    schema: map.canonicalSchema,
+    table: name,
+    condition: EMPTY_TABLE_GUARD,
+  };
 }
 
+/** Of a placement, which is the table's. */
 export function guardAt(
   { database, schema }: Pick<Guard, "database" | "schema">,
   { colocation, keyColumns, name }: ShardedTable,
@@ -43,12 +54,12 @@ export function guardAt(
   const placement = colocation.placements.find(
     (each) => each.database === database && each.schema === schema,
   );
-  const condition =
-    placement === undefined ? EMPTY_TABLE_GUARD : placementGuard(colocation, placement, keyColumns);
+  invariant(placement !== undefined, "a guard of rows stands in a placement of their table");
+  const condition = placementGuard(colocation, placement, keyColumns);
   return { database, schema, table: name, condition };
 }
 
-function target({ schema, table }: Guard): string {
+function target({ schema, table }: Pick<Guard, "schema" | "table">): string {
   return quoteQualified(schema, table);
 }
 
@@ -57,7 +68,7 @@ export function addGuard(guard: Guard): string {
   return `ALTER TABLE ${target(guard)} ADD CONSTRAINT ${GUARD_CONSTRAINT} CHECK (${guard.condition})`;
 }
 
-export function dropGuard(guard: Guard): string {
+export function dropGuard(guard: Pick<Guard, "schema" | "table">): string {
   return `ALTER TABLE ${target(guard)} DROP CONSTRAINT IF EXISTS ${GUARD_CONSTRAINT}`;
 }
 

@@ -3,8 +3,9 @@ import type { DatabaseName } from "../../base/ids.ts";
 import type { Catalog, CatalogColumn, CatalogRelation } from "../../shardmap/catalog.ts";
 import type { KeyType } from "../../shardmap/shard-key.ts";
 import type { MapTable, ShardMap } from "../../shardmap/shard-map.ts";
-import { GUARD_CONSTRAINT } from "../../shardmap/guard.ts";
-import { addGuard, guardAt } from "./guards.ts";
+import { GUARD_CONSTRAINT, isCanonicalTableEmpty } from "../../shardmap/guard.ts";
+import { addGuard, dropGuard, emptyTableGuard, guardAt } from "./guards.ts";
+import type { Guard } from "./guards.ts";
 import type { LiveFinding } from "./live-check.ts";
 import type { CheckFacts, DatabaseFacts } from "./live-facts.ts";
 import { rightsProblems } from "./live-rights.ts";
@@ -30,6 +31,14 @@ export function checkTables(
       continue;
     }
     findings.push(...checkCanonical(canonicalPlace, canonical, catalog));
+    if (isCanonicalTableEmpty(map, table))
+      findings.push(
+        ...checkGuard(
+          canonicalPlace,
+          emptyTableGuard(map, table),
+          catalog.checks.get(canonical.oid),
+        ),
+      );
     for (const place of placesOf(map, table)) {
       const own = facts.get(place.database);
       if (own === undefined) continue; // reported as unreachable
@@ -179,8 +188,10 @@ function checkPlace(
   if (mine !== undefined && expected !== undefined)
     for (const { message, remedy } of rightsProblems(place.table.kind, mine, expected))
       findings.push(finding(place, "error", message, remedy));
+  const checks = own.checks.get(relation.oid);
   if (place.table.kind === "sharded")
-    findings.push(...checkGuard(place, place.table, own.checks.get(relation.oid)));
+    findings.push(...checkGuard(place, guardAt(place, place.table), checks));
+  else if (checks?.has(GUARD_CONSTRAINT) === true) findings.push(strayGuard(place));
   for (const column of relation.columns) {
     if (!own.outdatedCollations.has(column.collationOid)) continue;
     findings.push(
@@ -199,7 +210,7 @@ function checkPlace(
 /** Whether there is one. What it says, guard verify compares; that rows keep it, a validated one proves. */
 function checkGuard(
   place: Place,
-  table: Extract<MapTable, { kind: "sharded" }>,
+  guard: Guard,
   checks: ReadonlyMap<string, CheckFacts> | undefined,
 ): readonly LiveFinding[] {
   const found = checks?.get(GUARD_CONSTRAINT);
@@ -209,7 +220,7 @@ function checkGuard(
         place,
         "warning",
         "has no guard, so the database itself does not refuse rows of another placement",
-        `Run colonnade guard install, or in this database: ${addGuard(guardAt(place, table))};`,
+        `Run colonnade guard install, or in this database: ${addGuard(guard)};`,
       ),
     ];
   if (!found.isBinding)
@@ -230,6 +241,16 @@ function checkGuard(
       "Run colonnade guard install, which looks at the rows; colonnade guard verify tells of all guards.",
     ),
   ];
+}
+
+function strayGuard(place: Place): LiveFinding {
+  const { schema, table } = place;
+  return finding(
+    place,
+    "error",
+    "has a guard, which refuses rows that belong here: the shard map asks for none",
+    `Run colonnade guard install, or in this database: ${dropGuard({ schema, table: table.name })};`,
+  );
 }
 
 /** In order, since SELECT * and an INSERT without a column list go by it. */

@@ -134,7 +134,7 @@ test("a map is published, shown as it was written, and listed with what it chang
   expect(published).toMatchObject({ code: 0, stderr: "" });
   // What check --live warns of is no secret of its.
   expect(published.stdout).toMatch(
-    /^version 3 of the shard map is published\nwarning: users0: public\.users: has no guard, .*\nwarning: users1: public\.users: has no guard, .*\n$/,
+    /^version 3 of the shard map is published\nwarning: main: public\.users: has no guard, .*\nwarning: users0: public\.users: has no guard, .*\nwarning: users1: public\.users: has no guard, .*\n$/,
   );
   await run("map", "publish", mapFile({ version: 4, tables: "users: id, orders: user_id" }));
   const shown = await run("map", "show", "3");

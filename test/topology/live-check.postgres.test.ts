@@ -31,7 +31,7 @@ beforeAll(async () => {
     databases: ["main", "same", "other"],
     settings: { max_prepared_transactions: "10" },
   });
-  await server.query("main", TABLES);
+  await server.query("main", TABLES + GUARDS);
   await server.query("same", TABLES + GUARDS);
   await server.query(
     "other",
