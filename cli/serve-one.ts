@@ -42,6 +42,8 @@ export interface ServeHost {
     readonly reload: () => Promise<void>;
     /** A text that is to be put in force. */
     readonly onApply: (apply: (text: string) => Promise<void>) => void;
+    /** What the control schema names is to be put in force. */
+    readonly onLook: (look: () => Promise<void>) => void;
     readonly serving: (proxy: RunningProxy) => void;
   };
 }
@@ -102,24 +104,19 @@ async function serveInFleet(
   const { map, isFleetReached: waitsForFleet } = first;
   refuseEmbedded(map);
   let member: FleetMember | undefined;
-  const look = (): void => {
-    void member?.confirm().then(
-      () => log.info("SIGHUP: the map that the control schema names is in force"),
-      (error: unknown) =>
-        log.error({ reason: reasonAndRemedy(error) }, "SIGHUP: the old shard map stays"),
-    );
-  };
+  const confirm = async (): Promise<void> => await member?.confirm();
   const version = packageVersion();
   const id = randomUUID();
   const { others } = host;
-  using _ = host.onHangUp(look);
+  others?.onLook(confirm);
+  using _ = host.onHangUp(() => void logLook(log, confirm()));
   try {
     const proxy = await start({
       map,
       waitsForFleet,
       fleet: fleetView(control, id),
       inFleet: {
-        confirmMap: async () => await member?.confirm(),
+        confirmMap: confirm,
         announceDdl: async (transaction) => {
           if (member === undefined) throw new Error("the proxy is only starting");
           return await member.announceDdl(transaction);
@@ -129,7 +126,7 @@ async function serveInFleet(
       log,
       metrics,
       version,
-      readMapAgain: others?.reload ?? (async () => await member?.confirm()),
+      readMapAgain: others?.reload ?? confirm,
       ...(others && { place: others.place }),
     });
     member = joinFleet({
@@ -146,6 +143,16 @@ async function serveInFleet(
     await serveUntilStopped(proxy, { config, host, log });
   } finally {
     await member?.stop();
+  }
+}
+
+/** Of SIGHUP, whose sender is told nothing else. */
+export async function logLook(log: Log, looking: Promise<void>): Promise<void> {
+  try {
+    await looking;
+    log.info("SIGHUP: the map that the control schema names is in force");
+  } catch (error) {
+    log.error({ reason: reasonAndRemedy(error) }, "SIGHUP: the old shard map stays");
   }
 }
 

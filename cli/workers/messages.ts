@@ -17,6 +17,8 @@ export interface WorkerQuestions {
   readonly inDoubt: { readonly about: undefined; readonly answer: unknown };
   /** Puts the shard map of this text in force. */
   readonly apply: { readonly about: string; readonly answer: void };
+  /** Looks at the control schema now, and answers once what it names is in force. */
+  readonly look: { readonly about: undefined; readonly answer: void };
   /** Of commits that workers have left, which nobody may read before. */
   readonly unfinished: { readonly about: undefined; readonly answer: readonly UnfinishedPart[] };
   readonly news: { readonly about: WorkerNews; readonly answer: void };
@@ -55,8 +57,6 @@ export type ToWorker =
       readonly unfinished: readonly UnfinishedPart[];
     }
   | CancelNotice
-  /** Look at the control schema now. */
-  | { readonly kind: "look" }
   | { readonly kind: "drain" }
   | { readonly kind: "stop" };
 

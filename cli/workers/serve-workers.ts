@@ -6,7 +6,7 @@ import type { Config } from "../../proxy/config/config.ts";
 import { CommandFailure, reasonOf } from "../failure.ts";
 import { readInput, readMapText } from "../input-files.ts";
 import { servableMap } from "../map-reloads.ts";
-import { refuseEmbedded, requireMapFlag, serveOne, StopSignals } from "../serve-one.ts";
+import { logLook, refuseEmbedded, requireMapFlag, serveOne, StopSignals } from "../serve-one.ts";
 import type { ServeFlags } from "../serve-one.ts";
 import { dividedConfig } from "./divided-config.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -45,8 +45,13 @@ export async function superviseWorkers(
     log,
     metrics,
   });
-  // Why a map was refused stands in the log.
-  using _ = signals.onHangUp(() => void supervisor.reload().catch(() => undefined));
+  const reload = (): void => {
+    const reloading = supervisor.reload();
+    // Why a file's map was refused stands in the log.
+    if (path !== undefined) void reloading.catch(() => undefined);
+    else void logLook(log, reloading);
+  };
+  using _ = signals.onHangUp(reload);
   try {
     const admin = await startAdmin(supervisor, { config, log, metrics });
     try {
@@ -101,13 +106,17 @@ export async function serveAsWorker(
       host: {
         first: link.first,
         impatient: link.impatient,
-        onHangUp: (act) => link.onHangUp(act),
+        // Signals are the supervisor's to act on.
+        onHangUp: () => ({ [Symbol.dispose]: () => undefined }),
         others: {
           place: link.place(index, count, config.pool.pause_wait_ms),
           mapText,
           reload: () => link.reload(),
           onApply: (apply) => {
             link.onApply = apply;
+          },
+          onLook: (look) => {
+            link.onLook = look;
           },
           serving: (proxy) => link.serving(proxy),
         },

@@ -102,10 +102,7 @@ export class Supervisor {
 
   async #reload(): Promise<void> {
     const { readMap, log } = this.#options;
-    if (readMap === undefined) {
-      for (const { channel } of this.#slots) channel?.tell({ kind: "look" });
-      return;
-    }
+    if (readMap === undefined) return await this.#look();
     const text = readMap();
     const told = this.serving;
     const results = await Promise.allSettled(
@@ -128,6 +125,15 @@ export class Supervisor {
       );
       slot.kill();
     }
+  }
+
+  /** Each follows the control schema by itself; one that starts reads it first. Rejects as the first that cannot. */
+  async #look(): Promise<void> {
+    await Promise.all(
+      this.serving.map(
+        async ({ channel }) => await channel?.ask("look", undefined, WORKER_APPLY_TIMEOUT_MS),
+      ),
+    );
   }
 
   /** Lets transactions end for up to `drainMs`; `impatient` ends that. */

@@ -34,7 +34,8 @@ export class WorkerLink implements Disposable {
   #proxy: RunningProxy | undefined;
   /** Puts the map of a text in force. */
   onApply: (text: string) => Promise<void> = async () => undefined;
-  #onLook: () => void = ignore;
+  /** Puts in force what the control schema names. */
+  onLook: () => Promise<void> = async () => undefined;
   /** What others have told before there was a proxy to heed it. */
   readonly #early: WorkerNews[] = [];
   #heed: ((news: WorkerNews) => Promise<void>) | undefined;
@@ -86,12 +87,6 @@ export class WorkerLink implements Disposable {
     };
   }
 
-  /** The supervisor has been told to look again, and it is the control schema that is looked at. */
-  onHangUp(act: () => void): Disposable {
-    this.#onLook = act;
-    return { [Symbol.dispose]: () => (this.#onLook = ignore) };
-  }
-
   /** Of all workers, by the supervisor. */
   reload(): Promise<void> {
     return this.#link.ask("reload", undefined, 2 * WORKER_APPLY_TIMEOUT_MS);
@@ -116,9 +111,6 @@ export class WorkerLink implements Disposable {
         break;
       case "cancel":
         this.#proxy?.cancel(notice.processId, Buffer.from(notice.secretKey));
-        break;
-      case "look":
-        this.#onLook();
         break;
       case "drain":
         this.#wish.resolve("drain");
@@ -160,6 +152,7 @@ export class WorkerLink implements Disposable {
       unfinished: () => this.#proxy?.unfinished() ?? [],
       news: (news: WorkerNews) => this.#hear(news),
       apply: (text: string) => this.onApply(text),
+      look: () => this.onLook(),
       show: (name: string) => proxy().console.show(name),
       command: (command: SharedCommand) => proxy().console.command(command),
       kill: (id: number) => proxy().console.kill(id),

@@ -1,4 +1,5 @@
 /** Workers of one address in a fleet: each is a proxy of its own, with its own row and lease. */
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listProxies } from "../../control/fleet-state.ts";
 import { startFleet } from "./fleet-servers.ts";
@@ -8,7 +9,7 @@ let fleet: Fleet;
 let proxy: FleetProxy;
 
 beforeAll(async () => {
-  fleet = await startFleet([{ log: { level: "info" } }], 2);
+  fleet = await startFleet([{ log: { level: "info" }, console: { admin_users: ["postgres"] } }], 2);
   [proxy] = fleet.proxies as [FleetProxy];
 });
 afterAll(() => fleet?.stop());
@@ -60,4 +61,33 @@ test("DDL through a worker, or through another proxy, is there in each worker", 
     expect(seen.map(({ rows }) => rows[0])).toEqual(seen.map(() => ({ n: bound })));
   }
   await Promise.all([...makers, ...readers].map((client) => client.end()));
+});
+
+test("RELOAD is answered once every worker serves what is published, and refused as the first that cannot", async () => {
+  const console = new pg.Client({
+    host: "127.0.0.1",
+    port: proxy.port,
+    user: "postgres",
+    database: "colonnade",
+  });
+  await console.connect();
+  // The row of the one that was killed stays as it was.
+  const serving = async (version: number): Promise<number> =>
+    (await listProxies(fleet.database)).filter(
+      ({ address, mapVersion }) => address.endsWith(`:${proxy.port}`) && mapVersion === version,
+    ).length;
+  await fleet.publish(3);
+  await console.query("RELOAD");
+  expect(await serving(3)).toBe(2);
+  proxy.command.child.kill("SIGHUP");
+  await proxy.command.untilPrinted("SIGHUP: the map that the control schema names is in force");
+  await fleet.database.query(
+    `INSERT INTO colonnade.map VALUES (4, 'version: none', 'a mistake', now(), '[]', '{}');
+     UPDATE colonnade.control SET map_version = 4, revision = revision + 1`,
+  );
+  await expect(console.query("RELOAD")).rejects.toThrow("version 4 of the shard map has mistakes");
+  expect(await serving(3)).toBe(2);
+  proxy.command.child.kill("SIGHUP");
+  await proxy.command.untilPrinted("SIGHUP: the old shard map stays");
+  await console.end();
 });
