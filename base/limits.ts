@@ -222,6 +222,21 @@ export const PREPARED_STATEMENTS_PER_BACKEND_MAX = 500;
 /** Of a Parse that a connection keeps, to know the next one by its bytes. Longer ones are looked up by their text. */
 export const DIRECT_PARSE_BYTES_MAX = 2 * 1024;
 
+/**
+ * Statements of one client's pipeline that are under way on a connection at once. Beyond a few, fewer round trips
+ * save little more; and others wait for the connection, and who moves the rows for the answers, until the last.
+ */
+export const PIPELINED_STATEMENTS_MAX = 32;
+
+/** What a statement may take, on the whole, for others to be sent with it: so they keep a connection for some seconds at most. */
+export const PIPELINED_STATEMENT_SLOW_MS = 100;
+
+/** Statements of a pipeline that nobody wants any more are each cancelled; again after this, where a request came between two. */
+export const PIPELINE_CANCEL_MS = 100;
+
+/** For how long that is tried before the connection is closed, and the server left to find that out. */
+export const PIPELINE_STOP_MS_MAX = 5_000;
+
 /** Longest SQL text that is parsed. The WASM parser needs about 60 times the text's size. */
 export const SQL_TEXT_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -831,7 +846,7 @@ export const SHARED_READ_SLOW_MS = 20;
 /** What it may answer: a fraction of a millisecond on any network. */
 export const SHARED_READ_ANSWER_BYTES = 64 * 1024;
 
-/** For how long a statement that took more has connections of its own. */
+/** For how long nothing is sent behind a statement that took more: it has a connection of its own. */
 export const SHARED_READ_SLOW_FOR_MS = 10_000;
 
 /** Bytes of a statement's parameters and text that are sent between those of others. */

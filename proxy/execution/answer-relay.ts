@@ -1,7 +1,8 @@
 /**
- * Gives one placement's answer to a client as it comes: frames are walked by their headers,
- * and what stands between two that somebody has to look at is written in one piece. Only
- * whole frames are given on, so that an error can follow wherever a server is lost.
+ * Gives one placement's answers to a client as they come: frames are walked by their headers,
+ * and what stands between two that somebody has to look at is written in one piece, across the
+ * answers to what was sent at once. Only whole frames are given on, so that an error can follow
+ * wherever a server is lost.
  *
  * It knows no statements: what becomes of a message that is no row, its owner says. Nothing
  * here waits: bytes, the end of the connection and a client that reads again all come as calls.
@@ -23,11 +24,13 @@ import { BACKEND_TYPE } from "../protocol/message-type.ts";
  */
 export type Verdict = boolean | "mute" | Buffer;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Whose answer it is. */
 export interface AnswerOwner {
   /** A message that is neither a row nor ReadyForQuery: `bytes[start, end)`, gone after the call. */
   judge(type: number, bytes: Buffer, start: number, end: number): Verdict;
-  /** The last ReadyForQuery. */
+  /** A ReadyForQuery: of an answer's end. */
   judgeReady(status: TransactionStatus): Verdict;
   /** Whole frames for the client, which nobody changes afterwards. */
   give(bytes: Buffer): void;
@@ -41,36 +44,72 @@ export interface AnswerOwner {
   lost(error: unknown): void;
 }
 
+/** Who has sent several statements at once, each with a ReadyForQuery of its own. */
+export interface PipelineOwner extends AnswerOwner {
+  /** One was answered that others follow: false holds these back until `goOn`. */
+  next(): boolean;
+  /** They are held back, and what came before has been given. */
+  halted(relay: AnswerRelay): void;
+}
+
 /** Relays that are not in use: there are never more than there are connections. */
 const FREE: AnswerRelay[] = [];
 
 export class AnswerRelay implements ByteTaker {
   #connection: BackendConnection | undefined;
-  #owner: AnswerOwner | undefined;
+  #owner: PipelineOwner | undefined;
+  /** Answers that are still to come. */
+  #due = 0;
   /** The beginning of a frame whose rest has not come. */
   readonly #partial = new ArrivedBytes();
   #isAnswered = false;
   #isMuted = false;
   #isPaused = false;
+  #isHalted = false;
+  /** The connection has ended while what it had said was held back. */
+  #hasEnded = false;
 
-  /** Gives the answers that were announced to the connection to `owner`, up to the last ReadyForQuery. */
-  static start(connection: BackendConnection, owner: AnswerOwner): void {
+  /** Gives the last `count` of the answers that were announced to the connection to `owner`. */
+  static start(connection: BackendConnection, owner: PipelineOwner, count: number): void {
     const relay = FREE.pop() ?? new AnswerRelay();
     relay.#connection = connection;
     relay.#owner = owner;
+    relay.#due = count;
     connection.divert(relay);
+  }
+
+  /** What was held back is given. */
+  goOn(): void {
+    this.#isHalted = false;
+    if (!this.#isPaused) this.#connection?.resumeReading();
+    this.take(NOTHING, 0, 0);
+    if (this.#hasEnded) this.ended();
+  }
+
+  /** Nobody is given the rest: the connection is its owner's again, with what has come. */
+  stop(): void {
+    const connection = this.#connection;
+    const { bytes, start, end } = this.#partial;
+    connection?.divert(undefined);
+    if (start < end) connection?.giveBack(bytes, start, end);
+    connection?.resumeReading();
+    this.#end();
   }
 
   /** For the connection alone. */
   take(bytes: Buffer, start: number, end: number): void {
     const partial = this.#partial;
+    if (this.#isHalted) {
+      partial.append(Buffer.from(bytes.subarray(start, end)));
+      return;
+    }
     try {
       if (partial.length === 0) {
         const at = this.#walk(bytes, start, end);
         if (this.#isAnswered) this.#finish(bytes, at, end);
         else if (at < end) partial.append(Buffer.from(bytes.subarray(at, end)));
       } else {
-        partial.append(Buffer.from(bytes.subarray(start, end)));
+        if (start < end) partial.append(Buffer.from(bytes.subarray(start, end)));
         const { bytes: joined, start: from, end: to } = partial;
         const at = this.#walk(joined, from, to);
         partial.consume(at - from);
@@ -81,10 +120,15 @@ export class AnswerRelay implements ByteTaker {
       const connection = this.#connection;
       this.#end()?.lost(connection?.lostBy(error));
     }
+    if (this.#isHalted) this.#halt();
   }
 
   /** For the connection alone: `receive` says why it ended. */
   ended(): void {
+    if (this.#isHalted) {
+      this.#hasEnded = true;
+      return;
+    }
     const connection = this.#connection;
     const owner = this.#end();
     if (connection === undefined || owner === undefined) return;
@@ -117,10 +161,16 @@ export class AnswerRelay implements ByteTaker {
         given = frameEnd;
       }
       at = frameEnd;
-      if (this.#isAnswered) break;
+      if (this.#isAnswered || this.#isHalted) break;
     }
     this.#give(bytes, given, at);
     return at;
+  }
+
+  #halt(): void {
+    this.#isMuted = false;
+    this.#connection?.pauseReading();
+    this.#owner?.halted(this);
   }
 
   #give(bytes: Buffer, start: number, end: number): void {
@@ -133,8 +183,9 @@ export class AnswerRelay implements ByteTaker {
     const connection = this.#connection;
     connection?.pauseReading();
     owner.whenRoom(() => {
+      if (this.#owner !== owner || this.#connection !== connection) return;
       this.#isPaused = false;
-      connection?.resumeReading();
+      if (!this.#isHalted) connection?.resumeReading();
     });
   }
 
@@ -160,15 +211,18 @@ export class AnswerRelay implements ByteTaker {
     this.#connection?.note({ type, bytes: bytes.subarray(start, end), count: 1 });
   }
 
-  /** One that another follows is of what was put before the client's own statement. */
+  /** One that more follow than are due is of what was put before the client's own statements. */
   #ready(bytes: Buffer, start: number, end: number): Verdict {
     const connection = this.#connection;
     invariant(connection !== undefined, "a relay that reads has a connection");
     const { status } = decodeReadyForQuery(bytes.subarray(start + FRAME_HEADER_BYTES, end));
     connection.noteReady(status);
-    if (connection.pendingReadyForQuery > 0) return false;
-    this.#isAnswered = true;
-    return this.#owner?.judgeReady(status) ?? false;
+    if (connection.pendingReadyForQuery >= this.#due) return false;
+    this.#due -= 1;
+    const verdict = this.#owner?.judgeReady(status) ?? false;
+    if (this.#due === 0) this.#isAnswered = true;
+    else this.#isHalted = this.#owner?.next() !== true;
+    return verdict;
   }
 
   /** The connection is the pool's before its owner knows: what it does next may begin with it. */
@@ -182,7 +236,7 @@ export class AnswerRelay implements ByteTaker {
     this.#end()?.answered();
   }
 
-  #end(): AnswerOwner | undefined {
+  #end(): PipelineOwner | undefined {
     const owner = this.#owner;
     if (owner === undefined) return undefined;
     this.#connection?.divert(undefined);
@@ -191,6 +245,8 @@ export class AnswerRelay implements ByteTaker {
     this.#isAnswered = false;
     this.#isMuted = false;
     this.#isPaused = false;
+    this.#isHalted = false;
+    this.#hasEnded = false;
     this.#partial.clear();
     FREE.push(this);
     return owner;

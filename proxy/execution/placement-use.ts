@@ -20,6 +20,8 @@ export class PlacementUse {
   readonly #holds: Holds;
   /** Of a statement outside a transaction, or of the first one in an implicit one. */
   #first = NOTHING;
+  /** Of statements that were sent behind one that runs, whose end they outlive. */
+  #behind = NOTHING;
   /** In an open transaction, each with the lease's generation in which it was first touched. */
   readonly #touched = new Map<string, number>();
   /** Whether the session does anything now. */
@@ -48,6 +50,21 @@ export class PlacementUse {
     return true;
   }
 
+  /** Nothing is leased or held. */
+  get isQuiet(): boolean {
+    return this.#holds.isQuiet;
+  }
+
+  /** Statements on these placements are sent behind the one that has entered: each enters when those before it are answered. */
+  enterBehind(places: readonly string[]): void {
+    this.#behind = { places, generation: this.#holds.generation };
+  }
+
+  /** The last of them has entered, or none will. */
+  endBehind(): void {
+    this.#behind = NOTHING;
+  }
+
   /** Throws where the lease on these placements has run out since the statement, or its transaction, began. */
   maySend(places: readonly string[]): void {
     this.#holds.maySend(places, this);
@@ -55,12 +72,14 @@ export class PlacementUse {
 
   /** In which generation of the lease the open transaction first touched it; undefined where it has not. */
   generationOf(place: string): number | undefined {
-    const { places, generation } = this.#first;
-    return places.includes(place) ? generation : this.#touched.get(place);
+    for (const { places, generation } of [this.#first, this.#behind])
+      if (places.includes(place)) return generation;
+    return this.#touched.get(place);
   }
 
   touches(names: ReadonlySet<string>): boolean {
     for (const place of this.#first.places) if (names.has(place)) return true;
+    for (const place of this.#behind.places) if (names.has(place)) return true;
     for (const place of this.#touched.keys()) if (names.has(place)) return true;
     return false;
   }

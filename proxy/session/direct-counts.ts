@@ -26,10 +26,10 @@ export class DirectCounts {
     this.#seconds = metrics.durations("colonnade_statement_seconds", { route: "single" });
   }
 
-  /** A statement is over that began at `startedMs` of performance.now(). */
-  ended(plan: DirectPlan, startedMs: number): void {
+  /** A statement is over; both times are of performance.now(). */
+  ended(plan: DirectPlan, startedMs: number, endedMs: number): void {
     this.#statements[plan.kind === "insert" ? "insert" : plan.access].increment();
     this.#relayed.increment();
-    this.#seconds.observe((performance.now() - startedMs) / 1000);
+    this.#seconds.observe((endedMs - startedMs) / 1000);
   }
 }

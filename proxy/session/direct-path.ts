@@ -1,75 +1,46 @@
 /**
  * The short way of a statement: one placement, a plan that is known, nothing else open but a
  * plain transaction block (direct-block.ts). What the client sent is put to a backend as soon as
- * it has arrived, and the answer is relayed as it comes, without a promise between the two. It
- * decides nothing that the long way decides otherwise: whatever is not known here is left to it
+ * it has arrived, and the answer is relayed as it comes, without a promise between the two; what it
+ * has sent at once, at once (direct-behind.ts). It decides nothing that the long way decides otherwise: whatever is not known here is left to it
  * (extended-query.ts, simple-query.ts), and all that a client reads is the same.
  */
 import type { DatabaseName } from "../../base/ids.ts";
 import { ProtocolViolation, SqlError } from "../../base/sql-error.ts";
-import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { BackendError } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import { AnswerRelay } from "../execution/answer-relay.ts";
-import type { Verdict } from "../execution/answer-relay.ts";
+import type { PipelineOwner, Verdict } from "../execution/answer-relay.ts";
 import { inClientText } from "../execution/backend-answer.ts";
 import { unknownWhereLost } from "../execution/executor.ts";
-import { forgetPrepared, isPrepared } from "../execution/prepared-texts.ts";
+import { forgetPrepared } from "../execution/prepared-texts.ts";
 import { isUnusable } from "../execution/run-fragment.ts";
 import type { ReadOwner, SharedRead } from "../execution/shared-reads/shared-read.ts";
-import type { Participant } from "../execution/transaction.ts";
+import { stopPipeline } from "../execution/stop-pipeline.ts";
 import { decodeErrorResponse } from "../protocol/backend/error-response.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import { FRAME_HEADER_BYTES } from "../protocol/frame-reader.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
-import { BACKEND_TYPE, FRONTEND_TYPE } from "../protocol/message-type.ts";
-import { othersOf } from "./bound-portal.ts";
+import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import type { DirectReceiver } from "./client.ts";
-import { boundParameters, readBatch, readQuery } from "./direct-batch.ts";
-import type { DirectBatch } from "./direct-batch.ts";
-import { DirectBlock, isPlain, readyIn, spentPortal } from "./direct-block.ts";
+import { DirectBehind, isParsedOn, observe } from "./direct-behind.ts";
+import { isPlain, readyIn } from "./direct-block.ts";
 import { DirectCounts } from "./direct-counts.ts";
-import { DirectColumns } from "./direct-columns.ts";
-import { mayBeCommand, runCommand } from "./direct-command.ts";
-import { encodeDirect, writeDirect } from "./direct-request.ts";
-import type { DirectRequest } from "./direct-request.ts";
-import type { DirectTarget, Route } from "./direct-route.ts";
+import { runCommand } from "./direct-command.ts";
+import { encodeDirect } from "./direct-request.ts";
+import { DirectIntake } from "./direct-running.ts";
+import type { Running } from "./direct-running.ts";
 import type { DirectSession } from "./direct-session.ts";
-import { DirectStatements } from "./direct-statements.ts";
 import { DirectWait } from "./direct-wait.ts";
 import type { Awaiting } from "./direct-wait.ts";
-import { otherColumns } from "./prepared-statements.ts";
-import type { PreparedStatement } from "./prepared-statements.ts";
-
-/** What runs. */
-interface Running {
-  readonly route: Route;
-  readonly request: DirectRequest;
-  readonly columns: DirectColumns;
-  /** Undefined in the simple protocol. */
-  readonly batch: DirectBatch | undefined;
-  /** The batch has a Parse, which is answered. */
-  readonly tellsParse: boolean;
-  readonly sql: string;
-  /** Undefined outside of a transaction. */
-  readonly block: DirectBlock | undefined;
-  readonly startedMs: number;
-  isParsed: boolean;
-}
-
-/** What is to run, before it has a place. */
-type Wanted = Pick<Running, "route" | "batch" | "tellsParse" | "sql"> & {
-  readonly statement: PreparedStatement | undefined;
-};
-
-const NO_PARAMETERS: readonly BoundParameter[] = [];
 
 /** Filled and taken within one call, so one serves all. */
 const WRITER = new FrameWriter();
 
-export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
+export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awaiting {
   readonly #session: DirectSession;
-  readonly #statements: DirectStatements;
+  readonly #intake: DirectIntake;
+  readonly #behind = new DirectBehind();
   readonly #counts: DirectCounts;
   readonly #wait: DirectWait;
   #running: Running | undefined;
@@ -78,11 +49,13 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   /** What runs is asked among reads of others. */
   #shared: SharedRead | undefined;
   #error: unknown;
+  /** What runs was sent behind another, and began when that was answered. */
+  #isOneOfSeveral = false;
   #whenRested: (() => void) | undefined;
 
   constructor(session: DirectSession) {
     this.#session = session;
-    this.#statements = new DirectStatements(session);
+    this.#intake = new DirectIntake(session);
     this.#counts = DirectCounts.of(session.services.metrics);
     this.#wait = new DirectWait(session.backends, this);
   }
@@ -115,107 +88,17 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
   take(bytes: Buffer, start: number, end: number): number {
     const { isReady, runner, listening, portals } = this.#session;
     if (this.isBusy || !isReady() || !listening.isQuiet || !isPlain(runner, portals)) return 0;
-    const type = bytes[start];
-    if (type === FRONTEND_TYPE.query) return this.#takeQuery(bytes, start, end);
-    if (type !== FRONTEND_TYPE.bind && type !== FRONTEND_TYPE.parse) return 0;
-    return this.#takeBatch(bytes, start, end);
-  }
-
-  #takeQuery(bytes: Buffer, start: number, end: number): number {
-    const query = readQuery(bytes, start, end);
-    if (query === undefined) return 0;
-    const { prepared } = this.#session;
-    const route = this.#statements.routeOfText(query.sql);
-    if (route === undefined) return this.#takeCommand(query.sql) ? query.end - start : 0;
-    // The client is told a view's columns by its own text.
-    if (route.readsViews) return 0;
-    const running = this.#bind({
-      route,
-      batch: undefined,
-      tellsParse: false,
-      statement: undefined,
-      sql: query.sql,
-    });
-    if (running === undefined) return 0;
-    prepared.close("");
-    this.#start(running);
-    return query.end - start;
-  }
-
-  #takeBatch(bytes: Buffer, start: number, end: number): number {
-    const batch = readBatch(bytes, start, end);
-    if (batch === undefined) return 0;
-    const { prepared } = this.#session;
-    const tellsParse = batch.parseEnd > start;
-    const statement = tellsParse
-      ? this.#statements.parsed(bytes, start, batch.parseEnd)
-      : prepared.find(batch.bind.statement);
-    const route = statement && this.#statements.routeOf(statement, batch.bind);
-    if (route === undefined && statement !== undefined && mayBeCommand(statement, batch))
-      return this.#takeCommand(statement.sql, statement, batch) ? batch.end - start : 0;
-    const running =
-      route && this.#bind({ route, batch, tellsParse, statement, sql: statement.sql });
-    if (statement === undefined || running === undefined) return 0;
-    if (tellsParse) prepared.add(statement);
-    this.#start(running);
-    statement.isTold ||= batch.isDescribed;
-    prepared.endBatch();
-    return batch.end - start;
-  }
-
-  #takeCommand(sql: string, statement?: PreparedStatement, batch?: DirectBatch): boolean {
-    const plan = this.#statements.commandOf(sql);
-    if (plan === undefined) return false;
-    this.#isCommanded = true;
-    void runCommand({ plan, sql, statement, batch }, this.#session).then(() => this.#rested());
-    return true;
-  }
-
-  /** Undefined where not one placement answers it alone, or something is to be refused. */
-  #bind(wanted: Wanted): Running | undefined {
-    const { route, statement, batch } = wanted;
-    const isOfStatement = statement !== undefined && batch !== undefined;
-    const parameters = isOfStatement
-      ? boundParameters(batch.bind, statement.description.parameterTypes)
-      : NO_PARAMETERS;
-    try {
-      const target = route.bind(parameters);
-      const { binding, transaction } = this.#session.runner;
-      const open = transaction.current?.transaction;
-      const part = target && open?.onlyPart(target.database);
-      if (target === undefined || (open !== undefined && part === undefined)) return undefined;
-      if (!binding.use.enter(target.places, open !== undefined)) return undefined;
-      return this.#runningOf(wanted, target, part);
-    } catch (error) {
-      // The long way comes to the same error, and tells it in its place.
-      if (error instanceof SqlError) return undefined;
-      throw error;
+    const taken = this.#intake.take(bytes, start, end);
+    if (taken === undefined) return 0;
+    if ("command" in taken) {
+      this.#isCommanded = true;
+      void runCommand(taken.command, this.#session).then(() => this.#rested());
+      return taken.end - start;
     }
-  }
-
-  /** `part`: of the open transaction, undefined outside of one. */
-  #runningOf(
-    { route, batch, tellsParse, statement, sql }: Wanted,
-    target: DirectTarget,
-    part: Participant | undefined,
-  ): Running {
-    const { scope } = this.#session.runner.transaction;
-    const request: DirectRequest = {
-      target,
-      use: this.#session.runner.binding.use,
-      bound: batch?.bind.rest,
-      isKept: statement?.name !== "",
-      isDescribed: target.returnsRows || batch?.isDescribed === true,
-    };
-    const isFree = statement?.isTold === false && !route.readsViews;
-    const portal =
-      part && statement && batch ? spentPortal(statement, batch.bind, scope) : undefined;
-    const block = part && new DirectBlock(part, route.plan, portal);
-    const adopt = isFree ? (portal ? othersOf(portal) : otherColumns(statement)) : undefined;
-    const { translation } = target;
-    const columns = new DirectColumns(translation, statement?.description, batch, adopt);
-    const startedMs = performance.now();
-    return { route, request, columns, batch, tellsParse, sql, block, startedMs, isParsed: false };
+    const { behind, end: takenEnd } = this.#intake.takeBehind(bytes, end, taken);
+    this.#behind.add(behind);
+    this.#start(taken.running);
+    return takenEnd - start;
   }
 
   #start(running: Running): void {
@@ -229,7 +112,8 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
       return this.#send(block.part.connection, running);
     }
     const { plan } = running.route;
-    this.#shared = services.readSharing.take(client.user, plan, request, backends, this);
+    if (!this.#behind.isAny)
+      this.#shared = services.readSharing.take(client.user, plan, request, backends, this);
     if (this.#shared === undefined) this.#startAlone(running);
   }
 
@@ -268,16 +152,17 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
 
   #send(connection: BackendConnection, running: Running): void {
     this.#connection = connection;
-    const { request } = running;
-    const isKept = request.bound !== undefined && request.isKept;
-    running.isParsed = isKept && isPrepared(connection, request.target.prepared);
+    running.isParsed = isParsedOn(connection, running);
     try {
-      writeDirect(connection, request, WRITER);
+      encodeDirect(connection, running.request, WRITER);
     } catch (error) {
       this.#error = error;
       return this.#end();
     }
-    AnswerRelay.start(connection, this);
+    const count = 1 + this.#behind.encode(connection, running, WRITER);
+    connection.expectReady(count);
+    connection.send(WRITER.take());
+    AnswerRelay.start(connection, this, count);
   }
 
   judge(type: number, bytes: Buffer, start: number, end: number): Verdict {
@@ -339,6 +224,47 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     return readyIn(this.#running?.block, status);
   }
 
+  next(): boolean {
+    return this.#error === undefined && this.#advance();
+  }
+
+  halted(relay: AnswerRelay): void {
+    const error = this.#error;
+    if (error === undefined) this.#goOn(relay);
+    else void this.#session.during(() => thrown(error)).then(() => this.#goOn(relay));
+  }
+
+  #goOn(relay: AnswerRelay): void {
+    if (this.#advance()) return relay.goOn();
+    relay.stop();
+    const connection = this.#connection;
+    if (connection !== undefined) void this.#stop(connection);
+  }
+
+  /** Their client wants nothing more, or must not be told what is answered from here on. */
+  async #stop(connection: BackendConnection): Promise<void> {
+    await stopPipeline(connection);
+    this.#behind.lose(connection.loss());
+    this.#error = undefined;
+    this.#end();
+  }
+
+  /** What was sent behind is what runs now: it has begun, and may be told. */
+  #advance(): boolean {
+    const before = this.#running;
+    const isIdle = this.#connection?.transactionStatus === "idle";
+    const next = isIdle && this.#mayGoOn ? this.#behind.begin() : undefined;
+    if (before === undefined || next === undefined) return false;
+    next.startedMs = performance.now();
+    this.#counts.ended(before.route.plan, before.startedMs, next.startedMs);
+    if (this.#isOneOfSeveral) observe(before, next.startedMs);
+    this.#isOneOfSeveral = true;
+    this.#error = undefined;
+    this.#running = next;
+    this.#session.started();
+    return true;
+  }
+
   give(bytes: Buffer): void {
     this.#session.client.writeNow(bytes);
   }
@@ -357,6 +283,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
 
   lost(error: unknown): void {
     const connection = this.#connection;
+    this.#behind.lose(error);
     const isInDoubt = this.#commitsItself && connection !== undefined;
     this.#error = isInDoubt ? unknownWhereLost(error, connection.database) : error;
     this.#end();
@@ -373,17 +300,40 @@ export class DirectPath implements DirectReceiver, ReadOwner, Awaiting {
     const running = this.#running;
     this.#connection = undefined;
     this.#shared = undefined;
-    if (running !== undefined) this.#counts.ended(running.route.plan, running.startedMs);
+    if (running !== undefined) {
+      const now = performance.now();
+      this.#counts.ended(running.route.plan, running.startedMs, now);
+      if (this.#isOneOfSeveral) observe(running, now);
+    }
     if (connection !== undefined && running?.block === undefined) backends.release(connection);
     const error = this.#error;
-    if (error === undefined) this.#rested();
-    else void this.#session.during(() => thrown(error)).then(() => this.#rested());
+    if (error === undefined) this.#goOnBehind();
+    else void this.#session.during(() => thrown(error)).then(() => this.#goOnBehind());
+  }
+
+  /** What was taken with it, and not sent with it or not answered. */
+  #goOnBehind(): void {
+    this.#error = undefined;
+    this.#running = undefined;
+    this.#isOneOfSeveral = false;
+    if (!this.#mayGoOn) this.#behind.drop();
+    const next = this.#behind.take();
+    if (next === undefined) return this.#rested();
+    if (next.lost === undefined) return this.#start(next);
+    this.#session.started();
+    this.#running = next;
+    this.#error = next.lost;
+    this.#end();
+  }
+
+  /** The session goes on, and has somebody to answer. */
+  get #mayGoOn(): boolean {
+    const { client, mayGoOn } = this.#session;
+    return mayGoOn() && !client.gone.aborted;
   }
 
   #rested(): void {
     const { client, rested } = this.#session;
-    this.#error = undefined;
-    this.#running = undefined;
     this.#isCommanded = false;
     this.#whenRested?.();
     rested();

@@ -29,18 +29,7 @@ const SYNC = encodeToBuffer(encodeSync, { kind: "sync" });
 const EXECUTE_SYNC = Buffer.concat([EXECUTE, SYNC]);
 const DESCRIBE_EXECUTE_SYNC = Buffer.concat([DESCRIBE, EXECUTE_SYNC]);
 
-/** Exactly one ReadyForQuery will follow. Throws as `encodeDirect` does. */
-export function writeDirect(
-  connection: BackendConnection,
-  request: DirectRequest,
-  writer: FrameWriter,
-): void {
-  encodeDirect(connection, request, writer);
-  connection.expectReady();
-  connection.send(writer.take());
-}
-
-/** Without sending it. Throws `placement_lease_lost` before anything is written. */
+/** Exactly one ReadyForQuery will follow. Throws `placement_lease_lost` before anything is written. */
 export function encodeDirect(
   connection: BackendConnection,
   { target, use, bound, isKept, isDescribed }: DirectRequest,

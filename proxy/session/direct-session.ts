@@ -21,6 +21,8 @@ export interface DirectSession {
   readonly portals: Portals;
   /** Nothing runs, and nothing of a pipeline is skipped. */
   readonly isReady: () => boolean;
+  /** Nothing ends the session. */
+  readonly mayGoOn: () => boolean;
   /** A statement is taken. */
   readonly started: () => void;
   /**

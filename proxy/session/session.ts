@@ -112,6 +112,7 @@ export class Session {
       backends: this.#runner.backends,
       listening: this.#listening,
       isReady: () => this.#statement === undefined && !this.#isSkipping && !this.#isClosing,
+      mayGoOn: () => this.#lost === undefined,
       started: () => {
         this.#timeouts.busy();
         this.#statementCount += 1;

@@ -136,6 +136,32 @@ test("transactions that have touched a placement go on with it, and are counted 
   holds.close();
 });
 
+test("statements sent behind one are open until the last of them is over, whatever became of the first", () => {
+  const { holds, clock } = holdsOf();
+  const use = holds.newUse();
+  use.isActive = () => true;
+  expect(use.isQuiet).toBe(true);
+  expect(use.enter([WEST], false)).toBe(true);
+  use.enterBehind([WEST, EAST]);
+  holds.follow(ON_EAST, LEASE);
+  expect(use.isQuiet).toBe(false);
+  // The rollback of the first.
+  use.clear();
+  expect(holds.reports).toMatchObject([{ open: 1 }]);
+  expect(use.enter([WEST], false)).toBe(true);
+  expect(use.enter([EAST], false)).toBe(true);
+  clock.ms = LEASE_MS;
+  expect(idOf(() => use.enter([EAST], false))).toBe("placement_lease_lost");
+  // What began before the lease was lost stays refused, though there is another.
+  holds.follow(ON_EAST, { sentMs: clock.ms, leaseMs: LEASE_MS });
+  use.clear();
+  expect(idOf(() => use.enter([EAST], false))).toBe("placement_lease_lost");
+  use.endBehind();
+  use.clear();
+  expect(holds.reports).toMatchObject([{ open: 0 }]);
+  holds.close();
+});
+
 test("a statement that waits in no transaction is not open on what it used before", () => {
   const { holds } = holdsOf();
   const use = holds.newUse();

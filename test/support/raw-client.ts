@@ -167,9 +167,13 @@ export class RawClient {
     this.#socket.destroy();
   }
 
-  /** Reads nothing any more. */
+  /** Reads nothing any more, until `resume`. */
   pause(): void {
     this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
   }
 
   async #authenticate(user: string, password: string): Promise<void> {

@@ -9,6 +9,7 @@
  */
 import type { DatabaseName } from "../../../base/ids.ts";
 import {
+  SHARED_READ_SLOW_MS,
   SHARED_READ_WATCH_MS,
   SHARED_READS_APART_MS,
   SHARED_READS_UNDER_WAY_MAX,
@@ -81,7 +82,7 @@ export class SharedReads implements SharedConnectionHost {
   readonly #groupOf = new Map<SharedConnection, Group>();
   /** Groups that have collected something. */
   #awaiting: Group[] = [];
-  readonly #slow = new SlowStatements();
+  readonly #slow = new SlowStatements(SHARED_READ_SLOW_MS);
   /** Of databases that lately had no connection for a group. */
   readonly #apartUntil = new Map<DatabaseName, number>();
   #watch: NodeJS.Timeout | undefined;

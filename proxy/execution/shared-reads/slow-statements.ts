@@ -1,19 +1,14 @@
 /**
- * Statements that are not for a shared connection since those behind them would wait: how long each
- * has taken lately, and how much it has answered. A statement is known by its plan's `Sharing`, which is one
- * for all that differ in their key alone.
+ * Statements that others are not to be sent behind since those would wait: how long each has taken
+ * lately, and how much it has answered. On a shared connection a statement is known by its plan's `Sharing`, in
+ * one client's pipeline by its plan; each is one for all that differ in their key alone.
  */
-import {
-  SHARED_READ_ANSWER_BYTES,
-  SHARED_READ_SLOW_FOR_MS,
-  SHARED_READ_SLOW_MS,
-} from "../../../base/limits.ts";
-import type { Sharing } from "../../../planner/logical-plan.ts";
+import { SHARED_READ_ANSWER_BYTES, SHARED_READ_SLOW_FOR_MS } from "../../../base/limits.ts";
 
 interface Pace {
   /** Of the last ones, the newer the more. */
   meanMs: number;
-  /** Until then it is not shared. */
+  /** Until then nothing is sent behind it. */
   slowUntil: number;
 }
 
@@ -21,26 +16,31 @@ interface Pace {
 const NEWEST_SHARE = 1 / 8;
 
 export class SlowStatements {
-  readonly #paces = new WeakMap<Sharing, Pace>();
+  readonly #paces = new WeakMap<object, Pace>();
+  readonly #slowMs: number;
 
-  isSlow(sharing: Sharing, now: number): boolean {
-    const pace = this.#paces.get(sharing);
+  constructor(slowMs: number) {
+    this.#slowMs = slowMs;
+  }
+
+  isSlow(statement: object, now: number): boolean {
+    const pace = this.#paces.get(statement);
     return pace !== undefined && now < pace.slowUntil;
   }
 
-  observe(sharing: Sharing, ms: number, answerBytes: number, now: number): void {
-    const pace = this.#paceOf(sharing);
+  observe(statement: object, ms: number, answerBytes: number, now: number): void {
+    const pace = this.#paceOf(statement);
     pace.meanMs += (ms - pace.meanMs) * NEWEST_SHARE;
-    if (pace.meanMs <= SHARED_READ_SLOW_MS && answerBytes <= SHARED_READ_ANSWER_BYTES) return;
+    if (pace.meanMs <= this.#slowMs && answerBytes <= SHARED_READ_ANSWER_BYTES) return;
     pace.meanMs = 0;
     pace.slowUntil = now + SHARED_READ_SLOW_FOR_MS;
   }
 
-  #paceOf(sharing: Sharing): Pace {
-    const known = this.#paces.get(sharing);
+  #paceOf(statement: object): Pace {
+    const known = this.#paces.get(statement);
     if (known !== undefined) return known;
     const pace = { meanMs: 0, slowUntil: 0 };
-    this.#paces.set(sharing, pace);
+    this.#paces.set(statement, pace);
     return pace;
   }
 }
