@@ -252,8 +252,8 @@ export const SQL_NESTING_MAX = 1_000;
 /** Instances of the SQL parser kept ready beside the one in use; one that overflowed is thrown away. */
 export const PARSER_SPARES = 2;
 
-/** A parser whose memory grew beyond this is replaced: WASM memory never shrinks, and it starts with 128 MB. */
-export const PARSER_MEMORY_BYTES_MAX = 192 * 1024 * 1024;
+/** A parser that has touched memory beyond this is replaced, since WASM memory never shrinks. Its own tables and its stack end at 33 MB, and a text of 100 kB at 36. */
+export const PARSER_MEMORY_BYTES_MAX = 48 * 1024 * 1024;
 
 /** Depth our own tree walkers go to. */
 export const AST_DEPTH_MAX = 5_000;

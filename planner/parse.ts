@@ -36,6 +36,8 @@ let current: ParserModule | undefined;
 let loading: Promise<void> | undefined;
 const spares: ParserModule[] = [];
 let instancesMade = 0;
+/** The current one has touched more memory than it may keep. */
+let isOutgrown = false;
 
 /** Makes the parser and its spares; to be awaited once before the first `parseSql`. */
 export async function loadParser(): Promise<void> {
@@ -254,7 +256,8 @@ function runParser(text: string): ParserAnswer {
   const exitCode = process.exitCode;
   try {
     const answer = parseWith(parser, text);
-    if (parser.HEAPU8.length > PARSER_MEMORY_BYTES_MAX) throwAway();
+    // The last spare is for a statement that overflows. Until there are others, this one serves on.
+    if (isOutgrown && spares.length > 1) throwAway();
     return answer;
   } catch (cause) {
     throwAway();
@@ -274,6 +277,7 @@ function takeParser(): ParserModule {
 
 function throwAway(): void {
   current = undefined;
+  isOutgrown = false;
   // A failure to make a new instance shows as parser_restarting, and the next statement tries again.
   loading = (loading ?? Promise.resolve()).then(replenish).catch(() => {});
 }
@@ -318,22 +322,30 @@ function parseWith(parser: ParserModule, text: string): ParserAnswer {
   parser.stringToUTF8(text, textAddress, bytes);
   const result = parser._wasm_parse_query_raw(textAddress);
   if (result === 0) throw new RangeError("the SQL parser has no memory for the tree");
-  const answer = readResult(parser, result);
+  const { answer, end } = readResult(parser, result);
+  isOutgrown ||= end > PARSER_MEMORY_BYTES_MAX;
   parser._wasm_free_parse_result(result);
   parser._free(textAddress);
   return answer;
 }
 
-function readResult(parser: ParserModule, result: number): ParserAnswer {
+/** `end`: of the memory that was needed, the tree's text being the last of it. What the grammar refuses needs little. */
+function readResult(
+  parser: ParserModule,
+  result: number,
+): { readonly answer: ParserAnswer; readonly end: number } {
   const error = parser.getValue(result + RESULT_ERROR, "i32");
   if (error !== 0) {
     const position = parser.getValue(error + ERROR_CURSOR_POSITION, "i32");
-    return {
+    const answer: ParserAnswer = {
       kind: "rejected",
       message: parser.UTF8ToString(parser.getValue(error + ERROR_MESSAGE, "i32")),
       position: position > 0 ? position : undefined,
     };
+    return { answer, end: error };
   }
-  const tree = parser.UTF8ToString(parser.getValue(result + RESULT_TREE, "i32"));
-  return { kind: "parsed", tree: JSON.parse(tree) as ParseResult };
+  const address = parser.getValue(result + RESULT_TREE, "i32");
+  const tree = parser.UTF8ToString(address);
+  const answer: ParserAnswer = { kind: "parsed", tree: JSON.parse(tree) as ParseResult };
+  return { answer, end: address + tree.length };
 }

@@ -135,6 +135,18 @@ describe("hostile texts", () => {
     expect(parserInstancesMade() - before).toBeGreaterThanOrEqual(60);
   }, 60_000);
 
+  test("a parser that has grown by a large text is replaced, and none is missing where many come at once", async () => {
+    const large = `INSERT INTO t VALUES ${"(1, 2, 'some words'), ".repeat(30_000)}(1, 2, '')`;
+    await new Promise((resolve) => setImmediate(resolve));
+    const before = parserInstancesMade();
+    for (let round = 0; round < PARSER_SPARES + 3; round++)
+      expect(statements(large)).toHaveLength(1);
+    expect(errorOf(OVERFLOWING).id).toBe("statement_too_complex");
+    expect(statements("SELECT 1")).toHaveLength(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(parserInstancesMade() - before).toBe(PARSER_SPARES + 1);
+  }, 60_000);
+
   test("overflows at once use up the spares, are refused by name, and end", async () => {
     const ids = Array.from({ length: PARSER_SPARES + 3 }, () => errorOf(OVERFLOWING).id);
     expect(ids.slice(0, PARSER_SPARES + 1).every((id) => id === "statement_too_complex")).toBe(
