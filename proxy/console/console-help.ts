@@ -17,7 +17,7 @@ export interface Command {
 export const COMMANDS: readonly Command[] = [
   {
     syntax: "RELOAD",
-    help: "Reads the shard map's file again, as SIGHUP does, and answers once the new map is in use. A map with mistakes is refused, and the old one stays. Under `--control` no file is read: the proxy asks the control schema for the map in force, and answers once it serves that, or refuses where it cannot; of several workers each is told to ask, and the answer does not wait for them.",
+    help: "Reads the shard map's file again, as SIGHUP does, and answers once the new map is in use. A map with mistakes is refused, and the old one stays. Under `--control` no file is read: the proxy asks the control schema for the map in force, and answers once it serves that, or refuses where it cannot; of several workers, once each of them does.",
   },
   {
     syntax: "PAUSE [database]",
