@@ -56,6 +56,12 @@ export const BACKEND_READ_AHEAD_BYTES = 256 * 1024;
 /** Bytes read of servers, and copied, between two collections of garbage: some milliseconds of streaming. */
 export const READ_GARBAGE_BYTES_MAX = 4 * 1024 * 1024;
 
+/** Percent of what is in use that may come to it before garbage is looked for everywhere: V8's own answer is up to 300. */
+export const HEAP_GROWING_PERCENT = 50;
+
+/** Both halves of the young generation: of 128 MB, V8's own bound, nine tenths are garbage of statements that have ended. */
+export const NEW_SPACE_BYTES_MAX = 16 * 1024 * 1024;
+
 /** Unread bytes of one client, among them a whole message, before its socket is paused. */
 export const FRONTEND_READ_AHEAD_BYTES = 256 * 1024;
 

@@ -17,6 +17,7 @@ import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 import { mapOf, readMap, readMapText, requireMap } from "./input-files.ts";
 import { MapReloads } from "./map-reloads.ts";
 import { packageVersion } from "./package-root.ts";
+import { collectAfterStart, HeapBounds } from "./heap-bounds.ts";
 import { fleetView, joinFleet, mapToStartWith } from "./serve-fleet.ts";
 
 export interface ServeFlags {
@@ -56,6 +57,7 @@ export interface Serving {
 }
 
 export async function serveOne(flags: ServeFlags, serving: Serving): Promise<void> {
+  using _ = new HeapBounds();
   if (flags.control !== undefined) await serveInFleet(flags.control, flags.map, serving);
   else await serveFile(requireMapFlag(flags), serving);
 }
@@ -185,7 +187,9 @@ export function refuseEmbedded(map: ShardMap): void {
 
 async function start(options: ProxyOptions): Promise<RunningProxy> {
   try {
-    return await startProxy(options);
+    const proxy = await startProxy(options);
+    collectAfterStart();
+    return proxy;
   } catch (cause) {
     throw new CommandFailure(`cannot start: ${startReason(cause)}`, 2, { cause });
   }

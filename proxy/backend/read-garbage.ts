@@ -8,13 +8,9 @@
  * frees are used again at once: reading a megabyte took 2 to 5 ms of fresh memory before, and
  * takes 0.2 to 0.5, the collection included.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { READ_GARBAGE_BYTES_MAX } from "../../base/limits.ts";
+import { collectGarbage } from "./collect-garbage.ts";
 
-type Collect = (options: { readonly type: "minor" }) => void;
-
-let collect: Collect | undefined;
 let byteCount = 0;
 
 /** To be told of everything that is read of servers, and of what it is copied into. */
@@ -22,12 +18,5 @@ export function countBuffers(bytes: number): void {
   byteCount += bytes;
   if (byteCount < READ_GARBAGE_BYTES_MAX) return;
   byteCount = 0;
-  collect ??= exposedCollect();
-  collect({ type: "minor" });
-}
-
-/** V8 has the function for whoever asks before a context is made: that of the process was made without. */
-function exposedCollect(): Collect {
-  setFlagsFromString("--expose-gc");
-  return runInNewContext("gc") as Collect;
+  collectGarbage("minor");
 }
