@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { databaseName } from "../../base/ids.ts";
 import { requireMap } from "../../cli/input-files.ts";
+import { ControlDatabase } from "../../control/control-database.ts";
+import { publishMap } from "../../control/map-versions.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { guardsOf } from "../../proxy/topology/guards.ts";
@@ -337,6 +339,39 @@ test("where a fleet has a map in force, guards are of that map alone", async () 
     await server.query("main", "DROP SCHEMA colonnade CASCADE");
   }
   expect(await runCommand("guard", "verify")).toMatchObject({ code: 2 });
+});
+
+test("a map with other guards that is published while guards are looked at is told of", async () => {
+  const control = server.url("main");
+  await runCommand("control", "init", "--control", control);
+  using database = await ControlDatabase.open(parseBackendAddress(control));
+  const holder = await server.connect("users0");
+  try {
+    await runCommand("map", "publish", mapFile(), "--control", control);
+    expect(await guard("install")).toMatchObject({ code: 0 });
+    await holder.query("BEGIN; LOCK TABLE users");
+    const installing = runCommand("guard", "install", "--control", control);
+    const waiting = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'relation'";
+    await expect
+      .poll(async () => (await server.query("users0", waiting)).rows, { timeout: 20_000 })
+      .toEqual([{ n: 1 }]);
+    const yaml = readFileSync(mapFile(["0-4", "5", "6-7"]), "utf8").replace(
+      "version: 1",
+      "version: 2",
+    );
+    const map = { version: 2, yaml, author: "ada", changes: [], identities: {} };
+    await publishMap(database, map, 1);
+    await holder.query("ROLLBACK");
+    expect(await installing).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("users0: public.users: is guarded"),
+      stderr:
+        "colonnade: version 2 of the shard map was published meanwhile, and asks for other guards: run it again, with that map\n",
+    });
+  } finally {
+    await holder.end();
+    await server.query("main", "DROP SCHEMA colonnade CASCADE");
+  }
 });
 
 test("guards are removed, and a table that is not there is told of", async () => {
