@@ -173,7 +173,7 @@ const BODY_CHARACTERS = ROUTINE_BODY_CHARACTERS_MAX + 1;
 
 /**
  * relation, name, function's schema, name, language and text, is for each row, the definition where it has a WHEN.
- * A migration's fence refuses writes and has no other effect: it stands on tables that others own the rows of.
+ * A migration's fence and its guard against TRUNCATE refuse what is meant for them, and have no other effect.
  */
 export const TRIGGERS_QUERY = `
   SELECT g.tgrelid, g.tgname, n.nspname, f.proname, l.lanname, left(f.prosrc, ${BODY_CHARACTERS}),
@@ -182,7 +182,7 @@ export const TRIGGERS_QUERY = `
     JOIN pg_proc f ON f.oid = g.tgfoid
     JOIN pg_namespace n ON n.oid = f.pronamespace
     JOIN pg_language l ON l.oid = f.prolang
-   WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND NOT (n.nspname = 'colonnade' AND f.proname = 'refuse_write')
+   WHERE NOT g.tgisinternal AND g.tgenabled <> 'D' AND NOT (n.nspname = 'colonnade' AND f.proname IN ('refuse_write', 'refuse_truncate'))
    ORDER BY g.tgrelid, g.tgname`;
 
 /** relation, name, whether the rows there keep it, whether it binds every row to come (conenforced is of PostgreSQL 18 and later): CHECK constraints. */
