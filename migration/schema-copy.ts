@@ -11,10 +11,12 @@
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
+import { GUARD_CONSTRAINT } from "../shardmap/guard.ts";
 import { targetName } from "./apply-statements.ts";
 import { tableName, type Move } from "./move.ts";
 import { columnDefinitions, type Sequence, sequencesOf } from "./schema-columns.ts";
 import { copyTypes } from "./schema-types.ts";
+import { targetGuard } from "./shard-conditions.ts";
 import { type TargetTable, TargetTables } from "./target-change.ts";
 
 /** A trigger of this prefix is the migration's own, and stays where it is. */
@@ -100,8 +102,11 @@ async function createTable(
   const sequences = await sequencesOf(source, table);
   for (const sequence of sequences) await target.query(createSequence(sequence));
   const columns = await columnDefinitions(source, table, sequences);
-  const checks = (await source.query(constraints(table, ["c"]))).rows.map(
-    ([name, definition]) => `CONSTRAINT ${quoteIdentifier(name ?? "")} ${definition ?? ""}`,
+  const checks = (await source.query(constraints(table, ["c"]))).rows.flatMap(
+    ([name, definition]) => {
+      const check = name === GUARD_CONSTRAINT ? targetGuard(table) : definition;
+      return check === undefined ? [] : [`CONSTRAINT ${quoteIdentifier(name ?? "")} ${check}`];
+    },
   );
   const more = [
     partitionKey === null || partitionKey === undefined ? "" : ` PARTITION BY ${partitionKey}`,

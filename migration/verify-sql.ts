@@ -10,15 +10,14 @@
 import { invariant } from "../base/invariant.ts";
 import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
 import { VERIFY_BUCKETS } from "../base/limits.ts";
-import { shardsGuard } from "../shardmap/guard.ts";
 import {
   isPartial,
-  placementId,
   type MovedColumn,
   type MovedTable,
   type ShardedDestination,
   type TargetPlacement,
 } from "./move.ts";
+import { shardsCondition, shardsIn } from "./shard-conditions.ts";
 
 export type VerifyLevel = "fast" | "exact";
 
@@ -161,7 +160,7 @@ export function sumOf({ columns }: MovedTable, name: string, where: string): str
 export function placedRows(table: MovedTable, placement: TargetPlacement): string {
   const { destination } = table;
   return destination.kind === "sharded"
-    ? shardsOf(destination, shardsIn(table, placement))
+    ? shardsCondition(destination, shardsIn(table.destination, placement))
     : "true";
 }
 
@@ -188,7 +187,7 @@ function ownShards(destination: ShardedDestination): string {
   const shards = [...destination.placementByShard.keys()].filter(
     (shard) => destination.placementByShard[shard] !== undefined,
   );
-  return shardsOf(destination, shards);
+  return shardsCondition(destination, shards);
 }
 
 /**
@@ -202,25 +201,6 @@ export function misplacedRows(
 ): string | undefined {
   const { destination } = table;
   if (destination.kind !== "sharded") return undefined;
-  const shards = alike.flatMap((each) => shardsIn(each, placement));
-  return `(${shardsOf(destination, [...new Set(shards)])}) IS NOT TRUE`;
-}
-
-function shardsIn({ destination }: MovedTable, placement: TargetPlacement): readonly number[] {
-  if (destination.kind !== "sharded") return [];
-  const id = placementId(placement);
-  return [...destination.placementByShard.keys()].filter((shard) => {
-    const each = destination.placementByShard[shard];
-    return each !== undefined && placementId(each) === id;
-  });
-}
-
-function shardsOf(destination: ShardedDestination, shards: readonly number[]): string {
-  const { key, function: fn } = destination;
-  const keyTypes = key.map(({ type }) => type);
-  return shardsGuard(
-    { keyTypes, function: fn },
-    shards,
-    key.map(({ column }) => column),
-  );
+  const shards = alike.flatMap((each) => shardsIn(each.destination, placement));
+  return `(${shardsCondition(destination, [...new Set(shards)])}) IS NOT TRUE`;
 }

@@ -8,6 +8,7 @@ import { quoteIdentifier, quoteLiteral, quoteQualified } from "../../base/sql-qu
 import { endLeased } from "../../control/holds.ts";
 import { forgetObject, listObjects } from "../../control/migration-objects.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
+import { EMPTY_TABLE_GUARD, GUARD_CONSTRAINT } from "../../shardmap/guard.ts";
 import { hasEngineTable } from "../engine-schema.ts";
 import { dropFence, lowerFence } from "../fence.ts";
 import type { Direction } from "../machine/life.ts";
@@ -118,7 +119,10 @@ async function retire(scene: Scene, sessions: Sessions): Promise<void> {
       canonical.database === source && canonical.schema === schema;
     const emptied = tables.filter(isCanonical).map(qualified);
     // All in one statement: they may refer to each other.
-    if (emptied.length > 0) await connection.query(`TRUNCATE ${emptied.join(", ")}`);
+    if (emptied.length > 0) {
+      await connection.query(`TRUNCATE ${emptied.join(", ")}`);
+      await guardEmptied(connection, emptied);
+    }
     for (const table of tables.filter((each) => !isCanonical(each))) {
       const { rows } = await connection.query(
         `SELECT to_regclass(${quoteLiteral(qualified(table))}) IS NULL`,
@@ -131,6 +135,27 @@ async function retire(scene: Scene, sessions: Sessions): Promise<void> {
         `CREATE SCHEMA IF NOT EXISTS ${RETIRED_SCHEMA}; ${renamed.join("; ")}${renamed.length > 0 ? "; " : ""}ALTER TABLE ${qualified(table)} RENAME TO ${retired}; ALTER TABLE ${quoteIdentifier(table.schema)}.${retired} SET SCHEMA ${RETIRED_SCHEMA}`,
       );
     }
+  }
+}
+
+/**
+ * Where guards are in use, what is empty from now on has its own before the fence is gone.
+ * Partitioned tables and partitions hand constraints on to each other: those `guard install` knows.
+ */
+async function guardEmptied(
+  connection: BackendConnection,
+  tables: readonly string[],
+): Promise<void> {
+  const guards = `SELECT FROM pg_constraint WHERE conname = '${GUARD_CONSTRAINT}' AND contype = 'c'`;
+  if ((await connection.query(`${guards} LIMIT 1`)).rows.length === 0) return;
+  for (const table of tables) {
+    const { rows } = await connection.query(
+      `SELECT FROM pg_class WHERE oid = ${quoteLiteral(table)}::regclass AND relkind = 'r' AND NOT relispartition`,
+    );
+    if (rows.length > 0)
+      await connection.query(
+        `ALTER TABLE ${table} DROP CONSTRAINT IF EXISTS ${GUARD_CONSTRAINT}, ADD CONSTRAINT ${GUARD_CONSTRAINT} CHECK (${EMPTY_TABLE_GUARD})`,
+      );
   }
 }
 
