@@ -45,6 +45,13 @@ import type { PlanContext } from "./plan-context.ts";
 import { planStatement } from "./plan.ts";
 import { SeveralLater } from "./several.ts";
 
+interface ShapeNames {
+  /** Nothing could be learned of them. */
+  readonly refused: Map<string, true>;
+  /** Met once: one that has its key in a parameter may well not come again. */
+  readonly met: Map<string, true>;
+}
+
 /** A text as one of a template: its literals, and the plan that taught the template. */
 interface Match {
   readonly plan: KeyedPlan;
@@ -58,10 +65,8 @@ export class LiteralTemplates {
   readonly #taught = new WeakMap<KeyedPlan, Taught>();
   /** By the name of a shape, which of its literals may be others; numbers always may. */
   readonly #free = new Map<string, readonly boolean[]>();
-  /** Shapes of which nothing could be learned, and under which catalog. */
-  readonly #refused = new Map<string, Catalog>();
-  /** Shapes that were met once: one that has its key in a parameter may well not come again. */
-  readonly #met = new Map<string, Catalog>();
+  /** By catalog, and gone with it: names of shapes. */
+  readonly #names = new WeakMap<Catalog, ShapeNames>();
   #hits = 0;
   /** Of the template found last: most texts are of the one before. */
   #last: LiteralShape | undefined;
@@ -129,6 +134,7 @@ export class LiteralTemplates {
 
   /** `text` is one statement, and `plan` what it was planned as. */
   learn(text: string, context: PlanContext, plan: LogicalPlan): void {
+    this.#plans.forgetOlder(context);
     if (!isKeyed(plan) || textOf(plan).origin !== undefined) return;
     const key = keyOf(plan);
     if (key === undefined) return;
@@ -140,18 +146,26 @@ export class LiteralTemplates {
     const taught = isFree && whatIsTaught(text, plan, key, withFixed(shaped, isFree));
     if (taught === undefined) return;
     const name = shapeName(taught.shape);
-    if (this.#refused.get(name) === context.catalog) return;
+    const { refused } = this.#namesOf(context);
+    if (refused.has(name)) return;
     if (this.#plans.peek(name, context) !== undefined) return;
     if (SAMPLES.every((sample) => isDerived(plan, taught, sample, context))) {
       this.#taught.set(plan, taught);
       this.#plans.set(name, context, plan);
-    } else keepNewest(this.#refused, name, context.catalog);
+    } else keepNewest(refused, name, true);
   }
 
-  #isMetAgain(name: string, { catalog }: PlanContext): boolean {
-    if (this.#met.get(name) === catalog) return true;
-    keepNewest(this.#met, name, catalog);
+  #isMetAgain(name: string, context: PlanContext): boolean {
+    const { met } = this.#namesOf(context);
+    if (met.has(name)) return true;
+    keepNewest(met, name, true);
     return false;
+  }
+
+  #namesOf({ catalog }: PlanContext): ShapeNames {
+    const known = this.#names.get(catalog) ?? { refused: new Map(), met: new Map() };
+    this.#names.set(catalog, known);
+    return known;
   }
 
   /** Undefined where the parser does not tell now. */

@@ -112,7 +112,7 @@ export class PlanCache {
   /** Keeps the plan unless it is of a kind that is made anew each time, or its text is long. */
   set(text: string, context: PlanContext, plan: LogicalPlan): void {
     if (text.length > PLAN_CACHE_TEXT_LENGTH_MAX || !isKept(plan) || mayListChannels(text)) return;
-    this.#forgetOlder(context);
+    this.forgetOlder(context);
     const others = (this.#variants.get(text) ?? []).filter(
       (variant) => !isSameContext(variant.context, context),
     );
@@ -126,7 +126,7 @@ export class PlanCache {
   }
 
   /** A new map or catalog makes all plans useless, and they would keep the old ones in memory. */
-  #forgetOlder({ map, catalog }: PlanContext): void {
+  forgetOlder({ map, catalog }: PlanContext): void {
     if (map.version <= this.#newest.version && catalog.epoch <= this.#newest.epoch) return;
     this.#newest = { version: map.version, epoch: catalog.epoch };
     this.#variants.clear();

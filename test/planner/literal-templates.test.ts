@@ -1,6 +1,9 @@
 /** A plan that is derived from another number's text is the plan that the text would have had. */
+import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { LiteralTemplates } from "../../planner/literal-templates.ts";
+import type { PlanContext } from "../../planner/plan-context.ts";
+import { collectGarbage } from "../../proxy/backend/collect-garbage.ts";
 import { bound, CONTEXT, keyedFragment, map, planned, taught } from "./literal-texts.ts";
 
 const NUMBERS = [
@@ -165,4 +168,32 @@ test("what was learned holds for the same names and the same map alone", () => {
   expect(templates.find(text, { ...CONTEXT, searchPath: ["other", "public"] })).toBeUndefined();
   expect(templates.find(text, { ...CONTEXT, map: { ...map } })).toBeUndefined();
   expect(templates.find(text, CONTEXT)).toBeDefined();
+});
+
+describe("a catalog that another has taken the place of", () => {
+  const ofEpoch = (epoch: number): PlanContext => ({
+    ...CONTEXT,
+    catalog: { ...CONTEXT.catalog, epoch: CONTEXT.catalog.epoch + epoch },
+  });
+
+  /** All references to the catalog end with the call, but for what is kept of the text. */
+  function learnUnderOlder(templates: LiteralTemplates, text: string): WeakRef<object> {
+    const context = ofEpoch(1);
+    templates.learn(text, context, planned(text, context));
+    return new WeakRef(context.catalog);
+  }
+
+  test.each([
+    ["a template", "SELECT name FROM users WHERE id = 17"],
+    ["a shape that was met once", "SELECT name FROM users WHERE id = $1 AND age > 17"],
+  ])("is not kept by %s", async (_, text) => {
+    const templates = new LiteralTemplates();
+    const older = learnUnderOlder(templates, text);
+    const other = "SELECT count(*) FROM users";
+    const newer = ofEpoch(2);
+    templates.learn(other, newer, planned(other, newer));
+    await turn();
+    collectGarbage("major");
+    expect(older.deref()).toBeUndefined();
+  });
 });
