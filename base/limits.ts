@@ -498,6 +498,18 @@ export const PAUSED_WAITERS_MAX = 10_000;
 /** How often PAUSE looks whether the running transactions have ended. */
 export const PAUSE_POLL_MS = 20;
 
+/** How often sessions that are awake are looked at, whether they may sleep. */
+export const SESSION_REVIEW_MS = 50;
+
+/** How long a session does nothing before it sleeps: an engine that collects young objects a few times a second has not moved it yet. */
+export const SESSION_SHORT_REST_MS = 50;
+
+/** The same of a session that was woken too often within this time: to be made anew costs a part of what a statement does, and should be rare. */
+export const SESSION_REST_MS = 5_000;
+
+/** Sleeps in a row that may end within SESSION_REST_MS before a session is let rest longer. */
+export const SHORT_SLEEPS_MAX = 2;
+
 /** How long a killed client's statement may take to stop before the client is cut off. */
 export const KILL_GRACE_MS = 1_000;
 

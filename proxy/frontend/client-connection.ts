@@ -22,6 +22,7 @@ import type {
   ClientConnectionFacts,
   ClientTraffic,
   DirectReceiver,
+  Sleeper,
 } from "../session/client.ts";
 
 export type ClientIdentity = Pick<
@@ -39,7 +40,9 @@ export class ClientConnection implements Client {
   readonly connection: ClientConnectionFacts;
 
   readonly #socket: Socket;
-  readonly #gone = new AbortController();
+  /** Made for who asks. */
+  #gone: AbortController | undefined;
+  #isGone = false;
   readonly #reader = new FrameReader(FRONTEND_FRAME_BYTES_MAX);
   /** Frames cut and not received yet: one after each arrival, more only where `peek` asked. */
   readonly #frames: Frame[] = [];
@@ -48,7 +51,8 @@ export class ClientConnection implements Client {
   #violation: ProtocolViolation | undefined;
   /** The peer sends no more. */
   #isEnded = false;
-  #wakeReceiver: (() => void) | undefined;
+  #wakeReceiver: ((isAsleep: boolean) => void) | undefined;
+  #sleeper: Sleeper | undefined;
   direct: DirectReceiver | undefined;
 
   #outgoing: Buffer[] = [];
@@ -79,6 +83,8 @@ export class ClientConnection implements Client {
   }
 
   get gone(): AbortSignal {
+    this.#gone ??= new AbortController();
+    if (this.#isGone) this.#gone.abort();
     return this.#gone.signal;
   }
 
@@ -106,10 +112,31 @@ export class ClientConnection implements Client {
       if (!isBusy && this.#violation !== undefined) throw this.#violation;
       if (!isBusy && this.#isEnded) return undefined;
       invariant(this.#wakeReceiver === undefined, "one receive waits at a time");
-      await new Promise<void>((resolve) => {
+      const isAsleep = await new Promise<boolean>((resolve) => {
         this.#wakeReceiver = resolve;
       });
+      if (isAsleep) return undefined;
     }
+  }
+
+  sleep(sleeper: Sleeper): boolean {
+    const wakeReceiver = this.#wakeReceiver;
+    const hasUnread = this.#frames.length > 0 || this.#reader.bufferedBytes > 0;
+    const isIdle = this.direct?.isBusy !== true && this.#drainWaiters.length === 0;
+    if (wakeReceiver === undefined || hasUnread || !isIdle || this.#isEnded) return false;
+    this.#sleeper = sleeper;
+    this.direct = undefined;
+    this.#gone = undefined;
+    this.#wakeReceiver = undefined;
+    this.#reader.clear();
+    wakeReceiver(true);
+    return true;
+  }
+
+  rouse(): void {
+    const sleeper = this.#sleeper;
+    this.#sleeper = undefined;
+    sleeper?.wake();
   }
 
   peek(n: number): Frame | undefined {
@@ -150,6 +177,7 @@ export class ClientConnection implements Client {
 
   end(): void {
     if (this.#isClosing) return;
+    this.rouse();
     this.#send();
     this.#isClosing = true;
     this.#wake();
@@ -159,7 +187,7 @@ export class ClientConnection implements Client {
     this.#socket.end();
     const timer = setTimeout(() => this.#socket.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
     this.#socket.once("close", () => clearTimeout(timer));
-    this.#gone.abort();
+    this.#leave();
     this.#onSent();
   }
 
@@ -174,6 +202,7 @@ export class ClientConnection implements Client {
   }
 
   #onData(chunk: Buffer): void {
+    if (this.#sleeper !== undefined) this.rouse();
     // Nothing is read behind a violation: where the next frame would begin is not known.
     if (this.#isClosing || this.#violation !== undefined) return;
     this.#receivedAtMs = Date.now();
@@ -229,30 +258,37 @@ export class ClientConnection implements Client {
     if (isFull) this.#socket.pause();
     else if (this.#socket.isPaused()) this.#socket.resume();
     // A client that has closed and left nothing to do is gone, whatever still runs for it.
-    if (this.#isEnded && this.peek(0) === undefined) this.#gone.abort();
+    if (this.#isEnded && this.peek(0) === undefined) this.#leave();
   }
 
   #onEnd(): void {
+    this.rouse();
     this.#isEnded = true;
     this.#regulate();
     this.#wake();
   }
 
   #onClose(): void {
+    this.rouse();
     this.#isEnded = true;
     this.#isClosing = true;
     this.#outgoing = [];
     this.#outgoingBytes = 0;
     clearImmediate(this.#flush);
-    this.#gone.abort();
+    this.#leave();
     this.#wake();
     this.#onSent();
   }
 
   #wake(): void {
     if (this.direct?.isBusy === true && !this.#isClosing) return;
-    this.#wakeReceiver?.();
+    this.#wakeReceiver?.(false);
     this.#wakeReceiver = undefined;
+  }
+
+  #leave(): void {
+    this.#isGone = true;
+    this.#gone?.abort();
   }
 
   #send(): void {
@@ -277,7 +313,7 @@ export class ClientConnection implements Client {
   }
 
   #isDrained(): boolean {
-    if (this.#isClosing || this.#gone.signal.aborted) return true;
+    if (this.#isClosing || this.#isGone) return true;
     return this.#outgoingBytes + this.#socket.writableLength < FRONTEND_UNSENT_BYTES;
   }
 

@@ -55,6 +55,11 @@ export class FrameReader {
     this.#arrived.append(chunk);
   }
 
+  /** Lets go of the memory where all was handed out. */
+  clear(): void {
+    this.#arrived.clear();
+  }
+
   /** The next whole frame, or undefined until more is appended. Throws ProtocolViolation, and then for good. */
   next(): Frame | undefined {
     const arrived = this.#arrived;

@@ -13,6 +13,11 @@ export interface DirectReceiver {
   take(bytes: Buffer, start: number, end: number): number;
 }
 
+/** Who is woken before anything that happens on the connection is looked at. */
+export interface Sleeper {
+  wake(): void;
+}
+
 /** An authenticated client. The frontend has sent AuthenticationOk and nothing after it. */
 export interface Client {
   readonly user: string;
@@ -37,6 +42,14 @@ export interface Client {
   peek(n: number): Frame | undefined;
   /** Offered whatever arrives while a `receive` waits. */
   direct: DirectReceiver | undefined;
+  /**
+   * Ends a `receive` that waits, as if the client were gone, and forgets `direct` and who listens to
+   * `gone`: whoever has received is to receive again once it is woken. False, and nothing is done,
+   * where no `receive` waits, or something has arrived.
+   */
+  sleep(sleeper: Sleeper): boolean;
+  /** Wakes who sleeps. */
+  rouse(): void;
   /** `direct` is no longer busy: what has arrived meanwhile is offered to it, or received. */
   resume(): void;
   /** As `write`, but sent at once: for what is all that this turn has to say. */

@@ -33,15 +33,20 @@ export class Responder {
   readonly #client: Client;
   #sentCount = 0;
   /** What the client was last told; the map is its environment's, shared with all clients alike. */
-  #parameters: ReadonlyMap<string, string> = NO_PARAMETERS;
+  #parameters: ReadonlyMap<string, string>;
 
-  constructor(client: Client) {
+  constructor(client: Client, told = NO_PARAMETERS) {
     this.#client = client;
+    this.#parameters = told;
   }
 
   /** Grows with all that the client is sent. */
   get sentCount(): number {
     return this.#sentCount;
+  }
+
+  get parameters(): ReadonlyMap<string, string> {
+    return this.#parameters;
   }
 
   /** A setting, as the client was last told of it. */

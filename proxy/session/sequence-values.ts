@@ -23,6 +23,11 @@ export class SequenceValues {
     this.#processId = processId;
   }
 
+  /** Nothing was drawn that anybody knows of. */
+  get areNone(): boolean {
+    return this.#values.size === 0 && !this.#isUnknown;
+  }
+
   drawn(name: SequenceName, value: string): void {
     const key = qualified(name);
     this.#values.set(key, value);

@@ -30,6 +30,11 @@ export class SessionTimeouts {
     this.#isTransactionOpen = isTransactionOpen;
   }
 
+  /** None is counted, nor has to be. */
+  get areNone(): boolean {
+    return this.#limits === NO_LIMITS;
+  }
+
   /** The settings are these from here on. */
   adopt(limits: TimeoutLimits): void {
     const before = this.#limits.transaction;

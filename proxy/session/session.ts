@@ -14,10 +14,9 @@ import { decodeParse } from "../protocol/frontend/parse.ts";
 import { decodeQuery } from "../protocol/frontend/query.ts";
 import { FRONTEND_TYPE, READY_TYPES } from "../protocol/message-type.ts";
 import { functionCallRefused, SESSION_TYPES, shutdown, unknownType } from "./session-messages.ts";
-import type { Client } from "./client.ts";
+import type { Client, Sleeper } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { Cursors } from "./cursors.ts";
-import { withDateStyle } from "./date-style.ts";
 import { decoded } from "./decoded-message.ts";
 import { DirectPath } from "./direct-path.ts";
 import { changedEnvironment } from "./changed-environment.ts";
@@ -27,19 +26,20 @@ import { causeOf, reportError } from "./error-report.ts";
 import { Listening } from "./listening.ts";
 import { ExtendedQuery } from "./extended-query.ts";
 import { Portals } from "./portals.ts";
-import { PreparedStatements } from "./prepared-statements.ts";
-import { Responder } from "./responder.ts";
+import type { Responder } from "./responder.ts";
 import { sessionClaimant } from "./session-claimant.ts";
 import type { SessionServices } from "./session-services.ts";
+import { maySleep, sessionState, sleepingSession } from "./sleeping-session.ts";
+import type { SessionState, SleepingSession } from "./sleeping-session.ts";
 import { sessionStatus, type SessionStatus } from "./session-status.ts";
 import { endedByTimeout, SessionTimeouts } from "./session-timeouts.ts";
-import { SessionSettings } from "./settings.ts";
 import { runSimpleQuery, type QueryParts } from "./simple-query.ts";
 import { StatementRunner } from "./statement-runner.ts";
 
 export class Session {
   readonly #client: Client;
   readonly #services: SessionServices;
+  readonly #state: SessionState;
   readonly #responder: Responder;
   readonly #listening: Listening;
   readonly #runner: StatementRunner;
@@ -55,27 +55,28 @@ export class Session {
   /** What the session kept on a backend is gone, or an operator ends it: it goes no further. */
   #lost: SqlError | undefined;
   #isKilled = false;
+  #isAsleep = false;
   /** Query and Execute messages so far. */
-  #statementCount = 0;
+  statementCount: number;
 
-  constructor(client: Client, services: SessionServices) {
+  /** `slept`: what the session was before it slept. */
+  constructor(client: Client, services: SessionServices, slept: SleepingSession | undefined) {
     this.#client = client;
     this.#services = services;
-    this.#responder = new Responder(client);
-    const settings = new SessionSettings(
-      withDateStyle(client.settings, services.configuredDateStyle),
-    );
-    const prepared = new PreparedStatements();
+    this.statementCount = slept?.statementCount ?? 0;
+    this.#state = sessionState(client, services, slept);
+    const { settings, prepared, sequenceValues, responder } = this.#state;
+    this.#responder = responder;
     this.#listening = new Listening({
       notifications: services.notifications,
       client,
       sendAway: (error) => this.#sendAway(error),
       leave: (error) => this.#leaveOver(error),
     });
-    this.#runner = new StatementRunner(services, settings, this.#listening, client.processId);
+    this.#runner = new StatementRunner(services, settings, this.#listening, sequenceValues);
     this.#runner.backends.onPinnedLost = (error) => this.#leaveOver(error);
     const portals = new Portals();
-    const cursors = new Cursors({ runner: this.#runner, portals, responder: this.#responder });
+    const cursors = new Cursors({ runner: this.#runner, portals, responder });
     this.#runner.transaction.beforeCommit = async (signal) => {
       // Of a session that ends, nobody would be told of it.
       if (this.#isKilled) throw this.#lost;
@@ -85,26 +86,10 @@ export class Session {
       (error) => this.kill(error),
       () => this.#runner.transaction.status === "inTransaction",
     );
-    const commands = new Commands({
-      runner: this.#runner,
-      portals,
-      cursors,
-      settings,
-      listening: this.#listening,
-      prepared,
-      responder: this.#responder,
-      planner: services.planner,
-    });
-    this.#parts = {
-      client,
-      prepared,
-      runner: this.#runner,
-      planner: services.planner,
-      commands,
-      portals,
-      cursors,
-      responder: this.#responder,
-    };
+    const { planner } = services;
+    const shared = { client, runner: this.#runner, planner, portals, cursors, ...this.#state };
+    const commands = new Commands({ ...shared, listening: this.#listening });
+    this.#parts = { ...shared, commands };
     this.#extended = new ExtendedQuery(this.#parts, prepared);
     this.#direct = new DirectPath({
       ...this.#parts,
@@ -115,7 +100,7 @@ export class Session {
       mayGoOn: () => this.#lost === undefined,
       started: () => {
         this.#timeouts.busy();
-        this.#statementCount += 1;
+        this.statementCount += 1;
       },
       during: (work) => this.#during(work),
       rested: () => {
@@ -144,7 +129,7 @@ export class Session {
       use: this.#runner.backends.use,
       pinned: this.pinReasons,
       applicationName: this.#responder.told("application_name") ?? "",
-      statementCount: this.#statementCount,
+      statementCount: this.statementCount,
       preparedCount: this.#parts.prepared.size,
     });
   }
@@ -158,31 +143,44 @@ export class Session {
     return this.#runner.backends.uses(database) || this.#direct.shares(database);
   }
 
-  /** Runs to the client's end. Never rejects. */
-  async run(): Promise<void> {
+  /** Ends `run`, where another session for the client can go on with what is given back; undefined where not. */
+  sleep(sleeper: Sleeper): SleepingSession | undefined {
+    if (!this.isIdle || this.#isSkipping || this.#isClosing || this.#lost !== undefined) return;
+    const parts = { ...this.#parts, listening: this.#listening, timeouts: this.#timeouts };
+    if (!maySleep(parts) || !this.#client.sleep(sleeper)) return;
+    this.#isAsleep = true;
+    return sleepingSession(this.#state, this.statementCount);
+  }
+
+  /** Runs to the client's end, or until it sleeps; `isGreeted`: it has slept. Never rejects. */
+  async run(isGreeted: boolean): Promise<"over" | "asleep"> {
+    const { gone } = this.#client;
     const { backends } = this.#runner;
     backends.claimant = sessionClaimant(this.#services, this.#client, this.#responder);
     const onGone = () => this.cancel();
-    this.#client.gone.addEventListener("abort", onGone, { once: true });
+    gone.addEventListener("abort", onGone, { once: true });
     try {
-      if (await this.#greet()) await this.#serve();
+      if (isGreeted || (await this.#greet())) await this.#serve();
     } catch (error) {
       this.#report(error, "FATAL");
     } finally {
-      this.#client.gone.removeEventListener("abort", onGone);
-      this.#timeouts.close();
-      this.#listening.end();
-      await this.#direct.rest();
-      await this.#runner.transaction.rollback().catch((error: unknown) => {
-        this.#services.log.error(
-          { err: error },
-          "a session's transaction could not be rolled back",
-        );
-      });
-      await this.#runner.pins.end();
+      gone.removeEventListener("abort", onGone);
+      if (!this.#isAsleep) await this.#end();
       this.#runner.binding.use.end();
-      this.#client.end();
     }
+    if (this.#isAsleep) return "asleep";
+    this.#client.end();
+    return "over";
+  }
+
+  async #end(): Promise<void> {
+    this.#timeouts.close();
+    this.#listening.end();
+    await this.#direct.rest();
+    await this.#runner.transaction.rollback().catch((error: unknown) => {
+      this.#services.log.error({ err: error }, "a session's transaction could not be rolled back");
+    });
+    await this.#runner.pins.end();
   }
 
   /** A CancelRequest, or a client that is gone: stops what runs, and whatever it waits for. */
@@ -286,7 +284,7 @@ export class Session {
     switch (type) {
       case FRONTEND_TYPE.query:
         if (!(await this.#settle(signal))) return;
-        this.#statementCount += 1;
+        this.statementCount += 1;
         this.#extended.forgetUnnamed();
         await runSimpleQuery(decoded(decodeQuery, body).sql, this.#parts, signal);
         return this.#ready(signal);
@@ -297,7 +295,7 @@ export class Session {
       case FRONTEND_TYPE.describe:
         return this.#extended.describe(decoded(decodeDescribe, body), signal);
       case FRONTEND_TYPE.execute:
-        this.#statementCount += 1;
+        this.statementCount += 1;
         return this.#extended.execute(decoded(decodeExecute, body), this.#isAlone(), signal);
       case FRONTEND_TYPE.close:
         return this.#extended.close(decoded(decodeClose, body), signal);

@@ -59,6 +59,12 @@ export class SessionSettings {
     this.#script = undefined;
   }
 
+  /** They are what the startup packet has made them. */
+  get areUntouched(): boolean {
+    const { statements, script } = this.#startup;
+    return this.#statements === statements && this.#customNames === script.customNames;
+  }
+
   get snapshot(): ReadonlyMap<string, string> {
     return this.#statements;
   }

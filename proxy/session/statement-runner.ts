@@ -35,7 +35,7 @@ import {
   writesIn,
 } from "./plan-traits.ts";
 import { StatementBinding } from "./statement-binding.ts";
-import { SequenceValues } from "./sequence-values.ts";
+import type { SequenceValues } from "./sequence-values.ts";
 import { SessionPins } from "./session-pins.ts";
 import { runSessionValue } from "./session-value-run.ts";
 import type { SessionServices } from "./session-services.ts";
@@ -68,14 +68,13 @@ export class StatementRunner {
   readonly #ddl: DdlCommit;
   #portalCount = 0;
 
-  /** `processId`: the client's, of BackendKeyData. */
   constructor(
     services: SessionServices,
     settings: SessionSettings,
     listening: Listening,
-    processId: number,
+    sequenceValues: SequenceValues,
   ) {
-    this.sequenceValues = new SequenceValues(processId);
+    this.sequenceValues = sequenceValues;
     this.#services = services;
     this.#settings = settings;
     this.#ddl = new DdlCommit(services);
