@@ -38,8 +38,8 @@ export async function compareChunk(
     invariant(connection !== undefined, "a chunk's targets are connected");
     const held = `${condition} AND ${heldRows(table, target)}`;
     const [due, there] = await Promise.all([
-      source.query(sumOf(table, name, `${condition} AND ${placedRows(table, target)}`)),
-      connection.query(sumOf(table, targetName(target), held)),
+      source.query(sumOf(table, "exact", name, `${condition} AND ${placedRows(table, target)}`)),
+      connection.query(sumOf(table, "exact", targetName(target), held)),
     ]);
     const [[count = "", sum = ""] = []] = due.rows;
     const [[countThere = "", sumThere = ""] = []] = there.rows;

@@ -29,25 +29,29 @@ export async function readSequences(
   source: BackendConnection,
   move: Move,
 ): Promise<readonly SequenceState[]> {
-  const states: SequenceState[] = [];
-  for (const table of move.tables) {
-    const name = quoteLiteral(quoteQualified(table.schema, table.name));
-    const { rows } = await source.query(`
-SELECT a.attname, coalesce(pg_sequence_last_value(s.seqrelid), s.seqstart), s.seqincrement, s.seqcache
-FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid
+  if (move.tables.length === 0) return [];
+  const names = move.tables.map(
+    ({ schema, name }, index) =>
+      `(${index}, ${quoteLiteral(quoteQualified(schema, name))}::regclass)`,
+  );
+  const { rows } = await source.query(`
+SELECT t.index, a.attname, coalesce(pg_sequence_last_value(s.seqrelid), s.seqstart), s.seqincrement, s.seqcache
+FROM (VALUES ${names.join(", ")}) t (index, relid)
+JOIN pg_depend d ON d.refobjid = t.relid JOIN pg_sequence s ON s.seqrelid = d.objid
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
-  AND d.refobjid = ${name}::regclass ORDER BY a.attnum`);
-    for (const [column, last, increment, cache] of rows)
-      states.push({
-        table,
-        column: column ?? "",
-        lastValue: BigInt(last ?? 0),
-        increment: BigInt(increment ?? 1),
-        cache: BigInt(cache ?? 1),
-      });
-  }
-  return states;
+ORDER BY t.index, a.attnum`);
+  return rows.map(([index, column, last, increment, cache]) => {
+    const table = move.tables[Number(index)];
+    invariant(table !== undefined, "a sequence is of one of the tables that were asked for");
+    return {
+      table,
+      column: column ?? "",
+      lastValue: BigInt(last ?? 0),
+      increment: BigInt(increment ?? 1),
+      cache: BigInt(cache ?? 1),
+    };
+  });
 }
 
 /** In every placement of the target. `connectionCount`: sessions that may hold cached values. Run again, it moves on. */

@@ -38,12 +38,10 @@ export interface Lent {
 /** The prefix of messages in the source's log that verification waits for. */
 const VERIFY_MARKER = "colonnade_verify";
 
-const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/** No more groups than VERIFY_BUCKETS, which the planner cannot know: it would sort all rows, on disk. */
+const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL enable_sort = off";
 /** Takes the snapshot, which BEGIN does not. */
 const LOOK = "SELECT pg_current_snapshot()";
-
-/** No more groups than VERIFY_BUCKETS, which the planner cannot know: it would sort all rows, on disk. */
-const WITHOUT_SORT = "SET enable_sort = off";
 
 async function takeSnapshot(session: BackendConnection): Promise<void> {
   await session.query(BEGIN);
@@ -63,26 +61,18 @@ export class VerifySessions implements Disposable {
     { source, targets, markers, align, lent }: VerifySides,
     signal: AbortSignal,
   ): Promise<VerifySessions> {
-    if (lent !== undefined) {
-      for (const connection of [lent.source, ...lent.targets.values()])
-        await connection.query(WITHOUT_SORT);
+    if (lent !== undefined)
       return new VerifySessions(lent.source, undefined, lent.targets, { isLent: true });
-    }
     const opened: BackendConnection[] = [];
     const keep = async (opening: Promise<BackendConnection>): Promise<BackendConnection> => {
       const connection = await opening;
       opened.push(connection);
       return connection;
     };
-    const comparing = async (opening: Promise<BackendConnection>): Promise<BackendConnection> => {
-      const connection = await keep(opening);
-      await connection.query(WITHOUT_SORT);
-      return connection;
-    };
     const all = await Promise.allSettled([
-      comparing(openSource(source, signal)),
+      keep(openSource(source, signal)),
       markers === undefined ? undefined : keep(openSource(source, signal)),
-      ...targets.map((target) => comparing(openTarget(target, signal))),
+      ...targets.map((target) => keep(openTarget(target, signal))),
     ]);
     const failed = all.find(({ status }) => status === "rejected");
     if (failed?.status === "rejected") {
@@ -131,11 +121,14 @@ export class VerifySessions implements Disposable {
         },
         AbortSignal.any([signal, AbortSignal.timeout(VERIFY_ALIGN_TIMEOUT_MS)]),
       );
-    else if (this.#markers === undefined) {
-      for (const session of [this.source, ...this.#targets.values()]) await session.query(BEGIN);
-    } else await this.#align(this.#markers, signal);
+    else if (this.#markers === undefined) await this.#onEach(BEGIN);
+    else await this.#align(this.#markers, signal);
     await work();
-    for (const session of [this.source, ...this.#targets.values()]) await session.query("COMMIT");
+    await this.#onEach("COMMIT");
+  }
+
+  async #onEach(sql: string): Promise<void> {
+    await Promise.all([this.source, ...this.#targets.values()].map((each) => each.query(sql)));
   }
 
   async #align(markers: MarkerWaits, signal: AbortSignal): Promise<void> {

@@ -123,10 +123,16 @@ function chained(columns: readonly MovedColumn[], first: string): string {
   }, first);
 }
 
-/** Which of the columns are NULL, as a bigint. */
+/** Which of the columns are NULL, as a bigint. Of most rows none is, which is seen without a call. */
 function nulls(columns: readonly MovedColumn[]): string {
   const optional = columns.filter(({ notNull }) => !notNull);
-  let seed = "0::int8";
+  if (optional.length === 0) return "0::int8";
+  const isAny = optional.map(({ name }) => `${quoteIdentifier(name)} IS NULL`).join(" OR ");
+  return `CASE WHEN ${isAny} THEN ${nullBits(optional)} ELSE 0::int8 END`;
+}
+
+function nullBits(optional: readonly MovedColumn[]): string {
+  let seed = "";
   for (let start = 0; start < optional.length; start += NULLS_TOGETHER) {
     const bits = optional
       .slice(start, start + NULLS_TOGETHER)
@@ -151,9 +157,14 @@ function identityColumns({ columns, identity }: MovedTable): readonly MovedColum
   });
 }
 
-/** How many rows there are, and the sum of their hashes at the exact level. */
-export function sumOf({ columns }: MovedTable, name: string, where: string): string {
-  return `SELECT count(*), coalesce(sum(${rowHash(columns, "exact")}), 0) FROM ${name} WHERE ${where}`;
+/** How many rows there are, and the sum of their hashes. */
+export function sumOf(
+  { columns }: MovedTable,
+  level: VerifyLevel,
+  name: string,
+  where: string,
+): string {
+  return `SELECT count(*), coalesce(sum(${rowHash(columns, level)}), 0) FROM ${name} WHERE ${where}`;
 }
 
 /** Rows of the source that go to this placement. */

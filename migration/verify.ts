@@ -5,7 +5,8 @@
  * applier is at the marker, the target has all that the snapshot sees, and is looked at there.
  * What it has beyond that (transactions of these few milliseconds) can make a row differ that is
  * as it should be: so a difference counts when it was seen VERIFY_SIGHTINGS times, each time
- * between other snapshots, and once where `isQuiet` says that nobody writes any more.
+ * between other snapshots, and once where `isQuiet` says that nobody writes any more: then tables
+ * are compared as a whole first, and rows only of those that differ.
  *
  * It reads, and changes nothing: neither rows nor what the migration does.
  */
@@ -30,6 +31,7 @@ import {
   type VerifyLevel,
 } from "./verify-sql.ts";
 import { VerifySessions, type VerifySides } from "./verify-sessions.ts";
+import { compareTotals, tablesAlike } from "./verify-totals.ts";
 
 export interface VerifyOptions extends VerifySides {
   readonly move: Move;
@@ -70,6 +72,20 @@ export async function verifyMove(
   signal: AbortSignal,
 ): Promise<VerifyReport> {
   using sessions = await VerifySessions.open(options, signal);
+  if (!options.isQuiet) return await verifyRows(sessions, options, signal);
+  const { level, move, together = [move] } = options;
+  const { rowCount, differing } = await compareTotals(sessions, move, { together, level });
+  if (differing.length === 0)
+    return { level, rowCount, clearedCount: 0, differences: [], isCut: false };
+  const some = { ...options, move: { ...move, tables: differing }, together };
+  return { ...(await verifyRows(sessions, some, signal)), rowCount };
+}
+
+async function verifyRows(
+  sessions: VerifySessions,
+  options: VerifyOptions,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
   let rowCount = 0;
   const suspects: Suspects[] = [];
   await sessions.aligned(signal, async () => {
@@ -250,8 +266,7 @@ async function misplacedIn(
   target: TargetTable,
 ): Promise<readonly Difference[]> {
   const table = target.source;
-  const alike = together.flatMap((each) => each.tables).filter(({ name }) => name === table.name);
-  const where = misplacedRows(table, target, alike);
+  const where = misplacedRows(table, target, tablesAlike(together, table));
   if (where === undefined) return [];
   const { rows } = await connection.query(
     `SELECT ROW(${keyTexts(table)})::text FROM ${targetName(target)} WHERE ${where} LIMIT ${VERIFY_DIFFERENCES_MAX}`,

@@ -46,8 +46,8 @@ export async function openSessions(scene: Scene, signal: AbortSignal): Promise<v
   }
 }
 
-/** Of the check, which has most: rows of both sides, and sequences. */
-const SESSIONS_AT_ONCE = 2;
+/** Of the check, which has most: rows of both sides with their sizes, sequences, and markers. */
+const SESSIONS_AT_ONCE = 3;
 
 /** Of a hold that has started: who obeys it, and with how many transactions still open. */
 export async function proxiesOfHold(hold: FleetHold): Promise<readonly ProxySeen[]> {
@@ -253,16 +253,17 @@ async function stillFenced(
   ticket: number,
   signal: AbortSignal,
 ): Promise<readonly ServerIdentity[]> {
-  const fencedGivers: ServerIdentity[] = [];
-  for (const [database, own] of fencesOf(scene, givingSide(direction))) {
-    const fresh = await openTarget(databaseOf(scene, database), signal);
-    try {
-      if (await isFenceUp(fresh, own, ticket)) fencedGivers.push(await identityOf(fresh));
-    } finally {
-      fresh.close();
-    }
-  }
-  return fencedGivers;
+  const givers = await Promise.all(
+    fencesOf(scene, givingSide(direction)).map(async ([database, own]) => {
+      const fresh = await openTarget(databaseOf(scene, database), signal);
+      try {
+        return (await isFenceUp(fresh, own, ticket)) ? [await identityOf(fresh)] : [];
+      } finally {
+        fresh.close();
+      }
+    }),
+  );
+  return givers.flat();
 }
 
 /** The timeline is that of the log that is being written, and not of the last checkpoint. */

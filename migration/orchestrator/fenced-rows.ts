@@ -39,10 +39,10 @@ export async function compareFenced(
   const moves = described ?? (await describedMoves(scene, sessions));
   const sized: SizedTable[] = [];
   for (const move of moves) {
-    const source = await sessions.to(move.source);
-    for (const table of move.tables)
-      if (direction === "forward" || !isCopied(table))
-        sized.push({ move, table, bytes: await bytesOf(source, table) });
+    const tables = move.tables.filter((table) => direction === "forward" || !isCopied(table));
+    if (tables.length === 0) continue;
+    const bytes = await bytesOf(await sessions.to(move.source), tables);
+    sized.push(...tables.map((table, index) => ({ move, table, bytes: bytes[index] ?? 0 })));
   }
   const { compared, counted, sampled } = divided(sized, bounds);
   const found = await Promise.all([
@@ -76,12 +76,16 @@ interface SizedTable {
 }
 
 /** With what is stored apart of large values, and with all partitions. */
-async function bytesOf(source: BackendConnection, table: MovedTable): Promise<number> {
-  const name = quoteLiteral(quoteQualified(table.schema, table.name));
-  const { rows } = await source.query(
-    `SELECT coalesce(sum(pg_table_size(relid)), pg_table_size(${name}::regclass)) FROM pg_partition_tree(${name})`,
-  );
-  return Number(rows[0]?.[0]);
+async function bytesOf(
+  source: BackendConnection,
+  tables: readonly MovedTable[],
+): Promise<readonly number[]> {
+  const queries = tables.map((table) => {
+    const name = quoteLiteral(quoteQualified(table.schema, table.name));
+    return `SELECT coalesce(sum(pg_table_size(relid)), pg_table_size(${name}::regclass)) FROM pg_partition_tree(${name})`;
+  });
+  const { rows } = await source.query(queries.join(";\n"));
+  return rows.map(([bytes]) => Number(bytes));
 }
 
 /** The smallest first, as far as each bound goes. */

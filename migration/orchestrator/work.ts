@@ -64,26 +64,23 @@ async function latencyOf(
   { move, mover }: RunningMove,
   signal: AbortSignal,
 ): Promise<number> {
-  const source = await openSource(databaseOf(scene, move.source), signal);
-  try {
-    const marker = { prefix: "colonnade_latency", content: randomUUID() };
-    const over = new AbortController();
-    const reached = mover.markers.wait(
-      marker,
-      () => Promise.resolve(),
-      AbortSignal.any([signal, over.signal]),
-    );
-    reached.catch(() => undefined);
-    const startMs = performance.now();
-    // The commit of an id is flushed, and the message before it.
-    await source.query(
-      `SELECT pg_logical_emit_message(false, ${quoteLiteral(marker.prefix)}, ${quoteLiteral(marker.content)}), pg_current_xact_id()`,
-    );
-    await reached;
-    return performance.now() - startMs;
-  } finally {
-    source.close();
-  }
+  using sessions = new Sessions(scene, signal);
+  const source = await sessions.to(move.source);
+  const marker = { prefix: "colonnade_latency", content: randomUUID() };
+  const over = new AbortController();
+  const reached = mover.markers.wait(
+    marker,
+    () => Promise.resolve(),
+    AbortSignal.any([signal, over.signal]),
+  );
+  reached.catch(() => undefined);
+  const startMs = performance.now();
+  // The commit of an id is flushed, and the message before it.
+  await source.query(
+    `SELECT pg_logical_emit_message(false, ${quoteLiteral(marker.prefix)}, ${quoteLiteral(marker.content)}), pg_current_xact_id()`,
+  );
+  await reached;
+  return performance.now() - startMs;
 }
 
 /**
