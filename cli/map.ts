@@ -204,7 +204,7 @@ async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags):
     const map = { version, yaml: text, author, changes: sentences, identities };
     try {
       if (before === undefined) await publishMap(database, map, undefined);
-      else await publishBesideDdl(database, map, { before, next, fileName });
+      else await publishBesideDdl(database, map, { before, next, origin });
     } catch (error) {
       throw await unlessOvertaken(database, error, fileName);
     }
@@ -256,9 +256,10 @@ async function publishBesideDdl(
   {
     before,
     next,
-    fileName,
-  }: { readonly before: ShardMap; readonly next: ShardMap; readonly fileName: string },
+    origin,
+  }: { readonly before: ShardMap; readonly next: ShardMap; readonly origin: MapOrigin },
 ): Promise<void> {
+  const { fileName } = origin;
   using look = await LastLook.open(before, next);
   const end = performance.now() + PUBLISH_WAIT_MS;
   for (;;) {
@@ -272,8 +273,9 @@ async function publishBesideDdl(
             `${fileName} is not published: ${busy.proxy} is committing DDL. Publish it again`,
             1,
           );
-        const problems = await look.leftBehind();
-        if (problems.length > 0) throw notPublished(fileName, problems);
+        const { problems, changes } = await look.leftBehind();
+        if (problems.length > 0)
+          throw notPublished(fileName, [...problems, ...remedies(changes, origin)]);
       });
     } catch (error) {
       if (busy === undefined || performance.now() >= end) throw error;

@@ -164,14 +164,16 @@ export class LastLook implements Disposable {
     this.#next = next;
   }
 
-  /** Sentences, of tables whose rows would be looked for elsewhere. */
-  async leftBehind(): Promise<readonly string[]> {
+  /** As checkPublication's. */
+  async leftBehind(): Promise<Pick<Publication, "problems" | "changes">> {
     const present = await this.#ask(
       `SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
        WHERE n.nspname = ${quoteLiteral(this.#next.canonicalSchema)}`,
     );
     const names = new Set(present.map(([name]) => name));
-    return rowsLeftBehind(this.#before, this.#next, (table) => names.has(table));
+    const exists = (table: string): boolean => names.has(table);
+    const changes = mapChanges(this.#before, this.#next, exists);
+    return { changes, problems: leftBehind(this.#before, this.#next, changes, exists) };
   }
 
   /** Whether a transaction of the catalog database may yet commit. */

@@ -321,7 +321,7 @@ test("a table that a proxy is making is waited for, and then keeps a map from be
     const made = await waiting;
     expect(made).toMatchObject({ code: 1 });
     expect(made.stderr).toContain(
-      'table "late" is in the catalog database already, and would be looked for elsewhere',
+      `table late is listed in colocation users by user_id, and is in the catalog database already: rows would have to move first\n  to move the rows: colonnade migrate plan --to ${next}`,
     );
     await server.query("main", "DROP TABLE late");
     // What is left of DDL that is over stands in nobody's way.
