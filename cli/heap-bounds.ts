@@ -35,7 +35,10 @@ export class HeapBounds implements Disposable {
   }
 }
 
-/** Before the first collection of everything V8 knows no size to let the heap grow from, and lets it grow far. */
-export function collectAfterStart(): void {
-  collectGarbage("major");
+/**
+ * Gives back what the start alone needed, the young generation's size among it. And before the first collection
+ * of everything V8 knows no size to let the heap grow from, and lets it grow far.
+ */
+export function giveBackStart(): void {
+  collectGarbage("all");
 }

@@ -17,7 +17,7 @@ import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 import { mapOf, readMap, readMapText, requireMap } from "./input-files.ts";
 import { MapReloads } from "./map-reloads.ts";
 import { packageVersion } from "./package-root.ts";
-import { collectAfterStart, HeapBounds } from "./heap-bounds.ts";
+import { giveBackStart, HeapBounds } from "./heap-bounds.ts";
 import { fleetView, joinFleet, mapToStartWith } from "./serve-fleet.ts";
 
 export interface ServeFlags {
@@ -187,9 +187,7 @@ export function refuseEmbedded(map: ShardMap): void {
 
 async function start(options: ProxyOptions): Promise<RunningProxy> {
   try {
-    const proxy = await startProxy(options);
-    collectAfterStart();
-    return proxy;
+    return await startProxy({ ...options, beforeListening: giveBackStart });
   } catch (cause) {
     throw new CommandFailure(`cannot start: ${startReason(cause)}`, 2, { cause });
   }

@@ -74,6 +74,8 @@ export interface ProxyOptions {
   readonly waitsForFleet?: boolean;
   /** Among several processes of one address, which has an admin interface elsewhere; undefined where it is alone. */
   readonly place?: WorkerPlace;
+  /** Once all is read that a start needs: nobody is kept waiting yet. */
+  readonly beforeListening?: () => void;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -293,6 +295,7 @@ async function openParts(options: StartOptions, backends: Backends, draining: Dr
   const isReady = () => topology.isReachable && !draining.isDraining();
   const ports: Ports = { port: config.listen.port, adminPort };
   const console = consoleOf(options, backends, parts, { ...draining, isReady, ports: () => ports });
+  options.beforeListening?.();
   const listener = await openListener(options, sessions, console, { backends, topology });
   try {
     const adminSources: AdminSources = {

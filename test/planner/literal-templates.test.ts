@@ -193,7 +193,7 @@ describe("a catalog that another has taken the place of", () => {
     const newer = ofEpoch(2);
     templates.learn(other, newer, planned(other, newer));
     await turn();
-    collectGarbage("major");
+    collectGarbage("all");
     expect(older.deref()).toBeUndefined();
   });
 });
