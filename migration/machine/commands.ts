@@ -63,8 +63,10 @@ function throttled(migration: Migration, throttle: Throttle): Outcome {
 /** Both sides are set up anew, and only the ranges that differ are copied. */
 function resynchronised(migration: Migration): Outcome {
   const { life } = migration;
+  const isStoppedBefore = life.state === "stopped" && ownerOf(migration) === "sources";
+  // What is given up is half taken away.
   const isPossible =
-    life.state === "rolledBack" || (life.state === "stopped" && ownerOf(migration) === "sources");
+    life.state === "rolledBack" || (isStoppedBefore && life.at.state !== "aborting");
   if (isPossible) return into(migration, firstSetupStep("resync"));
   return refused(
     `a migration that is ${life.state} is not compared anew: only one that stopped before the switch, or was rolled back`,
@@ -102,6 +104,7 @@ function cutOver(
 function completed(migration: Migration, blockers: readonly string[]): Outcome {
   const { life } = migration;
   if (life.state === "completing" || life.state === "completed") return IGNORED;
+  if (life.state === "stopped" && life.at.state === "completing") return into(migration, life.at);
   if (life.state !== "reversible")
     return refused(
       `a migration that is ${life.state} cannot be completed: it has to be reversible`,

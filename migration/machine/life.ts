@@ -149,7 +149,7 @@ export interface Stopped {
 }
 
 export type Resumable =
-  | Extract<Life, { readonly state: "setup" | "ready" | "preflight" }>
+  | Extract<Life, { readonly state: "setup" | "ready" | "preflight" | "completing" | "aborting" }>
   | { readonly state: Moving; readonly isPaused: boolean }
   | { readonly state: "reversible"; readonly reverse: "live" | "lost" };
 
@@ -196,7 +196,9 @@ export function ownerOf({ life }: Pick<Migration, "life">): Side {
     case "completed":
       return "targets";
     case "stopped":
-      return life.at.state === "reversible" ? "targets" : "sources";
+      return life.at.state === "reversible" || life.at.state === "completing"
+        ? "targets"
+        : "sources";
     case "planned":
     case "preflight":
     case "setup":

@@ -2,7 +2,7 @@
 import { unreachable } from "../../base/invariant.ts";
 import type { Observation } from "./events.ts";
 import { SETUP_STEPS } from "./life.ts";
-import type { In, Life, Migration, Moving, Resumable } from "./life.ts";
+import type { In, Life, Migration, Moving, Resumable, State } from "./life.ts";
 import { IGNORED, into } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 
@@ -106,6 +106,16 @@ function slotLost(migration: Migration): Outcome {
   }
 }
 
+const RESUMABLE: ReadonlySet<State> = new Set<Resumable["state"]>([
+  ...(Object.keys(NEXT) as Moving[]),
+  "preflight",
+  "setup",
+  "ready",
+  "reversible",
+  "completing",
+  "aborting",
+]);
+
 export function isResumable(life: Life): life is Resumable {
-  return life.state in NEXT || ["preflight", "setup", "ready", "reversible"].includes(life.state);
+  return RESUMABLE.has(life.state);
 }

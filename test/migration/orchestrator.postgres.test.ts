@@ -267,6 +267,15 @@ test("tables go to a database of their own while the orchestrator is killed agai
   await run.untilPrinted(`${GROUP}: `);
   if ((await stateOf(GROUP)) !== "reversible") requireDone(await served.migrate("cutover", GROUP));
   await sleep(300);
+  // Made past the proxies: what is referred to cannot be emptied.
+  await served.data.query("main", "CREATE TABLE receipts (invoice bigint REFERENCES invoices)");
+  requireDone(await served.migrate("complete", GROUP));
+  while ((await stateOf(GROUP)) === "completing") await sleep(50);
+  expect((await served.migrate("status", GROUP)).stdout).toContain(
+    "at completing, server_refused: cannot truncate a table referenced in a foreign key constraint",
+  );
+  expect((await served.migrate("cancel", GROUP)).stderr).toContain("its targets own the rows");
+  await served.data.query("main", "DROP TABLE receipts");
   requireDone(await served.migrate("complete", GROUP));
   while ((await stateOf(GROUP)) !== "completed") await sleep(100);
   for (const journal of journals) await journal.stop();
