@@ -1,8 +1,7 @@
 /**
  * Gives one placement's answers to a client as they come: frames are walked by their headers,
- * and what stands between two that somebody has to look at is written in one piece, across the
- * answers to what was sent at once. Only whole frames are given on, so that an error can follow
- * wherever a server is lost.
+ * and what has come at once, less what is not for the client, is written in one piece. Only whole
+ * frames are given on, so that an error can follow wherever a server is lost.
  *
  * It knows no statements: what becomes of a message that is no row, its owner says. Nothing
  * here waits: bytes, the end of the connection and a client that reads again all come as calls.
@@ -14,7 +13,7 @@ import type { BackendConnection, ByteTaker } from "../backend/backend-connection
 import { ArrivedBytes } from "../protocol/arrived-bytes.ts";
 import { decodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
-import { keptCopy } from "../protocol/bump-arena.ts";
+import { keptAppend, keptCopy } from "../protocol/bump-arena.ts";
 import { FRAME_HEADER_BYTES, frameBodyBytes } from "../protocol/frame-reader.ts";
 import { BACKEND_TYPE } from "../protocol/message-type.ts";
 
@@ -62,6 +61,8 @@ export class AnswerRelay implements ByteTaker {
   #due = 0;
   /** The beginning of a frame whose rest has not come. */
   readonly #partial = new ArrivedBytes();
+  /** What the client is to be given of what was walked since it was given something. */
+  #kept: Buffer | undefined;
   #isAnswered = false;
   #isMuted = false;
   #isPaused = false;
@@ -117,6 +118,7 @@ export class AnswerRelay implements ByteTaker {
       }
     } catch (error) {
       if (!(error instanceof ProtocolViolation)) throw error;
+      this.#give();
       const connection = this.#connection;
       this.#end()?.lost(connection?.lostBy(error));
     }
@@ -155,15 +157,16 @@ export class AnswerRelay implements ByteTaker {
           ? this.#ready(bytes, at, frameEnd)
           : this.#message(type ?? 0, bytes, at, frameEnd);
       if (verdict !== true) {
-        this.#give(bytes, given, at);
+        this.#keep(bytes, given, at);
         if (verdict === "mute") this.#isMuted = true;
-        else if (verdict !== false && !this.#isMuted) this.#owner?.give(verdict);
+        else if (verdict !== false) this.#keep(verdict, 0, verdict.length);
         given = frameEnd;
       }
       at = frameEnd;
       if (this.#isAnswered || this.#isHalted) break;
     }
-    this.#give(bytes, given, at);
+    this.#keep(bytes, given, at);
+    this.#give();
     return at;
   }
 
@@ -173,11 +176,20 @@ export class AnswerRelay implements ByteTaker {
     this.#owner?.halted(this);
   }
 
-  #give(bytes: Buffer, start: number, end: number): void {
+  #keep(bytes: Buffer, start: number, end: number): void {
     if (start === end || this.#isMuted) return;
+    const kept = this.#kept;
+    const joined = kept && keptAppend(kept, bytes, start, end);
+    if (joined === undefined) this.#give();
+    this.#kept = joined ?? keptCopy(bytes, start, end);
+  }
+
+  #give(): void {
+    const kept = this.#kept;
     const owner = this.#owner;
-    if (owner === undefined) return;
-    owner.give(keptCopy(bytes, start, end));
+    if (kept === undefined || owner === undefined) return;
+    this.#kept = undefined;
+    owner.give(kept);
     if (this.#isPaused || !owner.isFull) return;
     this.#isPaused = true;
     const connection = this.#connection;
@@ -247,6 +259,7 @@ export class AnswerRelay implements ByteTaker {
     this.#isPaused = false;
     this.#isHalted = false;
     this.#hasEnded = false;
+    this.#kept = undefined;
     this.#partial.clear();
     FREE.push(this);
     return owner;

@@ -15,6 +15,22 @@ const LOOP_BYTES_MAX = 48;
 let arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
 let used = 0;
 
+/** `kept` and `bytes[start, end)` as one, where `kept` was copied last and there is room behind it; else undefined. */
+export function keptAppend(
+  kept: Buffer,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): Buffer | undefined {
+  const from = kept.byteOffset;
+  const isLast = kept.buffer === arena.buffer && from + kept.length === used;
+  const length = end - start;
+  if (!isLast || used + length > ARENA_BYTES) return undefined;
+  bytes.copy(arena, used, start, end);
+  used += length;
+  return arena.subarray(from, used);
+}
+
 /** `bytes[start, end)`, which nobody writes into again. */
 export function keptCopy(bytes: Buffer, start: number, end: number): Buffer {
   const length = end - start;
