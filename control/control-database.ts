@@ -57,6 +57,8 @@ export function controlConnectError(address: BackendAddress, error: unknown): un
 
 export class ControlDatabase implements Disposable {
   readonly connection: BackendConnection;
+  /** Of a transaction that has asked nothing yet: it begins with what it asks first, in one round trip. */
+  #begin = "";
 
   /** Of `--control`. Rejects with a SqlError that names the address and the remedy. */
   static async open(address: BackendAddress, signal?: AbortSignal): Promise<ControlDatabase> {
@@ -89,8 +91,10 @@ export class ControlDatabase implements Disposable {
   /** Rows of all statements in order; several statements are one transaction. Without a signal it waits for CONTROL_ANSWER_TIMEOUT_MS. */
   async query(sql: string, signal?: AbortSignal): Promise<readonly Row[]> {
     const deadline = signal ?? AbortSignal.timeout(CONTROL_ANSWER_TIMEOUT_MS);
+    const begin = this.#begin;
+    this.#begin = "";
     try {
-      return (await this.connection.query(sql, deadline)).rows;
+      return (await this.connection.query(begin + sql, deadline)).rows;
     } catch (error) {
       if (signal !== undefined || error !== deadline.reason) throw error;
       throw new SqlError(
@@ -107,16 +111,18 @@ export class ControlDatabase implements Disposable {
 
   /** Commits what `work` did, or nothing of it where it throws. */
   async transaction<T>(work: () => Promise<T>): Promise<T> {
-    await this.query("BEGIN");
+    this.#begin = "BEGIN; ";
     try {
       const result = await work();
-      await this.query("COMMIT");
+      if (this.#begin === "") await this.query("COMMIT");
       return result;
     } catch (error) {
       // The first reason is the one to tell; a connection that cannot even roll back is lost.
-      if (!this.connection.isBroken)
+      if (this.#begin === "" && !this.connection.isBroken)
         await this.query("ROLLBACK").catch(() => this.connection.destroy());
       throw error;
+    } finally {
+      this.#begin = "";
     }
   }
 

@@ -243,3 +243,6 @@ export function raiseRevision(): string {
 export function announceRevision(revision: string): string {
   return `SELECT pg_catalog.pg_notify(${quoteLiteral(CONTROL_CHANNEL)}, ${quoteLiteral(revision)})`;
 }
+
+/** The same of the revision that this very transaction has raised. */
+export const ANNOUNCE_RAISED = `SELECT pg_catalog.pg_notify(${quoteLiteral(CONTROL_CHANNEL)}, revision::text) FROM colonnade.control`;

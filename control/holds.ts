@@ -23,7 +23,7 @@ import {
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { ControlDatabase } from "./control-database.ts";
-import { announceRevision, raiseRevision } from "./control-schema.ts";
+import { ANNOUNCE_RAISED, announceRevision, raiseRevision } from "./control-schema.ts";
 import { follows, isSilent, listProxies, whereGoneForGood } from "./fleet-state.ts";
 import type { ProxyRow } from "./fleet-state.ts";
 import { LeaseWatch } from "./lease-watch.ts";
@@ -248,7 +248,7 @@ export class FleetHold {
   async start(forMs: number): Promise<void> {
     if (!(forMs > 0 && forMs <= HOLD_MS_MAX))
       throw new SqlError("hold_malformed", `a hold lasts for up to ${HOLD_MS_MAX} ms`);
-    this.#revision = await changed(
+    this.#revision = await changedOr(
       this.#database,
       `UPDATE colonnade.hold SET started_at = clock_timestamp(), deadline = clock_timestamp() + ${milliseconds(forMs)} WHERE ${this.#where} RETURNING 1`,
       () => this.#over(),
@@ -328,19 +328,28 @@ export async function endExpiredHolds(database: ControlDatabase): Promise<void> 
 const END_EXPIRED =
   "UPDATE colonnade.hold SET ended_at = clock_timestamp(), ended_by = 'deadline' WHERE ended_at IS NULL AND deadline <= clock_timestamp()";
 
-/** A change that proxies follow; gives its revision. `orThrow`: where no row says that it was made. */
-async function changed(
+/** A change that proxies follow; gives its revision. */
+async function changed(database: ControlDatabase, sql: string): Promise<number> {
+  const [raised] = await database.query(announcing(sql));
+  return Number(raised?.[0]);
+}
+
+/** The same of `sql` that returns a row where it changes something; else nothing is changed. */
+async function changedOr(
   database: ControlDatabase,
   sql: string,
-  orThrow?: () => SqlError,
+  otherwise: () => SqlError,
 ): Promise<number> {
   return await database.transaction(async () => {
-    const [raised] = await database.query(raiseRevision());
-    const [row] = await database.query(sql);
-    if (row === undefined && orThrow !== undefined) throw orThrow();
-    await database.query(announceRevision(raised?.[0] ?? ""));
+    const [raised, made, announced] = await database.query(announcing(sql));
+    if (made === undefined || announced === undefined) throw otherwise();
     return Number(raised?.[0]);
   });
+}
+
+/** In one message, since clients wait meanwhile. Its first row is the revision, its last the announcement's. */
+function announcing(sql: string): string {
+  return `${raiseRevision()}; ${sql}; ${ANNOUNCE_RAISED}`;
 }
 
 function refuseMalformed(placements: readonly string[]): void {

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { SqlError } from "../base/sql-error.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import type { ControlDatabase, Row } from "./control-database.ts";
-import { announceRevision, raiseRevision } from "./control-schema.ts";
+import { ANNOUNCE_RAISED, raiseRevision } from "./control-schema.ts";
 
 export interface MapRecord {
   readonly version: number;
@@ -91,8 +91,9 @@ export async function publishMapWithin(
   map: NewMap,
   base: number | undefined,
 ): Promise<number> {
-  const [raised] = await database.query(raiseRevision());
-  const [control] = await database.query("SELECT map_version FROM colonnade.control");
+  const [raised, control] = await database.query(
+    `${raiseRevision()}; SELECT map_version FROM colonnade.control`,
+  );
   const inForce = control?.[0] ?? undefined;
   if (inForce !== base?.toString()) {
     throw new SqlError(
@@ -101,10 +102,9 @@ export async function publishMapWithin(
     );
   }
   await database.query(
-    `INSERT INTO colonnade.map (version, yaml, author, changes, identities) VALUES (${map.version}, ${quoteLiteral(map.yaml)}, ${quoteLiteral(map.author)}, ${quoteLiteral(JSON.stringify(map.changes))}, ${quoteLiteral(JSON.stringify(map.identities))})`,
+    `INSERT INTO colonnade.map (version, yaml, author, changes, identities) VALUES (${map.version}, ${quoteLiteral(map.yaml)}, ${quoteLiteral(map.author)}, ${quoteLiteral(JSON.stringify(map.changes))}, ${quoteLiteral(JSON.stringify(map.identities))});
+UPDATE colonnade.control SET map_version = ${map.version}; ${ANNOUNCE_RAISED}`,
   );
-  await database.query(`UPDATE colonnade.control SET map_version = ${map.version}`);
-  await database.query(announceRevision(raised?.[0] ?? ""));
   return Number(raised?.[0]);
 }
 

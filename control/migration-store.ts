@@ -69,7 +69,7 @@ ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
     );
     if (row === undefined)
       throw new SqlError("migration_exists", `there is a migration "${name}" already`);
-    await log(database, document, "planned");
+    await database.query(eventOf(document, "planned"));
     return storedMigration<Document>(row);
   });
 }
@@ -174,22 +174,32 @@ async function storeWithin<Document extends MigrationDocument>(
       ? "revision"
       : await publishMapWithin(database, change.publish.map, change.publish.base);
   const [row] = await database.query(
-    `UPDATE colonnade.migration SET state = ${quoteLiteral(document.life.state)}, epoch = ${document.epoch}, ticket = ${document.ticket}, document = ${json(document)}, version = version + 1, revision = ${revision}, changed_at = clock_timestamp() WHERE ${own} RETURNING ${COLUMNS}`,
+    `WITH stored AS (
+  UPDATE colonnade.migration SET state = ${quoteLiteral(document.life.state)}, epoch = ${document.epoch}, ticket = ${document.ticket}, document = ${json(document)}, version = version + 1, revision = ${revision}, changed_at = clock_timestamp() WHERE ${own} RETURNING *
+), logged AS (${eventOf(document, change.what)} FROM stored)
+SELECT ${COLUMNS} FROM stored`,
   );
   if (row === undefined) return { kind: "stale" };
-  await log(database, document, change.what);
   return { kind: "stored", migration: storedMigration<Document>(row) };
 }
 
-/** Which store of the row is the last: cheap, for those who look often. Undefined where there is no such migration. */
+/** Which store of the row is the last, and the time as `controlNowMs` has it: cheap, for those who look often. */
 export async function migrationVersion(
   database: ControlDatabase,
   name: string,
-): Promise<number | undefined> {
+): Promise<{
+  /** Undefined where there is no such migration. */
+  readonly version: number | undefined;
+  readonly nowMs: number;
+}> {
   const [row] = await database.query(
-    `SELECT version FROM colonnade.migration WHERE name = ${quoteLiteral(name)}`,
+    `SELECT ${NOW_MS}, (SELECT version FROM colonnade.migration WHERE name = ${quoteLiteral(name)})`,
   );
-  return row === undefined ? undefined : Number(row[0]);
+  const [nowMs, version] = row ?? [];
+  return {
+    version: (version ?? null) === null ? undefined : Number(version),
+    nowMs: Number(nowMs),
+  };
 }
 
 /** Milliseconds since 1970 by the server's clock: what a state machine is told the time is. */
@@ -254,14 +264,9 @@ export async function readEvents(
   }));
 }
 
-async function log(
-  database: ControlDatabase,
-  { name, life, epoch, ticket }: MigrationDocument,
-  what: string,
-): Promise<void> {
-  await database.query(
-    `INSERT INTO colonnade.migration_event (migration, state, epoch, ticket, what) VALUES (${[name, life.state].map(quoteLiteral).join(", ")}, ${epoch}, ${ticket}, ${quoteLiteral(what)})`,
-  );
+/** For the log; a FROM may follow. */
+function eventOf({ name, life, epoch, ticket }: MigrationDocument, what: string): string {
+  return `INSERT INTO colonnade.migration_event (migration, state, epoch, ticket, what) SELECT ${[name, life.state].map(quoteLiteral).join(", ")}, ${epoch}, ${ticket}, ${quoteLiteral(what)}`;
 }
 
 function json(value: unknown): string {

@@ -139,11 +139,10 @@ export async function isFenceUp(
   ticket: number,
 ): Promise<boolean> {
   const { rows } = await connection.query(
-    `SELECT FROM colonnade.move_fence WHERE ${own(fence)} AND ticket = ${ticket} AND is_up`,
+    `SELECT EXISTS (SELECT FROM colonnade.move_fence WHERE ${own(fence)} AND ticket = ${ticket} AND is_up)
+AND NOT EXISTS (SELECT FROM (${relations(fence)}) r WHERE oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = r.oid AND tgname = ${quoteLiteral(TRIGGER)} AND tgenabled <> 'D'))`,
   );
-  if (rows.length === 0) return false;
-  const [due, fenced] = [await tablesOf(connection, fence), await fencedTables(connection, fence)];
-  return due.every((table) => fenced.includes(table));
+  return rows[0]?.[0] === "t";
 }
 
 /** Which migration has the table refuse writes; undefined where none does. */
@@ -165,10 +164,9 @@ async function withTicket(
   lockTimeoutMs: number,
   work: () => Promise<void>,
 ): Promise<boolean> {
-  await connection.query(`BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}`);
   try {
     const { rows } = await connection.query(
-      `INSERT INTO colonnade.move_fence AS seen (migration, side, ticket, is_up) VALUES (${quoteLiteral(fence.migration)}, ${quoteLiteral(fence.side)}, ${ticket}, ${isUp}) ON CONFLICT (migration, side) DO UPDATE SET ticket = excluded.ticket, is_up = excluded.is_up WHERE seen.ticket <= excluded.ticket RETURNING true`,
+      `BEGIN; SET LOCAL lock_timeout = ${lockTimeoutMs}; INSERT INTO colonnade.move_fence AS seen (migration, side, ticket, is_up) VALUES (${quoteLiteral(fence.migration)}, ${quoteLiteral(fence.side)}, ${ticket}, ${isUp}) ON CONFLICT (migration, side) DO UPDATE SET ticket = excluded.ticket, is_up = excluded.is_up WHERE seen.ticket <= excluded.ticket RETURNING true`,
     );
     if (rows.length > 0) await work();
     await connection.query("COMMIT");

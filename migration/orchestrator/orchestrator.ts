@@ -121,10 +121,10 @@ export class Orchestration {
       }
       await this.#rest(isUrgent ? MIGRATION_CUTOVER_POLL_MS : MIGRATION_POLL_MS, signal);
       if (this.#events.length > 0) continue;
-      if (isUrgent) await this.#advance({ kind: "tick" });
-      else await this.#observeLeases();
-      const stored = await migrationVersion(this.#store, document.name);
-      if (stored !== this.#row.version) await this.#reload();
+      if (!isUrgent) await this.#observeLeases();
+      const { version: stored, nowMs } = await migrationVersion(this.#store, document.name);
+      if (stored !== version) await this.#reload();
+      else if (isUrgent) await this.#advance({ kind: "tick" }, nowMs);
     }
   }
 
@@ -147,9 +147,10 @@ export class Orchestration {
   }
 
   /** One event. Where the row was changed meanwhile, it is held against the new one. */
-  async #advance(event: Observation): Promise<void> {
+  async #advance(event: Observation, seenMs?: number): Promise<void> {
     for (;;) {
-      const result = step(this.#row.document, event, await controlNowMs(this.#store));
+      const nowMs = seenMs ?? (await controlNowMs(this.#store));
+      const result = step(this.#row.document, event, nowMs);
       if (result.kind !== "moved") return;
       const stored = await this.#stored(result.migration, event);
       if (stored.kind === "stored") {
