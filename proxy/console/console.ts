@@ -66,7 +66,11 @@ export class Console implements SessionHost, OtherWorkers {
     );
   }
 
-  async serve(client: Client): Promise<void> {
+  serve(client: Client, over: () => void): void {
+    void this.#serve(client).finally(over);
+  }
+
+  async #serve(client: Client): Promise<void> {
     const { users, others, log } = this.#options;
     const isAdmin = users.admin_users.includes(client.user);
     const { version } = this.#sources.process;

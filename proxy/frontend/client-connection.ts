@@ -35,7 +35,8 @@ export class ClientConnection implements Client {
   readonly database: string;
   readonly settings: ReadonlyMap<string, string>;
   readonly processId: number;
-  readonly secretKey: Buffer;
+  /** As latin1: a buffer of its own would be some hundred bytes. */
+  readonly #secretKey: string;
   readonly address: string;
   readonly connection: ClientConnectionFacts;
 
@@ -68,7 +69,7 @@ export class ClientConnection implements Client {
     this.database = identity.database;
     this.settings = identity.settings;
     this.processId = identity.processId;
-    this.secretKey = identity.secretKey;
+    this.#secretKey = identity.secretKey.toString("latin1");
     this.address = identity.address;
     this.connection = identity.connection;
     this.#receivedAtMs = identity.connection.connectedAtMs;
@@ -80,6 +81,10 @@ export class ClientConnection implements Client {
     // Paused sockets do not begin to flow by a listener alone.
     socket.resume();
     if (socket.destroyed) this.#onClose();
+  }
+
+  get secretKey(): Buffer {
+    return Buffer.from(this.#secretKey, "latin1");
   }
 
   get gone(): AbortSignal {

@@ -24,9 +24,7 @@ import { encodeAuthentication } from "../protocol/backend/authentication.ts";
 import { encodeErrorResponse } from "../protocol/backend/error-response.ts";
 import { encodeNegotiateProtocolVersion } from "../protocol/backend/negotiate-protocol-version.ts";
 import { encodeToBuffer } from "../protocol/frame-writer.ts";
-import { negotiateProtocolVersion, startupSettings } from "../protocol/startup.ts";
-import type { Startup } from "../protocol/startup.ts";
-import { parseStartupOptions } from "../protocol/startup-options.ts";
+import { negotiateProtocolVersion } from "../protocol/startup.ts";
 import type { SessionHost } from "../session/client.ts";
 import { errorFields } from "../session/error-fields.ts";
 import { Authenticator } from "./authentication.ts";
@@ -35,6 +33,7 @@ import { ClientConnection } from "./client-connection.ts";
 import { PullSocket } from "./pull-socket.ts";
 import { readOpening } from "./start-up.ts";
 import type { Opening } from "./start-up.ts";
+import { readIdentity, readSettings } from "./startup-identity.ts";
 import { FrontendTls } from "./tls.ts";
 import type { FrontendTlsOptions } from "./tls.ts";
 
@@ -102,9 +101,15 @@ export class Listener {
   readonly #sideDoor: Door | undefined;
   /** Every connection, in start-up or in session. */
   readonly #sockets = new Set<Socket>();
+  /** Of each of them: one listener serves all. */
+  readonly #onClose: (this: Socket) => void;
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
+    const sockets = this.#sockets;
+    this.#onClose = function () {
+      sockets.delete(this);
+    };
     this.#tls = options.tls && new FrontendTls(options.tls);
     const { authentication, sessions, clientsMax = CLIENTS_MAX_DEFAULT, sideDoor } = options;
     this.#door = doorOf({
@@ -165,17 +170,17 @@ export class Listener {
     return this.close();
   }
 
-  /** One connection from accept to close. Never rejects. */
+  /** One connection, up to its session. Never rejects. */
   async #accept(raw: Socket): Promise<void> {
     raw.setKeepAlive(true, FRONTEND_KEEPALIVE_MS);
     // A socket's failure is followed by its close, which is all that anybody acts on.
     raw.on("error", ignore);
     this.#sockets.add(raw);
-    raw.once("close", () => this.#sockets.delete(raw));
+    raw.on("close", this.#onClose);
 
     try {
       const entered = await this.#startUp(raw);
-      if (entered !== undefined) await this.#runSession(entered, raw);
+      if (entered !== undefined) this.#runSession(entered, raw);
     } catch (error) {
       this.#report(raw, error);
       raw.destroy();
@@ -277,20 +282,34 @@ export class Listener {
     return { client, door };
   }
 
-  /** The client keeps its place until its socket is closed, so that closing clients are counted, too. */
-  async #runSession({ client, door }: Entered, raw: Socket): Promise<void> {
+  /**
+   * The client keeps its place until its socket is closed, so that closing clients are counted, too,
+   * and its session is over. Nothing waits for either by a promise: idle clients are many.
+   */
+  #runSession({ client, door }: Entered, raw: Socket): void {
     const { metrics } = this.#options;
-    const closed = closeOf(raw);
+    let isOneOver = false;
+    const over = (): void => {
+      if (!isOneOver) isOneOver = true;
+      else {
+        door.processIds.delete(client.processId);
+        metrics.add("colonnade_clients", {}, -1);
+      }
+    };
     metrics.increment("colonnade_clients_accepted_total", {});
     metrics.add("colonnade_clients", {}, 1);
-    try {
-      client.write(encodeToBuffer(encodeAuthentication, { kind: "authenticationOk" }));
-      await door.sessions.serve(client);
+    if (raw.closed) over();
+    else raw.on("close", over);
+    client.write(encodeToBuffer(encodeAuthentication, { kind: "authenticationOk" }));
+    const ended = (): void => {
       client.end();
-      await closed;
-    } finally {
-      door.processIds.delete(client.processId);
-      metrics.add("colonnade_clients", {}, -1);
+      over();
+    };
+    try {
+      door.sessions.serve(client, ended);
+    } catch (error) {
+      over();
+      throw error;
     }
   }
 
@@ -357,40 +376,6 @@ function closeAfter(socket: Socket, raw: Socket, lastMessage?: Buffer): void {
   // and the message might never be read.
   socket.on("data", ignore).resume();
   socket.end(lastMessage ?? "");
-}
-
-function readIdentity(startup: Startup): { readonly user: string; readonly database: string } {
-  const user = startup.parameters.get("user") ?? "";
-  if (user === "") {
-    throw new SqlError(
-      "startup_user_missing",
-      "no PostgreSQL user name specified in startup packet",
-    );
-  }
-  const replication = startup.parameters.get("replication");
-  if (replication !== undefined && !/^(0|off?|f(a(l(se?)?)?)?|no?)$/i.test(replication)) {
-    throw new SqlError("replication_not_supported", "replication connections are not supported");
-  }
-  const database = startup.parameters.get("database") ?? "";
-  return { user, database: database === "" ? user : database };
-}
-
-/** Settings of their own parameters win over those in `options`, as in process_startup_options. */
-function readSettings(startup: Startup): ReadonlyMap<string, string> {
-  const settings = new Map<string, string>();
-  for (const { name, value } of parseStartupOptions(startup.parameters.get("options") ?? "")) {
-    settings.set(name, value);
-  }
-  for (const [name, value] of startupSettings(startup)) settings.set(name, value);
-  return settings;
-}
-
-/** Not events.once, which rejects on the failures that a close follows. */
-function closeOf(socket: Socket): Promise<void> {
-  if (socket.closed) return Promise.resolve();
-  return new Promise((resolve) => {
-    socket.once("close", () => resolve());
-  });
 }
 
 function authenticationTimeout(): SqlError {

@@ -19,7 +19,6 @@ export interface ClientSessions {
   /** Whole milliseconds, of a clock that never goes back. */
   readonly nowMs: () => number;
   readonly awoken: (session: ClientSession) => void;
-  /** Called once, at its end. */
   readonly over: (session: ClientSession) => void;
 }
 
@@ -33,11 +32,13 @@ export class ClientSession implements Sleeper {
   #sinceMs = 0;
   /** How often, in a row, it was woken soon after it had fallen asleep. */
   #shortSleeps = 0;
-  #whenOver: (() => void)[] | undefined;
+  #over: () => void;
 
-  constructor(client: Client, all: ClientSessions) {
+  /** `over`: called once, at its end. */
+  constructor(client: Client, all: ClientSessions, over: () => void) {
     this.client = client;
     this.#all = all;
+    this.#over = over;
     this.#state = new Session(client, all.services, undefined);
   }
 
@@ -94,7 +95,11 @@ export class ClientSession implements Sleeper {
   /** Resolves once it is over. */
   ended(): Promise<void> {
     return new Promise((resolve) => {
-      (this.#whenOver ??= []).push(resolve);
+      const over = this.#over;
+      this.#over = () => {
+        over();
+        resolve();
+      };
     });
   }
 
@@ -102,6 +107,6 @@ export class ClientSession implements Sleeper {
   async #run(session: Session, isGreeted: boolean): Promise<void> {
     if ((await session.run(isGreeted)) === "asleep") return;
     this.#all.over(this);
-    for (const resolve of this.#whenOver ?? []) resolve();
+    this.#over();
   }
 }

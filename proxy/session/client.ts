@@ -81,8 +81,8 @@ export interface ClientTraffic {
 
 /** The sessions, as the frontend calls them. */
 export interface SessionHost {
-  /** Runs the client's session to its end. Never rejects: the session reports its own errors. */
-  serve(client: Client): Promise<void>;
+  /** Runs the client's session, which reports its own errors. `over` is called once, at its end. */
+  serve(client: Client, over: () => void): void;
   /** A CancelRequest: cancels what that client's session is running, or does nothing. */
   cancel(processId: number, secretKey: Buffer): void;
 }

@@ -50,13 +50,12 @@ export class Sessions implements SessionHost {
     );
   }
 
-  async serve(client: Client): Promise<void> {
-    const served = new ClientSession(client, this.#all);
+  serve(client: Client, over: () => void): void {
+    const served = new ClientSession(client, this.#all, over);
     this.#sessions.set(client.processId, served);
     this.#awoken(served);
     if (this.#isClosing) served.session.close();
     served.start();
-    await served.ended();
   }
 
   #awoken(session: ClientSession): void {

@@ -34,7 +34,11 @@ export class EchoHost implements SessionHost {
     this.cancelled.push({ processId, secretKey });
   }
 
-  async serve(client: Client): Promise<void> {
+  serve(client: Client, over: () => void): void {
+    void this.#serve(client).finally(over);
+  }
+
+  async #serve(client: Client): Promise<void> {
     this.clients.add(client);
     try {
       await run(client);
