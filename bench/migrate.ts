@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { databaseName } from "../base/ids.ts";
 import { verifyMove } from "../migration/verify.ts";
+import type { MarkerWaits } from "../migration/marker-waits.ts";
 import type { VerifyLevel } from "../migration/verify-sql.ts";
 import type { Move } from "../migration/move.ts";
 import { Journal } from "../test/migration/journal.ts";
@@ -166,7 +167,8 @@ async function measureStream(rig: Rig): Promise<readonly Measurement[]> {
   const microseconds = ((performance.now() - startMs) * 1_000) / (3 * third);
   const compared: Measurement[] = [];
   for (const level of ["fast", "exact"] as const)
-    compared.push(await measureVerification(rig, move, level));
+    for (const markers of [undefined, mover.markers])
+      compared.push(await measureVerification(rig, move, { level, markers }));
   await mover.stop();
   return [
     {
@@ -179,7 +181,12 @@ async function measureStream(rig: Rig): Promise<readonly Measurement[]> {
   ];
 }
 
-async function measureVerification(rig: Rig, move: Move, level: VerifyLevel): Promise<Measurement> {
+/** `markers`: of a mover that applies the stream meanwhile; without, nobody may write. */
+async function measureVerification(
+  rig: Rig,
+  move: Move,
+  { level, markers }: { readonly level: VerifyLevel; readonly markers: MarkerWaits | undefined },
+): Promise<Measurement> {
   const taken: number[] = [];
   // Not of the first, which marks rows as committed.
   for (let round = 0; round <= ROUNDS; round += 1) {
@@ -189,9 +196,9 @@ async function measureVerification(rig: Rig, move: Move, level: VerifyLevel): Pr
         move,
         source: rig.sourceDatabase,
         targets: rig.targetDatabases,
-        markers: undefined,
+        markers,
         level,
-        isQuiet: true,
+        isQuiet: markers === undefined,
       },
       AbortSignal.timeout(60_000),
     );
@@ -199,7 +206,7 @@ async function measureVerification(rig: Rig, move: Move, level: VerifyLevel): Pr
     if (round > 0) taken.push(((performance.now() - startMs) * 1_000) / rowCount);
   }
   return {
-    name: `a row of 200 bytes compared on both sides, ${level}`,
+    name: `a row of 200 bytes compared on both sides, ${level}${markers === undefined ? "" : ", while it may be written"}`,
     value: median(taken),
     spread: spread(taken),
     unit: "µs",
