@@ -4,35 +4,51 @@
  * texts come of which no plan is known. Why so: docs/decisions/0021-the-heap-is-bounded.md.
  *
  * The young generation's bound is an option of the process's start, which a program cannot give to itself;
- * whether it grows with the next collection is looked up each time. So that is turned off above the bound, and
- * on below: a process that idles gives nearly all of it back.
+ * by how much it grows is looked up at each collection. So that is nothing, but for collections of our own, one
+ * after each of V8's while the generation is small: a process that idled has given nearly all of it back.
  */
 import { PerformanceObserver } from "node:perf_hooks";
 import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 import { HEAP_GROWING_PERCENT, NEW_SPACE_BYTES_MAX } from "../base/limits.ts";
 import { collectGarbage } from "../proxy/backend/collect-garbage.ts";
 
+/** V8's own: a megabyte in each half, one of which may not be there yet. */
+const NEW_SPACE_BYTES_MIN = 2 * 1024 * 1024;
+
 export class HeapBounds implements Disposable {
   readonly #afterCollections = new PerformanceObserver(() => this.#look());
-  #mayGrow = true;
+  #isOwn = false;
 
   constructor() {
     setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
-    this.#look();
+    growBy(1);
     this.#afterCollections.observe({ entryTypes: ["gc"] });
   }
 
   #look(): void {
-    const newSpace = getHeapSpaceStatistics().find(({ space_name: name }) => name === "new_space");
-    const mayGrow = newSpace === undefined || newSpace.space_size < NEW_SPACE_BYTES_MAX;
-    if (mayGrow === this.#mayGrow) return;
-    this.#mayGrow = mayGrow;
-    setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
+    const isOwn = this.#isOwn;
+    this.#isOwn = false;
+    const growth = Math.floor(NEW_SPACE_BYTES_MAX / Math.max(newSpaceBytes(), NEW_SPACE_BYTES_MIN));
+    if (isOwn || growth < 2) return;
+    this.#isOwn = true;
+    growBy(growth);
+    collectGarbage("minor");
+    growBy(1);
   }
 
   [Symbol.dispose](): void {
     this.#afterCollections.disconnect();
   }
+}
+
+function newSpaceBytes(): number {
+  const newSpace = getHeapSpaceStatistics().find(({ space_name: name }) => name === "new_space");
+  return newSpace?.space_size ?? NEW_SPACE_BYTES_MAX;
+}
+
+/** Where as much has survived since it last grew as it holds: V8 decides that. */
+function growBy(factor: number): void {
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`);
 }
 
 /**
