@@ -142,7 +142,13 @@ export async function installGuard(
   );
 }
 
+/** A partition's, which its parent has given it, goes with its parent's. */
 export async function removeGuard(connection: BackendConnection, guard: Guard): Promise<void> {
+  const { rows } = await connection.query(
+    `SELECT FROM pg_catalog.pg_constraint
+      WHERE conrelid = ${relationOf(guard)} AND conname = '${GUARD_CONSTRAINT}' AND contype = 'c' AND coninhcount > 0`,
+  );
+  if (rows.length > 0) return;
   await connection.query(
     `BEGIN; SET LOCAL lock_timeout = ${GUARD_LOCK_TIMEOUT_MS}; ${dropGuard(guard)}; COMMIT`,
   );

@@ -142,3 +142,20 @@ test.each([
     await server.query("main", INSERT);
   },
 );
+
+test("a partition has its parent's guard, whichever the map names first", async () => {
+  for (const database of DATABASES)
+    await server.query(
+      database,
+      "DROP TABLE IF EXISTS logs; CREATE TABLE logs (id bigint) PARTITION BY RANGE (id); CREATE TABLE logs_1 PARTITION OF logs FOR VALUES FROM (0) TO (100)",
+    );
+  const map = mapFile("groups: { logging: { database: books, tables: [logs_1, logs] } }");
+  expect(await guard("install", map)).toMatchObject({ code: 0 });
+  for (const table of ["logs", "logs_1"])
+    await expect(server.query("main", `INSERT INTO ${table} VALUES (1)`)).rejects.toMatchObject(
+      REFUSED,
+    );
+  expect(await guard("verify", map)).toMatchObject({ code: 0 });
+  expect(await guard("remove", map)).toMatchObject({ code: 0 });
+  await server.query("main", "INSERT INTO logs_1 VALUES (1)");
+});
