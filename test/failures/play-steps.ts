@@ -63,10 +63,13 @@ const COPY_DATA = frame(
   ),
 );
 
-export async function startCopy({ client }: Play): Promise<void> {
+/** Until the first rows are with the last of the databases. */
+export async function startCopy({ client, databases }: Play): Promise<void> {
   client.write(queryFrame("COPY items FROM STDIN"));
   client.write(COPY_DATA);
-  await sleep(300);
+  const copying =
+    "SELECT FROM pg_stat_activity WHERE datname = 'c' AND xact_start IS NOT NULL AND query LIKE 'COPY %'";
+  while ((await databases.second.query("postgres", copying)).rows.length === 0) await sleep(20);
 }
 
 export const UPDATE_B = `UPDATE items SET note = 'new' WHERE id = ${KEYS.b}`;
