@@ -33,6 +33,7 @@ import { movedRows } from "./moved-rows.ts";
 import type { MovedRows } from "./moved-rows.ts";
 import { checkPublication, LastLook } from "./publication-checks.ts";
 import { followerLine, lateProxies, untilFollowed } from "./publication-followers.ts";
+import { readersOfMaps } from "./proxy-role.ts";
 import { tableLines } from "./table-lines.ts";
 import { tableExistence } from "./unlisted-tables.ts";
 
@@ -208,9 +209,15 @@ async function publish(text: string, origin: MapOrigin, flags: MapPublishFlags):
     } catch (error) {
       throw await unlessOvertaken(database, error, fileName);
     }
-    const followed = flags.wait ? await untilFollowed(database) : [];
+    const proxies = flags.wait ? await untilFollowed(database) : [];
     const isFirst = before === undefined;
-    return { version, isFirst, changes: sentences, warnings, proxies: followed };
+    return {
+      version,
+      isFirst,
+      changes: sentences,
+      warnings: [...warnings, ...(await readersOfMaps(database, next))],
+      proxies,
+    };
   });
   const late = lateProxies(published.proxies);
   if (flags.json === true) printJson(published);

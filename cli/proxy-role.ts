@@ -1,10 +1,11 @@
-/** Whether `--proxy-role` names a role that proxies may have for their own. */
+/** Who may read published maps: the proxies' own role, and not the one that clients' statements run as. */
 import { quoteIdentifier, quoteLiteral } from "../base/sql-quoting.ts";
 import type { ControlDatabase } from "../control/control-database.ts";
 import { currentMap } from "../control/map-versions.ts";
 import { controlSchemaVersion } from "../control/schema-versions.ts";
 import { schemaOwner } from "../control/schema-owner.ts";
 import { backendAddresses } from "../proxy/topology/backend-addresses.ts";
+import type { ShardMap } from "../shardmap/shard-map.ts";
 import { CommandFailure } from "./failure.ts";
 import { mapOf, readPublishedMap } from "./input-files.ts";
 
@@ -38,8 +39,27 @@ async function rolesOfUrls(database: ControlDatabase): Promise<ReadonlySet<strin
   if ((await controlSchemaVersion(database)) === undefined) return new Set();
   const published = await currentMap(database);
   if (published === undefined) return new Set();
-  const map = mapOf(readPublishedMap(published));
+  return usersOf(mapOf(readPublishedMap(published)));
+}
+
+function usersOf(map: ShardMap): ReadonlySet<string> {
   return new Set([...backendAddresses(map).values()].map(({ user }) => user));
+}
+
+/** Sentences. A superuser, who may do anything anyway, is not told of. */
+export async function readersOfMaps(
+  database: ControlDatabase,
+  map: ShardMap,
+): Promise<readonly string[]> {
+  const users = [...usersOf(map)].map(quoteLiteral).join(", ");
+  const rows = await database.query(
+    `SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN (${users}) AND NOT rolsuper
+       AND pg_catalog.has_table_privilege(oid, 'colonnade.map', 'SELECT') ORDER BY 1`,
+  );
+  return rows.map(
+    ([role]) =>
+      `clients' statements run as role ${quoteIdentifier(role ?? "")}, which may read published maps, and the passwords in them: give the proxies a role of their own (control init --proxy-role), and take the rights on schema colonnade away from this one`,
+  );
 }
 
 function refused(role: string, reason: string): CommandFailure {

@@ -214,6 +214,15 @@ test("proxies have a role of their own: neither the owner's nor one of the map's
   expect(records.stderr).toContain(`--proxy-role: "stranger" is the role of a database's URL`);
 });
 
+test("a role of the map's URLs that may read maps is told of by publish", async () => {
+  await grantToTheOwner();
+  // No map tells yet whose URLs it is in.
+  expect((await as("owner", "control", "init", "--proxy-role", "app")).code).toBe(0);
+  expect((await as("owner", "map", "publish", mapFile(1))).stdout).toContain(
+    `warning: clients' statements run as role "app", which may read published maps, and the passwords in them: give the proxies a role of their own`,
+  );
+});
+
 test("who may not read it is told how it may", async () => {
   await grantToTheOwner();
   await as("owner", "control", "init");
