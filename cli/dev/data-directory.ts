@@ -31,10 +31,13 @@ export interface DevDirectory extends Disposable {
   /** undefined on a first start. */
   readState(): DevState | undefined;
   writeState(state: DevState): void;
+  /** The map as other commands may use it while the servers run. Gives its path. */
+  writeMap(text: string): string;
 }
 
 const LOCK = "lock";
 const STATE = "state.json";
+const MAP = "map.yaml";
 
 /** Takes the directory for this process; it is made where it is missing. */
 export function openDevDirectory(directory: string): DevDirectory {
@@ -46,6 +49,11 @@ export function openDevDirectory(directory: string): DevDirectory {
     path,
     readState: () => readState(path),
     writeState: (state) => writeFileSync(join(path, STATE), `${JSON.stringify(state, null, 2)}\n`),
+    writeMap: (text) => {
+      const file = join(path, MAP);
+      writeFileSync(file, text);
+      return file;
+    },
     [Symbol.dispose]: () => rmSync(join(path, LOCK), { force: true }),
   };
 }

@@ -13,9 +13,10 @@ import { Metrics } from "../../base/metrics.ts";
 import { type Config, DEFAULT_CONFIG } from "../../proxy/config/config.ts";
 import { startProxy } from "../../proxy/main.ts";
 import type { RunningProxy } from "../../proxy/running-proxy.ts";
+import { withServerUrls } from "../../shardmap/edit.ts";
 import type { DatabaseEntry, ShardMap } from "../../shardmap/shard-map.ts";
 import { CommandFailure, reasonAndRemedy } from "../failure.ts";
-import { requireMap } from "../input-files.ts";
+import { mapOf, readInput, readMapText } from "../input-files.ts";
 import { packageFile, packageVersion } from "../package-root.ts";
 import { type DevDirectory, openDevDirectory } from "./data-directory.ts";
 import {
@@ -42,7 +43,9 @@ const HOST = "127.0.0.1";
 
 /** Runs until it is interrupted. */
 export async function dev(flags: DevFlags): Promise<void> {
-  const map = requireMap(flags.map ?? packageFile("deploy", "dev", "map.yaml"));
+  const mapPath = flags.map ?? packageFile("deploy", "dev", "map.yaml");
+  const mapText = readInput(mapPath, "map");
+  const map = mapOf(readMapText(mapText, mapPath));
   const statements = await readSql(sqlFiles(flags));
   refuseAdminPortOfClients(flags);
   await refuseTakenPort(flags.port, "--port");
@@ -52,7 +55,7 @@ export async function dev(flags: DevFlags): Promise<void> {
   if (flags.reset === true) await reset(directory);
   const cleanUp = new CleanUp(interrupt);
   try {
-    await start(flags, { map, statements }, directory, interrupt, cleanUp);
+    await start(flags, { map, mapText, statements }, directory, interrupt, cleanUp);
     await interrupt.happened;
     say("stopping");
   } catch (cause) {
@@ -70,13 +73,14 @@ async function reset(directory: DevDirectory): Promise<void> {
 
 interface DevFiles {
   readonly map: ShardMap;
+  readonly mapText: string;
   /** What the first start runs. */
   readonly statements: readonly SourceStatement[];
 }
 
 async function start(
   flags: DevFlags,
-  { map, statements }: DevFiles,
+  { map, mapText, statements }: DevFiles,
   directory: DevDirectory,
   interrupt: Interrupt,
   cleanUp: CleanUp,
@@ -92,14 +96,7 @@ async function start(
   const assignment = assignServers(map, before?.servers ?? {});
   directory.writeState({ servers: assignment, isLoaded: !isFirst });
   say(isFirst ? "making two PostgreSQL servers" : "starting two PostgreSQL servers");
-  const elsewhere = serverDirectories(directory.path).find(
-    (path) => !path.startsWith(directory.path),
-  );
-  if (elsewhere !== undefined) {
-    say(
-      `PostgreSQL does not run as root, and the account it runs as cannot enter ${directory.path}: its data is in ${dirname(elsewhere)}`,
-    );
-  }
+  tellWhereDataIs(directory);
   const servers = await started(
     "the PostgreSQL servers",
     startDevServers({
@@ -141,8 +138,17 @@ async function start(
     adminPort: flags.adminPort,
     map,
     servers,
+    mapFile: directory.writeMap(withServerUrls(mapText, servers.urls)),
     isSample: flags.map === undefined && flags.sql === undefined,
   });
+}
+
+function tellWhereDataIs({ path: asked }: DevDirectory): void {
+  const elsewhere = serverDirectories(asked).find((path) => !path.startsWith(asked));
+  if (elsewhere === undefined) return;
+  say(
+    `PostgreSQL does not run as root, and the account it runs as cannot enter ${asked}: its data is in ${dirname(elsewhere)}`,
+  );
 }
 
 /** What an operating system, a full disk or a URL of the map can be in the way of: told in words, without a stack. */

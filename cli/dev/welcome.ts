@@ -9,6 +9,8 @@ export interface Welcome {
   readonly adminPort: number;
   readonly map: ShardMap;
   readonly servers: DevServers;
+  /** The map with the servers' URLs. */
+  readonly mapFile: string;
   /** The sample's tables are there to be tried. */
   readonly isSample: boolean;
 }
@@ -34,7 +36,7 @@ export function printWelcome(welcome: Welcome): void {
   process.stdout.write(welcomeText(welcome));
 }
 
-function welcomeText({ url, adminPort, map, servers, isSample, port }: Welcome): string {
+function welcomeText({ url, adminPort, map, servers, mapFile, isSample, port }: Welcome): string {
   const lines = [
     "",
     `Ready: ${map.databases.size} databases look like one, on 127.0.0.1:${port}.`,
@@ -46,6 +48,8 @@ function welcomeText({ url, adminPort, map, servers, isSample, port }: Welcome):
     "The databases behind it, past the proxy:",
     "",
     ...[...servers.urls].map(([name, direct]) => `  ${name.padEnd(10)} ${direct}`),
+    "",
+    `  The map, with these URLs, for other commands: ${mapFile}`,
     "",
   ];
   if (isSample) {

@@ -1,5 +1,6 @@
 /** `colonnade dev` from the outside: what a stranger types, sees and interrupts. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +12,7 @@ import { STATEMENTS_TO_TRY } from "../../cli/dev/welcome.ts";
 import { runCommand, type RunningCommand, startCommand } from "../support/command.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { inFullRun } from "../support/run-mode.ts";
+import { ROOT } from "../tidy/sources.ts";
 
 let directory: string;
 let data: string;
@@ -111,6 +113,58 @@ test("the rows are where the map says, in four databases", async () => {
   // users2 holds a second placement, in its schema users_b.
   expect(total).toBeLessThan(120);
   expect(total).toBeGreaterThan(80);
+});
+
+/** The commands that docs/fleet.md gives for a fleet on one machine; the last one runs on. */
+function commandsOfOneMachine(main: string, free: readonly number[]): readonly string[] {
+  const page = readFileSync(join(ROOT, "docs", "fleet.md"), "utf8");
+  const [, block = ""] = /^### On one machine$[^]*?^```sh\n([^]*?)^```$/m.exec(page) ?? [];
+  return block
+    .replace(/^(export MAIN=).*$/m, `$1${main}`)
+    .replace(".colonnade/", `${data}/`)
+    .replace("6433", String(free[0]))
+    .replace("9633", String(free[1]))
+    .replace("dist/cli/main.js", "cli/main.ts")
+    .replaceAll("second.yaml", join(directory, "second.yaml"))
+    .trimEnd()
+    .split("\n");
+}
+
+test("the map with its URLs is what a fleet can be tried with, as the page says", async () => {
+  const dev = await startDev();
+  const [, main = ""] = /^ {2}main +(postgres:\S+)$/m.exec(dev.output()) ?? [];
+  const mapFile = join(data, "map.yaml");
+  expect(dev.output()).toContain(mapFile);
+  expect(readFileSync(mapFile, "utf8")).toContain("# A second placement in the same database");
+  expect(await runCommand("check", "--live", mapFile)).toMatchObject({ code: 0 });
+  const free = [await freePort(), await freePort()];
+  const lines = commandsOfOneMachine(main, free);
+  const serve = spawn(
+    "sh",
+    ["-c", ["set -e", ...lines.slice(0, -1), `exec ${lines.at(-1)}`].join("\n")],
+    {
+      cwd: ROOT,
+      env: { ...process.env, PATH: `${join(ROOT, "node_modules", ".bin")}:${process.env["PATH"]}` },
+    },
+  );
+  const ended = once(serve, "close");
+  try {
+    port = free[0] ?? 0;
+    await expect
+      .poll(
+        async () =>
+          await withClient(
+            async (client) => (await client.query("SELECT count(*)::int AS n FROM users")).rows,
+          ).catch(String),
+        { timeout: 60_000 },
+      )
+      .toEqual([{ n: 120 }]);
+    const status = await runCommand("control", "status", "--control", main);
+    expect(status.stdout).toContain(`127.0.0.1:${free[0]}`);
+  } finally {
+    serve.kill("SIGTERM");
+    await ended;
+  }
 });
 
 test("roles are made on every server", async () => {
