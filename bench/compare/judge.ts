@@ -12,7 +12,8 @@ export type Verdict =
   | { readonly kind: "held" | "missed"; readonly summary: Summary }
   /** The median misses it, but not all of the middle half: the spread is too wide to say. */
   | { readonly kind: "near"; readonly summary: Summary }
-  | { readonly kind: "unmeasured"; readonly because: string };
+  /** `all`: of the turns that say nothing for certain. */
+  | { readonly kind: "unmeasured"; readonly because: string; readonly all?: Summary };
 
 /** Of fewer quiet turns than this part of all, no middle is told. */
 const QUIET_PART_MIN = 0.5;
@@ -26,8 +27,10 @@ export function judge(aim: Aim, slices: readonly Slice[]): Verdict {
   const summary = summarize(usable.map(({ value }) => value));
   if (summary === undefined || usable.length < QUIET_PART_MIN * compared.length) {
     const disturbed = compared.length - usable.length;
+    const all = summarize(compared.map(({ value }) => value));
     return {
       kind: "unmeasured",
+      ...(all && { all }),
       because: `other work took more than ${FOREIGN_CORES_MAX} cores in ${disturbed} of ${compared.length} turns`,
     };
   }
@@ -102,7 +105,10 @@ export function aimText({ case: name, contender, quantity, of, at, bound }: Aim)
 }
 
 export function verdictText({ quantity, of }: Aim, verdict: Verdict): string {
-  if (verdict.kind === "unmeasured") return `not judged: ${verdict.because}`;
   const digits = of.kind === "ratio" ? 2 : QUANTITIES[quantity].digits;
+  if (verdict.kind === "unmeasured") {
+    const { because, all } = verdict;
+    return `not judged: ${because}${all === undefined ? "" : `; in all of them ${formatSummary(all, digits)}`}`;
+  }
   return `${verdict.kind}: ${formatSummary(verdict.summary, digits)}`;
 }

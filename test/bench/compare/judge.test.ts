@@ -90,7 +90,7 @@ describe("an aim of a ratio", () => {
     const own = slicesOf("colonnade", rates(95, 95, 95), [BUSY, BUSY, QUIET]);
     const verdict = judge(RATIO, [...own, ...slicesOf("pgbouncer", rates(100, 100, 100))]);
     expect(verdictText(RATIO, verdict)).toBe(
-      "not judged: other work took more than 0.1 cores in 2 of 3 turns",
+      "not judged: other work took more than 0.1 cores in 2 of 3 turns; in all of them 0.95 (0.95 to 0.95)",
     );
   });
 
