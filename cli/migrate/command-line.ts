@@ -19,6 +19,11 @@ export function addMigrate(program: Command, parsers: Parsers): void {
     .description("name the migration that leads from the map in force to the next one")
     .requiredOption("--to <file>", "the next shard map")
     .requiredOption("--control <url>", CONTROL_URL)
+    .option(
+      "--carrier <name>",
+      "what brings changes to the targets: the servers' logs alone",
+      "wal",
+    )
     .option("--dry-run", "store nothing")
     .option("--json", "print one JSON document")
     .action(async (flags) => await (await import("./plan.ts")).planCommand(flags));

@@ -33,12 +33,15 @@ import { requireMap } from "../input-files.ts";
 import { askDatabases, readLiveCatalog } from "../live-databases.ts";
 import { printJson, printLines } from "../output.ts";
 import { tableLines } from "../table-lines.ts";
+import { requireCarrier } from "./carrier.ts";
 import { knownMigrations } from "./stored-migrations.ts";
 import type { KnownMigration } from "./stored-migrations.ts";
 
 export interface PlanFlags extends ControlFlags {
   /** The next shard map. */
   readonly to: string;
+  /** What brings changes to the targets. */
+  readonly carrier: string;
   readonly dryRun?: true;
 }
 
@@ -47,8 +50,12 @@ interface PlannedRow extends StoredPlan {
   readonly state: "new" | "known";
 }
 
-/** Exit code 1 where something has to move that cannot, or where another plan is under way; nothing is stored then. */
+/**
+ * Exit code 1 where something has to move that cannot, where another plan is under way, or where another
+ * carrier than the log is asked for; nothing is stored then.
+ */
 export async function planCommand(flags: PlanFlags): Promise<void> {
+  requireCarrier(flags.carrier);
   const next = requireMap(flags.to);
   await loadParser();
   const { plan, rows } = await withControl(flags, async (database) => {

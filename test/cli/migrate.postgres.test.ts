@@ -86,6 +86,32 @@ test("what cannot be moved is refused, and nothing is stored", async () => {
   expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("the next one is 2")]);
 });
 
+test("another carrier than the log is refused by name, with why and what to do", async () => {
+  const next = mapFile(2, "shards: 0-7, database: users1");
+  const refused = async (carrier: string): Promise<string> => {
+    const { code, stdout, stderr } = await migrate("plan", "--to", next, "--carrier", carrier);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    return stderr;
+  };
+  const doubleWrite = await refused("double-write");
+  expect(doubleWrite).toContain("carrier double-write is refused, wal is the only one: proxies");
+  expect(doubleWrite).toContain("Set wal_level = logical on each server");
+  expect(await refused("dual-writes")).toBe(doubleWrite);
+  const triggerLog = await refused("trigger-log");
+  expect(triggerLog).toContain("carrier trigger-log is refused, wal is the only one: triggers");
+  expect(await refused("triggers")).toBe(triggerLog);
+  expect((await migrate("list", "--json")).stdout).toBe("[]\n");
+
+  const unknown = await migrate("plan", "--to", next, "--carrier", "pigeon");
+  expect([unknown.code, unknown.stderr]).toEqual([
+    2,
+    'colonnade: there is no carrier "pigeon": wal is the only one\n',
+  ]);
+  const asked = await migrate("plan", "--to", next, "--carrier", "wal", "--dry-run");
+  expect(asked.code).toBe(0);
+  expect(asked.stdout).toBe((await migrate("plan", "--to", next, "--dry-run")).stdout);
+});
+
 test("planned, looked at, found wanting, and given up", async () => {
   const next = mapFile(
     2,

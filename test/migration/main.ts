@@ -11,11 +11,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../tidy/sources.ts";
 import { calm } from "./checks/calm.ts";
+import { otherCarriers } from "./checks/carriers.ts";
 import { CHECKS, CI, FULL } from "./checks/check.ts";
 import type { Context, Profile, Result } from "./checks/check.ts";
 import { exactness, resumeCost } from "./checks/exactness.ts";
 import { killedAnything, plainLosses } from "./checks/losses.ts";
-import { doubleWrites, pauses, types, verificationSpeed } from "./checks/others.ts";
+import { pauses, types, verificationSpeed } from "./checks/others.ts";
 import { frozenProxy, slotLoss, twoOrchestrators } from "./checks/troubles.ts";
 import { verifierCanFail } from "./checks/verifier.ts";
 
@@ -35,7 +36,7 @@ const PARTS: readonly (readonly [
   [[13], verificationSpeed],
   [[17], slotLoss],
   [[18], twoOrchestrators],
-  [[19], doubleWrites],
+  [[19], otherCarriers],
   [[7], pauses],
 ];
 

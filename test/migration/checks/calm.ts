@@ -11,7 +11,7 @@ import { broken, firstOf, keepPauses, SOURCE, SPLIT_NAME, splitOptions, TARGETS 
 import type { Context } from "./check.ts";
 import { Crew } from "./crew.ts";
 import { DdlAttempts } from "./ddl-attempts.ts";
-import { catalogFingerprint } from "./fingerprint.ts";
+import { catalogFingerprint, differing } from "./fingerprint.ts";
 
 const PAUSE_BUDGET_MS = 2_000;
 
@@ -189,11 +189,4 @@ async function idleLog({ tell }: Context, { fleet, traffic, cutovers }: Rehearsa
     Math.max(...rates) < 1_024,
     `after ${switches} switches there and back, idle: ${rates.map((rate, index) => `${databases[index]} ${rate.toFixed(0)} bytes of log/s`).join(", ")}; every counter is as acknowledged (check 14)${switches < 20 ? "; scaled from 10 cycles" : ""}`,
   );
-}
-
-function differing(before: ReadonlySet<string>, after: ReadonlySet<string>): readonly string[] {
-  return [
-    ...[...before].filter((entry) => !after.has(entry)).map((entry) => `gone: ${entry}`),
-    ...[...after].filter((entry) => !before.has(entry)).map((entry) => `new: ${entry}`),
-  ];
 }

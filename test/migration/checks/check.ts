@@ -28,7 +28,7 @@ export const CHECKS: Readonly<Record<number, string>> = {
   16: "DDL",
   17: "slot loss",
   18: "two orchestrators",
-  19: "double-write mode",
+  19: "other carriers than the log are refused",
   20: "leave no trace",
 };
 

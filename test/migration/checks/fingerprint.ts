@@ -21,3 +21,14 @@ export async function catalogFingerprint(fleet: Fleet): Promise<ReadonlySet<stri
       entries.add(`${database}: ${String(entry)}`);
   return entries;
 }
+
+/** Sentences. */
+export function differing(
+  before: ReadonlySet<string>,
+  after: ReadonlySet<string>,
+): readonly string[] {
+  return [
+    ...[...before].filter((entry) => !after.has(entry)).map((entry) => `gone: ${entry}`),
+    ...[...after].filter((entry) => !before.has(entry)).map((entry) => `new: ${entry}`),
+  ];
+}

@@ -1,4 +1,4 @@
-/** Checks 7, 10, 13 and 19: what other runs have gathered, what tests of their own hold, and what is not built. */
+/** Checks 7, 10 and 13: what other runs have gathered, what tests of their own hold, and how fast rows are compared. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { ROOT } from "../../tidy/sources.ts";
@@ -81,12 +81,4 @@ export async function verificationSpeed({ profile, tell, signal }: Context): Pro
   } finally {
     await mover.stop();
   }
-}
-
-export function doubleWrites({ tell }: Context): void {
-  tell(
-    19,
-    "SKIP",
-    "moves by double writes of the proxy are not built: rows are carried by the log alone",
-  );
 }
