@@ -6,6 +6,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { Document, isMap, isScalar, isSeq, parse, visit } from "yaml";
+import { printProblem } from "../../base/document/problems.ts";
 import { placementsAfter } from "../../migration/plan/waves.ts";
 import type { Wave } from "../../migration/plan/waves.ts";
 import { withVersion } from "../../shardmap/edit.ts";
@@ -23,14 +24,15 @@ export function waveMaps(
 ): readonly ShardMap[] {
   return waves.map((_, index) => {
     const version = before.version + index + 1;
-    const isLast = index === waves.length - 1;
+    if (index === waves.length - 1)
+      return mapOf(readMapText(withVersion(next.text, version), "the last wave"));
     const over = waves.slice(0, index + 1);
-    const text = isLast
-      ? withVersion(next.text, version)
-      : `# Wave ${index + 1} of ${waves.length}.\n${textAfter(over, before, next, version)}`;
-    const map = mapOf(readMapText(text, `wave ${index + 1}`));
-    if (!isLast) requireSame(map, over, before);
-    return map;
+    const text = `# Wave ${index + 1} of ${waves.length}.\n${textAfter(over, before, next, version)}`;
+    const file = readMapText(text, `wave ${index + 1}`);
+    if (file.kind === "invalid")
+      throw cannotBePrinted(`wave ${index + 1}`, file.problems.map(printProblem));
+    requireSame(file.map, over, before);
+    return file.map;
   });
 }
 
@@ -105,11 +107,13 @@ function requireSame(map: ShardMap, waves: readonly Wave[], before: ShardMap): v
         [old.keyTypes, old.function, old.tables],
       ) &&
       now.placementByShard.every(({ id }, shard) => wanted.get(shard) === id);
-    if (!isSame)
-      throw new CommandFailure(
-        `colocation ${name} cannot be written in steps: its values read otherwise once they are printed. Write the maps by hand`,
-      );
+    if (!isSame) throw cannotBePrinted(`colocation ${name}`);
   }
+}
+
+function cannotBePrinted(what: string, problems: readonly string[] = []): CommandFailure {
+  const refusal = `${what} cannot be written in steps: its values read otherwise once they are printed. Write the maps by hand`;
+  return new CommandFailure([refusal, ...problems].join("\n"));
 }
 
 /** Whole numbers of any size stay what they are. */

@@ -2,7 +2,7 @@
  * `colonnade migrate waves`: the maps that lead from the one in force to the next one in steps of a bounded size.
  * They are files, to be read, kept and planned one after the other; nothing is stored.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { planMigrations } from "../../migration/plan/plan.ts";
 import { sourceDatabases, targetDatabasesOf } from "../../migration/plan/planned-migration.ts";
@@ -38,7 +38,7 @@ interface Step {
   readonly placements: number;
 }
 
-/** Exit code 1 where something has to move that cannot; nothing is written then. */
+/** Exit code 1 where something has to move that cannot, or where waves of another cut are there; nothing is written then. */
 export async function wavesCommand(flags: WavesFlags): Promise<void> {
   const { to, size, out } = flags;
   if (size < 1) throw new CommandFailure("--size is at least 1");
@@ -56,7 +56,10 @@ export async function wavesCommand(flags: WavesFlags): Promise<void> {
       return { path, map, migration: requirePossible(plan), placements: leaving(waves[index]) };
     });
   });
-  if (flags.dryRun !== true) write(out, steps);
+  attempt(out, () => {
+    requireFree(out, steps);
+    if (flags.dryRun !== true) write(out, steps);
+  });
   if (flags.json === true) printJson({ maps: steps.map(report) });
   else printLines(lines(steps));
 }
@@ -84,27 +87,40 @@ function fileName(index: number, count: number): string {
   return `wave-${String(index + 1).padStart(String(count).length, "0")}.yaml`;
 }
 
-/** A file that is there already is one that somebody may have planned by: only the very same is left as it is. */
-function write(directory: string, steps: readonly Step[]): void {
-  try {
-    mkdirSync(directory, { recursive: true });
-    for (const { path, map } of steps) writeOnce(path, map.text);
-  } catch (cause) {
-    if (cause instanceof CommandFailure) throw cause;
-    throw new CommandFailure(`cannot write to ${directory}: ${reasonOf(cause)}`, 2, { cause });
-  }
-}
+const WAVE_FILE = /^wave-\d+\.yaml$/;
 
-function writeOnce(path: string, text: string): void {
-  try {
-    writeFileSync(path, text, { flag: "wx" });
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-    if (readFileSync(path, "utf8") !== text)
+/**
+ * A file that is there already is one that somebody may have planned by: only the very same is left as it is. Waves
+ * of another cut are in the way under any number, as whoever takes one file after the other would take them, too.
+ */
+function requireFree(directory: string, steps: readonly Step[]): void {
+  const texts = new Map(steps.map(({ path, map }) => [path, map.text]));
+  for (const name of namesIn(directory)) {
+    const path = join(directory, name);
+    if (WAVE_FILE.test(name) && readFileSync(path, "utf8") !== texts.get(path))
       throw new CommandFailure(
         `${path} is there already, with another map: name another directory`,
         1,
       );
+  }
+}
+
+function namesIn(directory: string): readonly string[] {
+  return existsSync(directory) ? readdirSync(directory).toSorted() : [];
+}
+
+function write(directory: string, steps: readonly Step[]): void {
+  mkdirSync(directory, { recursive: true });
+  for (const { path, map } of steps)
+    if (!existsSync(path)) writeFileSync(path, map.text, { flag: "wx" });
+}
+
+function attempt(directory: string, work: () => void): void {
+  try {
+    work();
+  } catch (cause) {
+    if (cause instanceof CommandFailure) throw cause;
+    throw new CommandFailure(`cannot write to ${directory}: ${reasonOf(cause)}`, 2, { cause });
   }
 }
 

@@ -12,6 +12,7 @@ let directory: string;
 const file = (name: string): string => join(directory, name);
 
 const MAP = "deploy/compose/map.yaml";
+const WAVES = ["migrate", "waves", "--out", "a", "--control", "a"];
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "colonnade-cli-"));
@@ -66,6 +67,18 @@ test.each([
   [["serve", "--workers", "2"], "name a shard map: --map FILE or --control URL"],
   [["map", "publish", "a"], "error: required option '--control <url>' not specified"],
   [["map", "show", "0", "--control", "a"], "from 1 on"],
+  [["migrate", "plan", "--to", "a", "--control", "a", "--carrier", "pigeon"], "no carrier"],
+  [
+    ["migrate", "waves", "--to", "a", "--out", "a", "--control", "a"],
+    "'--size <number>' not specified",
+  ],
+  [
+    ["migrate", "waves", "--to", "a", "--size", "2", "--control", "a"],
+    "'--out <directory>' not spec",
+  ],
+  [[...WAVES, "--to", MAP, "--size", "0"], "colonnade: --size is at least 1\n"],
+  [[...WAVES, "--to", MAP, "--size", "some"], "a whole number is expected"],
+  [[...WAVES, "--to", "/nowhere/map.yaml", "--size", "2"], "cannot read map /nowhere/map.yaml"],
   [["guard", "paint"], "error: unknown command 'paint'"],
   [["check"], "error: missing required argument 'map'"],
   [["check", "a", "b"], "too many arguments"],
