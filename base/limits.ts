@@ -228,6 +228,9 @@ export const PREPARED_STATEMENTS_PER_BACKEND_MAX = 500;
 /** Of a Parse that a connection keeps, to know the next one by its bytes. Longer ones are looked up by their text. */
 export const DIRECT_PARSE_BYTES_MAX = 2 * 1024;
 
+/** Texts of the simple protocol whose templates a session keeps at hand: a transaction's statements, with what begins and ends it. */
+export const DIRECT_TEXTS_MAX = 12;
+
 /**
  * Statements of one client's pipeline that are under way on a connection at once. Beyond a few, fewer round trips
  * save little more; and others wait for the connection, and who moves the rows for the answers, until the last.

@@ -16,7 +16,7 @@ import { encodeParse } from "../protocol/frontend/parse.ts";
 import { encodeQuery } from "../protocol/frontend/query.ts";
 import { encodeSync } from "../protocol/frontend/sync.ts";
 import type { PlacementUse } from "./placement-use.ts";
-import { prepare, preparedText } from "./prepared-texts.ts";
+import { prepare, PreparedText } from "./prepared-texts.ts";
 import type { DataRowRun } from "./shard-rows.ts";
 
 /** OIDs of user-defined types and of tables differ between databases; clients see the catalog database's. */
@@ -99,7 +99,7 @@ export function writeFragment(
     encodeQuery({ kind: "query", sql: rendered.sql }, writer);
   } else {
     const statement = protocol.keepPrepared
-      ? prepare(connection, preparedText(request), writer)
+      ? prepare(connection, new PreparedText(request), writer)
       : parseUnnamed(request, writer);
     const fetch = protocol.fetch?.kind === "portal" ? protocol.fetch : undefined;
     const portal = fetch?.portal ?? "";

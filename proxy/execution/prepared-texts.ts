@@ -10,11 +10,23 @@ import { encodeClose } from "../protocol/frontend/close.ts";
 import { encodeParse } from "../protocol/frontend/parse.ts";
 
 /** A text as a backend prepares it. */
-export interface PreparedText {
-  /** Of this text with these types, under this catalog. */
-  readonly key: string;
+export class PreparedText {
   readonly sql: string;
   readonly parameterTypes: readonly number[];
+  readonly #catalogEpoch: number;
+  #key: string | undefined;
+
+  constructor({ catalogEpoch, parameterTypes, rendered: { sql } }: Preparing) {
+    this.sql = sql;
+    this.parameterTypes = parameterTypes;
+    this.#catalogEpoch = catalogEpoch;
+  }
+
+  /** Of this text with these types, under this catalog. In the simple protocol hardly anybody asks. */
+  get key(): string {
+    this.#key ??= `${this.#catalogEpoch}\0${this.parameterTypes.join(",")}\0${this.sql}`;
+    return this.#key;
+  }
 }
 
 /** See FragmentRequest. */
@@ -22,14 +34,6 @@ interface Preparing {
   readonly catalogEpoch: number;
   readonly parameterTypes: readonly number[];
   readonly rendered: { readonly sql: string };
-}
-
-export function preparedText({
-  catalogEpoch,
-  parameterTypes,
-  rendered: { sql },
-}: Preparing): PreparedText {
-  return { key: `${catalogEpoch}\0${parameterTypes.join(",")}\0${sql}`, sql, parameterTypes };
 }
 
 /**

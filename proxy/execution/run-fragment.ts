@@ -18,7 +18,7 @@ import { drainToReady, errorFields, inClientText } from "./backend-answer.ts";
 import { writeFragment } from "./fragment-request.ts";
 import type { FragmentRequest, OidTranslation } from "./fragment-request.ts";
 import { runPortal } from "./run-portal.ts";
-import { forgetPrepared, isPrepared, preparedText } from "./prepared-texts.ts";
+import { forgetPrepared, isPrepared, PreparedText } from "./prepared-texts.ts";
 import type { ResultStream } from "./result-event.ts";
 
 /** Filled and taken within one call, so one serves all. */
@@ -37,7 +37,7 @@ export function runFragment(connection: BackendConnection, request: FragmentRequ
 }
 
 async function* runToEnd(connection: BackendConnection, request: FragmentRequest): ResultStream {
-  const prepared = preparedText(request);
+  const prepared = new PreparedText(request);
   let isParsed = isPrepared(connection, prepared);
   writeFragment(connection, request, WRITER);
   const { translation } = request;

@@ -16,7 +16,7 @@ import { BACKEND_TYPE } from "../protocol/message-type.ts";
 import { drainToReady, errorFields, inClientText } from "./backend-answer.ts";
 import { writeClose, writeFetch, writeFragment } from "./fragment-request.ts";
 import type { FragmentRequest, OidTranslation, PartialFetch } from "./fragment-request.ts";
-import { forgetPrepared, preparedText } from "./prepared-texts.ts";
+import { forgetPrepared, PreparedText } from "./prepared-texts.ts";
 import type { ResultEvent, ResultStream } from "./result-event.ts";
 
 /** Filled and taken within one call, so one serves all. */
@@ -128,7 +128,7 @@ class PortalAnswer {
             events.push({ kind: "notice", bytes: run.bytes });
             break;
           case BACKEND_TYPE.errorResponse:
-            forgetPrepared(connection, preparedText(this.#request));
+            forgetPrepared(connection, new PreparedText(this.#request));
             failure ??= new BackendError(
               inClientText(errorFields(run), this.#request.rendered),
               connection.database,

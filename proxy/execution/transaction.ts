@@ -22,7 +22,7 @@ import {
   refuseInSubtransaction,
   setTransaction,
 } from "./transaction-modes.ts";
-import { commitOne, rollback } from "./two-phase-commit.ts";
+import { commitOne, coordinatorFirst, endReader, rollback } from "./two-phase-commit.ts";
 import type { TwoPhaseCommit } from "./two-phase-commit.ts";
 
 export interface Participant {
@@ -149,6 +149,29 @@ export class Transaction {
     const isQuiet = !isBroken && !hasArrived && pendingReadyForQuery === 0;
     const isAtRest = isQuiet && transactionStatus === "inTransaction";
     return isAtRest && !isOfOneSnapshot(this.#modes.isolation) ? part : undefined;
+  }
+
+  /** What a first database begins with, where its first statement may be sent together with that; undefined where not. */
+  get beginAhead(): string | undefined {
+    const isPlain = this.#savepoints.length === 0 && this.#settings.length === 0;
+    if (!isPlain || this.#participants.size > 0 || isOfOneSnapshot(this.#modes.isolation))
+      return undefined;
+    return beginStatement(this.#modes);
+  }
+
+  /** The first database's part, on a backend that is the session's: its BEGIN (`beginAhead`) is the caller's to send. */
+  joinFirst(connection: BackendConnection): Participant {
+    const { database } = connection;
+    const cannotPrepare = this.#backends.isPinned(connection);
+    const part: Participant = {
+      database,
+      connection,
+      wrote: "no",
+      cannotPrepare,
+      hasSnapshot: true,
+    };
+    this.#participants.set(database, part);
+    return part;
   }
 
   /** Who is stopped since others wait for its connections gives them back before its client is told. */
@@ -312,7 +335,7 @@ export class Transaction {
           signal,
         );
       else if (only !== undefined) await commitOne(only, "COMMIT");
-      for (const { connection } of readers) await endReader(connection);
+      for (const reader of readers) await endReader(reader);
       return writers.length > 1 ? "two-phase" : only === undefined ? "none" : "single";
     } finally {
       await this.#end();
@@ -369,27 +392,4 @@ export class Transaction {
     );
     this.#participants.clear();
   }
-}
-
-/**
- * The first of several writers commits last, in one phase, together with the record that decides
- * for the others, which are prepared (two-phase-commit.ts). Who it is makes no difference, but for
- * one that cannot be prepared. There is at most one of those: rows are gathered, and backends
- * pinned, in the catalog database alone. So are notifications sent, which PostgreSQL does not
- * prepare either, and of which the proxy knows nothing where a trigger sends them. Were there two,
- * after a reload of the map has named another, PREPARE TRANSACTION of the second would be refused,
- * and everything rolled back.
- */
-function coordinatorFirst(
-  writers: readonly Participant[],
-  catalog: DatabaseName,
-): readonly Participant[] {
-  const rank = ({ database, cannotPrepare }: Participant) =>
-    cannotPrepare ? 0 : database === catalog ? 1 : 2;
-  return writers.toSorted((left, right) => rank(left) - rank(right));
-}
-
-/** Nothing was written, so a reader that cannot commit has lost nothing. */
-async function endReader(connection: BackendConnection): Promise<void> {
-  await connection.query("COMMIT").catch(() => connection.destroy());
 }

@@ -287,6 +287,29 @@ export async function commitOne({ database, connection }: Writer, sql: string): 
     throw new SqlError("transaction_aborted", `database "${database}" had aborted the transaction`);
 }
 
+/**
+ * The first of several writers commits last, in one phase, together with the record that decides
+ * for the others, which are prepared. Who it is makes no difference, but for
+ * one that cannot be prepared. There is at most one of those: rows are gathered, and backends
+ * pinned, in the catalog database alone. So are notifications sent, which PostgreSQL does not
+ * prepare either, and of which the proxy knows nothing where a trigger sends them. Were there two,
+ * after a reload of the map has named another, PREPARE TRANSACTION of the second would be refused,
+ * and everything rolled back.
+ */
+export function coordinatorFirst<Part extends Writer & { readonly cannotPrepare: boolean }>(
+  writers: readonly Part[],
+  catalog: DatabaseName,
+): readonly Part[] {
+  const rank = ({ database, cannotPrepare }: Part) =>
+    cannotPrepare ? 0 : database === catalog ? 1 : 2;
+  return writers.toSorted((left, right) => rank(left) - rank(right));
+}
+
+/** Nothing was written, so a reader that cannot commit has lost nothing. */
+export async function endReader({ connection }: Writer): Promise<void> {
+  await connection.query("COMMIT").catch(() => connection.destroy());
+}
+
 /** Ends a transaction that must not commit. A connection that cannot say so is destroyed, which rolls back too. */
 export async function rollback(connection: BackendConnection): Promise<void> {
   if (connection.isBroken || connection.transactionStatus === "idle") return;

@@ -4,8 +4,11 @@
  * at rest, and the session reads names and settings in it as it does outside. Anything else is
  * the long way's, which finds the block as it would after a statement of its own.
  */
+import type { DatabaseName } from "../../base/ids.ts";
+import type { BackendConnection } from "../backend/backend-connection.ts";
+import { BeginAnswer } from "../execution/begin-ahead.ts";
 import { markWritten } from "../execution/scatter.ts";
-import type { Participant } from "../execution/transaction.ts";
+import type { Participant, Transaction } from "../execution/transaction.ts";
 import { encodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import { encodeToBuffer } from "../protocol/frame-writer.ts";
@@ -31,31 +34,70 @@ export function isPlain({ transaction, pins, view }: StatementRunner, portals: P
   );
 }
 
+/** Where in a transaction a statement goes: to its one part, or, with its BEGIN, to what becomes its first. */
+export type PlaceInBlock =
+  | { readonly kind: "part"; readonly part: Participant }
+  | { readonly kind: "first"; readonly transaction: Transaction; readonly begin: string };
+
+/** Undefined where it is not for the direct path. */
+export function placeInBlock(
+  transaction: Transaction,
+  database: DatabaseName,
+): PlaceInBlock | undefined {
+  const begin = transaction.beginAhead;
+  if (begin !== undefined) return { kind: "first", transaction, begin };
+  const part = transaction.onlyPart(database);
+  return part && { kind: "part", part };
+}
+
 /** One statement of a block. */
 export class DirectBlock {
-  readonly part: Participant;
+  readonly #place: PlaceInBlock;
   readonly #isWrite: boolean;
   readonly #portal: Portal | undefined;
+  #part: Participant | undefined;
+  #begin: BeginAnswer | undefined;
 
   /** `portal`: undefined in the simple protocol. */
-  constructor(part: Participant, plan: DirectPlan, portal: Portal | undefined) {
-    this.part = part;
+  constructor(place: PlaceInBlock, plan: DirectPlan, portal: Portal | undefined) {
+    this.#place = place;
+    this.#part = place.kind === "part" ? place.part : undefined;
     this.#isWrite = plan.access === "write";
     this.#portal = portal;
   }
 
-  /** The statement is about to be sent: from here on the transaction may have written. */
+  /** Undefined while its database has not joined the transaction. */
+  get connection(): BackendConnection | undefined {
+    return this.#part?.connection;
+  }
+
+  /** The statement is the session's from here on. */
   begun(portals: Portals): void {
-    if (this.#isWrite) markWritten(this.part, undefined);
     if (this.#portal === undefined) portals.close("");
     else portals.replace(this.#portal);
+  }
+
+  /** It is about to be sent: from here on the transaction may have written. */
+  sending(connection: BackendConnection): void {
+    if (this.#place.kind === "first") {
+      this.#part = this.#place.transaction.joinFirst(connection);
+      this.#begin = new BeginAnswer();
+    }
+    if (this.#isWrite) markWritten(this.#part, undefined);
+  }
+
+  /** The message answers the BEGIN that was sent with it. */
+  takes(type: number): boolean {
+    const connection = this.#part?.connection;
+    if (this.#begin === undefined || connection === undefined) return false;
+    return this.#begin.takes(type, connection, this.#portal === undefined);
   }
 
   /** A CommandComplete, `bytes[start, end)` its text. Of what a read says, nobody asks later. */
   completed(bytes: Buffer, start: number, end: number): void {
     if (!this.#isWrite) return;
     const tag = bytes.toString("latin1", start, end);
-    markWritten(this.part, tag);
+    markWritten(this.#part, tag);
     if (this.#portal !== undefined) this.#portal.progress = { kind: "done", tag };
   }
 }

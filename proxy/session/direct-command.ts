@@ -3,6 +3,11 @@
  * as on the long way, with one turn of the session for all messages of its batch.
  */
 import type { TransactionPlan } from "../../planner/session-plan.ts";
+import { encodeBindComplete } from "../protocol/backend/bind-complete.ts";
+import { encodeCommandComplete } from "../protocol/backend/command-complete.ts";
+import { encodeNoData } from "../protocol/backend/no-data.ts";
+import { encodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
+import { FrameWriter } from "../protocol/frame-writer.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 import { spentPortal } from "./direct-block.ts";
 import type { DirectSession } from "./direct-session.ts";
@@ -26,8 +31,17 @@ export function mayBeCommand(
   return isPlain && parameterTypes.length === 0 && bind.parameters.length === 0;
 }
 
-/** Answers it, ReadyForQuery included. Never rejects: what fails is told to the client. */
-export function runCommand(command: DirectCommand, session: DirectSession): Promise<void> {
+/** Filled and taken within one call, so one serves all. */
+const WRITER = new FrameWriter();
+
+/**
+ * Answers it, ReadyForQuery included; undefined where that is done already. Never rejects: what
+ * fails is told to the client.
+ */
+export function runCommand(
+  command: DirectCommand,
+  session: DirectSession,
+): Promise<void> | undefined {
   const { plan, sql, statement, batch } = command;
   const { commands, portals, prepared, responder, runner, started } = session;
   const { binding, transaction } = runner;
@@ -43,9 +57,32 @@ export function runCommand(command: DirectCommand, session: DirectSession): Prom
     statement.isTold = true;
     prepared.endBatch();
   }
+  const begun = begin(plan, session);
+  if (begun !== undefined) {
+    session.client.writeNow(begunAnswer(begun, batch));
+    return undefined;
+  }
   return session.during(async (signal) => {
     if (batch !== undefined) responder.bindComplete();
     if (batch?.isDescribed === true) responder.noData();
     responder.complete(await commands.run(plan, signal));
   });
+}
+
+/** Begins a transaction, where nothing is to be asked or warned of; its command tag. */
+function begin({ action }: TransactionPlan, { runner }: DirectSession): string | undefined {
+  const { transaction, view } = runner;
+  const environment = view.environmentNow;
+  if (action.kind !== "begin" || environment === undefined) return undefined;
+  if (transaction.current !== undefined) return undefined;
+  runner.beginIn(environment, action.modes, true);
+  return action.command;
+}
+
+function begunAnswer(tag: string, batch: DirectBatch | undefined): Buffer {
+  if (batch !== undefined) encodeBindComplete({ kind: "bindComplete" }, WRITER);
+  if (batch?.isDescribed === true) encodeNoData({ kind: "noData" }, WRITER);
+  encodeCommandComplete({ kind: "commandComplete", tag }, WRITER);
+  encodeReadyForQuery({ kind: "readyForQuery", status: "inTransaction" }, WRITER);
+  return WRITER.take();
 }

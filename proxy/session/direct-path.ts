@@ -91,8 +91,10 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
     const taken = this.#intake.take(bytes, start, end);
     if (taken === undefined) return 0;
     if ("command" in taken) {
-      this.#isCommanded = true;
-      void runCommand(taken.command, this.#session).then(() => this.#rested());
+      const run = runCommand(taken.command, this.#session);
+      this.#isCommanded = run !== undefined;
+      if (run === undefined) this.#session.rested();
+      else void run.then(() => this.#rested());
       return taken.end - start;
     }
     const { behind, end: takenEnd } = this.#intake.takeBehind(bytes, end, taken);
@@ -107,12 +109,10 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
     this.#running = running;
     this.#error = undefined;
     const { block, request } = running;
-    if (block !== undefined) {
-      block.begun(portals);
-      return this.#send(block.part.connection, running);
-    }
+    block?.begun(portals);
+    if (block?.connection !== undefined) return this.#send(block.connection, running);
     const { plan } = running.route;
-    if (!this.#behind.isAny)
+    if (block === undefined && !this.#behind.isAny)
       this.#shared = services.readSharing.take(client.user, plan, request, backends, this);
     if (this.#shared === undefined) this.#startAlone(running);
   }
@@ -152,6 +152,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
 
   #send(connection: BackendConnection, running: Running): void {
     this.#connection = connection;
+    running.block?.sending(connection);
     running.isParsed = isParsedOn(connection, running);
     try {
       encodeDirect(connection, running.request, WRITER);
@@ -167,7 +168,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
 
   judge(type: number, bytes: Buffer, start: number, end: number): Verdict {
     const running = this.#running;
-    if (running === undefined) return false;
+    if (running === undefined || running.block?.takes(type) === true) return false;
     const { batch } = running;
     switch (type) {
       case BACKEND_TYPE.commandComplete:

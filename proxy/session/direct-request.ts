@@ -1,6 +1,7 @@
 /** How a statement of the direct path is put to a backend: what the client bound goes on as it came. */
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { PlacementUse } from "../execution/placement-use.ts";
+import { encodeBegin } from "../execution/begin-ahead.ts";
 import { prepare } from "../execution/prepared-texts.ts";
 import { encodeToBuffer } from "../protocol/frame-writer.ts";
 import type { FrameWriter } from "../protocol/frame-writer.ts";
@@ -21,6 +22,8 @@ export interface DirectRequest {
   readonly isKept: boolean;
   /** The backend's own columns are wanted. */
   readonly isDescribed: boolean;
+  /** What it is sent behind; undefined but for the first statement of a transaction. */
+  readonly begin: string | undefined;
 }
 
 const DESCRIBE = encodeToBuffer(encodeDescribe, { kind: "describe", target: "portal", name: "" });
@@ -32,10 +35,11 @@ const DESCRIBE_EXECUTE_SYNC = Buffer.concat([DESCRIBE, EXECUTE_SYNC]);
 /** Exactly one ReadyForQuery will follow. Throws `placement_lease_lost` before anything is written. */
 export function encodeDirect(
   connection: BackendConnection,
-  { target, use, bound, isKept, isDescribed }: DirectRequest,
+  { target, use, bound, isKept, isDescribed, begin }: DirectRequest,
   writer: FrameWriter,
 ): void {
   use.maySend(target.places);
+  if (begin !== undefined) encodeBegin(begin, writer);
   const { sql } = target.rendered;
   if (bound === undefined) encodeQuery({ kind: "query", sql }, writer);
   else {

@@ -11,8 +11,7 @@ import type { BoundParameter, Fragment, PhysicalPlan } from "../../planner/physi
 import { PlacedPlan } from "../../planner/placed-plan.ts";
 import type { RenderedSql } from "../../planner/sql-template.ts";
 import type { OidTranslation } from "../execution/fragment-request.ts";
-import { preparedText } from "../execution/prepared-texts.ts";
-import type { PreparedText } from "../execution/prepared-texts.ts";
+import { PreparedText } from "../execution/prepared-texts.ts";
 import type { SettingsScript } from "../execution/session-settings.ts";
 import { isSessionValue, mayDraw, pinReasonOf, readsViews, setsSequence } from "./plan-traits.ts";
 import type { Environment } from "./environment.ts";
@@ -138,7 +137,7 @@ function targetOf(
 ): DirectTarget {
   const translation = translations.of(database);
   const parameterTypes = translation.parameterTypes(types);
-  const prepared = preparedText({ catalogEpoch: catalog.epoch, parameterTypes, rendered });
+  const prepared = new PreparedText({ catalogEpoch: catalog.epoch, parameterTypes, rendered });
   return { database, places, rendered, returnsRows, translation, prepared };
 }
 

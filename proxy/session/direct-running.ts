@@ -5,13 +5,13 @@
 import { SqlError } from "../../base/sql-error.ts";
 import { PIPELINED_STATEMENTS_MAX } from "../../base/limits.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
-import type { Participant } from "../execution/transaction.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
 import { othersOf } from "./bound-portal.ts";
 import { isSlow } from "./direct-behind.ts";
 import { boundParameters, readBatch, readQuery } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
-import { DirectBlock, spentPortal } from "./direct-block.ts";
+import { DirectBlock, placeInBlock, spentPortal } from "./direct-block.ts";
+import type { PlaceInBlock } from "./direct-block.ts";
 import { DirectColumns } from "./direct-columns.ts";
 import { mayBeCommand } from "./direct-command.ts";
 import type { DirectCommand } from "./direct-command.ts";
@@ -117,12 +117,13 @@ export class DirectIntake {
     const query = readQuery(bytes, start, end);
     if (query === undefined) return undefined;
     const { sql } = query;
-    const route = this.#statements.routeOfText(sql);
-    if (route === undefined) {
-      const plan = this.#statements.commandOf(sql);
-      const command = plan && { plan, sql, statement: undefined, batch: undefined };
-      return command && { end: query.end, command };
+    const found = this.#statements.ofText(sql);
+    if (found === undefined) return undefined;
+    if ("command" in found) {
+      const command = { plan: found.command, sql, statement: undefined, batch: undefined };
+      return { end: query.end, command };
     }
+    const { route } = found;
     // The client is told a view's columns by its own text.
     if (route.readsViews) return undefined;
     const wanted = { route, batch: undefined, tellsParse: false, statement: undefined, sql };
@@ -165,9 +166,9 @@ export class DirectIntake {
     try {
       const target = route.bind(parameters);
       const open = this.#session.runner.transaction.current?.transaction;
-      const part = target && open?.onlyPart(target.database);
-      if (target === undefined || (open !== undefined && part === undefined)) return undefined;
-      return enter(target) ? this.#runningOf(wanted, target, part) : undefined;
+      const place = open && target && placeInBlock(open, target.database);
+      if (target === undefined || (open !== undefined && place === undefined)) return undefined;
+      return enter(target) ? this.#runningOf(wanted, target, place) : undefined;
     } catch (error) {
       // The long way comes to the same error, and tells it in its place.
       if (error instanceof SqlError) return undefined;
@@ -175,11 +176,11 @@ export class DirectIntake {
     }
   }
 
-  /** `part`: of the open transaction, undefined outside of one. */
+  /** `place`: in the open transaction, undefined outside of one. */
   #runningOf(
     { route, batch, tellsParse, statement, sql }: Wanted,
     target: DirectTarget,
-    part: Participant | undefined,
+    place: PlaceInBlock | undefined,
   ): Running {
     const { scope } = this.#session.runner.transaction;
     const request: DirectRequest = {
@@ -188,11 +189,12 @@ export class DirectIntake {
       bound: batch?.bind.rest,
       isKept: statement?.name !== "",
       isDescribed: target.returnsRows || batch?.isDescribed === true,
+      begin: place?.kind === "first" ? place.begin : undefined,
     };
     const isFree = statement?.isTold === false && !route.readsViews;
     const portal =
-      part && statement && batch ? spentPortal(statement, batch.bind, scope) : undefined;
-    const block = part && new DirectBlock(part, route.plan, portal);
+      place && statement && batch ? spentPortal(statement, batch.bind, scope) : undefined;
+    const block = place && new DirectBlock(place, route.plan, portal);
     const adopt = isFree ? (portal ? othersOf(portal) : otherColumns(statement)) : undefined;
     const { translation } = target;
     const columns = new DirectColumns(translation, statement?.description, batch, adopt);

@@ -3,7 +3,7 @@
  * that came last, and each with the route of its plan for as long as nothing has changed that the
  * plan was made of. What is not found goes the long way.
  */
-import { DIRECT_PARSE_BYTES_MAX } from "../../base/limits.ts";
+import { DIRECT_PARSE_BYTES_MAX, DIRECT_TEXTS_MAX } from "../../base/limits.ts";
 import type { KeyedText } from "../../planner/keyed-text.ts";
 import type { TransactionPlan } from "../../planner/session-plan.ts";
 import type { Description } from "../execution/describe.ts";
@@ -13,7 +13,7 @@ import { mayRelayBinary } from "./direct-columns.ts";
 import { directPlan, DirectRoute, TextRoute } from "./direct-route.ts";
 import type { Ground, Route, Routed } from "./direct-route.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
-import type { SessionServices } from "./session-services.ts";
+import type { SessionServices, Topology } from "./session-services.ts";
 import type { StatementRunner } from "./statement-runner.ts";
 
 export interface StatementSession {
@@ -29,11 +29,13 @@ interface Parsed extends Ground {
   readonly description: Description;
 }
 
-/** The template of a text. */
-interface Keyed extends Ground {
-  readonly keyed: KeyedText;
-  readonly used: () => void;
-}
+/** The template of a text, or what begins or ends a transaction. */
+type Known =
+  | { readonly keyed: KeyedText; readonly used: () => void }
+  | { readonly sql: string; readonly command: TransactionPlan; readonly used: () => void };
+
+/** What a text of the simple protocol is. */
+export type Found = { readonly route: Route } | { readonly command: TransactionPlan };
 
 const NO_TYPES: readonly number[] = [];
 
@@ -41,8 +43,11 @@ export class DirectStatements {
   readonly #session: StatementSession;
   /** Of the Parse that came last: most are followed by another of the same. */
   #parsed: Parsed | undefined;
-  /** Of the Query that came last. */
-  #text: Keyed | undefined;
+  /** Of the last few texts of the simple protocol that differ: most come again in the same order. */
+  #known: Known[] = [];
+  #knownOn: Ground | undefined;
+  /** Which of them came behind the one that came last. */
+  #next = 0;
 
   constructor(session: StatementSession) {
     this.#session = session;
@@ -71,44 +76,68 @@ export class DirectStatements {
     return routed?.route;
   }
 
-  /** Of a text of the simple protocol. */
-  routeOfText(sql: string): Route | undefined {
-    const last = this.#text;
-    const literals =
-      last !== undefined && this.#isCurrent(last) ? last.keyed.literalsIn(sql) : undefined;
-    if (last === undefined || literals === undefined) return this.#routeText(sql);
-    last.used();
-    return new TextRoute(last.keyed, literals, last.topology);
+  /** Of a text of the simple protocol; undefined where the long way is to find out. */
+  ofText(sql: string): Found | undefined {
+    return this.#find(sql) ?? this.#plan(sql);
   }
 
   /** A text that begins or ends a transaction, where it was planned before. */
   commandOf(sql: string): TransactionPlan | undefined {
-    const { services, runner } = this.#session;
-    const context = runner.view.contextNow(NO_TYPES);
-    const kept = context && services.planner.keepOwn(sql, context);
-    if (kept?.plan.kind !== "transaction") return undefined;
-    kept.used();
-    return kept.plan;
+    const found = this.ofText(sql);
+    return found !== undefined && "command" in found ? found.command : undefined;
   }
 
-  #routeText(sql: string): Route | undefined {
+  #find(sql: string): Found | undefined {
+    const ground = this.#knownOn;
+    if (ground === undefined || !this.#isCurrent(ground)) return undefined;
+    const known = this.#known;
+    for (let tries = 0; tries < known.length; tries++) {
+      const at = (this.#next + tries) % known.length;
+      const each = known[at];
+      const found = each && foundIn(each, sql, ground.topology);
+      if (found === undefined) continue;
+      this.#next = at + 1;
+      each?.used();
+      return found;
+    }
+    return undefined;
+  }
+
+  #plan(sql: string): Found | undefined {
     const { services, runner } = this.#session;
     const { environmentNow: environment, script } = runner.view;
     const context = runner.view.contextNow(NO_TYPES);
     if (environment === undefined || context === undefined) return undefined;
     const topology = services.topology();
+    const ground: Ground = { topology, script, environment };
     const kept = services.planner.keepOwn(sql, context);
     if (kept !== undefined) {
-      kept.used();
-      return DirectRoute.of(kept.plan, topology, NO_TYPES);
+      const { plan: command, used } = kept;
+      if (command.kind === "transaction") {
+        used();
+        this.#remember({ sql, command, used }, ground);
+        return { command };
+      }
+      const route = DirectRoute.of(command, topology, NO_TYPES);
+      if (route !== undefined) used();
+      return route && { route };
     }
     const keyed = services.planner.keyed(sql, context);
     const literals = keyed?.text.literalsIn(sql);
     if (keyed === undefined || literals === undefined) return undefined;
     if (directPlan(keyed.text.plan) === undefined) return undefined;
     keyed.used();
-    this.#text = { keyed: keyed.text, used: keyed.used, topology, script, environment };
-    return new TextRoute(keyed.text, literals, topology);
+    this.#remember({ keyed: keyed.text, used: keyed.used }, ground);
+    return { route: new TextRoute(keyed.text, literals, topology) };
+  }
+
+  /** Behind the one that came last, in the place of the one that came behind that. */
+  #remember(known: Known, ground: Ground): void {
+    if (this.#knownOn === undefined || !this.#isCurrent(this.#knownOn)) this.#known = [];
+    this.#knownOn = ground;
+    const at = this.#known.length < DIRECT_TEXTS_MAX ? this.#known.length : this.#next;
+    this.#known[at % DIRECT_TEXTS_MAX] = known;
+    this.#next = (at % DIRECT_TEXTS_MAX) + 1;
   }
 
   #isCurrent({ topology, script, environment }: Ground): boolean {
@@ -153,6 +182,12 @@ export class DirectStatements {
     statement.routed = routed;
     return routed;
   }
+}
+
+function foundIn(known: Known, sql: string, topology: Topology): Found | undefined {
+  if ("command" in known) return known.sql === sql ? known : undefined;
+  const literals = known.keyed.literalsIn(sql);
+  return literals && { route: new TextRoute(known.keyed, literals, topology) };
 }
 
 function isBindable(

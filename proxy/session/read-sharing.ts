@@ -24,10 +24,13 @@ type Scope = "all" | "coalesced" | "none";
 
 export class ReadSharing {
   readonly #rules: SharingRules;
+  /** No database and no user has a rule of its own. */
+  readonly #isOneRule: boolean;
   readonly #reads: SharedReads;
 
   constructor(rules: SharingRules, options: Omit<SharedReadsOptions, "connectionsMax">) {
     this.#rules = rules;
+    this.#isOneRule = Object.keys({ ...rules.databases, ...rules.users }).length === 0;
     this.#reads = new SharedReads({ ...options, connectionsMax: rules.connections });
   }
 
@@ -63,6 +66,7 @@ export class ReadSharing {
   /** Who says no has the last word. */
   #scope(database: DatabaseName, user: string): Scope {
     const { enabled, databases, users } = this.#rules;
+    if (this.#isOneRule) return enabled ? "all" : "coalesced";
     const said = new Set([own(databases, database), own(users, user)]);
     if (said.has(false)) return "none";
     return enabled || said.has(true) ? "all" : "coalesced";

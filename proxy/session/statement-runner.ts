@@ -20,6 +20,7 @@ import { isOfOneSnapshot } from "../execution/transaction-modes.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
 import { DdlCommit } from "./ddl-commit.ts";
 import { checkBlock, runDdl, runMaintenance } from "./ddl-run.ts";
+import type { Environment } from "./environment.ts";
 import { runExplain } from "./explain-run.ts";
 import type { ExplainingSession } from "./explain-run.ts";
 import { runInsertQuery } from "./inserted-rows.ts";
@@ -128,7 +129,16 @@ export class StatementRunner {
     signal: AbortSignal,
     chained: TransactionModes = NO_MODES,
   ): Promise<Transaction> {
-    const environment = await this.view.environment(signal);
+    return this.beginIn(await this.view.environment(signal), modes, isExplicit, chained);
+  }
+
+  /** Where the session's environment is at hand. */
+  beginIn(
+    environment: Environment,
+    modes: TransactionModes,
+    isExplicit: boolean,
+    chained: TransactionModes = NO_MODES,
+  ): Transaction {
     const { defaultIsolation, isReadOnlyByDefault } = environment;
     return this.transaction.begin(
       {

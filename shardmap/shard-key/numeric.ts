@@ -16,8 +16,12 @@ const MAGNITUDE_MAX = 400;
 
 const LITERAL = /^([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?[0-9]{1,6}))?$/;
 
+/** As nearly every key is written. */
+const PLAIN = /^[0-9]{1,15}$/;
+
 /** A numeric literal with its sign, or the text of a numeric parameter, without blanks: `5`, `-3`, `5.`, `.5`, `1e3`. */
 export function readDecimal(text: string): Decimal | "unproven" {
+  if (PLAIN.test(text)) return { kind: "finite", coefficient: BigInt(text), exponent: 0 };
   const match = LITERAL.exec(text);
   if (match === null) return "unproven";
   const [, sign = "", whole = "", fraction = "", onlyFraction = "", power = "0"] = match;
@@ -67,7 +71,8 @@ export function readNumericBytes(bytes: Buffer): Decimal | "invalid" | "unproven
 export function exactInteger(decimal: Decimal): bigint | undefined {
   if (decimal.kind === "notFinite") return undefined;
   const { coefficient, exponent } = decimal;
-  if (exponent >= 0) return coefficient * 10n ** BigInt(exponent);
+  if (exponent === 0) return coefficient;
+  if (exponent > 0) return coefficient * 10n ** BigInt(exponent);
   const divisor = 10n ** BigInt(-exponent);
   return coefficient % divisor === 0n ? coefficient / divisor : undefined;
 }

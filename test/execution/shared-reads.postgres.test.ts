@@ -7,7 +7,7 @@ import { Metrics } from "../../base/metrics.ts";
 import type { Sharing } from "../../planner/logical-plan.ts";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
 import { Backends } from "../../proxy/backend/backends.ts";
-import type { PreparedText } from "../../proxy/execution/prepared-texts.ts";
+import { PreparedText } from "../../proxy/execution/prepared-texts.ts";
 import type { SharedRead } from "../../proxy/execution/shared-reads/shared-read.ts";
 import { SharedReads } from "../../proxy/execution/shared-reads/shared-reads.ts";
 import { startPostgres } from "../support/postgres.ts";
@@ -66,7 +66,8 @@ function ask(sql: string, { sharing = { coalesces: false }, kept, likeness }: Ta
   return { owner, read: read as SharedRead, end: owner.end.promise };
 }
 
-const keptText = (sql: string): PreparedText => ({ key: sql, sql, parameterTypes: [] });
+const keptText = (sql: string): PreparedText =>
+  new PreparedText({ catalogEpoch: 1, parameterTypes: [], rendered: { sql } });
 
 /** What was collected in this turn is on its way. */
 const sent = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

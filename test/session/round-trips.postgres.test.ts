@@ -99,7 +99,7 @@ describe("with settings that have not changed", () => {
       await client?.query("BEGIN");
       await client?.query(READ);
       await client?.query("COMMIT");
-      expect(told()).toEqual(["Q BEGIN", `Q ${READ}`, "Q COMMIT"]);
+      expect(told()).toEqual(["P BEGIN", "B", "E", `Q ${READ}`, "Q COMMIT"]);
     });
   });
 });

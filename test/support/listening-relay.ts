@@ -1,7 +1,11 @@
-/** A relay before a PostgreSQL server that writes down which messages its clients send, by type and text. */
+/**
+ * A relay before a PostgreSQL server that writes down which messages its clients send, by type and text,
+ * and may send the server others.
+ */
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { Transform } from "node:stream";
 
 export interface ListeningRelay extends AsyncDisposable {
   readonly port: number;
@@ -9,14 +13,22 @@ export interface ListeningRelay extends AsyncDisposable {
   take(): readonly string[];
 }
 
-export async function startListeningRelay(host: string, port: number): Promise<ListeningRelay> {
+/** `alter` gives as many bytes as it was given. */
+export async function startListeningRelay(
+  host: string,
+  port: number,
+  alter: (sent: Buffer) => Buffer = (sent) => sent,
+): Promise<ListeningRelay> {
   const sockets = new Set<Socket>();
   let heard: string[] = [];
   const server = createServer((client) => {
     const upstream = connect(port, host);
     const frames = new Frames((text) => heard.push(text));
+    const altered = new Transform({
+      transform: (chunk: Buffer, _encoding, done) => done(null, alter(chunk)),
+    });
     client.on("data", (chunk) => frames.add(chunk));
-    client.pipe(upstream).pipe(client);
+    client.pipe(altered).pipe(upstream).pipe(client);
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on("error", () => undefined);
