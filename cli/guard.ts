@@ -86,22 +86,32 @@ const STRAY_ACTIONS: Readonly<Record<Action, GuardAction>> = {
 };
 
 async function verify(connection: BackendConnection, each: Guard): Promise<GuardReport> {
-  return reported(each, await guardState(connection, each));
+  const state = await guardState(connection, each);
+  if (state === "right" || state === "no table") return reported(each, state);
+  return (await fenced(connection, each)) ?? reported(each, state);
 }
 
 async function install(connection: BackendConnection, each: Guard): Promise<GuardReport> {
   const state = await guardState(connection, each);
   if (state === "right" || state === "no table") return reported(each, state);
-  // Their old home may get its rows back by a rollback, and is written to by its stream.
-  const migration = await fencingMigration(connection, { schema: each.schema, name: each.table });
-  if (migration !== undefined)
-    return {
-      ...placeOf(each),
-      state: "fenced",
-      problem: `is fenced by migration "${migration}", and was left as it is: install again once that is completed`,
-    };
+  const left = await fenced(connection, each);
+  if (left !== undefined) return left;
   await installGuard(connection, each, state);
   return { ...placeOf(each), state: "right" };
+}
+
+/** The old home of rows that were moved: a rollback may give them back, and its stream writes to it. */
+async function fenced(
+  connection: BackendConnection,
+  each: Guard,
+): Promise<GuardReport | undefined> {
+  const migration = await fencingMigration(connection, { schema: each.schema, name: each.table });
+  if (migration === undefined) return undefined;
+  return {
+    ...placeOf(each),
+    state: "fenced",
+    problem: `is fenced by migration "${migration}", and is left as it is: install again once that is completed`,
+  };
 }
 
 async function remove(connection: BackendConnection, each: Guard): Promise<GuardReport> {

@@ -89,8 +89,9 @@ export async function checkPublication(
           `table "${table}" is no longer listed, and is gone from the catalog database alone: its rows are in ${home} still. Drop it there, too, or keep it listed`,
       ),
   ];
-  const refused = before && newlyRefused(before, next, catalog);
-  if (refused !== undefined) warnings.push(refused);
+  const refused = before && (await newlyRefused(before, next, catalog));
+  if (refused?.warning !== undefined) warnings.push(refused.warning);
+  if (refused?.problem !== undefined) problems.push(refused.problem);
   return {
     problems: [...new Set(problems)],
     warnings: [...new Set(warnings)],

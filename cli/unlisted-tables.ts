@@ -4,7 +4,7 @@ import type { DatabaseName } from "../base/ids.ts";
 import { quoteLiteral } from "../base/sql-quoting.ts";
 import { homesOf } from "../planner/ddl/table-homes.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
-import type { Catalog } from "../shardmap/catalog.ts";
+import type { Catalog, CatalogRelation } from "../shardmap/catalog.ts";
 import type { ShardMap } from "../shardmap/shard-map.ts";
 import { CommandFailure, reasonAndRemedy } from "./failure.ts";
 import { askDatabases } from "./live-databases.ts";
@@ -88,16 +88,62 @@ async function presentIn(
   return rows.map(([schema, name]) => [schema ?? "", name ?? ""]);
 }
 
-/** A sentence of the tables that every statement is refused for from now on; undefined where there is none. */
-export function newlyRefused(
+/** Tables that every statement would be refused for from now on. */
+export interface NewlyRefused {
+  /** A sentence of those whose rows nobody could reach any more. */
+  readonly problem?: string;
+  /** A sentence of the others. */
+  readonly warning?: string;
+}
+
+export async function newlyRefused(
   before: ShardMap,
   next: ShardMap,
   { relations }: Catalog,
-): string | undefined {
-  if (before.unlistedTables !== "catalog" || next.unlistedTables !== "error") return undefined;
-  const refused = [...(relations.get(next.canonicalSchema)?.keys() ?? [])].filter(
-    (name) => !next.tables.has(name),
+): Promise<NewlyRefused> {
+  if (before.unlistedTables !== "catalog" || next.unlistedTables !== "error") return {};
+  const refused = [...(relations.get(next.canonicalSchema)?.values() ?? [])].filter(
+    ({ name, kind }) => HAS_ROWS.has(kind) && !next.tables.has(name),
   );
-  if (refused.length === 0) return undefined;
-  return `${next.catalog}: unlisted_tables is error from now on, and these are there: ${refused.join(", ")}. Statements that name them are refused until they are listed`;
+  const [filled = new Set()] = await askDatabases(
+    next,
+    [refused.map(({ oid }) => oid)],
+    () => next.catalog,
+    withData,
+  );
+  const namesOf = (isFilled: boolean): string =>
+    refused
+      .filter(({ oid }) => filled.has(String(oid)) === isFilled)
+      .map(({ name }) => name)
+      .join(", ");
+  const [full, empty] = [namesOf(true), namesOf(false)];
+  return {
+    ...(full !== "" && {
+      problem: `${next.catalog}: unlisted_tables: error would refuse every statement on tables that have rows, and that no map lists: ${full}. List them in a group (in this database, they stay where they are), or keep unlisted_tables: catalog`,
+    }),
+    ...(empty !== "" && {
+      warning: `${next.catalog}: unlisted_tables is error from now on, and these are there: ${empty}. Statements that name them are refused until they are listed`,
+    }),
+  };
+}
+
+const HAS_ROWS: ReadonlySet<CatalogRelation["kind"]> = new Set<CatalogRelation["kind"]>([
+  "table",
+  "partitioned table",
+  "foreign table",
+]);
+
+/** Those of the relations, or of their partitions, that are not empty: by their files, which everybody may ask for. */
+async function withData(
+  connection: BackendConnection,
+  oids: readonly number[],
+): Promise<ReadonlySet<string | null>> {
+  if (oids.length === 0) return new Set();
+  const { rows } = await connection.query(
+    `SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid IN (${oids.join(", ")})
+       AND (c.relkind = 'f' OR pg_catalog.pg_relation_size(c.oid) > 0 OR EXISTS (
+         SELECT FROM pg_catalog.pg_partition_tree(c.oid) t WHERE pg_catalog.pg_relation_size(t.relid) > 0))`,
+    AbortSignal.timeout(BACKEND_CONNECT_TIMEOUT_MS),
+  );
+  return new Set(rows.map(([oid]) => oid ?? null));
 }

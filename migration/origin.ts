@@ -21,6 +21,14 @@ function originName(move: string, database: DatabaseName): string {
 
 const OBJECT_IN_USE = "55006";
 
+/** What a role has to be allowed to execute for all of this: only superusers are by themselves. */
+export const ORIGIN_FUNCTIONS = [
+  "pg_replication_origin_create(text)",
+  "pg_replication_origin_drop(text)",
+  "pg_replication_origin_oid(text)",
+  "pg_replication_origin_session_setup(text)",
+] as const;
+
 /** For the rest of the session. An origin that a killed process's backend still holds is waited for. */
 export async function tagSession(target: BackendConnection, move: string): Promise<void> {
   const name = quoteLiteral(originName(move, target.database));

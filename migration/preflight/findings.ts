@@ -79,6 +79,11 @@ export const FINDINGS = {
     severity: "error",
     remedy: "GRANT SET ON PARAMETER session_replication_role TO the role, or use a superuser.",
   },
+  no_origin_right: {
+    severity: "error",
+    remedy:
+      "GRANT EXECUTE ON FUNCTION of each of them TO the role, in this database, or use a superuser.",
+  },
   no_create_right: { severity: "error", remedy: "GRANT CREATE ON DATABASE ... TO the role." },
   ddl_not_guarded: {
     severity: "warning",

@@ -1,8 +1,10 @@
 /** Findings about a server: settings, room for slots and connections, and what the role may do. */
 import type { DatabaseName } from "../../base/ids.ts";
 import { PREFLIGHT_CONNECTIONS } from "../../base/limits.ts";
+import { quoteLiteral } from "../../base/sql-quoting.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
 import { BackendError } from "../../proxy/backend/backend-connection.ts";
+import { ORIGIN_FUNCTIONS } from "../origin.ts";
 import { finding } from "./findings.ts";
 import type { Finding, FindingId } from "./findings.ts";
 
@@ -131,12 +133,24 @@ async function rightFindings(connection: BackendConnection): Promise<readonly Fi
     found.push(finding("no_create_right", database, object, "may not create schemas"));
   const replica = await refusedAs(connection, "SET LOCAL session_replication_role = 'replica'");
   if (replica !== undefined) found.push(finding("no_replica_role", database, object, replica));
+  const functions = await refusedFunctions(connection);
+  if (functions !== null)
+    found.push(finding("no_origin_right", database, object, `may not execute ${functions}`));
   const guard = await refusedAs(
     connection,
     "CREATE FUNCTION pg_temp.colonnade_probe() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'; CREATE EVENT TRIGGER colonnade_probe ON ddl_command_start EXECUTE FUNCTION pg_temp.colonnade_probe()",
   );
   if (guard !== undefined) found.push(finding("ddl_not_guarded", database, object, guard));
   return found;
+}
+
+/** Of those that the engine calls, by name; null where there are none. */
+async function refusedFunctions(connection: BackendConnection): Promise<string | null> {
+  const names = ORIGIN_FUNCTIONS.map((name) => quoteLiteral(`pg_catalog.${name}`));
+  const { rows } = await connection.query(
+    `SELECT string_agg(name, ', ') FROM unnest(ARRAY[${names.join(", ")}]) name WHERE NOT has_function_privilege(name, 'EXECUTE')`,
+  );
+  return rows[0]?.[0] ?? null;
 }
 
 /** The server's words, where it does not let the role do it. */

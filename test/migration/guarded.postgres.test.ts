@@ -83,9 +83,12 @@ test("guarded tables move, come back, and are guarded where they are in the end"
   const early = await guard("install");
   expect(early.code).toBe(1);
   expect(early.stdout).toContain(
-    `main: public.invoices: is fenced by migration "${NAME}", and was left as it is: install again once that is completed`,
+    `main: public.invoices: is fenced by migration "${NAME}", and is left as it is: install again once that is completed`,
   );
   await served.data.query("main", "ALTER EVENT TRIGGER colonnade_guard_ddl ENABLE");
+  expect((await guard("verify")).stdout).toContain(
+    `main: public.invoices: is fenced by migration "${NAME}"`,
+  );
   await write(3_000);
 
   await switched("rollback");

@@ -173,6 +173,7 @@ test("a role that may do nothing", async () => {
   for (const id of [
     "no_replication_right",
     "no_replica_role",
+    "no_origin_right",
     "no_create_right",
     "ddl_not_guarded",
   ])
