@@ -25,7 +25,8 @@ import { markWritten, Scatter } from "./scatter.ts";
 import type { ScatterEnd } from "./scatter.ts";
 import type { SessionBackends } from "./session-backends.ts";
 import type { DataRowRun } from "./shard-rows.ts";
-import type { Participant, Transaction } from "./transaction.ts";
+import type { Participant } from "./participant.ts";
+import type { Transaction } from "./transaction.ts";
 
 export class Executor {
   readonly #backends: SessionBackends;

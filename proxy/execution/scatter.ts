@@ -11,7 +11,8 @@ import type { DatabaseFragment } from "./database-rows.ts";
 import type { FragmentRequest } from "./fragment-request.ts";
 import { inLockOrder } from "./lock-order.ts";
 import type { SessionBackends } from "./session-backends.ts";
-import type { Participant, Transaction } from "./transaction.ts";
+import type { Participant } from "./participant.ts";
+import type { Transaction } from "./transaction.ts";
 import { rollback } from "./two-phase-commit.ts";
 
 export interface ScatterFragment {

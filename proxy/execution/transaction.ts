@@ -12,6 +12,7 @@ import type { SnapshotNeed } from "../../planner/physical-plan.ts";
 import type { TransactionModes } from "../../planner/session-plan.ts";
 import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
+import type { Participant } from "./participant.ts";
 import type { SessionBackends } from "./session-backends.ts";
 import { notInDatabase } from "./session-role.ts";
 import {
@@ -24,23 +25,6 @@ import {
 } from "./transaction-modes.ts";
 import { commitOne, coordinatorFirst, endReader, rollback } from "./two-phase-commit.ts";
 import type { TwoPhaseCommit } from "./two-phase-commit.ts";
-
-export interface Participant {
-  readonly database: DatabaseName;
-  readonly connection: BackendConnection;
-  /** `maybe`: a write ran but touched no row, so only the server knows whether a trigger wrote. */
-  wrote: "no" | "maybe" | "yes";
-  /**
-   * It has used temporary tables (a database gather's, or the client's own), or may have. PostgreSQL
-   * refuses to prepare a transaction that has touched one, even where it is gone again, and one
-   * that was made after a savepoint that is undone: such a part can only commit in one phase, as
-   * the coordinator of the others. So does a backend that is pinned, whatever for: session-level
-   * advisory locks may keep it from being prepared as well.
-   */
-  cannotPrepare: boolean;
-  /** It has the transaction's snapshot, if the transaction has one for all of its statements. */
-  hasSnapshot: boolean;
-}
 
 interface Savepoint {
   readonly name: string;
@@ -172,6 +156,24 @@ export class Transaction {
     };
     this.#participants.set(database, part);
     return part;
+  }
+
+  /** The only part there is, at rest, where nothing but its own COMMIT ends it; undefined where not. */
+  get partToCommit(): Participant | undefined {
+    const isPlain = this.#savepoints.length === 0 && this.#settings.length === 0;
+    const database = this.firstDatabase;
+    return isPlain && database !== undefined ? this.onlyPart(database) : undefined;
+  }
+
+  /** Commits a `partToCommit`; afterwards the transaction is over, also when it rejects. */
+  commitPart(part: Participant): Promise<CommitKind> {
+    const end = (): void => {
+      this.#participants.clear();
+      this.#backends.release(part.connection);
+    };
+    const isReader = part.wrote === "no";
+    const committed = isReader ? endReader(part) : commitOne(part, "COMMIT");
+    return committed.then(() => (isReader ? "none" : "single")).finally(end);
   }
 
   /** Who is stopped since others wait for its connections gives them back before its client is told. */

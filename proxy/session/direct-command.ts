@@ -7,11 +7,13 @@ import { encodeBindComplete } from "../protocol/backend/bind-complete.ts";
 import { encodeCommandComplete } from "../protocol/backend/command-complete.ts";
 import { encodeNoData } from "../protocol/backend/no-data.ts";
 import { encodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
+import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 import { spentPortal } from "./direct-block.ts";
 import type { DirectSession } from "./direct-session.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
+import type { Responder } from "./responder.ts";
 
 /** What the client has sent: a text of the simple protocol, or a batch that executes a statement. */
 export interface DirectCommand {
@@ -59,14 +61,32 @@ export function runCommand(
   }
   const begun = begin(plan, session);
   if (begun !== undefined) {
-    session.client.writeNow(begunAnswer(begun, batch));
+    session.client.writeNow(answer(begun, "inTransaction", batch));
     return undefined;
   }
+  const committed = commit(plan, session);
+  if (committed !== undefined) {
+    return committed.then(
+      () => {
+        portals.clear();
+        session.client.writeNow(answer("COMMIT", "idle", batch));
+      },
+      (error: unknown) =>
+        session.during(() => {
+          tellBound(batch, responder);
+          return Promise.reject(error);
+        }),
+    );
+  }
   return session.during(async (signal) => {
-    if (batch !== undefined) responder.bindComplete();
-    if (batch?.isDescribed === true) responder.noData();
+    tellBound(batch, responder);
     responder.complete(await commands.run(plan, signal));
   });
+}
+
+function tellBound(batch: DirectBatch | undefined, responder: Responder): void {
+  if (batch !== undefined) responder.bindComplete();
+  if (batch?.isDescribed === true) responder.noData();
 }
 
 /** Begins a transaction, where nothing is to be asked or warned of; its command tag. */
@@ -79,10 +99,16 @@ function begin({ action }: TransactionPlan, { runner }: DirectSession): string |
   return action.command;
 }
 
-function begunAnswer(tag: string, batch: DirectBatch | undefined): Buffer {
+/** Where the session's own objects have no part in it. */
+function commit({ action }: TransactionPlan, session: DirectSession): Promise<void> | undefined {
+  const isPlain = action.kind === "commit" && !action.chain && session.mayGoOn();
+  return isPlain ? session.runner.endPart() : undefined;
+}
+
+function answer(tag: string, status: TransactionStatus, batch: DirectBatch | undefined): Buffer {
   if (batch !== undefined) encodeBindComplete({ kind: "bindComplete" }, WRITER);
   if (batch?.isDescribed === true) encodeNoData({ kind: "noData" }, WRITER);
   encodeCommandComplete({ kind: "commandComplete", tag }, WRITER);
-  encodeReadyForQuery({ kind: "readyForQuery", status: "inTransaction" }, WRITER);
+  encodeReadyForQuery({ kind: "readyForQuery", status }, WRITER);
   return WRITER.take();
 }

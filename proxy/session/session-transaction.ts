@@ -279,12 +279,30 @@ export class SessionTransaction {
     }
   }
 
-  async #end(signal: AbortSignal, prepareDdl: PrepareDdl): Promise<Ended> {
+  /**
+   * As `end`, where one database has to be asked for its COMMIT, and nothing has to be done before or after: no
+   * settings, channels, cursors or DDL. Undefined where not.
+   */
+  commitPart(): Promise<CommitKind> | undefined {
     const open = this.#current;
-    if (open?.isFailed === false) await this.#prepareCommit(open, signal, prepareDdl);
+    if (open === undefined || !isOfStatementsAlone(open)) return undefined;
+    const part = open.transaction.partToCommit;
+    if (part === undefined) return undefined;
+    this.#close();
+    this.mayHaveNotified ||= open.transaction.wroteToCatalog;
+    return open.transaction.commitPart(part).finally(() => this.afterEnd());
+  }
+
+  #close(): void {
     this.#current = undefined;
     this.#scope.isUndone = true;
     this.#scope = { outer: undefined, isUndone: false };
+  }
+
+  async #end(signal: AbortSignal, prepareDdl: PrepareDdl): Promise<Ended> {
+    const open = this.#current;
+    if (open?.isFailed === false) await this.#prepareCommit(open, signal, prepareDdl);
+    this.#close();
     if (open === undefined) return NOTHING_ENDED;
     if (open.pendingSettings.length > 0) this.mayHaveChangedSettings = true;
     if (open.isFailed) {
@@ -338,6 +356,17 @@ export class SessionTransaction {
     this.fail();
     return this.end(new AbortController().signal);
   }
+}
+
+/** Of an explicit transaction that has not failed: it has run statements about rows, and nothing else. */
+function isOfStatementsAlone(open: OpenTransaction): boolean {
+  return (
+    open.isExplicit &&
+    !open.isFailed &&
+    !open.changesCatalog &&
+    open.pendingSettings.length === 0 &&
+    open.listenActions.length === 0
+  );
 }
 
 /** A released savepoint's scope lies inside of the one it was released into, and goes with it. */

@@ -13,7 +13,8 @@ import type { DatabaseName } from "../../../base/ids.ts";
 import { SqlError } from "../../../base/sql-error.ts";
 import type { BackendConnection } from "../../backend/backend-connection.ts";
 import type { SessionBackends } from "../session-backends.ts";
-import type { Participant, Transaction } from "../transaction.ts";
+import type { Participant } from "../participant.ts";
+import type { Transaction } from "../transaction.ts";
 import { rollback } from "../two-phase-commit.ts";
 import { dropTables } from "./temporary-table.ts";
 
