@@ -12,17 +12,20 @@ import { mapOf, readPublishedMap } from "./input-files.ts";
 const REMEDY =
   "Name a role of the proxies' own, for example one of CREATE ROLE fleet LOGIN PASSWORD '...'.";
 
-/** Throws CommandFailure. That the role does not exist, the server itself says. */
+/** Throws CommandFailure. That the role does not exist, or who asks may not say who may read, the server itself says. */
 export async function refuseProxyRole(database: ControlDatabase, role: string): Promise<void> {
   const owner = await schemaOwner(database);
   const [row] = await database.query(
     `SELECT pg_catalog.pg_has_role(p.oid, ${quoteLiteral(owner)}, 'MEMBER'),
        EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = pg_catalog.to_regnamespace('colonnade')
-         AND c.relname = 'commit_record' AND c.relowner = p.oid)
+         AND c.relname = 'commit_record' AND c.relowner = p.oid),
+       EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = pg_catalog.to_regnamespace('colonnade')
+         AND c.relname = 'control' AND NOT pg_catalog.pg_has_role(c.relowner, 'MEMBER'))
      FROM pg_catalog.pg_roles p WHERE p.rolname = ${quoteLiteral(role)}`,
   );
   if (row === undefined) return;
-  const [isOwner, keepsRecords] = row;
+  const [isOwner, keepsRecords, isAnothers] = row;
+  if (isAnothers === "t") return;
   if (isOwner === "t")
     throw refused(
       role,

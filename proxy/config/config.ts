@@ -319,7 +319,9 @@ export const configSchema = fields({
   log: log.prefault({}).describe("JSON lines on standard output."),
   drain_ms: durationMs
     .default(DRAIN_MS_DEFAULT)
-    .describe("How long SIGTERM lets running transactions end before their clients are closed."),
+    .describe(
+      "How long SIGTERM lets running transactions end before their clients are closed. A second SIGTERM, or SIGINT, does not wait.",
+    ),
   drain_spread_ms: z
     .int()
     .min(0)

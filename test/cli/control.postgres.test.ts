@@ -205,6 +205,10 @@ test("proxies have a role of their own: neither the owner's nor one of the map's
   expect(app).toMatchObject({ code: 2 });
   expect(app.stderr).toContain(`--proxy-role: "app" is the role of a database's URL`);
   expect((await as("app", "map", "show")).code).toBe(2);
+  // Who is in the wrong here is --control, whatever --proxy-role names.
+  const wrong = await as("stranger", "control", "init", "--proxy-role", "stranger");
+  expect(wrong).toMatchObject({ code: 2 });
+  expect(wrong.stderr).toContain("It is owner's: use that role in --control");
   // Before the first map, its records tell.
   await server.query(
     "main",
