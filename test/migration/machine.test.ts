@@ -205,6 +205,47 @@ test("setup goes in the order that the argument for correctness needs", () => {
   expect(migration.life).toEqual({ state: "copying", isPaused: false });
 });
 
+test("it is ready only once the way back is armed, and the rows compared after that", () => {
+  let migration: Migration = { ...PLANNED, life: { state: "copying", isPaused: false } };
+  const seen: string[] = [];
+  while ("isPaused" in migration.life) {
+    const { state } = migration.life;
+    seen.push(state);
+    const result = step(migration, { kind: "done", work: state }, 0);
+    if (result.kind !== "moved") throw new Error("it does not go on");
+    migration = result.migration;
+  }
+  const way = ["copying", "catchingUp", "indexing", "armingReverse", "catchingUpAgain"];
+  expect([...seen, migration.life.state]).toEqual([...way, "verifying", "ready"]);
+  // No other way leads there: but back from an attempt, or from where it stopped.
+  const { reached, next } = shortWalk();
+  const before = [...next].flatMap(([key, keys]) =>
+    keys.some((to) => reached.get(to)?.life.state === "ready") ? [reached.get(key)] : [],
+  );
+  expect(new Set(before.map((from) => from?.life.state))).toEqual(
+    new Set(["ready", "retreating", "stopped", "verifying"]),
+  );
+  const stopped = before.flatMap((from) => (from?.life.state === "stopped" ? [from.life.at] : []));
+  expect(stopped.map(({ state }) => state)).toEqual(stopped.map(() => "ready"));
+  const back = { do: "stream", direction: "back", discarding: true };
+  expect(effectsOf(migration)).toContainEqual(back);
+});
+
+test("where the slot of the way back is lost, the rows stay, and a rollback is refused by that name", () => {
+  const reversible = inState("reversible");
+  const lost = step(reversible, { kind: "slotLost", detail: "invalidated" }, 0);
+  if (lost.kind !== "moved") throw new Error("it is not told");
+  expect(lost.migration.life).toEqual({ state: "reversible", reverse: "lost" });
+  expect(ownerOf(lost.migration)).toBe("targets");
+  expect(lost.effects).not.toContainEqual(expect.objectContaining({ do: "stream" }));
+  expect(step(lost.migration, { kind: "rollback", blockers: [] }, 0)).toEqual({
+    kind: "refused",
+    because: ["the stream back to the sources is lost, so they miss writes: there is no way back"],
+  });
+  const completing = step(lost.migration, { kind: "complete", blockers: [] }, 0);
+  expect(completing).toMatchObject({ migration: { life: { state: "completing" } } });
+});
+
 test.each(STOP_REASONS)("stopped by %s, and resumed where it was", (because) => {
   const copying: Migration = { ...PLANNED, life: { state: "copying", isPaused: false } };
   const stopped = step(copying, { kind: "failed", because, detail: "key 7 at 0/1" }, 0);

@@ -226,6 +226,13 @@ describe("the router", () => {
     );
   });
 
+  test("a transaction whose number is too far from the last one that is known stops it", () => {
+    const played = play();
+    // Numbers of 32 bits tell no more than half of the way round.
+    expect(() => played.transaction(1_500_000_000)).toThrow("near the source's transaction ids");
+    play().transaction(900_000_000);
+  });
+
   test("a table that is another than it was stops it", () => {
     const played = play();
     const altered: StreamEvent = { ...RELATION, columns: [] };
