@@ -1,7 +1,7 @@
 /**
  * `npm run test:migrate`: the twenty checks that the design of migrations asks for, over the
- * same code as `colonnade rehearse`. Each prints PASS or FAIL with its evidence, or SKIP with what
- * is missing. Exit code 1 where one fails, 2 where it was asked for what it cannot do.
+ * same code as `colonnade rehearse`. Each prints PASS or FAIL with its evidence, or SKIP with why
+ * it is not decided. Exit code 1 where one fails, 2 where it was asked for what it cannot do.
  *
  *     npm run test:migrate                        all, reduced: ten minutes on two cores
  *     npm run test:migrate -- --full              with the design's own counts: days
@@ -16,8 +16,9 @@ import { CHECKS, CI, FULL } from "./checks/check.ts";
 import type { Context, Profile, Result } from "./checks/check.ts";
 import { exactness, resumeCost } from "./checks/exactness.ts";
 import { killedAnything, plainLosses } from "./checks/losses.ts";
-import { pauses, types, verificationSpeed } from "./checks/others.ts";
+import { pauses, types } from "./checks/others.ts";
 import { frozenProxy, slotLoss, twoOrchestrators } from "./checks/troubles.ts";
+import { verificationSpeed } from "./checks/verification-speed.ts";
 import { verifierCanFail } from "./checks/verifier.ts";
 
 /** What runs together, in this order, and which checks it decides. */

@@ -1,10 +1,7 @@
-/** Checks 7, 10 and 13: what other runs have gathered, what tests of their own hold, and how fast rows are compared. */
+/** Checks 7 and 10: what other runs have gathered, and what tests of their own hold. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { ROOT } from "../../tidy/sources.ts";
-import { verifyMove } from "../../../migration/verify.ts";
-import { prepareMove, settled, startMover, startRig } from "../rig.ts";
-import { createTables, STRESS_TABLES, stressMove, TARGETS } from "../stress-tables.ts";
 import type { Context } from "./check.ts";
 
 /** Of every pause of the other checks in which nothing was in the way. */
@@ -34,51 +31,4 @@ export function types({ tell }: Context): void {
   );
   const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped/m.exec(stdout)?.[0] ?? "no answer";
   tell(10, status === 0, `${file}: ${counts}`);
-}
-
-/** Rows of about 200 bytes, on both levels. */
-export async function verificationSpeed({ profile, tell, signal }: Context): Promise<void> {
-  const table = STRESS_TABLES.find(({ name }) => name === "numbers");
-  if (table === undefined) throw new Error("there is a table of numbers");
-  await using rig = await startRig(TARGETS);
-  await rig.source.query(
-    "app",
-    `${createTables([table])} INSERT INTO numbers SELECT i, 0, 'first', repeat('x', 150) FROM generate_series(1, ${profile.bulkRows}) i; ANALYZE numbers`,
-  );
-  const move = await prepareMove(rig, stressMove("speed", [table]));
-  const mover = await startMover(rig, move);
-  try {
-    await settled(rig, mover);
-    const rates: number[] = [];
-    // The first reads what has just been written, and marks it as committed.
-    for (const level of ["exact", "fast", "exact"] as const) {
-      const startMs = performance.now();
-      const { rowCount, differences } = await verifyMove(
-        {
-          move,
-          source: rig.sourceDatabase,
-          targets: rig.targetDatabases,
-          markers: mover.markers,
-          level,
-          isQuiet: true,
-        },
-        signal,
-      );
-      if (differences.length > 0 || rowCount !== profile.bulkRows) throw new Error("rows differ");
-      rates.push(rowCount / ((performance.now() - startMs) / 1_000));
-    }
-    const [, fast = 0, exact = 0] = rates;
-    tell(
-      13,
-      fast >= 1_000_000 && exact >= 300_000,
-      `${profile.bulkRows} rows of 200 bytes, both sides on one core pair: fast ${Math.round(fast)} rows/s (1,000,000), exact ${Math.round(exact)} rows/s (300,000)`,
-    );
-    tell(
-      13,
-      "SKIP",
-      "p99 of the source's clients meanwhile is not measured here: npm run bench measures speed",
-    );
-  } finally {
-    await mover.stop();
-  }
 }
