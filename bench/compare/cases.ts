@@ -81,7 +81,10 @@ const USUAL = {
 const ONE_WAY = { ...USUAL, without: [MULTIPLEXED] } as const;
 
 /** The others have a server connection for each client. */
-const POOLERS = { ...USUAL, without: ["direct", "haproxy", "pgpool", MULTIPLEXED] } as const;
+const POOLERS = {
+  ...USUAL,
+  without: ["direct", "haproxy", "node-relay", "pgpool", MULTIPLEXED],
+} as const;
 
 function pgbench(
   protocol: PgbenchRun["protocol"],

@@ -224,7 +224,7 @@ class Comparison {
     server: TestPostgres,
     contenders: readonly Contender[],
   ): Promise<void> {
-    const { turns, seconds, gigabytes } = this.#wish.size;
+    const { turns, seconds, gigabytes, warmUps } = this.#wish.size;
     const running = new Set(contenders);
     const measured = async (
       contender: Contender,
@@ -241,7 +241,7 @@ class Comparison {
     if (of.work.kind === "bulk") await refill(server, WARM_UP_GIGABYTES);
     const warmUp = { gigabytes: WARM_UP_GIGABYTES, turn: 0 };
     for (const contender of running)
-      await measured(contender, { ...warmUp, seconds: contender.warmUpSeconds });
+      await measured(contender, { ...warmUp, seconds: contender.warmUpSeconds * warmUps });
     if (of.work.kind === "bulk") await refill(server, gigabytes);
     for (let turn = 1; turn <= turns; turn += 1)
       for (const contender of running) {

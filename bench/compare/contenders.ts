@@ -2,7 +2,13 @@
 import type { TestPostgres } from "../../test/support/postgres.ts";
 import { shardedMap, singleMap, startColonnade } from "./contenders/colonnade.ts";
 import type { Contender } from "./contenders/contender.ts";
-import { startDirect, startHaproxy, startPgBouncer, startPgpool } from "./contenders/poolers.ts";
+import {
+  startDirect,
+  startHaproxy,
+  startNodeRelay,
+  startPgBouncer,
+  startPgpool,
+} from "./contenders/poolers.ts";
 import { startForeignPartitions, startPlProxy } from "./contenders/sharded.ts";
 
 export interface StartOptions {
@@ -26,6 +32,7 @@ export const MULTIPLEXED = "colonnade-multiplexed";
 export const CONTENDERS: Readonly<Record<string, StartIn>> = {
   direct: { single: startDirect },
   haproxy: { single: startHaproxy },
+  "node-relay": { single: startNodeRelay },
   pgbouncer: { single: (server, { pgbouncer }) => startPgBouncer(server, pgbouncer) },
   pgpool: { single: startPgpool },
   postgres_fdw: { sharded: startForeignPartitions },

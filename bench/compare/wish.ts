@@ -10,6 +10,8 @@ export interface Size {
   readonly seconds: number;
   readonly gigabytes: number;
   readonly idleClients: number;
+  /** How many times as long as it has to be the slice is that does not count. */
+  readonly warmUps: number;
 }
 
 export interface Wish {
@@ -27,11 +29,11 @@ export interface Wish {
   readonly pgbouncer: string | undefined;
 }
 
-const FULL: Size = { turns: 5, seconds: 2, gigabytes: 1, idleClients: 10_000 };
+const FULL: Size = { turns: 5, seconds: 2, gigabytes: 1, idleClients: 10_000, warmUps: 4 };
 /** Less than three minutes on two cores, all of it. */
-const SHORT: Size = { turns: 3, seconds: 1, gigabytes: 0.1, idleClients: 1_000 };
+const SHORT: Size = { turns: 3, seconds: 1, gigabytes: 0.1, idleClients: 1_000, warmUps: 1 };
 /** No aim is against them. */
-const FULL_ONLY: ReadonlySet<string> = new Set(["haproxy", "pgpool"]);
+const FULL_ONLY: ReadonlySet<string> = new Set(["haproxy", "node-relay", "pgpool"]);
 
 const SECONDS_MAX = 3_600;
 const TURNS_MAX = 1_000;
@@ -73,6 +75,7 @@ export function readWish(words: readonly string[]): Wish {
       gigabytes: fraction("gigabytes", values.gigabytes, GIGABYTES_MAX) ?? usual.gigabytes,
       idleClients:
         whole("idle-clients", values["idle-clients"], IDLE_CLIENTS_MAX) ?? usual.idleClients,
+      warmUps: usual.warmUps,
     },
     cases: CASES.filter(({ name }) => cases.includes(name)),
     contenders: chosen("contenders", values.contenders, names) ?? usualContenders,

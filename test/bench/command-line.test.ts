@@ -27,7 +27,7 @@ test.each([
   [["--second", "5"], "Unknown option '--second'"],
   [
     ["compare", "--contenders", "odyssey"],
-    '--contenders: there is no "odyssey"; there are direct, haproxy, pgbouncer, pgpool',
+    '--contenders: there is no "odyssey"; there are direct, haproxy, node-relay, pgbouncer, pgpool',
   ],
   [
     ["compare", "--cases", "valueOf"],

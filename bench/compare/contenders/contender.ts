@@ -72,16 +72,25 @@ export interface Daemon extends AsyncDisposable {
   readonly pid: number;
 }
 
+/** What a program that is started is told apart by. */
+export interface DaemonOptions {
+  readonly port: number;
+  readonly directory: string;
+  readonly stopBy: NodeJS.Signals;
+  /** It is a file of this project, which the servers' account may not be able to read. */
+  readonly isOurs?: true;
+}
+
 /**
  * Runs a program in the foreground as the servers' account until it listens; its end is a signal
  * and, where that is not heeded, SIGKILL. Its directory goes with it.
  */
 export async function startDaemon(
   command: readonly [program: string, ...words: string[]],
-  { port, directory, stopBy }: { port: number; directory: string; stopBy: NodeJS.Signals },
+  { port, directory, stopBy, isOurs }: DaemonOptions,
 ): Promise<Daemon> {
   const [program, ...words] = command;
-  const account = findServerAccount();
+  const account = isOurs === true ? undefined : findServerAccount();
   const child = spawn(program, words, {
     cwd: directory,
     stdio: ["ignore", "ignore", "pipe"],

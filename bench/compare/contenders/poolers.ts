@@ -1,5 +1,6 @@
-/** Others' proxies before one server: PgBouncer, Pgpool-II, and HAProxy, which knows TCP alone. */
+/** Others' proxies before one server: PgBouncer, Pgpool-II, and HAProxy and a relay of ours, which know TCP alone. */
 import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import type { TestPostgres } from "../../../test/support/postgres.ts";
 import { freePort } from "../../../test/support/free-port.ts";
 import { configured, firstFile, startDaemon, USUAL_CONTENDER } from "./contender.ts";
@@ -67,6 +68,28 @@ export async function startPgBouncer(
     port,
     database: (isPreparing) => (isPreparing && !prepares ? "session" : "app"),
     pids: [daemon.pid],
+    [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
+  };
+}
+
+/** What any proxy of this runtime costs, whatever it does with what it carries. */
+export async function startNodeRelay(server: TestPostgres): Promise<Contender> {
+  const port = await freePort();
+  const script = fileURLToPath(new URL("../node-relay.ts", import.meta.url));
+  const { directory } = await configured(() => ({}));
+  const daemon = await startDaemon([process.execPath, script, String(port), String(server.port)], {
+    port,
+    directory,
+    stopBy: "SIGTERM",
+    isOurs: true,
+  });
+  return {
+    ...USUAL_CONTENDER,
+    name: "node-relay",
+    version: `Node ${process.version}`,
+    port,
+    pids: [daemon.pid],
+    warmUpSeconds: 3,
     [Symbol.asyncDispose]: () => daemon[Symbol.asyncDispose](),
   };
 }

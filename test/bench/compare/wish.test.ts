@@ -9,6 +9,7 @@ test("all of it, in full, unless told otherwise", () => {
   expect(wish.contenders).toEqual([
     "direct",
     "haproxy",
+    "node-relay",
     "pgbouncer",
     "pgpool",
     "postgres_fdw",
@@ -16,7 +17,13 @@ test("all of it, in full, unless told otherwise", () => {
     "colonnade",
     "colonnade-multiplexed",
   ]);
-  expect(wish.size).toEqual({ turns: 5, seconds: 2, gigabytes: 1, idleClients: 10_000 });
+  expect(wish.size).toEqual({
+    turns: 5,
+    seconds: 2,
+    gigabytes: 1,
+    idleClients: 10_000,
+    warmUps: 4,
+  });
   expect(wish.isChecked).toBe(false);
 });
 
@@ -24,7 +31,13 @@ test("--short is less of everything, but for what is named besides", () => {
   const wish = readWish(["--short", "--gigabytes", "0.25", "--check"]);
   expect(wish.cases.every(({ isShort }) => isShort)).toBe(true);
   expect(wish.contenders).not.toContain("pgpool");
-  expect(wish.size).toEqual({ turns: 3, seconds: 1, gigabytes: 0.25, idleClients: 1_000 });
+  expect(wish.size).toEqual({
+    turns: 3,
+    seconds: 1,
+    gigabytes: 0.25,
+    idleClients: 1_000,
+    warmUps: 1,
+  });
   expect(wish.isChecked).toBe(true);
   const named = readWish(["--short", "--cases", "workers", "--contenders", "pgpool"]);
   expect(named.cases.map(({ name }) => name)).toEqual(["workers"]);
