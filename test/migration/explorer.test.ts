@@ -1,6 +1,7 @@
 /**
- * The protocol of the cutover over one row, in every interleaving: the product's machine
- * decides, the explorer's world obeys it. Each test prints how many worlds it has walked.
+ * The protocol of the cutover in every interleaving, over one row of one source and one target,
+ * or two rows where a side has two servers: the product's machine decides, the explorer's world
+ * obeys it. Each test prints how many worlds it has walked.
  */
 import { expect, test } from "vitest";
 import { FORMS, FULL_FORMS } from "./explorer/forms.ts";

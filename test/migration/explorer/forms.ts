@@ -3,6 +3,8 @@ import type { Form } from "./world.ts";
 
 /** Two orchestrators, two proxies with a writer each, and a writer that bypasses them. */
 const ALL: Form = {
+  sources: 1,
+  targets: 1,
   faults: 0,
   cutovers: 1,
   rollbacks: 0,
@@ -15,6 +17,15 @@ const ALL: Form = {
 };
 
 const NO_BYPASS: Form = { ...ALL, bypasses: false };
+
+/** Two sources become one target, as in a merge: each has a row, with a writer through a proxy. */
+const MERGE: Form = { ...NO_BYPASS, sources: 2, orchestrators: 1 };
+
+/** One source becomes two targets. */
+const SPLIT: Form = { ...MERGE, sources: 1, targets: 2 };
+
+/** Of the second row, the writer is one that bypasses the proxies. */
+const BYPASSED = { writers: 1, bypasses: true } as const;
 
 export const FORMS: Readonly<Record<string, Form>> = {
   "one crash or lost lease of anybody": { ...ALL, faults: 1 },
@@ -29,6 +40,18 @@ export const FORMS: Readonly<Record<string, Form>> = {
   "transactions that read": { ...NO_BYPASS, writers: 1, readers: 2 },
   "there and back": { ...NO_BYPASS, rollbacks: 1 },
   "decisions stored late": { ...NO_BYPASS, storesLate: true, timeSteps: 1, writers: 1 },
+  "two sources become one, there and back": { ...MERGE, rollbacks: 1 },
+  "two sources become one, a crash": { ...MERGE, ...BYPASSED, faults: 1 },
+  "two sources become one, attempts given up": { ...MERGE, writers: 1, timeSteps: 1 },
+  "two sources become one, by either orchestrator": { ...MERGE, ...BYPASSED, orchestrators: 2 },
+  "one source becomes two, there and back": { ...SPLIT, rollbacks: 1 },
+  "one source becomes two, a crash": { ...SPLIT, ...BYPASSED, faults: 1 },
+  "one source becomes two, attempts given up and tried again": {
+    ...SPLIT,
+    writers: 1,
+    timeSteps: 1,
+    cutovers: 2,
+  },
 };
 
 export const FULL_FORMS: Readonly<Record<string, Form>> = {
@@ -43,5 +66,20 @@ export const FULL_FORMS: Readonly<Record<string, Form>> = {
   "a crash, all writers, attempts given up": { ...ALL, faults: 1, timeSteps: 1 },
   "a crash, there and back": { ...ALL, faults: 1, rollbacks: 1, writers: 1 },
   "reads, all writers": { ...ALL, readers: 1 },
+  "two sources become one, attempts given up and tried again": {
+    ...MERGE,
+    writers: 1,
+    timeSteps: 1,
+    cutovers: 2,
+  },
+  "two sources become one, all of them write, attempts given up": { ...MERGE, timeSteps: 1 },
+  "two sources become one, a crash, attempts given up": {
+    ...MERGE,
+    ...BYPASSED,
+    faults: 1,
+    timeSteps: 1,
+  },
+  "two sources become one, a crash, there and back": { ...MERGE, faults: 1, rollbacks: 1 },
+  "two sources become two, there and back": { ...MERGE, targets: 2, rollbacks: 1 },
   "decisions stored late, a crash": { ...NO_BYPASS, storesLate: true, faults: 1 },
 };

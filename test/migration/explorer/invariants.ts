@@ -1,7 +1,6 @@
 /** What must hold in every world, and of every step from one to the next. Each is a sentence. */
-import { serverName } from "./rows.ts";
 import type { Rows } from "./rows.ts";
-import { otherServer } from "./world.ts";
+import { otherSide, rowOf, serverName } from "./servers.ts";
 import type { Statement, World } from "./world.ts";
 
 /** The first that does not hold. */
@@ -19,10 +18,13 @@ export function brokenRule(before: World, world: World, rows: Rows): string | un
 /** What is committed on the side that does not own the rows is on the side that does. */
 function lostWrite(world: World, rows: Rows): string | undefined {
   const { owner, migration } = rows.row(world.row);
-  const [own, other] = [world.servers[owner], world.servers[otherServer(owner)]];
-  return (other.bits & ~own.bits) === 0
-    ? undefined
-    : `a committed write is missing on the ${serverName(owner)}, which owns the rows (${migration.life.state})`;
+  const { places, bits } = rows.layout;
+  for (const row of [0, 1] as const) {
+    const [own, other] = [places[owner][row], places[otherSide(owner)][row]];
+    if ((world.servers[other].bits & ~world.servers[own].bits & bits[row]) !== 0)
+      return `a committed write is missing on the ${serverName(own)}, which owns its row (${migration.life.state})`;
+  }
+  return undefined;
 }
 
 /** A write takes effect on the owner alone. */
@@ -31,11 +33,11 @@ function secondOwner(before: World, world: World, rows: Rows): string | undefine
   for (const index of [0, 1] as const) {
     const { write } = before.clients[index];
     if (write.phase !== "locked" || world.clients[index].write.phase !== "done") continue;
-    if (write.server !== owner)
-      return `two owners: a write took effect on the ${serverName(write.server)} while the ${serverName(owner)} owns the rows`;
+    if (write.server !== rows.layout.places[owner][rowOf(rows.layout, index + 1)])
+      return `two owners: a write took effect on the ${serverName(write.server)} while the ${owner} own the rows`;
   }
-  if (before.bypass === "locked" && world.bypass === "done" && owner !== 0)
-    return "two owners: a direct write took effect on the source while the target owns the rows";
+  if (before.bypass === "locked" && world.bypass === "done" && owner !== "sources")
+    return "two owners: a direct write took effect on a source while the targets own the rows";
   return undefined;
 }
 
@@ -79,12 +81,13 @@ function longPause(before: World, world: World, rows: Rows): string | undefined 
   return `an overdue attempt went from ${from.life.state} to ${to.life.state}`;
 }
 
-/** Where nothing is under way, the owner takes writes. */
+/** Where nothing is under way, every server of the owning side takes writes. */
 function fencedOwner(world: World, rows: Rows): string | undefined {
   const { owner, migration } = rows.row(world.row);
   const { state } = migration.life;
   const isQuiet = state === "ready" || state === "reversible" || state === "rolledBack";
-  return isQuiet && world.servers[owner].isFenced
-    ? `the ${serverName(owner)} owns the rows, is fenced, and nobody will take the fence away (${state})`
+  const fenced = rows.layout.servers[owner].find((server) => world.servers[server].isFenced);
+  return isQuiet && fenced !== undefined
+    ? `the ${serverName(fenced)} owns rows, is fenced, and nobody will take the fence away (${state})`
     : undefined;
 }

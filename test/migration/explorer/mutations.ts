@@ -21,6 +21,8 @@ export interface Mutation {
 }
 
 const PLAIN: Form = {
+  sources: 1,
+  targets: 1,
   faults: 0,
   cutovers: 1,
   rollbacks: 0,
@@ -31,6 +33,10 @@ const PLAIN: Form = {
   readers: 0,
   bypasses: true,
 };
+
+/** Two rows, of two sources, each with a writer. */
+const MERGE: Form = { ...PLAIN, sources: 2, bypasses: false };
+const SPLIT: Form = { ...MERGE, sources: 1, targets: 2 };
 
 /** One client writes, the other reads. */
 const READING: Form = { ...PLAIN, writers: 1, readers: 1, bypasses: false };
@@ -179,7 +185,61 @@ export const MUTATIONS: readonly Mutation[] = [
     form: { ...PLAIN, timeSteps: 1, cutovers: 2, writers: 1, bypasses: false },
     breaks: /missing/,
   },
+  {
+    name: "one source's marker is taken for all",
+    rules: { ...PRODUCT, step: hears((event) => furthestOf(event, "taker")) },
+    form: MERGE,
+    breaks: /missing/,
+  },
+  {
+    name: "one target's marker is taken for all",
+    rules: { ...PRODUCT, step: hears((event) => furthestOf(event, "giver")) },
+    form: SPLIT,
+    breaks: /missing/,
+  },
+  {
+    name: "one source's fence is taken for all",
+    rules: {
+      ...PRODUCT,
+      step: (migration, event, nowMs) =>
+        productStep(
+          migration,
+          event.kind === "fenced" ? fencedAll(event, migration) : event,
+          nowMs,
+        ),
+    },
+    form: MERGE,
+    breaks: /never comes back/,
+  },
+  {
+    name: "one target takes writes, and both are said to",
+    rules: { ...PRODUCT, unfencesAll: false },
+    form: SPLIT,
+    breaks: /nobody will take the fence away/,
+  },
+  {
+    name: "one source takes writes again, and both are said to",
+    rules: { ...PRODUCT, unfencesAll: false },
+    form: { ...MERGE, writers: 0, timeSteps: 1 },
+    breaks: /nobody will take the fence away/,
+  },
 ];
+
+/** Each marker is as far as the furthest that has the same `end`. */
+function furthestOf(event: Event, end: "giver" | "taker"): Event {
+  if (event.kind !== "markersSeen") return event;
+  const { markers } = event;
+  const furthest = (of: string): number =>
+    Math.max(...markers.filter((each) => each[end] === of).map(({ ticket }) => ticket));
+  return { ...event, markers: markers.map((seen) => ({ ...seen, ticket: furthest(seen[end]) })) };
+}
+
+type Fenced = Extract<Event, { readonly kind: "fenced" }>;
+
+function fencedAll(event: Fenced, { parties }: Migration): Fenced {
+  const givers = parties.sources.map((database) => ({ database, systemId: "1", timeline: 1 }));
+  return { ...event, givers };
+}
 
 function onward(result: Step, life: Life): Step {
   return result.kind === "moved" ? { ...result, migration: { ...result.migration, life } } : result;

@@ -2,11 +2,13 @@
 import { invariant } from "../../../base/invariant.ts";
 import type { Effect } from "../../../migration/machine/effects.ts";
 import type { Event } from "../../../migration/machine/events.ts";
-import { givingSide } from "../../../migration/machine/life.ts";
-import { indexOf, serverName } from "./rows.ts";
-import type { Rows, Server } from "./rows.ts";
+import { givingSide, takingSide } from "../../../migration/machine/life.ts";
+import type { Direction } from "../../../migration/machine/life.ts";
+import type { Rows } from "./rows.ts";
 import type { Take } from "./search.ts";
-import { isLocked, markerApplied, otherServer, withItem } from "./world.ts";
+import { bitsAt, serverName } from "./servers.ts";
+import type { Pair, Server } from "./servers.ts";
+import { isLocked, markerApplied, placeIn, withItem, withServer } from "./world.ts";
 import type { Form, Orchestrator, World } from "./world.ts";
 
 /** The first holds epoch 1; the second may think it dead at any time, and each may be killed after its claim. */
@@ -39,7 +41,7 @@ export function orchestratorActions(world: World, rows: Rows, form: Form, take: 
     for (const effect of rows.row(orchestrator.seen).effects)
       perform(world, rows, index, effect, decide, take);
   }
-  for (const server of [0, 1] as const) landings(world, rows, server, take);
+  for (const server of rows.layout.all) landings(world, rows, server, take);
 }
 
 type Decide = (label: string, key: string, event: () => Event, spend?: Partial<World>) => void;
@@ -112,22 +114,27 @@ function perform(
 ): void {
   switch (effect.do) {
     case "stream":
-      return stream(world, indexOf(givingSide(effect.direction)), take);
+      for (const pair of pairsOf(rows, effect.direction)) stream(world, rows, pair, take);
+      return;
     case "fence":
     case "unfence":
-      return send(world, effect, indexOf(effect.side), decide, take);
+      return send(world, rows, effect, decide, take);
     case "watchProxies":
       return watchProxies(world, rows, effect.ticket, decide);
     case "watchMarkers": {
-      const giver = indexOf(givingSide(effect.direction));
-      const ticket = markerApplied(world, otherServer(giver));
-      return decide(`sees marker ${ticket}`, `marker ${ticket}`, () => ({
+      const pairs = pairsOf(rows, effect.direction);
+      const tickets = pairs.map(([giver, taker]) => markerApplied(world, giver, taker));
+      return decide(`sees marker ${tickets.join()}`, `marker ${tickets.join()}`, () => ({
         kind: "markersSeen",
-        markers: [{ giver: serverName(giver), taker: serverName(otherServer(giver)), ticket }],
+        markers: pairs.map(([giver, taker], at) => ({
+          giver: serverName(giver),
+          taker: serverName(taker),
+          ticket: tickets[at] ?? 0,
+        })),
       }));
     }
     case "check":
-      return check(world, effect.ticket, indexOf(givingSide(effect.direction)), decide);
+      return check(world, rows, effect, decide);
     case "dropStreams":
       return;
     default:
@@ -135,42 +142,69 @@ function perform(
   }
 }
 
-/** One change, with its position, in one transaction of the taking server. */
-function stream(world: World, giver: Server, take: Take): void {
-  const taker = otherServer(giver);
+/** Each giving server with each taking one. */
+function pairsOf({ layout }: Rows, direction: Direction): readonly Pair<Server>[] {
+  const takers = layout.servers[takingSide(direction)];
+  return layout.servers[givingSide(direction)].flatMap((giver) =>
+    takers.map((taker): Pair<Server> => [giver, taker]),
+  );
+}
+
+/** One change, with its position, in one transaction of the taking server. Rows of other servers are passed over. */
+function stream(world: World, { layout }: Rows, [giver, taker]: Pair<Server>, take: Take): void {
   const [from, to] = [world.servers[giver], world.servers[taker]];
-  const entry = from.log[to.applied];
+  const own = bitsAt(layout, taker);
+  let at = to.applied[placeIn(giver)];
+  while ((from.log[at] ?? -1) > 0 && ((from.log[at] ?? 0) & own) === 0) at += 1;
+  const entry = from.log[at];
   if (entry === undefined) return;
   const bits = entry > 0 ? to.bits | entry : to.bits;
-  const servers = withItem(world.servers, taker, { ...to, bits, applied: to.applied + 1 });
-  take(`the stream applies to the ${serverName(taker)}`, { ...world, servers });
+  const applied = withItem(to.applied, placeIn(giver), at + 1);
+  take(
+    `the stream of the ${serverName(giver)} applies to the ${serverName(taker)}`,
+    withServer(world, taker, { ...to, bits, applied }),
+  );
 }
 
 type Sent = Extract<Effect, { readonly do: "fence" | "unfence" }>;
 
 /** Sending is not landing: the orchestrator may die in between, and the transaction come all the same. */
-function send(world: World, effect: Sent, index: Server, decide: Decide, take: Take): void {
-  const server = world.servers[index];
-  const bit = 1 << effect.ticket;
+function send(world: World, rows: Rows, effect: Sent, decide: Decide, take: Take): void {
+  const { ticket } = effect;
   const isFence = effect.do === "fence";
-  const isThere = server.ticket >= effect.ticket && server.isFenced === isFence;
-  if (isThere) {
-    const { ticket } = effect;
-    return decide(`sees the ${serverName(index)} ${effect.do}d`, `${effect.do}d ${ticket}`, () =>
-      isFence
-        ? { kind: "fenced", ticket, givers: [identity(index)] }
-        : { kind: "unfenced", ticket },
+  const servers = rows.layout.servers[effect.side];
+  const there = servers.filter((server) => {
+    const state = world.servers[server];
+    return state.ticket >= ticket && state.isFenced === isFence;
+  });
+  if (isFence && there.length > 0)
+    decide(
+      `sees the ${there.map(serverName).join()} fenced`,
+      `fenced ${ticket} ${there.join()}`,
+      () => ({
+        kind: "fenced",
+        ticket,
+        givers: there.map(identity),
+      }),
+    );
+  if (!isFence && there.length >= (rows.rules.unfencesAll ? servers.length : 1))
+    decide(`sees the ${effect.side} unfenced`, `unfenced ${ticket}`, () => ({
+      kind: "unfenced",
+      ticket,
+    }));
+  const bit = 1 << ticket;
+  for (const server of servers) {
+    const state = world.servers[server];
+    const sent = isFence ? state.fencesSent : state.unfencesSent;
+    if (there.includes(server) || (sent & bit) !== 0) continue;
+    take(
+      `${effect.do} ${ticket} is sent to the ${serverName(server)}`,
+      withServer(world, server, {
+        ...state,
+        ...(isFence ? { fencesSent: sent | bit } : { unfencesSent: sent | bit }),
+      }),
     );
   }
-  const sent = isFence ? server.fencesSent : server.unfencesSent;
-  if ((sent & bit) !== 0) return;
-  const next = isFence
-    ? { ...server, fencesSent: sent | bit }
-    : { ...server, unfencesSent: sent | bit };
-  take(`${effect.do} ${effect.ticket} is sent to the ${serverName(index)}`, {
-    ...world,
-    servers: withItem(world.servers, index, next),
-  });
 }
 
 function identity(server: Server): { database: string; systemId: string; timeline: number } {
@@ -196,14 +230,18 @@ function watchProxies(world: World, rows: Rows, ticket: number, decide: Decide):
   }));
 }
 
+type Check = Extract<Effect, { readonly do: "check" }>;
+
 /** It finds no difference, so that the protocol alone has to be right. */
-function check(world: World, ticket: number, giver: Server, decide: Decide): void {
-  const { isFenced } = world.servers[giver];
-  decide("checks the servers", `checked ${ticket} ${isFenced}`, () => ({
+function check(world: World, rows: Rows, { ticket, direction }: Check, decide: Decide): void {
+  const fenced = rows.layout.servers[givingSide(direction)].filter(
+    (server) => world.servers[server].isFenced,
+  );
+  decide("checks the servers", `checked ${ticket} ${fenced.join()}`, () => ({
     kind: "checked",
     ticket,
     differences: [],
-    fencedGivers: isFenced ? [identity(giver)] : [],
+    fencedGivers: fenced.map(identity),
   }));
 }
 
@@ -214,24 +252,18 @@ function landings(world: World, rows: Rows, index: Server, take: Take): void {
   const { fencesSent, unfencesSent } = server;
   for (let ticket = 1; 1 << ticket <= Math.max(fencesSent, unfencesSent); ticket += 1) {
     const bit = 1 << ticket;
-    if ((fencesSent & bit) !== 0 && !(fenceWaits && isLocked(world, index))) {
+    if ((fencesSent & bit) !== 0 && !(fenceWaits && isLocked(world, index, rows.layout))) {
       const rest = { ...server, fencesSent: fencesSent & ~bit };
       const landed =
         ticket < server.ticket || (ticket === server.ticket && !server.isFenced)
           ? rest
           : { ...rest, isFenced: true, ticket, log: [...server.log, -ticket] };
-      take(`fence ${ticket} comes to the ${serverName(index)}`, {
-        ...world,
-        servers: withItem(world.servers, index, landed),
-      });
+      take(`fence ${ticket} comes to the ${serverName(index)}`, withServer(world, index, landed));
     }
     if ((unfencesSent & bit) !== 0) {
       const rest = { ...server, unfencesSent: unfencesSent & ~bit };
       const landed = ticket <= server.ticket ? rest : { ...rest, isFenced: false, ticket };
-      take(`unfence ${ticket} comes to the ${serverName(index)}`, {
-        ...world,
-        servers: withItem(world.servers, index, landed),
-      });
+      take(`unfence ${ticket} comes to the ${serverName(index)}`, withServer(world, index, landed));
     }
   }
 }

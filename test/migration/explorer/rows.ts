@@ -11,6 +11,8 @@ import type { Effect } from "../../../migration/machine/effects.ts";
 import type { Event } from "../../../migration/machine/events.ts";
 import { isTrafficHeld, ownerOf, storableUntilMs } from "../../../migration/machine/life.ts";
 import type { Migration, Side } from "../../../migration/machine/life.ts";
+import { layoutOf, serverName } from "./servers.ts";
+import type { Counts, Layout } from "./servers.ts";
 
 export interface Rules {
   readonly step: (migration: Migration, event: Event, nowMs: number) => Step;
@@ -23,6 +25,8 @@ export interface Rules {
   readonly fenceWaits: boolean;
   /** Writers that come after it get an error. */
   readonly fenceRefuses: boolean;
+  /** An orchestrator tells that a side takes writes once each of its servers does. */
+  readonly unfencesAll: boolean;
 }
 
 export const PRODUCT: Rules = {
@@ -32,15 +36,13 @@ export const PRODUCT: Rules = {
   storesInTime: true,
   fenceWaits: true,
   fenceRefuses: true,
+  unfencesAll: true,
 };
-
-/** 0 is the source, 1 the target: indexes of the world's servers. */
-export type Server = 0 | 1;
 
 export interface Row {
   readonly migration: Migration;
   readonly effects: readonly Effect[];
-  readonly owner: Server;
+  readonly owner: Side;
   readonly isHeld: boolean;
   /** The same for rows that proxies need not tell apart: a revision they follow. */
   readonly revision: number;
@@ -51,20 +53,23 @@ const TIME_STEP_MS = 60_000;
 
 export class Rows {
   readonly rules: Rules;
+  readonly layout: Layout;
   readonly #rows: Row[] = [];
   readonly #numbers = new Map<string, number>();
   readonly #revisions = new Map<string, number>();
   readonly #answers = new Map<string, number>();
 
-  constructor(rules: Rules) {
+  constructor(rules: Rules, counts: Counts) {
     this.rules = rules;
+    this.layout = layoutOf(counts);
   }
 
   /** Ready to be cut over, held by the first orchestrator. */
   first(): number {
+    const { sources, targets } = this.layout.servers;
     const planned = plannedMigration(
-      "one_row",
-      { sources: [serverName(0)], targets: [serverName(1)] },
+      "few_rows",
+      { sources: sources.map(serverName), targets: targets.map(serverName) },
       { pauseMs: 2_000, reserveMs: 200, ...UNTHROTTLED },
     );
     return this.#number({ ...planned, epoch: 1, life: { state: "ready" } });
@@ -104,7 +109,7 @@ export class Rows {
     const text = JSON.stringify(migration);
     const known = this.#numbers.get(text);
     if (known !== undefined) return known;
-    const owner = indexOf(ownerOf(migration));
+    const owner = ownerOf(migration);
     const isHeld = this.rules.isTrafficHeld(migration);
     const followed = `${owner} ${isHeld} ${migration.ticket}`;
     const revision = this.#revisions.get(followed) ?? this.#revisions.size;
@@ -114,12 +119,4 @@ export class Rows {
     this.#numbers.set(text, number);
     return number;
   }
-}
-
-export function serverName(server: Server): string {
-  return server === 0 ? "source" : "target";
-}
-
-export function indexOf(side: Side): Server {
-  return side === "sources" ? 0 : 1;
 }

@@ -34,7 +34,7 @@ export interface Broken {
 }
 
 export function search(rules: Rules, form: Form, statesMax = STATES_MAX): Found {
-  const rows = new Rows(rules);
+  const rows = new Rows(rules, form);
   const first = rows.first();
   const numbers = new Map<string, number>();
   const queue: (World | undefined)[] = [];
@@ -53,7 +53,7 @@ export function search(rules: Rules, form: Form, statesMax = STATES_MAX): Found 
   const add = (reached: World, from: number, label: string): number => {
     const world = withoutIdleStale(reached, rows);
     const { revision, migration } = rows.row(world.row);
-    const key = keyOf(world, revision, migration.ticket);
+    const key = keyOf(world, revision, migration.ticket, rows.layout.all);
     const known = numbers.get(key);
     if (known !== undefined) return known;
     const number = queue.length;
@@ -69,7 +69,7 @@ export function search(rules: Rules, form: Form, statesMax = STATES_MAX): Found 
     if (world === undefined || broken !== undefined || number > statesMax) break;
     const { isHeld, migration, owner } = rows.row(world.row);
     lives.add(migration.life.state);
-    isUp.push(!isHeld && !world.servers[owner].isFenced);
+    isUp.push(!isHeld && rows.layout.servers[owner].every((each) => !world.servers[each].isFenced));
     const take: Take = (label, next, kind) => {
       transitions += 1;
       const rule = brokenRule(world, next, rows);

@@ -1,9 +1,10 @@
 /** What proxies and clients do, what faults do to them, and how time passes. */
 import { isTrafficHeld } from "../../../migration/machine/life.ts";
-import { serverName } from "./rows.ts";
-import type { Row, Rows, Server } from "./rows.ts";
+import type { Row, Rows } from "./rows.ts";
 import type { Take } from "./search.ts";
-import { acknowledged, BYPASS_BIT, DONE, FAILED, withItem } from "./world.ts";
+import { BYPASS_BIT, bypassedServer, rowOf, serverName } from "./servers.ts";
+import type { Server } from "./servers.ts";
+import { acknowledged, DONE, FAILED, withItem, withServer } from "./world.ts";
 import type { Client, Form, Proxy, Statement, World } from "./world.ts";
 
 export function trafficActions(world: World, rows: Rows, form: Form, take: Take): void {
@@ -16,7 +17,7 @@ export function trafficActions(world: World, rows: Rows, form: Form, take: Take)
   const { migration } = rows.row(world.row);
   if (!world.isHoldEnded && isTrafficHeld(migration) && rows.isOverdue(world.row, world.now))
     take("somebody ends the hold", { ...world, isHoldEnded: true });
-  if (world.faultsLeft > 0) faults({ ...world, faultsLeft: world.faultsLeft - 1 }, take);
+  if (world.faultsLeft > 0) faults({ ...world, faultsLeft: world.faultsLeft - 1 }, rows, take);
 }
 
 function proxyActions(world: World, rows: Rows, index: 0 | 1, take: Take): void {
@@ -68,12 +69,21 @@ function clientActions(world: World, rows: Rows, index: 0 | 1, take: Take): void
   const proxy = world.proxies[index];
   // A held statement is one that is not sent yet; a proxy without a lease refuses it.
   const passes = proxy.isUp && proxy.hasLease && proxy.hold === 0;
-  const set = (label: string, changed: Partial<Client>, more: Partial<World> = {}): void => {
+  const { layout } = rows;
+  const bit = index + 1;
+  const set = (label: string, changed: Partial<Client>, after = world): void => {
     const clients = withItem(world.clients, index, { ...world.clients[index], ...changed });
-    take(`client ${index} ${label}`, { ...world, ...more, clients });
+    take(`client ${index} ${label}`, { ...after, clients });
   };
-  const sent: Statement = { phase: "sent", server: proxy.owner, floor: 0 };
-  if (write.phase === "todo" && passes) set("sends a write", { write: sent });
+  const sentTo = (row: 0 | 1, floor: number): Statement => ({
+    phase: "sent",
+    server: layout.places[proxy.owner][row],
+    floor,
+  });
+  // All read the first row.
+  const floor = acknowledged(world) & layout.bits[0];
+  if (write.phase === "todo" && passes)
+    set("sends a write", { write: sentTo(rowOf(layout, bit), 0) });
   if (write.phase === "sent") {
     if (isRefused(world, rows, write.server)) set("meets the fence", { write: FAILED });
     else set("has its lock", { write: { ...write, phase: "locked" } });
@@ -82,26 +92,22 @@ function clientActions(world: World, rows: Rows, index: 0 | 1, take: Take): void
     set(
       `commits on the ${serverName(write.server)}`,
       { write: DONE },
-      {
-        servers: committed(world, write.server, index + 1),
-      },
+      committed(world, write.server, bit),
     );
-  if (read.phase === "todo" && passes)
-    set("sends a read", { read: { ...sent, floor: acknowledged(world) } });
+  if (read.phase === "todo" && passes) set("sends a read", { read: sentTo(0, floor) });
   if (read.phase === "sent")
     set(`reads from the ${serverName(read.server)}`, { read: { ...read, phase: "idle" } });
   // A transaction that is under way goes on, hold or not, as long as there is a lease.
   if (read.phase === "idle")
-    if (proxy.hasLease)
-      set("reads again", { read: { ...read, phase: "rereading", floor: acknowledged(world) } });
+    if (proxy.hasLease) set("reads again", { read: { ...read, phase: "rereading", floor } });
     else set("is refused", { read: FAILED });
   if (read.phase === "rereading")
     set(`reads again from the ${serverName(read.server)}`, { read: DONE });
 }
 
-function committed(world: World, server: Server, bit: number): World["servers"] {
+function committed(world: World, server: Server, bit: number): World {
   const state = world.servers[server];
-  return withItem(world.servers, server, {
+  return withServer(world, server, {
     ...state,
     bits: state.bits | bit,
     log: [...state.log, bit],
@@ -112,10 +118,11 @@ function isRefused(world: World, rows: Rows, server: Server): boolean {
   return world.servers[server].isFenced && rows.rules.fenceRefuses;
 }
 
-/** A session of the source's own, which hears of nothing. */
+/** A session of a source's own, which hears of nothing. */
 function bypassActions(world: World, rows: Rows, take: Take): void {
+  const server = bypassedServer(rows.layout);
   if (world.bypass === "todo") {
-    const bypass = isRefused(world, rows, 0) ? "failed" : "locked";
+    const bypass = isRefused(world, rows, server) ? "failed" : "locked";
     take(`the bypassing client ${bypass === "failed" ? "meets the fence" : "has its lock"}`, {
       ...world,
       bypass,
@@ -123,13 +130,12 @@ function bypassActions(world: World, rows: Rows, take: Take): void {
   }
   if (world.bypass === "locked")
     take("the bypassing client commits", {
-      ...world,
+      ...committed(world, server, BYPASS_BIT),
       bypass: "done",
-      servers: committed(world, 0, BYPASS_BIT),
     });
 }
 
-function faults(world: World, take: Take): void {
+function faults(world: World, rows: Rows, take: Take): void {
   for (const index of [0, 1] as const) {
     const [orchestrator, proxy] = [world.orchestrators[index], world.proxies[index]];
     const client = world.clients[index];
@@ -172,23 +178,20 @@ function faults(world: World, take: Take): void {
         },
         "fault",
       );
-    take(`the ${serverName(index)} crashes`, crashed(world, index), "fault");
   }
+  for (const server of rows.layout.all)
+    take(`the ${serverName(server)} crashes`, crashed(world, rows, server), "fault");
 }
 
 /** Transactions that were open are undone, what was sent and not begun is gone. */
-function crashed(world: World, server: Server): World {
+function crashed(world: World, rows: Rows, server: Server): World {
   const end = (statement: Statement): Statement =>
     "server" in statement && statement.server === server ? FAILED : statement;
   const ended = ({ write, read }: Client): Client => ({ write: end(write), read: end(read) });
+  const isBypassed = server === bypassedServer(rows.layout);
   return {
-    ...world,
-    servers: withItem(world.servers, server, {
-      ...world.servers[server],
-      fencesSent: 0,
-      unfencesSent: 0,
-    }),
+    ...withServer(world, server, { ...world.servers[server], fencesSent: 0, unfencesSent: 0 }),
     clients: [ended(world.clients[0]), ended(world.clients[1])],
-    bypass: server === 0 && world.bypass === "locked" ? "failed" : world.bypass,
+    bypass: isBypassed && world.bypass === "locked" ? "failed" : world.bypass,
   };
 }

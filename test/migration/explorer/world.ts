@@ -1,11 +1,14 @@
 /**
- * Everything that matters while one row moves from a source to a target: two servers, the
- * control row, two orchestrators, two proxies, each with a client that writes once and reads
- * once, and a client of the source that knows no proxy. Immutable; small numbers throughout.
+ * Everything that matters while one row moves from a source to a target, or two rows from two
+ * sources to one or from one to two targets: the servers, the control row, two orchestrators,
+ * two proxies, each with a client that writes once and reads once, and a client of a source that
+ * knows no proxy. Immutable; small numbers throughout.
  *
- * The row's value is the set of the writes it has seen, as bits: what is lost is a missing bit.
+ * A row's value is the set of the writes it has seen, as bits: what is lost is a missing bit.
  */
-import type { Server } from "./rows.ts";
+import type { Side } from "../../../migration/machine/life.ts";
+import { BYPASS_BIT, bypassedServer } from "./servers.ts";
+import type { Counts, Layout, Pair, Server } from "./servers.ts";
 
 export interface World {
   /** Of the control schema: numbers are those of Rows. */
@@ -14,7 +17,8 @@ export interface World {
   readonly isHoldEnded: boolean;
   readonly now: number;
   readonly orchestrators: Pair<Orchestrator>;
-  readonly servers: Pair<ServerState>;
+  /** By number; those that a walk has no use for stay as they are. */
+  readonly servers: readonly [ServerState, ServerState, ServerState, ServerState];
   readonly proxies: Pair<Proxy>;
   readonly clients: Pair<Client>;
   readonly bypass: Bypass;
@@ -22,8 +26,6 @@ export interface World {
   readonly cutoversLeft: number;
   readonly rollbacksLeft: number;
 }
-
-export type Pair<T> = readonly [T, T];
 
 export interface Orchestrator {
   readonly isUp: boolean;
@@ -43,15 +45,15 @@ export interface ServerState {
   readonly unfencesSent: number;
   /** Since the world began: bits of clients' writes, and tickets as negative numbers for markers. */
   readonly log: readonly number[];
-  /** How much of the other server's log is applied here. */
-  readonly applied: number;
+  /** How much of the log of the other side's first and second server is applied here. */
+  readonly applied: Pair<number>;
 }
 
 export interface Proxy {
   readonly isUp: boolean;
   /** What it follows. */
   readonly revision: number;
-  readonly owner: Server;
+  readonly owner: Side;
   /** The ticket of the hold that it obeys; 0: none. */
   readonly hold: number;
   /** What the control schema has been told. */
@@ -80,7 +82,7 @@ export type Statement =
 export type Bypass = "todo" | "locked" | "done" | "failed";
 
 /** What bounds a search. */
-export interface Form {
+export interface Form extends Counts {
   readonly faults: number;
   readonly cutovers: number;
   readonly rollbacks: number;
@@ -100,22 +102,21 @@ export const NOT_YET: Statement = { phase: "todo" };
 export const DONE: Statement = { phase: "done" };
 export const FAILED: Statement = { phase: "failed" };
 
-export const BYPASS_BIT = 4;
-
 export function firstWorld(row: number, revision: number, form: Form): World {
-  const server = {
+  const server: ServerState = {
     bits: 0,
     isFenced: false,
     ticket: 0,
     fencesSent: 0,
     unfencesSent: 0,
     log: [],
-    applied: 0,
+    applied: [0, 0],
   };
+  const fenced = { ...server, isFenced: true };
   const proxy: Proxy = {
     isUp: true,
     revision,
-    owner: 0,
+    owner: "sources",
     hold: 0,
     told: revision,
     toldOpen: 0,
@@ -135,7 +136,7 @@ export function firstWorld(row: number, revision: number, form: Form): World {
       { isUp: form.orchestrators === 2, seen: -1, next: -1 },
     ],
     // Who does not own the rows is fenced.
-    servers: [server, { ...server, isFenced: true }],
+    servers: [server, fenced, server, fenced],
     proxies: [proxy, proxy],
     clients: [client(1, 2), client(2, 1)],
     bypass: form.bypasses ? "todo" : "failed",
@@ -149,13 +150,18 @@ export function withItem<T>(pair: Pair<T>, index: 0 | 1, item: T): Pair<T> {
   return index === 0 ? [item, pair[1]] : [pair[0], item];
 }
 
-export function otherServer(server: Server): Server {
-  return server === 0 ? 1 : 0;
+export function withServer(world: World, server: Server, state: ServerState): World {
+  return { ...world, servers: world.servers.with(server, state) as unknown as World["servers"] };
 }
 
-/** The highest ticket whose marker the server has applied. */
-export function markerApplied(world: World, taker: Server): number {
-  const log = world.servers[otherServer(taker)].log.slice(0, world.servers[taker].applied);
+/** Whether a server is the first or the second of its side. */
+export function placeIn(server: Server): 0 | 1 {
+  return server > 1 ? 1 : 0;
+}
+
+/** The highest ticket whose marker of `giver` a server has applied. */
+export function markerApplied({ servers }: World, giver: Server, taker: Server): number {
+  const log = servers[giver].log.slice(0, servers[taker].applied[placeIn(giver)]);
   return Math.max(0, ...log.map((entry) => -entry));
 }
 
@@ -169,10 +175,10 @@ export function acknowledged({ clients, bypass }: World): number {
 }
 
 /** Writers that F has to wait for. */
-export function isLocked({ clients, bypass }: World, server: Server): boolean {
+export function isLocked({ clients, bypass }: World, server: Server, layout: Layout): boolean {
   return (
     clients.some(({ write }) => write.phase === "locked" && write.server === server) ||
-    (server === 0 && bypass === "locked")
+    (bypass === "locked" && server === bypassedServer(layout))
   );
 }
 
@@ -180,14 +186,21 @@ export function isLocked({ clients, bypass }: World, server: Server): boolean {
  * Equal for worlds that go on alike. Revisions and tickets never come back, so all that are not the present
  * ones are alike, and so is what a proxy tells of them.
  */
-export function keyOf(world: World, revision: number, ticket: number): string {
+export function keyOf(
+  world: World,
+  revision: number,
+  ticket: number,
+  all: readonly Server[],
+): string {
   const { orchestrators, servers, proxies, clients } = world;
   let key = `${world.row},${+world.isHoldEnded},${world.now},${world.faultsLeft},${world.cutoversLeft},${world.rollbacksLeft},${world.bypass[0]}`;
   for (const { isUp, seen, next } of orchestrators) key += `|${+isUp},${seen},${next}`;
-  for (const server of servers)
-    key += `|${server.bits},${+server.isFenced},${server.ticket},${server.fencesSent},${server.unfencesSent},${server.log.join(".")},${server.applied}`;
+  for (const number of all) {
+    const server = servers[number];
+    key += `|${server.bits},${+server.isFenced},${server.ticket},${server.fencesSent},${server.unfencesSent},${server.log.join(".")},${server.applied[0]},${server.applied[1]}`;
+  }
   for (const proxy of proxies)
-    key += `|${+proxy.isUp},${+(proxy.revision === revision)},${proxy.owner},${holdKey(proxy.hold, ticket)},${+(proxy.told === revision)},${holdKey(proxy.toldHold, ticket)},${proxy.told === revision || proxy.toldHold === ticket ? proxy.toldOpen : "-"},${+proxy.hasLease}`;
+    key += `|${+proxy.isUp},${+(proxy.revision === revision)},${proxy.owner[0]},${holdKey(proxy.hold, ticket)},${+(proxy.told === revision)},${holdKey(proxy.toldHold, ticket)},${proxy.told === revision || proxy.toldHold === ticket ? proxy.toldOpen : "-"},${+proxy.hasLease}`;
   for (const { write, read } of clients) key += `|${statementKey(write)},${statementKey(read)}`;
   return key;
 }
