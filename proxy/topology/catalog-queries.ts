@@ -7,6 +7,7 @@
  * every name outside pg_catalog with its schema, so its texts mean the same in any session.
  */
 import { ROUTINE_BODY_CHARACTERS_MAX } from "../../base/limits.ts";
+import { callsBuiltInsAlone } from "./expression-trees.ts";
 
 /** Constants printed in forms that every session reads alike, for the rest of a transaction. */
 export const CATALOG_READ_SETTINGS = `
@@ -96,12 +97,12 @@ const viewsOf = (which: string): string => `
 export const VIEWS_QUERY = viewsOf(IS_USER_SCHEMA);
 
 /**
- * relation, name, number, type, typmod, collation, not null, identity, generated, default,
- * the type's name, the type's own default, whether an extension's random uuid is the default.
+ * relation, name, number, type, typmod, collation, not null, identity, generated, default
+ * where it is not, the type's name, the type's own default, whether an extension's random uuid is the default.
  */
 const columnsOf = (which: string, kinds: string): string => `
   SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull,
-         a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid),
+         a.attidentity, a.attgenerated, CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0) END,
          format_type(a.atttypid, NULL), coalesce(pg_get_expr(t.typdefaultbin, 0), quote_literal(t.typdefault)),
          EXISTS (SELECT FROM pg_depend p
                    JOIN pg_proc f ON p.refclassid = 'pg_proc'::regclass AND f.oid = p.refobjid
@@ -172,12 +173,13 @@ export const FOREIGN_KEYS_QUERY = foreignKeysOf(IS_USER_SCHEMA);
 const BODY_CHARACTERS = ROUTINE_BODY_CHARACTERS_MAX + 1;
 
 /**
- * relation, name, function's schema, name, language and text, is for each row, the definition where it has a WHEN.
+ * relation, name, function's schema, name, language and text, is for each row, the definition where its WHEN may call more
+ * than PostgreSQL's own immutable functions.
  * A migration's fence and its guard against TRUNCATE refuse what is meant for them, and have no other effect.
  */
 export const TRIGGERS_QUERY = `
   SELECT g.tgrelid, g.tgname, n.nspname, f.proname, l.lanname, left(f.prosrc, ${BODY_CHARACTERS}),
-         g.tgtype & 1 = 1, CASE WHEN g.tgqual IS NOT NULL THEN pg_get_triggerdef(g.oid) END
+         g.tgtype & 1 = 1, CASE WHEN g.tgqual IS NOT NULL AND NOT ${callsBuiltInsAlone("g.tgqual")} THEN pg_get_triggerdef(g.oid) END
     FROM pg_trigger g
     JOIN pg_proc f ON f.oid = g.tgfoid
     JOIN pg_namespace n ON n.oid = f.pronamespace
@@ -264,7 +266,7 @@ export const FUNCTIONS_QUERY = `
 
 /**
  * kind, name or relation, text: what operators, casts and domains, and the constraints and indexes of
- * tables call. PostgreSQL's own operators and casts are in no user's function.
+ * tables call, but for those of tables that call PostgreSQL's own immutable functions alone. PostgreSQL's own operators and casts are in no user's function.
  */
 export const HIDDEN_CALLS_QUERY = `
   WITH written AS (
@@ -282,12 +284,12 @@ export const HIDDEN_CALLS_QUERY = `
   UNION ALL
   SELECT 'relation', k.conrelid::text, pg_get_constraintdef(k.oid)
     FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
-   WHERE k.contype = 'c' AND k.conrelid <> 0 AND ${IS_USER_SCHEMA}
+   WHERE k.contype = 'c' AND k.conrelid <> 0 AND ${IS_USER_SCHEMA} AND NOT ${callsBuiltInsAlone("k.conbin")}
   UNION ALL
   SELECT 'relation', i.indrelid::text,
          concat_ws(', ', pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid))
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_namespace n ON n.oid = x.relnamespace
-   WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND ${IS_USER_SCHEMA}`;
+   WHERE (NOT ${callsBuiltInsAlone("i.indexprs")} OR NOT ${callsBuiltInsAlone("i.indpred")}) AND ${IS_USER_SCHEMA}`;
 
 /** oid, schema, name, deterministic, provider, collate, locale: those usable in this database's encoding. */
 export const COLLATIONS_QUERY = `

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type pg from "pg";
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CATALOG_TRUST_MS } from "../../base/limits.ts";
 import { announceDdl, untilSeen } from "../../control/ddl-intents.ts";
@@ -97,6 +97,25 @@ test(
   },
   ROUNDS_TIMEOUT_MS,
 );
+
+test("a table that somebody is changing keeps nobody from reading how the others are", async () => {
+  await first.query(`CREATE TABLE busy (id int PRIMARY KEY, half int GENERATED ALWAYS AS (id / 2) STORED, CHECK (id > 0 AND id < 1000));
+    CREATE INDEX ON busy ((id + 1)) WHERE id BETWEEN 5 AND 10;
+    CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TRIGGER passes BEFORE UPDATE ON busy FOR EACH ROW WHEN (OLD.id IS DISTINCT FROM NEW.id) EXECUTE FUNCTION pass()`);
+  const changer = new pg.Client({ connectionString: fleet.data.url("main") });
+  await changer.connect();
+  await changer.query("BEGIN; LOCK TABLE busy");
+  const sinceMs = performance.now();
+  await fleet.data.query("main", "CREATE TABLE past_the_proxies (id int)");
+  await first.query("CREATE TABLE calm (id int)");
+  expect(await valueOf(second, "SELECT count(*)::int FROM calm")).toBe(0);
+  expect(await valueOf(second, "SELECT count(*)::int FROM users")).toBeGreaterThan(0);
+  // The catalog's readers would have waited for the lock for as long as this.
+  expect(performance.now() - sinceMs).toBeLessThan(10_000);
+  await changer.query("ROLLBACK");
+  await changer.end();
+});
 
 test("in a transaction that is open, as in one PostgreSQL", async () => {
   await first.query("CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= 3");
