@@ -57,7 +57,8 @@ export interface Profile {
 
 export const CI: Profile = {
   plainRuns: 2,
-  killRuns: 2,
+  // An orchestrator, a proxy, a server.
+  killRuns: 3,
   frozenMs: 8_000,
   longTransactionMs: 5_000,
   stressKills: 8,
