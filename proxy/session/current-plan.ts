@@ -27,7 +27,11 @@ export async function planNow(
   { runner, planner }: CurrentPlanParts,
   signal: AbortSignal,
 ): Promise<LogicalPlan> {
-  const context = await runner.view.planContext(parameterTypes, signal);
+  const context = await runner.view.planContext(
+    parameterTypes,
+    signal,
+    isTransactionEnd(statement),
+  );
   const plan = planner.plan(statement, context, text);
   if (!namesUnknownTable(plan) || runner.transaction.isFailed) return plan;
   await runner.view.withCatalog(signal, (connection) =>
@@ -36,6 +40,19 @@ export async function planNow(
   await runner.lookAgain();
   return planner.plan(statement, await runner.view.planContext(parameterTypes, signal), text);
 }
+
+/** Of such a statement nothing is described, and it has to be possible whatever becomes of the catalog database. */
+export function isTransactionEnd({ node }: ParsedStatement): boolean {
+  if (!("TransactionStmt" in node)) return false;
+  return TRANSACTION_ENDS.has(node.TransactionStmt.kind ?? "");
+}
+
+/** IsTransactionExitStmt of postgres.c, but for PREPARE TRANSACTION. */
+const TRANSACTION_ENDS: ReadonlySet<string> = new Set([
+  "TRANS_STMT_COMMIT",
+  "TRANS_STMT_ROLLBACK",
+  "TRANS_STMT_ROLLBACK_TO",
+]);
 
 /** What the planner cannot read is put to a server as a Parse, which runs nothing, for its words. */
 export async function rejected(

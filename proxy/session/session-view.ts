@@ -80,6 +80,11 @@ export class SessionView {
     else if (open?.catalog === undefined) await services.catalogTrust.confirm();
   }
 
+  /** The next plan may have to wait until the catalog database can tell how tables are now. */
+  get isCatalogDoubted(): boolean {
+    return this.#session.services.catalogTrust.isDoubted;
+  }
+
   /** Of the last context: what was planned with it may run with no other. */
   get plannedMap(): ShardMap | undefined {
     return this.#plannedMap;
@@ -220,9 +225,14 @@ export class SessionView {
     return { map, catalog, searchPath, user, isOtherRole, parameterTypes, listening };
   }
 
-  async planContext(parameterTypes: readonly number[], signal: AbortSignal): Promise<PlanContext> {
+  /** `namesNothing`: what is planned needs no catalog, and need not wait for one. */
+  async planContext(
+    parameterTypes: readonly number[],
+    signal: AbortSignal,
+    namesNothing = false,
+  ): Promise<PlanContext> {
     const { services, transaction, withTemporary } = this.#session;
-    if (services.catalogTrust.isDoubted) await this.confirmCatalog();
+    if (services.catalogTrust.isDoubted && !namesNothing) await this.confirmCatalog();
     const { map, catalog } = services.topology();
     this.#plannedMap = map;
     const open = transaction.current;

@@ -52,7 +52,9 @@ export async function runSimpleQuery(
   runner.backends.claimant.statement = text;
   // A pipeline's implicit transaction goes on until its Sync.
   const isPipelined = runner.transaction.current?.isExplicit === false;
-  if (!runner.transaction.isFailed) {
+  // The end of a transaction waits for no catalog: who changes it may wait for that end.
+  const mayBeEnd = runner.view.isCatalogDoubted && runner.transaction.current !== undefined;
+  if (!runner.transaction.isFailed && !mayBeEnd) {
     const known = planner.known(text, await runner.view.planContext([], signal));
     if (known !== undefined)
       return runOne(known, text, parts, { isAlone: true, isLast: !isPipelined }, signal);

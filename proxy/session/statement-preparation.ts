@@ -5,10 +5,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { SqlError } from "../../base/sql-error.ts";
 import type { LogicalPlan } from "../../planner/logical-plan.ts";
-import type { ParsedStatement } from "../../planner/parse.ts";
+import type { ParsedStatement, ParseOutcome } from "../../planner/parse.ts";
 import type { Description } from "../execution/describe.ts";
 import type { ColumnDescription } from "../protocol/backend/row-description.ts";
-import { planNow, rejected } from "./current-plan.ts";
+import { isTransactionEnd, planNow, rejected } from "./current-plan.ts";
 import type { Cursors } from "./cursors.ts";
 import type { NamedRows, PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
@@ -34,6 +34,8 @@ export async function prepareStatement(
   signal: AbortSignal,
 ): Promise<PreparedStatement> {
   const { runner, planner } = parts;
+  if (runner.view.isCatalogDoubted && isEnd(planner.parse(sql)))
+    return preparedEnd(name, sql, parts);
   await runner.view.confirmCatalog();
   const before = runner.descriptions.known(sql, declaredTypes);
   if (before !== undefined && !runner.transaction.isFailed) {
@@ -81,6 +83,18 @@ export async function prepareStatement(
   return { name, sql, ...plain, answersAs, description, catalogEpoch };
 }
 
+function isEnd(outcome: ParseOutcome): boolean {
+  const [statement, second] = outcome.kind === "statements" ? outcome.statements : [];
+  return statement !== undefined && second === undefined && isTransactionEnd(statement);
+}
+
+/** Nothing is asked for it: it can always be prepared. */
+function preparedEnd(name: string, sql: string, { runner }: PreparingParts): PreparedStatement {
+  const { catalogEpoch } = runner.view;
+  const plain = { isEmpty: false, endsTransaction: true, answersAs: undefined, isTold: false };
+  return { name, sql, ...plain, description: NOTHING_DESCRIBED, catalogEpoch };
+}
+
 /** Planned again where map, catalog or settings have changed since Parse; else it is known. */
 export async function planPrepared(
   parts: PreparingParts,
@@ -88,8 +102,12 @@ export async function planPrepared(
   signal: AbortSignal,
 ): Promise<LogicalPlan> {
   const { runner, planner } = parts;
-  const { sql, description, answersAs } = statement;
-  const context = await runner.view.planContext(description.parameterTypes, signal);
+  const { sql, description, answersAs, endsTransaction } = statement;
+  const context = await runner.view.planContext(
+    description.parameterTypes,
+    signal,
+    endsTransaction,
+  );
   if (context.catalog.epoch !== statement.catalogEpoch && answersAs === undefined) {
     await refuseChanged(parts, sql, description, signal);
     statement.catalogEpoch = context.catalog.epoch;
@@ -129,18 +147,6 @@ export async function columnsOfNamed(
 ): Promise<Description["columns"]> {
   return kind === "cursor" ? cursors.columns(name) : prepared.find(name)?.description.columns;
 }
-
-function isTransactionEnd({ node }: ParsedStatement): boolean {
-  if (!("TransactionStmt" in node)) return false;
-  return TRANSACTION_ENDS.has(node.TransactionStmt.kind ?? "");
-}
-
-/** IsTransactionExitStmt of postgres.c, but for PREPARE TRANSACTION. */
-const TRANSACTION_ENDS: ReadonlySet<string> = new Set([
-  "TRANS_STMT_COMMIT",
-  "TRANS_STMT_ROLLBACK",
-  "TRANS_STMT_ROLLBACK_TO",
-]);
 
 function resultType({ name, typeOid, typmod }: ColumnDescription): readonly unknown[] {
   return [name, typeOid, typmod];

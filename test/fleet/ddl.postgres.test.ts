@@ -117,6 +117,29 @@ test("a table that somebody is changing keeps nobody from reading how the others
   await changer.end();
 });
 
+test.each(["ROLLBACK", { name: "the end", text: "COMMIT" }])(
+  "a transaction that DDL waits for can end by %j, whatever cannot be read until then",
+  async (end) => {
+    await first.query("CREATE OR REPLACE VIEW locked AS SELECT id FROM users");
+    await second.query("BEGIN");
+    await second.query("UPDATE users SET id = id");
+    const altering = first.query("ALTER TABLE users ADD COLUMN added int");
+    const isWaiting =
+      "SELECT FROM pg_stat_activity WHERE wait_event = 'relation' AND query ~ 'added'";
+    await expect.poll(async () => (await fleet.data.query("main", isWaiting)).rowCount).toBe(1);
+    const other = await fleet.proxies[1]?.connect();
+    // From now on, every statement has to know more than the catalog database can tell.
+    const creating = other?.query("CREATE TABLE beside (id int)");
+    await sleep(CATALOG_TRUST_MS);
+    const sinceMs = performance.now();
+    await second.query(end);
+    expect(performance.now() - sinceMs).toBeLessThan(10_000);
+    await Promise.all([altering, creating]);
+    await first.query("DROP VIEW locked; DROP TABLE beside; ALTER TABLE users DROP COLUMN added");
+    await other?.end();
+  },
+);
+
 test("in a transaction that is open, as in one PostgreSQL", async () => {
   await first.query("CREATE OR REPLACE VIEW recent AS SELECT id FROM users WHERE id <= 3");
   await second.query("BEGIN");
