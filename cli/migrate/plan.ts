@@ -62,7 +62,7 @@ export async function planCommand(flags: PlanFlags): Promise<void> {
     const before = await mapInForce(database);
     if (next.version !== before.version + 1)
       throw new CommandFailure(
-        `${flags.to} is version ${next.version}, and the next one is ${before.version + 1}`,
+        `${flags.to} is version ${next.version}, and the next one is ${before.version + 1}, as cutovers and rollbacks publish versions, too: edit what "map show" prints, and write version: ${before.version + 1} in it`,
         1,
       );
     const made = planMigrations(before, next, await readLiveCatalog(before));
