@@ -1098,8 +1098,8 @@ export const ERRORS = {
   },
   migration_foreign_write: {
     sqlstate: "55000",
-    when: "Somebody has written to a target's tables before a migration's cutover, past the fence, as a superuser may. It is not taken to the source.",
-    hint: "Find who writes there; then compare anew with colonnade migrate resync, or cancel the migration.",
+    when: "Somebody has written past a migration's fence, as a session of a replica may: to a target's tables before the cutover, which is not taken to the source, or to a source's in the middle of one, which is given up.",
+    hint: "Find who writes there. Of a target, compare anew with colonnade migrate resync, or cancel the migration; of a source, resume it.",
   },
   migration_reference_missing: {
     sqlstate: "23503",

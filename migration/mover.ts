@@ -21,6 +21,7 @@ import { Applier } from "./applier.ts";
 import { Backfill, type CopyProgress } from "./backfill.ts";
 import { ChangeStream, confirmedPosition } from "./change-stream.ts";
 import { ChunkMap, type DoneChunk } from "./chunk-map.ts";
+import type { ForeignWritesOptions } from "./foreign-writes.ts";
 import { ordersOf } from "./key-order.ts";
 import { MarkerWaits } from "./marker-waits.ts";
 import { placementsOf, targetDatabases, type Move, type MovedTable } from "./move.ts";
@@ -32,7 +33,7 @@ import { endWalsender, streamNames } from "./stream-setup.ts";
 import { TargetQueue } from "./target-queue.ts";
 import { readChunks, takeOver, type Holder } from "./target-state.ts";
 
-export interface MoverOptions {
+export interface MoverOptions extends ForeignWritesOptions {
   readonly move: Move;
   readonly source: MoveDatabase;
   /** Of every database that the move names as a target. */
@@ -42,8 +43,6 @@ export interface MoverOptions {
   /** Chunks that are copied at once. */
   readonly workerCount: number;
   readonly chunkRows?: number | undefined;
-  /** See RouterOptions. */
-  readonly mayBeWritten?: (() => boolean) | undefined;
   /** See BackfillOptions. */
   readonly mayCopy?: ((rowCount: number, signal: AbortSignal) => Promise<void>) | undefined;
   /** See BackfillOptions. */
@@ -133,7 +132,7 @@ export class Mover implements AsyncDisposable {
       readonly floor: bigint;
     },
   ) {
-    const { move, epoch, mayBeWritten } = options;
+    const { move, epoch, mayBeWritten, fenceTicket } = options;
     const { done, floor } = started;
     this.#observer = started.observer;
     this.#stream = started.stream;
@@ -142,7 +141,8 @@ export class Mover implements AsyncDisposable {
     this.#queues = new Map(targetDatabases(move).map((name) => [name, new TargetQueue()]));
     this.#markers = new MarkerWaits([...this.#queues.keys()]);
     const [chunks, queues] = [this.#chunks, this.#queues];
-    const facts = { move, chunks, queues, done, near: floor, isOwnOrigin, mayBeWritten };
+    const near = { near: floor, isOwnOrigin, mayBeWritten, fenceTicket };
+    const facts = { move, chunks, queues, done, ...near };
     this.#router = new Router(facts);
     const holder: Holder = { move: move.name, epoch };
     this.#backfill = new Backfill({

@@ -9,7 +9,7 @@
 import type { DatabaseName } from "../base/ids.ts";
 import { invariant } from "../base/invariant.ts";
 import { MOVE_TRANSACTION_DISTANCE_MAX } from "../base/limits.ts";
-import { LSN_ZERO, type Lsn, printLsn } from "../base/lsn.ts";
+import { LSN_ZERO, type Lsn } from "../base/lsn.ts";
 import { SqlError } from "../base/sql-error.ts";
 import type { Begin, LogicalMessage } from "../proxy/protocol/replication/transaction.ts";
 import type { Relation } from "../proxy/protocol/replication/relation.ts";
@@ -24,6 +24,7 @@ import type { Tuple } from "../proxy/protocol/replication/tuple.ts";
 import type { StreamEvent } from "./change-stream.ts";
 import { ChunkBuffers } from "./chunk-buffers.ts";
 import type { ChunkMap, OpenChunk, Verdict } from "./chunk-map.ts";
+import { ForeignWrites, type ForeignWritesOptions } from "./foreign-writes.ts";
 import {
   isPartial,
   isTruncateCarried,
@@ -38,7 +39,7 @@ import { widen, type Snapshot } from "./snapshot.ts";
 import { type TargetChange, type TargetTable, TargetTables } from "./target-change.ts";
 import type { Marker, TargetQueue } from "./target-queue.ts";
 
-export interface RouterOptions {
+export interface RouterOptions extends ForeignWritesOptions {
   readonly move: Move;
   readonly chunks: ReadonlyMap<MovedTable, ChunkMap>;
   readonly queues: ReadonlyMap<DatabaseName, TargetQueue>;
@@ -48,8 +49,6 @@ export interface RouterOptions {
   readonly near: bigint;
   /** Transactions of such origins are passed over: they are our own, coming back. */
   readonly isOwnOrigin: (origin: string) => boolean;
-  /** False while nobody else may write to the source: it does not own its rows yet. True unless given. */
-  readonly mayBeWritten?: (() => boolean) | undefined;
 }
 
 interface Transaction {
@@ -68,6 +67,7 @@ export class Router {
   readonly #options: RouterOptions;
   readonly #tables: TargetTables;
   readonly #keys: RowKeys;
+  readonly #foreign: ForeignWrites;
   readonly #relations = new Map<number, MovedTable | undefined>();
   #near: bigint;
   #transaction: Transaction | undefined;
@@ -79,6 +79,7 @@ export class Router {
     this.#near = options.near;
     this.#tables = new TargetTables(options.move);
     this.#keys = new RowKeys();
+    this.#foreign = new ForeignWrites(options.move, options);
   }
 
   get tables(): TargetTables {
@@ -174,6 +175,7 @@ export class Router {
     else
       for (const database of touched)
         this.#queue(database).push({ kind: "commit", position: endLsn });
+    this.#foreign.pass(markers);
     this.#transaction = undefined;
     this.#reach(endLsn);
     for (const work of this.#atBoundary.splice(0)) work();
@@ -345,18 +347,8 @@ export class Router {
     const { isOwn, databases } = this.#current();
     const table = isOwn ? undefined : this.#relations.get(relationId);
     // What every target has done already was in order when it was done.
-    if (table !== undefined && databases.size > 0) this.#refuseForeign(table);
+    if (table !== undefined && databases.size > 0) this.#foreign.refuse(table, this.#at());
     return table;
-  }
-
-  /** MIGRATIONS R34. Taken for a change that is due, it would overwrite what the owner has. */
-  #refuseForeign(table: MovedTable): void {
-    if (this.#options.mayBeWritten?.() !== false) return;
-    throw new SqlError(
-      "migration_foreign_write",
-      `somebody has written to "${tableName(table)}" of database "${this.#options.move.source}", which does not own its rows yet`,
-      { detail: `It is of the transaction committed at ${printLsn(this.#at())}.` },
-    );
   }
 
   #chunks(table: MovedTable): ChunkMap {

@@ -218,6 +218,10 @@ export class Orchestration {
     const effects = effectsOf(document);
     for (const effect of effects)
       if (effect.do === "stream") this.#streams.setArmed(effect.direction, effect.discarding);
+    const { life, ticket } = document;
+    const isAttempt =
+      life.state === "pausing" || life.state === "fenced" || life.state === "drained";
+    this.#streams.setAttempt(isAttempt ? { direction: life.direction, ticket } : undefined);
     const wanted = new Map(effects.map((effect) => [keyOf(effect, document), effect]));
     const stopped: Promise<void>[] = [];
     for (const [key, { stop, ended, isStream }] of this.#running) {

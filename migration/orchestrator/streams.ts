@@ -31,12 +31,18 @@ export interface Pace {
   readonly tell: (because: string | undefined) => void;
 }
 
+export interface Attempt {
+  readonly direction: Direction;
+  readonly ticket: number;
+}
+
 export class Streams {
   readonly #scene: Scene;
   readonly #pace: Pace;
   readonly #running = new Map<Direction, PromiseWithResolvers<readonly RunningMove[]>>();
   /** Directions in which nothing is due yet. */
   readonly #armed = new Set<Direction>();
+  #attempt: Attempt | undefined;
   #isComparing = false;
   #gate = Promise.withResolvers<void>();
 
@@ -49,6 +55,11 @@ export class Streams {
   setArmed(direction: Direction, isArmed: boolean): void {
     if (isArmed) this.#armed.add(direction);
     else this.#armed.delete(direction);
+  }
+
+  /** The ticket of the attempt that takes rows the one way; told before its fence, and before that is taken away. */
+  setAttempt(attempt: Attempt | undefined): void {
+    this.#attempt = attempt;
   }
 
   /** Until the signal aborts; rejects with what ended one of them. Nothing of them runs afterwards. */
@@ -143,6 +154,8 @@ export class Streams {
         epoch: scene.epoch,
         workerCount: MIGRATION_COPY_WORKERS,
         mayBeWritten: () => !this.#armed.has(direction),
+        fenceTicket: () =>
+          this.#attempt?.direction === direction ? this.#attempt.ticket : undefined,
         isComparing: () => this.#isComparing,
         mayCopy: async (rowCount, ended) => {
           await withSignal(this.#gate.promise, ended);

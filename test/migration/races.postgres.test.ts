@@ -1,7 +1,12 @@
 /** Races of the protocol that no other test meets on purpose; which test proves which race is in README.md beside this file. */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { databaseName } from "../../base/ids.ts";
-import { CREATE_FENCE_STATE, fencingMigration, raiseFence } from "../../migration/fence.ts";
+import {
+  CREATE_FENCE_STATE,
+  fenceMarker,
+  fencingMigration,
+  raiseFence,
+} from "../../migration/fence.ts";
 import type { Fence } from "../../migration/fence.ts";
 import type { PlannedMove } from "../../migration/move.ts";
 import { openTarget } from "../../migration/sessions.ts";
@@ -147,6 +152,43 @@ test("who passes the fence of rows that nobody owns yet, as a replica's session 
       'somebody has written to "public.early" of database "source", which does not own its rows yet',
   });
   await source("SELECT pg_replication_origin_drop('colonnade_early')");
+});
+
+test("who passes the fence of rows that go away stops the migration, and no write before the fence does", async () => {
+  await source("CREATE TABLE leaving (id int PRIMARY KEY, n int)");
+  const move = await prepareMove(rig, moveOf("leaving"));
+  let ticket: number | undefined = 6;
+  await using mover = await startMover(rig, move, { fenceTicket: () => ticket });
+  const asReplica = "SET session_replication_role = replica;";
+  const fence = async (of: number): Promise<void> => {
+    const connection = await openTarget(rig.sourceDatabase);
+    const markers = [fenceMarker("leaving", of)];
+    await raiseFence(connection, fenceOf("leaving"), of, { markers, lockTimeoutMs: 1_000 });
+    connection.close();
+  };
+  await source(`${asReplica} INSERT INTO leaving VALUES (1, 1)`);
+  await fence(5);
+  // Of an attempt that was given up: the source is nobody's but its own.
+  await source(`${asReplica} INSERT INTO leaving VALUES (2, 2)`);
+  await settled(rig, mover);
+  await fence(6);
+  await settled(rig, mover);
+  ticket = 7;
+  await source(`${asReplica} INSERT INTO leaving VALUES (3, 3)`);
+  await settled(rig, mover);
+  await fence(7);
+  await expect(source("INSERT INTO leaving VALUES (4, 4)")).rejects.toMatchObject({
+    code: "25006",
+  });
+  await settled(rig, mover);
+  await source(`${asReplica} INSERT INTO leaving VALUES (5, 5)`);
+  await expect(Promise.race([mover.ended, settled(rig, mover)])).rejects.toMatchObject({
+    id: "migration_foreign_write",
+    message:
+      'somebody has written to "public.leaving" of database "source", which is fenced, so that its rows may go',
+  });
+  const { rows } = await rig.target.query("t1", "SELECT id FROM a.leaving ORDER BY id");
+  expect(rows).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }]);
 });
 
 test("a role from which a policy hides rows copies none of them, instead of some", async () => {
