@@ -6,7 +6,6 @@ import { DEFAULT_CONFIG } from "../../proxy/config/config.ts";
 import { startProxy } from "../../proxy/main.ts";
 import { parseShardMap } from "../../shardmap/schema.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
-import { freePort } from "../dev/free-port.ts";
 import { EMBEDDED_SUPERUSER } from "../dev/embedded-server.ts";
 import { loadSql } from "../dev/load-sql.ts";
 import type { SourceStatement } from "../dev/load-sql.ts";
@@ -41,16 +40,19 @@ export async function loadSchema(
   const parsed = parseShardMap(readInput(path, "map"), path);
   if (!("map" in parsed)) throw new CommandFailure("the map cannot be used in a rehearsal");
   const { map } = parsed;
-  const port = await freePort();
   await using closing = new AsyncDisposableStack();
   const proxy = await startProxy({
     map,
-    config: { ...DEFAULT_CONFIG, listen: { ...DEFAULT_CONFIG.listen, host: HOST, port } },
+    config: { ...DEFAULT_CONFIG, listen: { ...DEFAULT_CONFIG.listen, host: HOST } },
+    // Any free ones: the usual are those of whatever else runs on this machine.
+    port: 0,
+    adminPort: 0,
     version: packageVersion(),
     log: createLog("fatal"),
     metrics: new Metrics(),
   });
   closing.defer(async () => await proxy.close());
+  const { port } = proxy;
   const to = { host: HOST, port, user: EMBEDDED_SUPERUSER, database: map.catalog };
   const url = `postgres://${EMBEDDED_SUPERUSER}@${HOST}:${port}/${encodeURIComponent(map.catalog)}`;
   await loadSql({ statements, url, signal });

@@ -1,9 +1,11 @@
 /** `colonnade rehearse` on real servers: a placement moves under traffic, and the report says so. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Report } from "../../cli/rehearse/report.ts";
+import { DEFAULT_CONFIG } from "../../proxy/config/config.ts";
 import { runCommand } from "../support/command.ts";
 import { inFullRun } from "../support/run-mode.ts";
 
@@ -87,6 +89,26 @@ test("a placement is moved under traffic, and nothing is lost", async () => {
   expect(pass?.writes.reads).toBeGreaterThan(50);
   expect(pass?.writes.bypassAfter).toBeGreaterThan(0);
   expect(pass?.cutovers.at(-1)?.state).toBe("reversible");
+});
+
+test("rows that cannot be made up are told of, and the ports of a proxy beside are left alone", async () => {
+  const { host, port } = DEFAULT_CONFIG.admin;
+  const beside = createServer();
+  // Where it is taken already, so much the better.
+  await new Promise((resolve) => {
+    beside.once("error", resolve).listen(port, host, () => resolve(undefined));
+  });
+  const schema = SCHEMA.replace(
+    "name text NOT NULL, country",
+    "name text CHECK (name = 'Ann'), country",
+  );
+  file("check.sql", schema);
+  const { code, stderr } = await rehearse({ schema: "check.sql" }, "--proxies", "1", "--rows", "9");
+  beside.close();
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining("rows of table users cannot be made up: new row for relation"),
+  ]);
 });
 
 test.each([
