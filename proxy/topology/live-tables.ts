@@ -7,15 +7,10 @@ import { GUARD_CONSTRAINT, isCanonicalTableEmpty } from "../../shardmap/guard.ts
 import { addGuard, dropGuard, emptyTableGuard, guardAt } from "./guards.ts";
 import type { Guard } from "./guards.ts";
 import type { LiveFinding } from "./live-check.ts";
+import { placesOf } from "./table-places.ts";
+import type { TablePlace } from "./table-places.ts";
 import type { CheckFacts, DatabaseFacts } from "./live-facts.ts";
 import { rightsProblems } from "./live-rights.ts";
-
-/** One table in one place. */
-interface Place {
-  readonly database: DatabaseName;
-  readonly schema: string;
-  readonly table: MapTable;
-}
 
 export function checkTables(
   map: ShardMap,
@@ -27,7 +22,7 @@ export function checkTables(
     const canonicalPlace = { database: map.catalog, schema: map.canonicalSchema, table };
     const canonical = catalog.catalog.relations.get(map.canonicalSchema)?.get(table.name);
     if (canonical === undefined) {
-      findings.push(missing(canonicalPlace, "canonical table"));
+      findings.push(missingCanonical(canonicalPlace, standing(map, table, facts)));
       continue;
     }
     findings.push(...checkCanonical(canonicalPlace, canonical, catalog));
@@ -43,30 +38,11 @@ export function checkTables(
       const own = facts.get(place.database);
       if (own === undefined) continue; // reported as unreachable
       const relation = own.catalog.relations.get(place.schema)?.get(table.name);
-      if (relation === undefined) findings.push(missing(place, "table"));
+      if (relation === undefined) findings.push(missing(place));
       else findings.push(...checkPlace(place, relation, own, canonical, catalog));
     }
   }
   return findings;
-}
-
-function placesOf(map: ShardMap, table: MapTable): readonly Place[] {
-  switch (table.kind) {
-    case "sharded":
-      return table.colocation.placements.map(({ database, schema }) => ({
-        database,
-        schema,
-        table,
-      }));
-    case "group":
-      return [{ database: table.group.database, schema: table.group.schema, table }];
-    case "reference":
-      return [...map.databases.keys()].map((database) => ({
-        database,
-        schema: map.canonicalSchema,
-        table,
-      }));
-  }
 }
 
 /** The names format_type gives to the types of shard keys, by pg_type.typname. */
@@ -83,7 +59,7 @@ const KEY_TYPE_NAMES: Readonly<Record<KeyType, string>> = {
 
 /** What the map says of a table's shard key, against the canonical table. */
 function checkCanonical(
-  place: Place,
+  place: TablePlace,
   canonical: CatalogRelation,
   facts: DatabaseFacts,
 ): readonly LiveFinding[] {
@@ -122,7 +98,7 @@ function checkCanonical(
 }
 
 function checkKeyColumn(
-  place: Place,
+  place: TablePlace,
   column: CatalogColumn,
   keyType: KeyType,
   { catalog }: DatabaseFacts,
@@ -168,7 +144,7 @@ function checkKeyColumn(
 const TABLE_KINDS: ReadonlySet<CatalogRelation["kind"]> = new Set(["table", "partitioned table"]);
 
 function checkPlace(
-  place: Place,
+  place: TablePlace,
   relation: CatalogRelation,
   own: DatabaseFacts,
   canonical: CatalogRelation,
@@ -209,7 +185,7 @@ function checkPlace(
 
 /** Whether there is one. What it says, guard verify compares; that rows keep it, a validated one proves. */
 function checkGuard(
-  place: Place,
+  place: TablePlace,
   guard: Guard,
   checks: ReadonlyMap<string, CheckFacts> | undefined,
 ): readonly LiveFinding[] {
@@ -243,7 +219,7 @@ function checkGuard(
   ];
 }
 
-function strayGuard(place: Place): LiveFinding {
+function strayGuard(place: TablePlace): LiveFinding {
   const { schema, table } = place;
   return finding(
     place,
@@ -255,7 +231,7 @@ function strayGuard(place: Place): LiveFinding {
 
 /** In order, since SELECT * and an INSERT without a column list go by it. */
 function compareColumns(
-  place: Place,
+  place: TablePlace,
   relation: CatalogRelation,
   own: DatabaseFacts,
   canonical: CatalogRelation,
@@ -280,7 +256,7 @@ function compareColumns(
 }
 
 function compareColumn(
-  place: Place,
+  place: TablePlace,
   column: CatalogColumn,
   own: DatabaseFacts,
   model: CatalogColumn,
@@ -349,7 +325,7 @@ function fillName({ fill }: CatalogColumn): string {
 }
 
 function compareKeys(
-  place: Place,
+  place: TablePlace,
   relation: CatalogRelation,
   canonical: CatalogRelation,
 ): readonly LiveFinding[] {
@@ -380,12 +356,37 @@ function compareKeys(
   return findings;
 }
 
-function missing(place: Place, what: string): LiveFinding {
-  return finding(place, "error", `${what} does not exist`, "Create it, or correct the shard map.");
+function missing(place: TablePlace): LiveFinding {
+  return finding(place, "error", "table does not exist", CREATE);
+}
+
+const CREATE = "Create it, or correct the shard map.";
+
+/** `others`: where the table stands all the same, as \`users0.public\`. */
+function missingCanonical(place: TablePlace, others: readonly string[]): LiveFinding {
+  if (others.length === 0) return finding(place, "error", "canonical table does not exist", CREATE);
+  return finding(
+    place,
+    "error",
+    `canonical table does not exist, though the table stands in ${others.join(", ")}`,
+    "Somebody dropped it past the proxy. In this database itself, create it with the columns, constraints and defaults that it has there; or drop it there, too.",
+  );
+}
+
+function standing(
+  map: ShardMap,
+  table: MapTable,
+  facts: ReadonlyMap<DatabaseName, DatabaseFacts>,
+): readonly string[] {
+  return placesOf(map, table)
+    .filter(({ database, schema }) =>
+      facts.get(database)?.catalog.relations.get(schema)?.has(table.name),
+    )
+    .map(({ database, schema }) => `${database}.${schema}`);
 }
 
 function finding(
-  { database, schema, table }: Place,
+  { database, schema, table }: TablePlace,
   severity: LiveFinding["severity"],
   message: string,
   remedy: string,

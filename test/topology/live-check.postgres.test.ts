@@ -164,10 +164,16 @@ describe("the map against the canonical tables", () => {
     const tables = new Map([
       ...map.tables,
       add("nowhere", ["id"]),
+      add("beheaded", ["id"]),
       add("tagged", ["tag"]),
       add("countries", ["absent"]),
     ]);
+    await server.query("same", "CREATE TABLE beheaded (id bigint)");
     const all = await findings({ ...map, tables });
+    await server.query("same", "DROP TABLE beheaded");
+    expect(about(all, "public.beheaded")).toEqual([
+      "error: canonical table does not exist, though the table stands in same.public",
+    ]);
     expect(about(all, "public.nowhere")).toContain("error: canonical table does not exist");
     expect(about(all, "public.tagged.tag")).toEqual([
       "error: shard key column has type text, the shard map says bigint",
