@@ -8,6 +8,8 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { FIRST, requireDone, type Served, startServed } from "./served.ts";
 
 const MOVE = "move_users_users0_public";
+/** Status tells of what was before, too, below its first line. */
+const READY = `${MOVE}: ready`;
 
 let served: Served;
 
@@ -24,7 +26,7 @@ async function cutOver(): Promise<string> {
   for (let attempt = 0; ; attempt += 1) {
     await served.migrate("cutover", MOVE);
     const { stdout } = await served.migrate("status", MOVE);
-    if (!stdout.includes(": ready\n") || attempt === 5) return stdout;
+    if (!stdout.startsWith(READY) || attempt === 5) return stdout;
   }
 }
 
@@ -71,7 +73,7 @@ test("writes that pass the fence stop the cutover, instead of being lost by it",
 
   requireDone(await served.migrate("resume", MOVE));
   await vi.waitFor(
-    async () => expect((await served.migrate("status", MOVE)).stdout).toContain(": ready\n"),
+    async () => expect((await served.migrate("status", MOVE)).stdout.startsWith(READY)).toBe(true),
     { timeout: 30_000, interval: 200 },
   );
   expect(await cutOver()).toContain(`${MOVE}: reversible`);
