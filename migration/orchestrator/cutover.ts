@@ -202,8 +202,8 @@ async function storedTicket(target: BackendConnection, move: string): Promise<nu
 }
 
 /**
- * Sequences of the taking side, the rows of both, and what anybody else wrote to either side up to
- * now; then the giving servers over new connections, last of all (R37).
+ * Sequences of the taking side, the rows of both, and what anybody else wrote to targets up to now;
+ * then the giving servers over new connections, last of all (R37).
  */
 export async function check(
   scene: Scene,
@@ -216,9 +216,7 @@ export async function check(
   );
   const [differences] = await Promise.all([
     compareFenced(scene, direction, signal, direction === "forward" ? streamed : undefined),
-    takeSequencesOver(scene, streamed, signal).then(
-      async () => await passMarkers(scene, streams, direction, signal),
-    ),
+    takeSequencesOver(scene, streamed, signal),
     direction === "forward" ? passMarkers(scene, streams, "back", signal) : undefined,
   ]);
   const fencedGivers = await stillFenced(scene, direction, ticket, signal);
