@@ -1,5 +1,6 @@
 /** `colonnade dev` from the outside: what a stranger types, sees and interrupts. */
 import { execFileSync, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -115,22 +116,77 @@ test("the rows are where the map says, in four databases", async () => {
   expect(total).toBeGreaterThan(80);
 });
 
-/** The commands that docs/fleet.md gives for a fleet on one machine; the last one runs on. */
-function commandsOfOneMachine(main: string, free: readonly number[]): readonly string[] {
-  const page = readFileSync(join(ROOT, "docs", "fleet.md"), "utf8");
-  const [, block = ""] = /^### On one machine$[^]*?^```sh\n([^]*?)^```$/m.exec(page) ?? [];
-  return block
-    .replace(/^(export MAIN=).*$/m, `$1${main}`)
-    .replace(".colonnade/", `${data}/`)
-    .replace("6433", String(free[0]))
-    .replace("9633", String(free[1]))
-    .replace("dist/cli/main.js", "cli/main.ts")
-    .replaceAll("second.yaml", join(directory, "second.yaml"))
-    .trimEnd()
-    .split("\n");
+/** The blocks of commands that stand under a heading of a page, for our own data and free ports. */
+function blocksUnder(heading: string, page: string, free: readonly number[]): readonly string[] {
+  const text = readFileSync(join(ROOT, "docs", page), "utf8");
+  const [, rest = ""] = text.split(`\n${heading}\n`);
+  const [section = ""] = rest.split(/^#/m);
+  return [...section.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, block = ""]) =>
+    block
+      .replaceAll(".colonnade/", `${data}/`)
+      .replace("6433", String(free[0]))
+      .replace("9633", String(free[1]))
+      .replace("dist/cli/main.js", "cli/main.ts")
+      .replaceAll(/(second|next)[.]yaml/g, join(directory, "$1.yaml"))
+      .trimEnd(),
+  );
 }
 
-test("the map with its URLs is what a fleet can be tried with, as the page says", async () => {
+/** The commands that docs/fleet.md gives for a fleet on one machine; the last one runs on. */
+function commandsOfOneMachine(main: string, free: readonly number[]): readonly string[] {
+  const [block = ""] = blocksUnder("### On one machine", "fleet.md", free);
+  return block.replace(/^(export MAIN=).*$/m, `$1${main}`).split("\n");
+}
+
+/** As a person has them run by a shell, with the commands of this project. */
+function shell(main: string, lines: string): ChildProcess {
+  const path = `${join(ROOT, "node_modules", ".bin")}:${process.env["PATH"]}`;
+  const env = { ...process.env, MAIN: main, PATH: path };
+  const here = lines.replaceAll("npx colonnade", "node cli/main.ts");
+  return spawn("sh", ["-c", `set -e\n${here}`], { cwd: ROOT, env, stdio: "inherit" });
+}
+
+async function exitCode(child: ChildProcess): Promise<unknown> {
+  const [code] = (await once(child, "close")) as unknown[];
+  return code;
+}
+
+/** docs/migration.md's first split: all of its commands, in a fleet that serves. */
+async function splitAsThePageSays(main: string): Promise<void> {
+  const [begin = "", thereAndBack = "", forGood = ""] = blocksUnder(
+    "## A first split, on one machine",
+    "migration.md",
+    [],
+  );
+  const state = async (): Promise<string> =>
+    (
+      await runCommand(
+        "migrate",
+        "status",
+        "split_users_users1_public",
+        "--json",
+        "--control",
+        main,
+      )
+    ).stdout;
+  const untilReady = async (): Promise<void> =>
+    await expect.poll(state, { timeout: 90_000, interval: 500 }).toMatch(/"state": ?"ready"/);
+  // It ends with 1: rows would have to move.
+  const started = shell(main, begin.replace(/^(?=.* map diff )/m, "! "));
+  const ended = exitCode(started);
+  try {
+    await untilReady();
+    expect(await exitCode(shell(main, thereAndBack))).toBe(0);
+    await untilReady();
+    expect(await exitCode(shell(main, forGood))).toBe(0);
+    expect(await ended).toBe(0);
+  } finally {
+    started.kill("SIGTERM");
+    await ended;
+  }
+}
+
+test("the map with its URLs is what a fleet and a migration can be tried with, as the pages say", async () => {
   const dev = await startDev();
   const [, main = ""] = /^ {2}main +(postgres:\S+)$/m.exec(dev.output()) ?? [];
   const mapFile = join(data, "map.yaml");
@@ -139,28 +195,19 @@ test("the map with its URLs is what a fleet can be tried with, as the page says"
   expect(await runCommand("check", "--live", mapFile)).toMatchObject({ code: 0 });
   const free = [await freePort(), await freePort()];
   const lines = commandsOfOneMachine(main, free);
-  const serve = spawn(
-    "sh",
-    ["-c", ["set -e", ...lines.slice(0, -1), `exec ${lines.at(-1)}`].join("\n")],
-    {
-      cwd: ROOT,
-      env: { ...process.env, PATH: `${join(ROOT, "node_modules", ".bin")}:${process.env["PATH"]}` },
-    },
-  );
+  const serve = shell(main, [...lines.slice(0, -1), `exec ${lines.at(-1)}`].join("\n"));
   const ended = once(serve, "close");
+  const users = async (): Promise<unknown> =>
+    await withClient(
+      async (client) => (await client.query("SELECT count(*)::int AS n FROM users")).rows,
+    ).catch(String);
   try {
     port = free[0] ?? 0;
-    await expect
-      .poll(
-        async () =>
-          await withClient(
-            async (client) => (await client.query("SELECT count(*)::int AS n FROM users")).rows,
-          ).catch(String),
-        { timeout: 60_000 },
-      )
-      .toEqual([{ n: 120 }]);
+    await expect.poll(users, { timeout: 60_000 }).toEqual([{ n: 120 }]);
     const status = await runCommand("control", "status", "--control", main);
     expect(status.stdout).toContain(`127.0.0.1:${free[0]}`);
+    await splitAsThePageSays(main);
+    expect(await users()).toEqual([{ n: 120 }]);
   } finally {
     serve.kill("SIGTERM");
     await ended;
