@@ -298,7 +298,7 @@ test("what waits is refused when the lease runs out, also where nothing else hap
   holds.follow(ON_EAST, { sentMs: 0, leaseMs: 20 });
   const passing = waiting(holds, holds.newUse());
   clock.ms = 21;
-  expect(await outcome(passing)).toBe("placement_lease_lost");
+  await expect(passing).rejects.toMatchObject({ id: "placement_lease_lost" });
   expect(await valueOf(metrics, "colonnade_leases_lost_total")).toBe(1);
 });
 
