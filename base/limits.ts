@@ -687,6 +687,9 @@ export const MIGRATION_NAME_LENGTH_MAX = 36;
 /** From the first statement that a cutover holds back until service is restored, on whichever side. */
 export const MIGRATION_PAUSE_MS = 2_000;
 
+/** Of it, what is left to a proxy's clock and event loop, where it ends a hold by itself since nobody tells it to. */
+export const MIGRATION_HOLD_SLACK_MS = 25;
+
 /** Of it, what is kept for the flip, or for taking the fence away. */
 export const MIGRATION_RESERVE_MS = 200;
 

@@ -6,6 +6,7 @@ import { userInfo } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import {
   MIGRATION_ACTIVE_SESSIONS,
+  MIGRATION_HOLD_SLACK_MS,
   MIGRATION_PAUSE_MS,
   MIGRATION_REPLICA_LAG_MS,
   MIGRATION_RESERVE_MS,
@@ -158,7 +159,7 @@ async function store(
 ): Promise<void> {
   const parties = { sources: sourceDatabases(plan), targets: targetDatabasesOf(plan) };
   const policy: Policy = {
-    pauseMs: MIGRATION_PAUSE_MS,
+    pauseMs: MIGRATION_PAUSE_MS - MIGRATION_HOLD_SLACK_MS,
     reserveMs: MIGRATION_RESERVE_MS,
     throttle: {
       rowsPerSecond: null,
