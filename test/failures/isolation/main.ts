@@ -1,7 +1,7 @@
 /**
  * `npm run test:isolation -- --clients 200 --seconds 300 --seed N`: many clients that must read
  * nothing of each other, printed. Exit code 1 where one did. `--multiplexed` has their reads share
- * connections.
+ * connections; `--long-way` turns off what makes usual statements fast.
  */
 import { parseArgs } from "node:util";
 import { printIsolation, runIsolation } from "./run.ts";
@@ -11,6 +11,7 @@ const { values } = parseArgs({
     clients: { type: "string", default: "200" },
     seconds: { type: "string", default: "300" },
     multiplexed: { type: "boolean", default: false },
+    "long-way": { type: "boolean", default: false },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
   },
 });
@@ -19,7 +20,7 @@ const report = await runIsolation(
   Number(values.clients),
   Number(values.seconds),
   Number(values.seed),
-  values.multiplexed,
+  values.multiplexed ? "multiplexed" : values["long-way"] ? "long" : "usual",
 );
 process.stdout.write(`${printIsolation(report)}\n`);
 process.exitCode = report.leaks.length > 0 ? 1 : 0;

@@ -21,14 +21,23 @@ export interface IsolationReport {
   readonly leaks: readonly string[];
 }
 
+/** How statements go: as usual, without what makes usual ones fast, or with reads that share connections. */
+const WAYS = {
+  usual: {},
+  long: { fast_path: { relay: false, templates: false } },
+  multiplexed: { multiplexed_reads: { enabled: true } },
+} as const;
+
+export type Way = keyof typeof WAYS;
+
 export async function runIsolation(
   clients: number,
   seconds: number,
   seed: number,
-  isMultiplexed: boolean,
+  way: Way,
 ): Promise<IsolationReport> {
   await using servers = await startServers({
-    config: { pool: { size: POOL_SIZE }, multiplexed_reads: { enabled: isMultiplexed } },
+    config: { pool: { size: POOL_SIZE }, ...WAYS[way] },
   });
   await servers.reset();
   await makeRoles(servers, clients);
