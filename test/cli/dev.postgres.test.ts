@@ -151,6 +151,8 @@ async function exitCode(child: ChildProcess): Promise<unknown> {
   return code;
 }
 
+const SPLIT = "split_users_users1_public";
+
 /** docs/migration.md's first split: all of its commands, in a fleet that serves. */
 async function splitAsThePageSays(main: string): Promise<void> {
   const [begin = "", thereAndBack = "", forGood = ""] = blocksUnder(
@@ -158,21 +160,17 @@ async function splitAsThePageSays(main: string): Promise<void> {
     "migration.md",
     [],
   );
-  const state = async (): Promise<string> =>
-    (
-      await runCommand(
-        "migrate",
-        "status",
-        "split_users_users1_public",
-        "--json",
-        "--control",
-        main,
-      )
-    ).stdout;
+  const state = async (): Promise<unknown> => {
+    const { stdout } = await runCommand("migrate", "status", SPLIT, "--json", "--control", main);
+    return stdout === "" ? undefined : (JSON.parse(stdout) as { readonly state: string }).state;
+  };
   const untilReady = async (): Promise<void> =>
-    await expect.poll(state, { timeout: 90_000, interval: 500 }).toMatch(/"state": ?"ready"/);
-  // It ends with 1: rows would have to move.
-  const started = shell(main, begin.replace(/^(?=.* map diff )/m, "! "));
+    await expect.poll(state, { timeout: 90_000, interval: 500 }).toBe("ready");
+  // `map diff` ends with 1: rows would have to move. What is stopped has to be the last command itself.
+  const lines = begin
+    .replace(/^(?=.* map diff )/m, "! ")
+    .replace(/^(?=.* migrate start )/m, "exec ");
+  const started = shell(main, lines);
   const ended = exitCode(started);
   try {
     await untilReady();
