@@ -237,13 +237,11 @@ test("PLANS counts what was found, and STATS what was asked", async () => {
     return (await rows("PLANS")).find(({ text }) => String(text).includes("balance"));
   };
   // Where the catalog is read again in the middle of it, it is planned again.
-  await expect
-    .poll(asked)
-    .toMatchObject({
-      kind: "query",
-      rule: "pinByShardKey",
-      hits: expect.stringMatching(/^[4-9]$/),
-    });
+  await expect.poll(asked).toMatchObject({
+    kind: "query",
+    rule: "pinByShardKey",
+    hits: expect.stringMatching(/^[4-9]$/),
+  });
   const after = new Map((await rows("STATS")).map((row) => [row["database"], row]));
   const grown = (column: string, database: string): number =>
     Number(after.get(database)?.[column]) - Number(before.get(database)?.[column]);
