@@ -36,6 +36,8 @@ export interface EmbeddedServerOptions {
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** A data directory made by `initializeDataDirectory`, copied instead of running initdb. */
   readonly template?: string;
+  /** The npm package that has the server's programs: another major version's, under a name of its own. */
+  readonly serverPackage?: string;
   /** Stops the start itself; a server that is already started is stopped again. */
   readonly signal?: AbortSignal;
 }
@@ -75,7 +77,7 @@ const run = promisify(execFile);
 
 export async function startEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   const account = findServerAccount();
-  const binaries = await findPostgresBinaries(account);
+  const binaries = await findPostgresBinaries(account, options.serverPackage);
   await prepareDataDirectory(options, binaries, account);
   await stopAbandonedServer(options.dataDirectory);
   for (let attempt = 1; ; attempt += 1) {
@@ -147,8 +149,8 @@ async function initialize(
       "--auth=trust",
       "--encoding=UTF8",
       "--locale=C",
-      "--locale-provider=builtin",
-      "--builtin-locale=C.UTF-8",
+      // Before PostgreSQL 17 there is no such provider; the bytes' order is the same.
+      ...(binaries.major < 17 ? [] : ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]),
       "--no-sync",
       "--no-instructions",
     ];

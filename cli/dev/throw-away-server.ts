@@ -28,6 +28,8 @@ export interface ThrowAwayOptions {
   readonly hba?: readonly string[];
   /** PEM texts, for example of `selfsigned`. */
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** As of an embedded server; its data directory is made by its own initdb, then. */
+  readonly serverPackage?: string;
 }
 
 export interface ThrowAwayServer {
@@ -66,7 +68,7 @@ export async function startThrowAwayServer(
     const serverOptions: EmbeddedServerOptions = {
       dataDirectory,
       isDurable: false,
-      template: origin,
+      ...(options.serverPackage === undefined && { template: origin }),
       ...rest,
       ...(hba && { hba: [`host all ${EMBEDDED_SUPERUSER} ${HOST}/32 trust`, ...hba] }),
     };

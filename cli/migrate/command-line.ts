@@ -1,5 +1,5 @@
 /** The flags of `colonnade migrate` and `colonnade orchestrate`. */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 
 export interface Parsers {
   readonly whole: (text: string) => number;
@@ -9,6 +9,11 @@ export interface Parsers {
 }
 
 const CONTROL_URL = "URL of the catalog database, where the control schema is";
+
+const DRY_RUN = ["--dry-run", "only say what would be done, or what stands in the way"] as const;
+
+/** Scripts may give it to every command alike. */
+const DRY_READING = ["--dry-run", "makes no difference: nothing is changed in any case"] as const;
 
 export function addMigrate(program: Command, parsers: Parsers): void {
   const migrate = program
@@ -33,6 +38,7 @@ export function addMigrate(program: Command, parsers: Parsers): void {
     .description("look for everything that would stop a migration; nothing is changed")
     .argument("[names...]", "which ones; all that are not over unless given")
     .requiredOption("--control <url>", CONTROL_URL)
+    .option(...DRY_READING)
     .option("--json", "print one JSON document")
     .action(
       async (which, flags) => await (await import("./preflight.ts")).preflightCommand(which, flags),
@@ -41,6 +47,7 @@ export function addMigrate(program: Command, parsers: Parsers): void {
     .command("list")
     .description("all migrations, also those that are over")
     .requiredOption("--control <url>", CONTROL_URL)
+    .option(...DRY_READING)
     .option("--json", "print one JSON document")
     .action(async (flags) => await (await import("./status.ts")).listCommand(flags));
   migrate
@@ -49,6 +56,7 @@ export function addMigrate(program: Command, parsers: Parsers): void {
     .argument("<name>", "which one")
     .requiredOption("--control <url>", CONTROL_URL)
     .option("--watch", "print it again with every change, until it is over")
+    .option(...DRY_READING)
     .option("--json", "print one JSON document")
     .action(async (name, flags) => await (await import("./status.ts")).statusCommand(name, flags));
   addSteps(migrate);
@@ -61,6 +69,7 @@ export function addMigrate(program: Command, parsers: Parsers): void {
     )
     .requiredOption("--control <url>", CONTROL_URL)
     .option("--clean", "take them away")
+    .option("--dry-run", "tell them alone, also with --clean")
     .option("--json", "print one JSON document")
     .action(async (flags) => await (await import("./doctor.ts")).doctorCommand(flags));
   addOrchestrate(program);
@@ -96,8 +105,6 @@ function one(migrate: Command, name: string, description: string): Command {
     .option("--json", "print JSON");
 }
 
-const DRY_RUN = ["--dry-run", "only say what would be done, or what stands in the way"] as const;
-
 function addSteps(migrate: Command): void {
   one(migrate, "start", "start a migration, or go on with it, and run it until it is over")
     .option("--background", "leave the work to `colonnade orchestrate`")
@@ -109,8 +116,12 @@ function addSteps(migrate: Command): void {
       async (name, flags) => await (await import("./command.ts")).completeCommand(name, flags),
     );
   one(migrate, "verify", "compare every row of both sides, while both change; nothing is changed")
-    .option("--fast", "values as their types compare them; else their texts")
+    .option("--exact", "the texts of values, byte by byte; so unless --fast is given")
+    .addOption(
+      new Option("--fast", "values as their types compare them: 1.0 is 1.00").conflicts("exact"),
+    )
     .option("--inject", "put known faults into a scratch copy, and see that they are found")
+    .option(...DRY_RUN)
     .action(async (name, flags) => await (await import("./verify.ts")).verifyCommand(name, flags));
   for (const [kind, description] of ROW_COMMANDS)
     migrate

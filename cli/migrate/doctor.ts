@@ -20,12 +20,15 @@ import { knownMigrations } from "./stored-migrations.ts";
 export interface DoctorFlags extends ControlFlags {
   /** Take away what is found. */
   readonly clean?: true;
+  /** Though `clean` is given, only tell. */
+  readonly dryRun?: true;
 }
 
 /** Exit code 1 where something is left. */
 export async function doctorCommand(flags: DoctorFlags): Promise<void> {
+  const cleans = flags.clean === true && flags.dryRun !== true;
   const found = await withControl(flags, async (database) => {
-    const left = await leftovers(database, flags.clean === true);
+    const left = await leftovers(database, cleans);
     await forgetRemoved(database, left);
     return left;
   });
@@ -34,7 +37,7 @@ export async function doctorCommand(flags: DoctorFlags): Promise<void> {
   const staying = found.filter(({ outcome }) => outcome.kind !== "removed");
   if (staying.length > 0)
     throw new CommandFailure(
-      `${staying.length} objects are left behind${flags.clean === true ? "" : ": colonnade migrate doctor --clean takes them away"}`,
+      `${staying.length} objects are left behind${cleans ? "" : ": colonnade migrate doctor --clean takes them away"}`,
       1,
     );
 }

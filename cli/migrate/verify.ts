@@ -22,6 +22,8 @@ export interface VerifyFlags extends ControlFlags {
   readonly fast?: true;
   /** Put known faults into a copy, and see that they are found. */
   readonly inject?: true;
+  /** Only say what would be compared, or why it cannot be. */
+  readonly dryRun?: true;
 }
 
 /** States in which both sides have all rows, and a stream keeps them alike. */
@@ -37,10 +39,16 @@ export async function verifyCommand(name: string, flags: VerifyFlags): Promise<v
   if (flags.inject === true) return await injectFaults(name, flags);
   using interruption = new Interruption();
   const level = flags.fast === true ? "fast" : "exact";
-  const { rowCount, differences } = await withControl(flags, async (database) => {
+  const comparison = await withControl(flags, async (database) => {
     const known = await knownMigration(database, name);
+    if (flags.dryRun === true) return requireComparable(known);
     return await compared(database, known, level, interruption.signal);
   });
+  if (comparison === undefined)
+    return flags.json === true
+      ? printJson({ name, level })
+      : printLines([`${name}: every row of both sides would be compared (${level})`]);
+  const { rowCount, differences } = comparison;
   if (flags.json === true) printJson({ name, level, rowCount, differences });
   else
     printLines([
@@ -59,8 +67,12 @@ async function injectFaults(name: string, flags: VerifyFlags): Promise<void> {
   const results = await withControl(flags, async (database) => {
     const { plan } = await knownMigration(database, name);
     const { databases } = await databasesOf(backendAddresses, database, plan);
-    const found: { readonly database: string; readonly missed: readonly string[] }[] = [];
+    const found: SelfTested[] = [];
     for (const target of targetDatabasesOf(plan)) {
+      if (flags.dryRun === true) {
+        found.push({ database: target });
+        continue;
+      }
       const { missed } = await selfTest(databaseOf({ databases }, target), interruption.signal);
       found.push({ database: target, missed });
     }
@@ -69,23 +81,26 @@ async function injectFaults(name: string, flags: VerifyFlags): Promise<void> {
   if (flags.json === true) printJson({ name, faults: INJECTED_FAULTS, results });
   else
     printLines(
-      results.map(({ database, missed }) =>
-        missed.length === 0
-          ? `${database}: found ${INJECTED_FAULTS.join(", ")}; all of it is taken away again`
-          : `${database}: verification does not see ${missed.join(", ")}`,
-      ),
+      results.map(({ database, missed }) => {
+        if (missed === undefined)
+          return `${database}: ${INJECTED_FAULTS.join(", ")} would be put into a copy, looked for, and taken away`;
+        if (missed.length === 0)
+          return `${database}: found ${INJECTED_FAULTS.join(", ")}; all of it is taken away again`;
+        return `${database}: verification does not see ${missed.join(", ")}`;
+      }),
     );
-  if (results.some(({ missed }) => missed.length > 0))
+  if (results.some(({ missed = [] }) => missed.length > 0))
     throw new CommandFailure(`${name}: verification is not to be trusted`, 1);
 }
 
-/** From who owns the rows to who follows. */
-export async function compared(
-  database: ControlDatabase,
-  { stored, plan }: KnownMigration,
-  level: "fast" | "exact",
-  signal: AbortSignal,
-): Promise<Comparison> {
+interface SelfTested {
+  readonly database: string;
+  /** Faults that were not found; undefined where none was put there. */
+  readonly missed?: readonly string[];
+}
+
+/** Exit code 1 where one side does not follow the other. */
+function requireComparable({ stored, plan }: KnownMigration): void {
   const { life } = stored.document;
   const isComparable =
     COMPARABLE.has(life.state) && !(life.state === "reversible" && life.reverse === "lost");
@@ -94,6 +109,17 @@ export async function compared(
       `${plan.name} is ${life.state}: both sides have the same rows only while one follows the other`,
       1,
     );
+}
+
+/** From who owns the rows to who follows. */
+export async function compared(
+  database: ControlDatabase,
+  known: KnownMigration,
+  level: "fast" | "exact",
+  signal: AbortSignal,
+): Promise<Comparison> {
+  requireComparable(known);
+  const { stored, plan } = known;
   const direction: Direction = ownerOf(stored.document) === "sources" ? "forward" : "back";
   const { databases } = await databasesOf(backendAddresses, database, plan);
   return await compareFromOutside({ plan, databases }, direction, level, signal);

@@ -2,7 +2,7 @@
 import { loadParser } from "../../planner/parse.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { startPostgres } from "../support/postgres.ts";
-import type { TestPostgres } from "../support/postgres.ts";
+import type { TestPostgres, ThrowAwayOptions } from "../support/postgres.ts";
 import type { TypeNames } from "./answer.ts";
 import { DATABASES } from "./model.ts";
 import { TABLES } from "./tables.ts";
@@ -37,13 +37,16 @@ const CREATE_DATABASE: Readonly<Record<DefaultCollation, string>> = {
   embedded: "TEMPLATE template0",
 };
 
-export async function startEnvironment(collation: DefaultCollation = "icu"): Promise<Environment> {
+export async function startEnvironment(
+  collation: DefaultCollation = "icu",
+  version: ThrowAwayOptions = {},
+): Promise<Environment> {
   // Statements are counted by what their trees hold.
   await loadParser();
   const stack = new AsyncDisposableStack();
   try {
-    const first = stack.use(await startPostgres());
-    const second = stack.use(await startPostgres());
+    const first = stack.use(await startPostgres(version));
+    const second = stack.use(await startPostgres(version));
     const serverOf = new Map<string, TestPostgres>([
       [PLAIN, first],
       [TWIN, second],

@@ -2,11 +2,13 @@
  * `npm run test:differential -- --seed N --statements N [--collation icu|embedded]
  * [--trace]`: one seeded run against the proxy, printed. Exit code 1 where an answer differs.
  *
+ * `--postgres 15` has all servers of that version, the oldest that is served.
  * `--refused ID` prints what was refused for that reason; `--ignore REGEXP` goes past
  * differences whose reason matches; `--long-way` turns `fast_path` off, `--multiplexed` has reads share
  * connections; `--twin` compares two plain servers instead, which shows what the harness itself adds.
  */
 import { parseArgs } from "node:util";
+import { POSTGRES_15 } from "../support/postgres.ts";
 import { startTestProxy } from "../support/proxy.ts";
 import { COLLATIONS, startEnvironment } from "./environment.ts";
 import { printReport, runDifferential } from "./run.ts";
@@ -16,6 +18,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     statements: { type: "string", default: "20000" },
     collation: { type: "string", default: "icu" },
+    postgres: { type: "string", default: "18" },
     differences: { type: "string", default: "20" },
     twin: { type: "boolean", default: false },
     "long-way": { type: "boolean", default: false },
@@ -31,7 +34,9 @@ const LOG_CHARS = 2_000;
 
 const collation = COLLATIONS.find((each) => each === values.collation);
 if (collation === undefined) throw new Error(`--collation is one of ${COLLATIONS.join(", ")}`);
-await using environment = await startEnvironment(collation);
+if (!["15", "18"].includes(values.postgres)) throw new Error("--postgres is 15 or 18");
+const version = values.postgres === "15" ? POSTGRES_15 : {};
+await using environment = await startEnvironment(collation, version);
 const config = {
   ...(values["long-way"] && { fast_path: { relay: false, templates: false } }),
   multiplexed_reads: { enabled: values.multiplexed },

@@ -30,3 +30,13 @@ test("what a migration stops with is in the runbook", () => {
   // Nothing raises it: a lost target is waited for.
   expect(untold).toEqual(["target_lost"]);
 });
+
+test("every command has --json and --dry-run", async () => {
+  const { stdout } = await runCommand("migrate", "--help");
+  const commands = [...stdout.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, name]) => name);
+  const helps = await Promise.all(
+    commands.map(async (name = "") => (await runCommand("migrate", name, "--help")).stdout),
+  );
+  for (const flag of ["--json", "--dry-run"])
+    expect(helps.filter((help) => !help.includes(flag))).toEqual([]);
+});

@@ -13,16 +13,19 @@ import { createTables, finishTables } from "../../migration/schema-copy.ts";
 import { LSN_ZERO, parseLsn } from "../../base/lsn.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseBackendAddress } from "../../proxy/backend/backend-address.ts";
-import { startPostgres, type TestPostgres } from "../support/postgres.ts";
+import { POSTGRES_15, startPostgres, type TestPostgres } from "../support/postgres.ts";
+
+const SLOTS = { wal_level: "logical", max_replication_slots: "40", max_wal_senders: "40" };
 
 /** What a server needs for its log to be streamed. */
 export const STREAMING: Readonly<Record<string, string>> = {
-  wal_level: "logical",
-  max_replication_slots: "40",
-  max_wal_senders: "40",
+  ...SLOTS,
   // One for each move into a server, as for each applier of PostgreSQL's own.
   max_active_replication_origins: "40",
 };
+
+/** Origins are counted by `max_replication_slots` there. */
+export const STREAMING_15 = { ...POSTGRES_15, settings: SLOTS } as const;
 
 export interface Rig extends AsyncDisposable {
   readonly source: TestPostgres;
@@ -31,11 +34,21 @@ export interface Rig extends AsyncDisposable {
   readonly targetDatabases: readonly MoveDatabase[];
 }
 
+/** Which servers, where they are not of the version that tests usually have. */
+export interface RigServers {
+  readonly source: typeof STREAMING_15;
+  readonly target: typeof STREAMING_15;
+}
+
 /** The source has the database `app`, called `source`; `targets` are databases of the other server. */
-export async function startRig(targets: readonly string[]): Promise<Rig> {
+export async function startRig(
+  targets: readonly string[],
+  servers: Partial<RigServers> = {},
+): Promise<Rig> {
+  const usual = { settings: STREAMING };
   const [source, target] = await Promise.all([
-    startPostgres({ databases: ["app"], settings: STREAMING }),
-    startPostgres({ databases: targets, settings: STREAMING }),
+    startPostgres({ databases: ["app"], ...(servers.source ?? usual) }),
+    startPostgres({ databases: targets, ...(servers.target ?? usual) }),
   ]);
   return {
     source,

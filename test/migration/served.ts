@@ -11,7 +11,7 @@ import { stringify } from "yaml";
 import { startCommand, type CommandResult, type RunningCommand } from "../support/command.ts";
 import { freePort } from "../support/free-port.ts";
 import { startPostgres, type TestPostgres } from "../support/postgres.ts";
-import { STREAMING } from "./rig.ts";
+import { STREAMING, STREAMING_15 } from "./rig.ts";
 
 const DATABASES = ["main", "users0", "users1", "users2", "books"];
 
@@ -30,6 +30,8 @@ ALTER TABLE users ADD COLUMN country text DEFAULT 'ch' REFERENCES countries;
 
 export interface Served extends AsyncDisposable {
   readonly data: TestPostgres;
+  /** Of an upgrade: the server of the version that tests usually have. */
+  readonly newer: TestPostgres | undefined;
   readonly control: string;
   readonly proxies: readonly ServedProxy[];
   /** A file with the map of this version; `where` says which placements and groups it has. */
@@ -68,11 +70,23 @@ export const FIRST: Where = {
   invoices: "main",
 };
 
-/** `first`: the map that the fleet begins with. */
-export async function startServed(proxyCount: number, first: Where = FIRST): Promise<Served> {
+/** `first`: the map that the fleet begins with. `upgradedTo`: the databases of a server of the usual version, beside one of PostgreSQL 15. */
+export async function startServed(
+  proxyCount: number,
+  first: Where = FIRST,
+  upgradedTo?: readonly string[],
+): Promise<Served> {
   const directory = mkdtempSync(join(tmpdir(), "colonnade-served-"));
-  const settings = { ...STREAMING, max_prepared_transactions: "20", max_connections: "200" };
-  const data = await startPostgres({ databases: DATABASES, settings });
+  const more = { max_prepared_transactions: "20", max_connections: "200" };
+  const usual = { settings: { ...STREAMING, ...more } };
+  const old = { ...STREAMING_15, settings: { ...STREAMING_15.settings, ...more } };
+  const data = await startPostgres({
+    databases: DATABASES,
+    ...(upgradedTo === undefined ? usual : old),
+  });
+  const newer = upgradedTo && (await startPostgres({ databases: upgradedTo, ...usual }));
+  const urlOf = (name: string): string =>
+    (upgradedTo?.includes(name) === true && newer?.url(name)) || data.url(name);
   const control = data.url("main");
   const started: RunningCommand[] = [];
   const stop = async (): Promise<void> => {
@@ -82,6 +96,7 @@ export async function startServed(proxyCount: number, first: Where = FIRST): Pro
       await finished;
     }
     await data.stop();
+    await newer?.stop();
     rmSync(directory, { recursive: true, force: true });
   };
   const start = (...words: readonly string[]): RunningCommand => {
@@ -93,7 +108,7 @@ export async function startServed(proxyCount: number, first: Where = FIRST): Pro
     await start(...words).finished;
   const mapFile = (version: number, where: Where): string => {
     const path = join(directory, `map-${version}-${started.length}.yaml`);
-    writeFileSync(path, mapOf(data, version, where));
+    writeFileSync(path, mapOf(urlOf, version, where));
     return path;
   };
   try {
@@ -113,6 +128,7 @@ export async function startServed(proxyCount: number, first: Where = FIRST): Pro
       proxies.push(await startProxy(directory, start));
     return {
       data,
+      newer,
       control,
       proxies,
       mapFile,
@@ -149,13 +165,13 @@ export function requireDone({ code, stdout, stderr }: CommandResult): string {
   return stdout;
 }
 
-function mapOf(data: TestPostgres, version: number, where: Where): string {
+function mapOf(urlOf: (name: string) => string, version: number, where: Where): string {
   const { users, shards = 8, invoices, events, databases = DATABASES, hasCountries } = where;
   return `# The fleet's map.
 version: ${version}
 catalog: main
 databases:
-${databases.map((name) => `  ${name}: { primary: "${data.url(name)}" }`).join("\n")}
+${databases.map((name) => `  ${name}: { primary: "${urlOf(name)}" }`).join("\n")}
 colocations:
   users:
     shard_key: bigint

@@ -12,17 +12,19 @@ import {
 } from "../../migration/move.ts";
 import { advanceSequences, readSequences } from "../../migration/sequences.ts";
 import { openSource, openTarget } from "../../migration/sessions.ts";
-import { finish, placement, prepareMove, type Rig, settled, startMover, startRig } from "./rig.ts";
+import {
+  finish,
+  placement,
+  STREAMING_15,
+  prepareMove,
+  type Rig,
+  type RigServers,
+  settled,
+  startMover,
+  startRig,
+} from "./rig.ts";
 
 let rig: Rig;
-
-beforeAll(async () => {
-  rig = await startRig(["t1", "t2"]);
-});
-
-afterAll(async () => {
-  await rig[Symbol.asyncDispose]();
-});
 
 const SHARDED: PlannedTable["destination"] = {
   kind: "sharded",
@@ -142,7 +144,22 @@ CREATE TYPE place AS (label text, part inner_part, mood mood);
 CREATE TYPE moodrange AS RANGE (subtype = mood);
 `;
 
-describe("values of every type", () => {
+/** An upgrade, and its way back, too. */
+const VERSIONS: readonly (readonly [string, Partial<RigServers>])[] = [
+  ["18 to 18", {}],
+  ["15 to 18", { source: STREAMING_15 }],
+  ["18 to 15", { target: STREAMING_15 }],
+];
+
+describe.each(VERSIONS)("values of every type, from PostgreSQL %s", (_, servers) => {
+  beforeAll(async () => {
+    rig = await startRig(["t1", "t2"], servers);
+  });
+
+  afterAll(async () => {
+    await rig[Symbol.asyncDispose]();
+  });
+
   test("copied, inserted and updated, they are what they were", async () => {
     const columns = BUILT_IN.map(([type], index) => `c${index} ${type}`);
     const rowCount = Math.max(...BUILT_IN.map(([, values]) => values.length));
