@@ -2,9 +2,10 @@
  * The SQL of verification: rows of a table as numbers that add up, whatever their order and
  * however they are spread.
  *
- * `fast` hashes values as their types compare them, so 1.0 is 1.00; both servers must be of one
- * major version. `exact` hashes their texts, byte by byte. Each value is hashed with what came
- * of those before it as its seed, so that it counts in which row and which column it stands.
+ * `fast` hashes values as their types compare them, so 1.0 is 1.00, by the functions of hash
+ * partitioning, whose values pg_upgrade relies on to stay over versions. `exact` hashes their
+ * texts, byte by byte. Each value is hashed with what came of those before it as its seed, so
+ * that it counts in which row and which column it stands.
  * The hashes, of 64 bits, are summed by group of keys: unlike XOR, a sum does not cancel pairs.
  */
 import { invariant } from "../base/invariant.ts";
@@ -21,7 +22,7 @@ import { shardsCondition, shardsIn } from "./shard-conditions.ts";
 
 export type VerifyLevel = "fast" | "exact";
 
-/** bool, bytea, name, floats, char(n), date, time, timestamps, interval, numeric, uuid, jsonb, inet, cidr, macaddr: the same hash in every database of a major version. An enum's is of its OID, and json has none. */
+/** bool, bytea, name, floats, char(n), date, time, timestamps, interval, numeric, uuid, jsonb, inet, cidr, macaddr: the same hash in every database. An enum's is of its OID, and json has none. */
 const HASHED_ALIKE: ReadonlySet<number> = new Set([
   16, 17, 19, 700, 701, 1042, 1082, 1083, 1114, 1184, 1186, 1700, 2950, 3802, 869, 650, 829,
 ]);

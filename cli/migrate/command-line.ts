@@ -1,5 +1,5 @@
 /** The flags of `colonnade migrate` and `colonnade orchestrate`. */
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 
 export interface Parsers {
   readonly whole: (text: string) => number;
@@ -118,7 +118,9 @@ function addSteps(migrate: Command): void {
   one(migrate, "verify", "compare every row of both sides, while both change; nothing is changed")
     .option("--exact", "the texts of values, byte by byte; so unless --fast is given")
     .addOption(
-      new Option("--fast", "values as their types compare them: 1.0 is 1.00").conflicts("exact"),
+      migrate
+        .createOption("--fast", "values as their types compare them: 1.0 is 1.00")
+        .conflicts("exact"),
     )
     .option("--inject", "put known faults into a scratch copy, and see that they are found")
     .option(...DRY_RUN)

@@ -41,6 +41,11 @@ export const FINDINGS = {
   },
   slots_exhausted: { severity: "error", remedy: "Raise max_replication_slots, or drop slots." },
   walsenders_exhausted: { severity: "error", remedy: "Raise max_wal_senders." },
+  origins_exhausted: {
+    severity: "error",
+    remedy:
+      "Raise the setting, or drop replication origins: colonnade migrate doctor finds those that nobody needs.",
+  },
   connections_exhausted: {
     severity: "error",
     remedy: "Raise max_connections, or lower the pools of the proxies.",
@@ -66,7 +71,12 @@ export const FINDINGS = {
   collation_differs: {
     severity: "error",
     remedy:
-      'Give both databases the same collation and version of it, or the key column COLLATE "C".',
+      "Create the target database with the same LOCALE_PROVIDER and LOCALE, or text sorts and compares differently there.",
+  },
+  collation_version_differs: {
+    severity: "warning",
+    remedy:
+      "Run servers with the same version of ICU or the C library: versions may order text differently.",
   },
   target_older: {
     severity: "warning",

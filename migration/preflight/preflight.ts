@@ -105,7 +105,8 @@ async function inspected(
     const slots = moves.filter(
       (move) => move.source === name || targetDatabases(move).includes(name),
     ).length;
-    found.push(...(await serverFindings(connection, own, { slots, movedBytes: bytes })));
+    const origins = moves.reduce((sum, move) => sum + endingIn(name, move), 0);
+    found.push(...(await serverFindings(connection, own, { slots, origins, movedBytes: bytes })));
     found.push(...(await activityFindings(connection, options.longTransactionMs)));
   }
   for (const move of moves) found.push(...(await occupiedTargets(connections, move)));
@@ -115,6 +116,12 @@ async function inspected(
     rows: reports.reduce((sum, report) => sum + report.rows, 0),
     bytes,
   };
+}
+
+/** Streams: to a target, and back to the source from each target. */
+function endingIn(database: DatabaseName, move: PlannedMove): number {
+  const targets = targetDatabases(move);
+  return (move.source === database ? targets.length : 0) + (targets.includes(database) ? 1 : 0);
 }
 
 function order({ severity }: Finding): number {
@@ -144,11 +151,10 @@ function targetFindings(
 ): readonly Finding[] {
   const [from, to] = [facts.get(source), facts.get(target)];
   invariant(from !== undefined && to !== undefined, "facts are read of both sides");
-  const hasTextKeys = reports.some(({ hasTextKey }) => hasTextKey);
   const needed = new Set(reports.flatMap(({ extensions }) => extensions));
   const missing = [...needed].filter((extension) => !to.extensions.has(extension));
   return [
-    ...pairFindings(from, to, hasTextKeys),
+    ...pairFindings(from, to),
     ...missing.map((extension) =>
       finding(
         "extension_missing",

@@ -13,13 +13,18 @@ export interface ServerFacts {
   /** `server_version_num`. */
   readonly version: number;
   readonly encoding: string;
-  /** Provider, locale and the version of the provider's data. */
+  /** Provider and locale of the default collation. */
   readonly collation: string;
+  /** Of the provider's data; empty where it has no versions. */
+  readonly collationVersion: string;
   readonly extensions: ReadonlySet<string>;
 }
 
 /** Oldest major version whose publications and privileges the engine uses. */
 const VERSION_MIN = 150000;
+
+/** Replication origins have a limit of their own since PostgreSQL 18. */
+const ORIGINS_COUNTED_FROM = 180000;
 
 /** By major version, the minor that keeps what a publication decodes exact while writers are open: see `minor_version`. */
 const MINOR_MIN: Readonly<Record<number, number>> = { 15: 13, 16: 9, 17: 5 };
@@ -27,26 +32,38 @@ const MINOR_MIN: Readonly<Record<number, number>> = { 15: 13, 16: 9, 17: 5 };
 export async function readServerFacts(connection: BackendConnection): Promise<ServerFacts> {
   const { rows } = await connection.query(`
 SELECT current_setting('server_version_num'), pg_encoding_to_char(d.encoding),
-  concat_ws(' ', to_jsonb(d) ->> 'datlocprovider', d.datcollate, d.datctype, to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', pg_database_collation_actual_version(d.oid)),
-  (SELECT string_agg(extname, ' ') FROM pg_extension)
+  concat_ws(' ', to_jsonb(d) ->> 'datlocprovider', d.datcollate, d.datctype, coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')),
+  pg_database_collation_actual_version(d.oid), (SELECT string_agg(extname, ' ') FROM pg_extension)
 FROM pg_database d WHERE d.datname = current_database()`);
-  const [version, encoding, collation, extensions] = rows[0] ?? [];
+  const [version, encoding, collation, collationVersion, extensions] = rows[0] ?? [];
   return {
     database: connection.database,
     version: Number(version),
     encoding: encoding ?? "",
     collation: collation ?? "",
+    collationVersion: collationVersion ?? "",
     extensions: new Set((extensions ?? "").split(" ")),
   };
 }
 
-/** `slots`: how many the migration makes on this server, there and back. */
+export interface Load {
+  /** How many the migration makes on this server, there and back. */
+  readonly slots: number;
+  /** One for each stream that ends here, there and back. */
+  readonly origins: number;
+  readonly movedBytes: number;
+}
+
 export async function serverFindings(
   connection: BackendConnection,
   facts: ServerFacts,
-  { slots, movedBytes }: { readonly slots: number; readonly movedBytes: number },
+  { slots, origins, movedBytes }: Load,
 ): Promise<readonly Finding[]> {
   const { database } = connection;
+  const originSetting =
+    facts.version < ORIGINS_COUNTED_FROM
+      ? "max_replication_slots"
+      : "max_active_replication_origins";
   const { rows } = await connection.query(`
 SELECT current_setting('wal_level'), pg_is_in_recovery(), pg_backend_pid(),
   current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_replication_slots),
@@ -54,9 +71,11 @@ SELECT current_setting('wal_level'), pg_is_in_recovery(), pg_backend_pid(),
   current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
     - (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
   (SELECT setting::int8 FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
-  (SELECT setting::int8 FROM pg_settings WHERE name = 'idle_replication_slot_timeout')`);
-  const [walLevel, isStandby, pid, slotsLeft, sendersLeft, connectionsLeft, keepMb, idleTimeout] =
+  (SELECT setting::int8 FROM pg_settings WHERE name = 'idle_replication_slot_timeout'),
+  (SELECT setting::int FROM pg_settings WHERE name = '${originSetting}') - (SELECT count(*) FROM pg_replication_origin)`);
+  const [walLevel, isStandby, pid, slotsLeft, sendersLeft, connectionsLeft, ...more] =
     rows[0] ?? [];
+  const [keepMb, idleTimeout, originsLeft] = more;
   const found: Finding[] = [];
   const add = (id: FindingId, object: string, message: string): void => {
     found.push(finding(id, database, object, message));
@@ -68,6 +87,7 @@ SELECT current_setting('wal_level'), pg_is_in_recovery(), pg_backend_pid(),
   versionFindings(facts.version, add);
   roomFinding("slots_exhausted", "max_replication_slots", slotsLeft, slots, add);
   roomFinding("walsenders_exhausted", "max_wal_senders", sendersLeft, slots, add);
+  roomFinding("origins_exhausted", originSetting, originsLeft, origins, add);
   roomFinding(
     "connections_exhausted",
     "max_connections",
@@ -167,12 +187,8 @@ async function refusedAs(connection: BackendConnection, sql: string): Promise<st
   }
 }
 
-/** Of a source and one of its targets; `hasTextKeys`: whether rows are told apart by texts in the default collation. */
-export function pairFindings(
-  source: ServerFacts,
-  target: ServerFacts,
-  hasTextKeys: boolean,
-): readonly Finding[] {
+/** Of a source and one of its targets. */
+export function pairFindings(source: ServerFacts, target: ServerFacts): readonly Finding[] {
   const { database } = target;
   const found: Finding[] = [];
   if (source.encoding !== target.encoding)
@@ -184,13 +200,22 @@ export function pairFindings(
         `is ${target.encoding}, and ${source.database}'s is ${source.encoding}`,
       ),
     );
-  if (hasTextKeys && source.collation !== target.collation)
+  if (source.collation !== target.collation)
     found.push(
       finding(
         "collation_differs",
         database,
         "default collation",
         `is ${target.collation}, and ${source.database}'s is ${source.collation}`,
+      ),
+    );
+  else if (source.collationVersion !== target.collationVersion)
+    found.push(
+      finding(
+        "collation_version_differs",
+        database,
+        "default collation",
+        `has version ${target.collationVersion}, and ${source.database}'s has ${source.collationVersion}`,
       ),
     );
   if (Math.floor(target.version / 10_000) < Math.floor(source.version / 10_000))

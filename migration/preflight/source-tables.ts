@@ -13,8 +13,6 @@ export interface TableReport {
   readonly rows: number;
   /** Of the types and functions that its columns and indexes need. */
   readonly extensions: readonly string[];
-  /** Its identity has a text in the database's default collation. */
-  readonly hasTextKey: boolean;
 }
 
 export interface MovedTogether {
@@ -37,19 +35,18 @@ export async function sourceTableReport(
   const [facts] = rows;
   if (facts === undefined) {
     add("table_missing", name, "does not exist");
-    return { findings: found, bytes: 0, rows: 0, extensions: [], hasTextKey: false };
+    return { findings: found, bytes: 0, rows: 0, extensions: [] };
   }
   const [oid = "", kind, ...rest] = facts.map((fact) => fact ?? "");
   if (kind !== "r" && kind !== "p")
     add("not_a_table", name, "is a view, or something else without rows of its own");
   else await findInTable(connection, table, { oid, kind, rest, together, add });
-  const [bytes, count, extensions, hasTextKey] = rest.slice(8);
+  const [bytes, count, extensions] = rest.slice(8);
   return {
     findings: found,
     bytes: Number(bytes),
     rows: Number(count),
     extensions: (extensions ?? "").split(" ").filter((extension) => extension !== ""),
-    hasTextKey: hasTextKey === "t",
   };
 }
 
@@ -193,8 +190,7 @@ SELECT c.oid, c.relkind, c.relpersistence, c.relreplident,
   current_setting('autovacuum_freeze_max_age'),
   (SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0) FROM ${TREE} t),
   (SELECT coalesce(sum(greatest(p.reltuples, 0)), 0)::int8 FROM ${TREE} t JOIN pg_class p ON p.oid = t.relid WHERE p.relkind = 'r'),
-  (SELECT string_agg(DISTINCT e.extname, ' ') FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid IN (y.oid, y.typelem, y.typbasetype) AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid WHERE a.attrelid = c.oid AND NOT a.attisdropped),
-  EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND ${IDENTITY} AND a.attcollation = 100)
+  (SELECT string_agg(DISTINCT e.extname, ' ') FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid IN (y.oid, y.typelem, y.typbasetype) AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid WHERE a.attrelid = c.oid AND NOT a.attisdropped)
 FROM pg_class c WHERE c.oid = to_regclass(${table})`;
 }
 

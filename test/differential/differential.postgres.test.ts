@@ -7,6 +7,8 @@
 import { readFile, readdir } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadParser } from "../../planner/parse.ts";
+import { POSTGRES_15 } from "../support/postgres.ts";
+import type { ThrowAwayOptions } from "../support/postgres.ts";
 import { startTestProxy } from "../support/proxy.ts";
 import type { TestProxy } from "../support/proxy.ts";
 import { readCases } from "./cases.ts";
@@ -14,16 +16,38 @@ import type { Case } from "./cases.ts";
 import { compareContents } from "./contents.ts";
 import { answeredShare, printDistribution, shortfalls, together } from "./distribution.ts";
 import type { Distribution } from "./distribution.ts";
-import { COLLATIONS, startEnvironment } from "./environment.ts";
+import { startEnvironment } from "./environment.ts";
 import type { DefaultCollation, Environment } from "./environment.ts";
 import { printReport, runDifferential } from "./run.ts";
 import { Runner } from "./runner.ts";
 
-const SEEDS: Readonly<Record<DefaultCollation, readonly number[]>> = {
-  icu: [1, 2],
-  embedded: [3, 4],
+interface Seeds {
+  readonly collation: DefaultCollation;
+  readonly version: ThrowAwayOptions;
+  readonly seeds: readonly number[];
+  readonly statementsPerSeed: number;
+}
+
+const RUNS: Readonly<Record<string, Seeds>> = {
+  "PostgreSQL 18, sorting as ICU's English does": {
+    collation: "icu",
+    version: {},
+    seeds: [1, 2],
+    statementsPerSeed: 5_200,
+  },
+  "PostgreSQL 18, sorting by bytes": {
+    collation: "embedded",
+    version: {},
+    seeds: [3, 4],
+    statementsPerSeed: 5_200,
+  },
+  "PostgreSQL 15": {
+    collation: "icu",
+    version: POSTGRES_15,
+    seeds: [5],
+    statementsPerSeed: 1_000,
+  },
 };
-const STATEMENTS_PER_SEED = 5_200;
 /** Of all statements; far fewer would make an equal answer easy. */
 const ANSWERED_SHARE_MIN = 0.9;
 /** Of statements that touch one colocation, the group, or reference tables. */
@@ -31,11 +55,12 @@ const ONE_HOME_ANSWERED_SHARE_MIN = 0.95;
 
 const distributions: Distribution[] = [];
 
-describe.for(COLLATIONS)("seeded statements, default collation %s", (collation) => {
+describe.for(Object.keys(RUNS))("seeded statements, %s", (name) => {
+  const { collation, version, seeds, statementsPerSeed } = RUNS[name] as Seeds;
   let environment: Environment;
   let proxy: TestProxy;
   beforeAll(async () => {
-    environment = await startEnvironment(collation);
+    environment = await startEnvironment(collation, version);
     proxy = await startTestProxy(environment.mapYaml);
   });
   afterAll(async () => {
@@ -43,17 +68,17 @@ describe.for(COLLATIONS)("seeded statements, default collation %s", (collation) 
     await environment?.[Symbol.asyncDispose]();
   });
 
-  test.for(SEEDS[collation])("seed %i", { timeout: 300_000 }, async (seed) => {
+  test.for(seeds)("seed %i", { timeout: 300_000 }, async (seed) => {
     const report = await runDifferential(environment, {
       seed,
-      statements: STATEMENTS_PER_SEED,
+      statements: statementsPerSeed,
       connectOther: () => proxy.connect(),
       isSharded: true,
     });
     const printed = printReport(report);
     process.stdout.write(`${printed}\n`);
     expect(report.differences, printed).toEqual([]);
-    expect(report.statements).toBeGreaterThanOrEqual(STATEMENTS_PER_SEED);
+    expect(report.statements).toBeGreaterThanOrEqual(statementsPerSeed);
     expect(report.answered / report.statements).toBeGreaterThan(ANSWERED_SHARE_MIN);
     distributions.push(report.distribution);
   });
@@ -62,7 +87,7 @@ describe.for(COLLATIONS)("seeded statements, default collation %s", (collation) 
 test("what was sent is as manifold as it should be, and mostly answered", () => {
   const all = together(distributions);
   const printed = printDistribution(all).join("\n");
-  expect(distributions).toHaveLength(Object.values(SEEDS).flat().length);
+  expect(distributions).toHaveLength(Object.values(RUNS).flatMap(({ seeds }) => seeds).length);
   expect(shortfalls(all), printed).toEqual([]);
   expect(answeredShare(all), printed).toBeGreaterThan(ONE_HOME_ANSWERED_SHARE_MIN);
 });

@@ -77,16 +77,7 @@ export async function startServed(
   upgradedTo?: readonly string[],
 ): Promise<Served> {
   const directory = mkdtempSync(join(tmpdir(), "colonnade-served-"));
-  const more = { max_prepared_transactions: "20", max_connections: "200" };
-  const usual = { settings: { ...STREAMING, ...more } };
-  const old = { ...STREAMING_15, settings: { ...STREAMING_15.settings, ...more } };
-  const data = await startPostgres({
-    databases: DATABASES,
-    ...(upgradedTo === undefined ? usual : old),
-  });
-  const newer = upgradedTo && (await startPostgres({ databases: upgradedTo, ...usual }));
-  const urlOf = (name: string): string =>
-    (upgradedTo?.includes(name) === true && newer?.url(name)) || data.url(name);
+  const { data, newer, urlOf } = await startServers(upgradedTo);
   const control = data.url("main");
   const started: RunningCommand[] = [];
   const stop = async (): Promise<void> => {
@@ -140,6 +131,31 @@ export async function startServed(
     await stop();
     throw error;
   }
+}
+
+interface Servers extends Pick<Served, "data" | "newer"> {
+  readonly urlOf: (database: string) => string;
+}
+
+async function startServers(upgradedTo: readonly string[] | undefined): Promise<Servers> {
+  const more = { max_prepared_transactions: "20", max_connections: "200" };
+  const usual = { settings: { ...STREAMING, ...more } };
+  const old = { ...STREAMING_15, settings: { ...STREAMING_15.settings, ...more } };
+  const data = await startPostgres({
+    databases: DATABASES,
+    ...(upgradedTo === undefined ? usual : old),
+  });
+  if (upgradedTo === undefined)
+    return { data, newer: undefined, urlOf: (database) => data.url(database) };
+  const newer = await startPostgres(usual);
+  for (const name of upgradedTo)
+    await newer.query(
+      "postgres",
+      `CREATE DATABASE ${name} LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0`,
+    );
+  const urlOf = (database: string): string =>
+    (upgradedTo.includes(database) ? newer : data).url(database);
+  return { data, newer, urlOf };
 }
 
 async function startProxy(directory: string, start: Served["start"]): Promise<ServedProxy> {

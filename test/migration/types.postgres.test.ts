@@ -151,7 +151,7 @@ const VERSIONS: readonly (readonly [string, Partial<RigServers>])[] = [
   ["18 to 15", { target: STREAMING_15 }],
 ];
 
-describe.each(VERSIONS)("values of every type, from PostgreSQL %s", (_, servers) => {
+describe.each(VERSIONS)("values of every type, from PostgreSQL %s", (_name, servers) => {
   beforeAll(async () => {
     rig = await startRig(["t1", "t2"], servers);
   });

@@ -39,6 +39,7 @@ beforeAll(async () => {
         wal_level: "replica",
         max_replication_slots: "0",
         max_wal_senders: "0",
+        max_active_replication_origins: "0",
         max_connections: "10",
         max_slot_wal_keep_size: "1MB",
         idle_replication_slot_timeout: "1h",
@@ -139,6 +140,7 @@ test("a server that has room for nothing", async () => {
       "wal_level wal_level",
       "slots_exhausted max_replication_slots",
       "walsenders_exhausted max_wal_senders",
+      "origins_exhausted max_active_replication_origins",
       "connections_exhausted max_connections",
       "slot_wal_small max_slot_wal_keep_size",
       "idle_slot_timeout idle_replication_slot_timeout",
@@ -291,7 +293,9 @@ test("databases that write texts otherwise, or lack an extension", async () => {
   expect(await ids({ named: GROUP }, { target: rich.url("builtin") })).toEqual([
     "collation_differs default collation",
   ]);
-  expect(await ids({ quiet: GROUP }, { target: rich.url("builtin") })).toEqual([]);
+  expect(await ids({ quiet: GROUP }, { target: rich.url("builtin") })).toEqual([
+    "collation_differs default collation",
+  ]);
   await rich.query(
     "app",
     "CREATE EXTENSION citext; CREATE TABLE mixed (id bigint PRIMARY KEY, names citext[])",
@@ -347,16 +351,24 @@ test("versions, by what a server of another one would say of itself", async () =
   });
   const facts = await readServerFacts(connection);
   const of = async (version: number): Promise<readonly FindingId[]> =>
-    (await serverFindings(connection, { ...facts, version }, { slots: 1, movedBytes: 0 })).map(
-      ({ id }) => id,
-    );
+    (
+      await serverFindings(
+        connection,
+        { ...facts, version },
+        { slots: 1, origins: 1, movedBytes: 0 },
+      )
+    ).map(({ id }) => id);
   expect(await of(140018)).toEqual(["version_too_old"]);
   expect(await of(170004)).toEqual(["minor_version"]);
   expect(await of(170005)).toEqual([]);
   connection.close();
   const older = { ...facts, database: databaseName("target"), version: 150013 };
-  expect(pairFindings(facts, older, false).map(({ id }) => id)).toEqual(["target_older"]);
-  for (const id of ["version_too_old", "minor_version", "target_older"] as const) seen.add(id);
+  expect(pairFindings(facts, older).map(({ id }) => id)).toEqual(["target_older"]);
+  const otherLibrary = { ...facts, collationVersion: "153.120" };
+  const differing = pairFindings(facts, otherLibrary).map(({ id }) => id);
+  expect(differing).toEqual(["collation_version_differs"]);
+  for (const id of ["version_too_old", "minor_version", "target_older", ...differing] as const)
+    seen.add(id);
 });
 
 test("of all findings, these alone are not provoked here", () => {
