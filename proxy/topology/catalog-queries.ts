@@ -90,11 +90,14 @@ const relationsOf = (which: string, kinds: string): string => `
 export const RELATIONS_QUERY = relationsOf(IS_USER_SCHEMA, RELATION_KINDS);
 
 /** relation, its query, whether this role may select from it: of views and materialized views. */
-const viewsOf = (which: string): string => `
-  SELECT c.oid, pg_get_viewdef(c.oid, false), has_table_privilege(c.oid, 'SELECT')
+const viewsOf = (which: string, query: string): string => `
+  SELECT c.oid, ${query}, has_table_privilege(c.oid, 'SELECT') AS readable
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind IN ('v', 'm') AND ${which}`;
-export const VIEWS_QUERY = viewsOf(IS_USER_SCHEMA);
+const VIEW_TEXT = "pg_get_viewdef(c.oid, false)";
+export const VIEWS_QUERY = viewsOf(IS_USER_SCHEMA, VIEW_TEXT);
+/** The same without their queries, which take locks to print. */
+export const VIEWS_WITHOUT_TEXTS_QUERY = viewsOf(IS_USER_SCHEMA, "NULL");
 
 /**
  * relation, name, number, type, typmod, collation, not null, identity, generated, default
@@ -303,7 +306,7 @@ export const COLLATIONS_QUERY = `
 export const TEMPORARY_QUERIES = {
   schemas: `SELECT n.nspname FROM pg_namespace n WHERE ${IS_TEMPORARY}`,
   relations: relationsOf(IS_TEMPORARY, TEMPORARY_KINDS),
-  views: viewsOf(IS_TEMPORARY),
+  views: viewsOf(IS_TEMPORARY, VIEW_TEXT),
   columns: columnsOf(IS_TEMPORARY, TEMPORARY_KINDS),
   uniqueKeys: uniqueKeysOf(IS_TEMPORARY),
   foreignKeys: foreignKeysOf(IS_TEMPORARY),

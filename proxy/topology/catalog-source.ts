@@ -9,6 +9,7 @@ import type { BackendConnection } from "../backend/backend-connection.ts";
 import * as queries from "./catalog-queries.ts";
 import { buildCatalog } from "./catalog-build.ts";
 import type { CatalogRows } from "./catalog-build.ts";
+import { ViewTexts } from "./view-texts.ts";
 
 /**
  * In a transaction of its own, or inside the one that is open, whose uncommitted DDL it then
@@ -18,8 +19,9 @@ export async function loadCatalog(
   connection: BackendConnection,
   epoch: number,
   signal?: AbortSignal,
+  readViews?: ReadViews,
 ): Promise<Catalog> {
-  const rows = await inSnapshot(connection, signal, (ask) => readCatalogRows(ask));
+  const rows = await inSnapshot(connection, signal, (ask) => readCatalogRows(ask, readViews));
   return buildCatalog(rows, epoch);
 }
 
@@ -59,12 +61,17 @@ export async function inSnapshot<T>(
   }
 }
 
-export async function readCatalogRows(ask: Ask): Promise<CatalogRows> {
+/** The rows of VIEWS_QUERY, otherwise than by it. */
+export type ReadViews = (ask: Ask) => Promise<CatalogRows["views"]>;
+
+const printAll: ReadViews = (ask) => ask(queries.VIEWS_QUERY);
+
+export async function readCatalogRows(ask: Ask, readViews = printAll): Promise<CatalogRows> {
   return {
     database: await ask(queries.DATABASE_QUERY),
     schemas: await ask(queries.SCHEMAS_QUERY),
     relations: await ask(queries.RELATIONS_QUERY),
-    views: await ask(queries.VIEWS_QUERY),
+    views: await readViews(ask),
     columns: await ask(queries.COLUMNS_QUERY),
     sequences: await ask(queries.SEQUENCES_QUERY),
     uniqueKeys: await ask(queries.UNIQUE_KEYS_QUERY),
@@ -86,6 +93,7 @@ export interface CatalogBackends {
 
 export class CatalogSource {
   readonly #backends: CatalogBackends;
+  readonly #viewTexts = new ViewTexts();
   #epoch = 0;
   #running: Promise<Catalog> | undefined;
   #following: Promise<Catalog> | undefined;
@@ -129,7 +137,7 @@ export class CatalogSource {
     const signal = AbortSignal.timeout(CATALOG_LOAD_TIMEOUT_MS);
     const connection = await this.#backends.acquireOwn(database, signal);
     try {
-      return await loadCatalog(connection, epoch, signal);
+      return await loadCatalog(connection, epoch, signal, (ask) => this.#viewTexts.read(ask));
     } finally {
       this.#backends.release(connection);
     }

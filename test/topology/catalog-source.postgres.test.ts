@@ -47,6 +47,51 @@ function typeOf(name: string, schema = "app") {
   return [...catalog.types.values()].find((type) => type.schema === schema && type.name === name);
 }
 
+describe("a view's text is what it was last made", () => {
+  /** What changes the text, or what is between the lines of it: a name, a label, a column that would be ambiguous. */
+  const CHANGES = [
+    "CREATE OR REPLACE VIEW texts.seen AS SELECT o.id, texts.twice(o.n) AS n, o.m = 'happy'::texts.mood AS is_happy FROM texts.one o JOIN texts.two t USING (id) WHERE o.id > 1",
+    "ALTER TABLE texts.one RENAME n TO number",
+    "ALTER TABLE texts.two ADD COLUMN number int",
+    "ALTER TABLE texts.two RENAME TO other",
+    "ALTER TYPE texts.mood RENAME VALUE 'happy' TO 'glad'",
+    "ALTER TYPE texts.mood RENAME TO feeling",
+    "ALTER FUNCTION texts.twice(int) RENAME TO doubled",
+    "ALTER VIEW texts.seen RENAME COLUMN is_happy TO is_glad",
+    "ALTER SCHEMA texts RENAME TO words",
+    "ALTER VIEW words.seen SET SCHEMA app",
+  ];
+
+  test("by a source that has read it before", async () => {
+    await server.query(
+      "main",
+      `CREATE SCHEMA texts; CREATE TYPE texts.mood AS ENUM ('happy');
+       CREATE FUNCTION texts.twice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
+       CREATE TABLE texts.one (id int, n int, m texts.mood); CREATE TABLE texts.two (id int);
+       CREATE VIEW texts.seen AS SELECT o.id, texts.twice(o.n) AS n, o.m = 'happy'::texts.mood AS is_happy FROM texts.one o JOIN texts.two t USING (id)`,
+    );
+    const source = new CatalogSource(backends);
+    await source.load(MAIN);
+    const views = async (from: CatalogSource) =>
+      [...(await from.load(MAIN)).relations].flatMap(([schema, relations]) =>
+        [...relations.values()].map(({ name, view, columns }) => [
+          schema,
+          name,
+          view?.query,
+          columns.map((each) => each.name),
+        ]),
+      );
+    for (const change of CHANGES) {
+      const before = await views(source);
+      await server.query("main", change);
+      const after = await views(source);
+      expect(after, change).toEqual(await views(new CatalogSource(backends)));
+      expect(after, change).not.toEqual(before);
+    }
+    await server.query("main", "DROP VIEW app.seen; DROP SCHEMA words CASCADE");
+  });
+});
+
 describe("relations", () => {
   test("user schemas are there, empty ones too, and system schemas are not", () => {
     expect([...catalog.relations.keys()].toSorted()).toEqual(["Odd.Name", "app", "public"]);
