@@ -52,7 +52,7 @@ function commandLine(): Command {
   addAnalyze(program);
   addControl(program);
   addMap(program);
-  addMigrate(program, { whole, duration, time });
+  addMigrate(program, { whole, above0, duration, time });
   addRehearse(program, { whole, atLeastOne, duration });
   addHold(program);
   addGuard(program);
@@ -216,6 +216,12 @@ function whole(text: string): number {
   throw new InvalidArgumentError("a whole number is expected, of seven digits at most");
 }
 
+function above0(text: string): number {
+  const number = whole(text);
+  if (number > 0) return number;
+  throw new InvalidArgumentError("a number above 0 is expected");
+}
+
 function atLeastOne(text: string): number {
   if (/^[1-9]$/.test(text)) return Number(text);
   throw new InvalidArgumentError("a number from 1 to 9 is expected");
@@ -264,14 +270,14 @@ function holdDuration(text: string): number {
   );
 }
 
-/** With its zone, so that it is the same moment on every machine. */
+/** With its zone, so that it is the same moment on every machine. The 31st of February is no date, though Date takes it for one. */
 function time(text: string): Date {
   const date = new Date(text);
-  if (
-    /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/.test(text) &&
-    !Number.isNaN(date.getTime())
-  )
-    return date;
+  const [, day] =
+    /^(\d{4}-\d\d-\d\d)T\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:Z|[+-]\d\d:\d\d)$/.exec(text) ?? [];
+  const isDay =
+    day !== undefined && new Date(`${day}T00:00:00Z`).getUTCDate() === Number(day.slice(-2));
+  if (isDay && !Number.isNaN(date.getTime())) return date;
   throw new InvalidArgumentError("a time is a date with a time and its zone: 2026-11-23T03:00:00Z");
 }
 

@@ -7,8 +7,9 @@ import type { ControlDatabase } from "../../control/control-database.ts";
 import { listProxies } from "../../control/fleet-state.ts";
 import { isOrchestrated } from "../../control/orchestrator-lock.ts";
 import type { Direction } from "../../migration/machine/life.ts";
-import { targetDatabases } from "../../migration/move.ts";
+import { isCopied, targetDatabases } from "../../migration/move.ts";
 import type { PlannedMove } from "../../migration/move.ts";
+import { compareStructures } from "../../migration/orchestrator/compare.ts";
 import { databasesOf } from "../../migration/orchestrator/run-migration.ts";
 import { movesOf, Sessions } from "../../migration/orchestrator/scene.ts";
 import { activityFindings } from "../../migration/preflight/activity.ts";
@@ -37,7 +38,13 @@ export async function blockersOf(
       if (id === "prepared_transaction") blockers.push(`${move.source}: ${object} ${message}`);
     if (blockers.length === 0) blockers.push(...(await lagBlockers(sessions, move)));
   }
-  return blockers;
+  if (blockers.length > 0) return blockers;
+  const moves = plan.moves.map((move) => ({
+    ...move,
+    // Copies are not given back.
+    tables: move.tables.filter((table) => direction === "forward" || !isCopied(table)),
+  }));
+  return await compareStructures({ databases }, moves, new AbortController().signal);
 }
 
 /** One that is silent is waited for, before the pause, until its lease has run out. */

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 
 export interface Parsers {
   readonly whole: (text: string) => number;
+  readonly above0: (text: string) => number;
   /** In milliseconds. */
   readonly duration: (text: string) => number;
   readonly time: (text: string) => Date;
@@ -165,15 +166,19 @@ function addCutovers(migrate: Command, { time }: Parsers): void {
     );
 }
 
-function addThrottle(migrate: Command, { whole, duration }: Parsers): void {
+/** A limit of nothing would have copying wait for ever: `pause` says so by name. */
+function addThrottle(migrate: Command, { above0, duration }: Parsers): void {
   one(migrate, "throttle", "tell when copying waits, and change it; what is not named stays")
     .option(
       "--rows-per-second <number>",
       "of each source; `none`: as many as there can be",
-      (text) => (text === "none" ? null : whole(text)),
+      // Not null, which commander takes for no value.
+      (text) => (text === "none" ? text : above0(text)),
     )
-    .option("--replica-lag <duration>", "wait while a standby is further behind: 5s", duration)
-    .option("--active-sessions <number>", "wait while more sessions are at work", whole)
+    .option("--replica-lag <duration>", "wait while a standby is further behind: 5s", (text) =>
+      above0(String(Math.ceil(duration(text)))),
+    )
+    .option("--active-sessions <number>", "wait while more sessions are at work", above0)
     .option(...DRY_RUN)
     .action(
       async (name, flags) => await (await import("./throttle.ts")).throttleCommand(name, flags),

@@ -132,6 +132,8 @@ export interface CutoverFlags extends CommandFlags {
 interface CutoverResult {
   readonly name: string;
   readonly state: string;
+  /** False where the rows are there already, or nothing was to be done. */
+  readonly changed: boolean;
   /** From the first statement that was held to the last; undefined where nothing was held. */
   readonly pausedMs: number | undefined;
   readonly events: readonly LoggedEvent[];
@@ -157,7 +159,8 @@ export async function cutoverCommand(
     const isDry = flags.dryRun === true;
     const command = { kind, blockers, fencesReads };
     const { changed } = await obey(database, known, command, { isDry: true });
-    if (isDry || !changed) return await resultOf(database, name);
+    const { state } = known.stored.document.life;
+    if (isDry || !changed) return { name, state, changed, pausedMs: undefined, events: [] };
     const request = { name, placements: placementIdsOf(known), requestedBy: userInfo().username };
     const hold = await announceHold(database, request);
     try {
@@ -173,9 +176,13 @@ export async function cutoverCommand(
     const direction = kind === "cutover" ? "forward" : "back";
     return { ...ended, inTheWay: await writersInside(database, known, direction) };
   });
+  const willBe = kind === "cutover" ? "cut over" : "rolled back";
   if (flags.json === true) printJson(result);
+  else if (!result.changed) printLines([`${name} is ${result.state} already`]);
+  else if (flags.dryRun === true)
+    printLines([`${name} is ${result.state}, and would be ${willBe}`]);
   else printLines(lines(result));
-  if (flags.dryRun === true || result.state === due) return;
+  if (flags.dryRun === true || !result.changed || result.state === due) return;
   const why = (result.inTheWay ?? []).map((sentence) => `\n  ${sentence}`);
   throw new CommandFailure(
     `${name} is ${result.state}: the ${kind} was given up${why.join("")}`,
@@ -260,7 +267,7 @@ async function resultOf(database: ControlDatabase, name: string): Promise<Cutove
     `SELECT extract(epoch FROM ended_at - started_at) * 1000 FROM colonnade.hold WHERE name = ${quoteLiteral(name)} AND started_at IS NOT NULL AND ended_at IS NOT NULL ORDER BY attempt DESC LIMIT 1`,
   );
   const pausedMs = row === undefined ? undefined : Math.round(Number(row[0]));
-  return { name, state: document.life.state, pausedMs, events: own };
+  return { name, state: document.life.state, changed: true, pausedMs, events: own };
 }
 
 function lines({ name, state, pausedMs, events }: CutoverResult): readonly string[] {

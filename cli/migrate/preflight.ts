@@ -13,6 +13,7 @@ import type { ControlFlags } from "../control-access.ts";
 import { CommandFailure, reasonAndRemedy } from "../failure.ts";
 import { printJson, printLines } from "../output.ts";
 import { knownMigrations } from "./stored-migrations.ts";
+import type { KnownMigration } from "./stored-migrations.ts";
 
 interface MigrationReport {
   readonly migration: string;
@@ -33,7 +34,7 @@ export async function preflightCommand(
     );
     const silent = await silentProxies(database);
     const all: MigrationReport[] = [];
-    for (const { plan } of open) all.push(await inspected(plan, silent));
+    for (const each of open) all.push(await inspected(each, silent));
     return all;
   });
   if (flags.json === true) printJson(reports);
@@ -56,13 +57,16 @@ async function silentProxies(database: ControlDatabase): Promise<readonly Silent
 }
 
 async function inspected(
-  plan: StoredPlan,
+  { plan, stored }: KnownMigration,
   silent: readonly SilentProxy[],
 ): Promise<MigrationReport> {
+  const { life } = stored.document;
+  const { state } = life.state === "stopped" ? life.at : life;
   const next = nextMapOf(plan);
   try {
     const report = await preflight({
       migration: plan,
+      isSetUp: state !== "planned" && state !== "preflight",
       addresses: backendAddresses(next),
       referenceTables: next.referenceTables,
     });

@@ -6,8 +6,7 @@ import type { CommandFlags } from "./command.ts";
 import { knownMigration, obey } from "./stored-migrations.ts";
 
 export interface ThrottleFlags extends CommandFlags {
-  /** Null: as many as there can be. */
-  readonly rowsPerSecond?: number | null;
+  readonly rowsPerSecond?: number | "none";
   /** In milliseconds. */
   readonly replicaLag?: number;
   readonly activeSessions?: number;
@@ -19,7 +18,8 @@ export async function throttleCommand(name: string, flags: ThrottleFlags): Promi
     const known = await knownMigration(database, name);
     const before = known.stored.document.policy.throttle;
     const wanted: Throttle = {
-      rowsPerSecond: flags.rowsPerSecond === undefined ? before.rowsPerSecond : flags.rowsPerSecond,
+      rowsPerSecond:
+        flags.rowsPerSecond === "none" ? null : (flags.rowsPerSecond ?? before.rowsPerSecond),
       replicaLagMs: flags.replicaLag ?? before.replicaLagMs,
       activeSessions: flags.activeSessions ?? before.activeSessions,
     };

@@ -17,11 +17,9 @@ export function commanded(migration: Migration, command: Command, nowMs: number)
     case "start":
       return migration.life.state === "planned" ? into(migration, { state: "preflight" }) : IGNORED;
     case "pause":
-      return paused(migration, true);
+      return paused(migration);
     case "resume":
-      return migration.life.state === "stopped"
-        ? into(migration, migration.life.at)
-        : paused(migration, false);
+      return resumed(migration);
     case "resync":
       return resynchronised(migration);
     case "throttle":
@@ -42,13 +40,19 @@ export function commanded(migration: Migration, command: Command, nowMs: number)
   }
 }
 
-function paused(migration: Migration, isPaused: boolean): Outcome {
+function paused(migration: Migration): Outcome {
   const { life } = migration;
   if (!("isPaused" in life))
-    return refused(
-      `a migration that is ${life.state} has no work to ${isPaused ? "pause" : "resume"}`,
-    );
-  return life.isPaused === isPaused ? IGNORED : into(migration, { ...life, isPaused });
+    return refused(`a migration that is ${life.state} has no work to pause`);
+  return life.isPaused ? IGNORED : into(migration, { ...life, isPaused: true });
+}
+
+/** What neither stopped nor was paused goes on already. */
+function resumed(migration: Migration): Outcome {
+  const { life } = migration;
+  if (life.state === "stopped") return into(migration, life.at);
+  const isPaused = "isPaused" in life && life.isPaused;
+  return isPaused ? into(migration, { ...life, isPaused: false }) : IGNORED;
 }
 
 /** At once, also in the middle of copying. */
@@ -68,6 +72,8 @@ function resynchronised(migration: Migration): Outcome {
   const isPossible =
     life.state === "rolledBack" || (isStoppedBefore && life.at.state !== "aborting");
   if (isPossible) return into(migration, firstSetupStep("resync"));
+  if (life.state === "resync" || (life.state === "setup" && life.leadsTo === "resync"))
+    return IGNORED;
   return refused(
     `a migration that is ${life.state} is not compared anew: only one that stopped before the switch, or was rolled back`,
   );
@@ -82,6 +88,7 @@ function cutOver(
   const { life, policy } = migration;
   if ("direction" in life && life.direction === direction && life.state !== "retreating")
     return IGNORED;
+  if (life.state === (direction === "forward" ? "reversible" : "rolledBack")) return IGNORED;
   if (life.state !== (direction === "forward" ? "ready" : "reversible"))
     return refused(
       direction === "forward"

@@ -201,8 +201,9 @@ async function takeFencesAway(scene: Scene, sessions: Sessions, ticket: number):
 
 async function endGuards(scene: Scene, sessions: Sessions): Promise<void> {
   for (const side of ["sources", "targets"] as const)
-    for (const [database] of fencesOf(scene, side))
-      await endTruncateGuard(scene.plan.name, await sessions.to(database));
-  for (const [database] of fencesOf(scene, "sources"))
-    await endDdlGuard(scene, await sessions.to(database), database);
+    for (const [database] of fencesOf(scene, side)) {
+      const connection = await sessions.to(database);
+      await endTruncateGuard(scene.plan.name, connection);
+      await endDdlGuard(scene, connection, database);
+    }
 }

@@ -1,6 +1,7 @@
 /** The gate: rows of both sides compared, after verification has shown that it sees what it should. */
-import { isCopied, targetDatabases } from "../move.ts";
-import type { Move } from "../move.ts";
+import { isCopied, placementId, placementsOf, targetDatabases } from "../move.ts";
+import type { Move, PlannedMove } from "../move.ts";
+import { structureDifferences } from "../structure.ts";
 import { alignByProgress } from "../align-by-progress.ts";
 import { reverseMoves } from "../reverse-move.ts";
 import { describeMove } from "../source-tables.ts";
@@ -47,6 +48,28 @@ export async function compareMoves(
   return { rowCount, differences };
 }
 
+/** Of tables, not of their rows: between each source and its targets. */
+export async function compareStructures(
+  scene: Pick<Scene, "databases"> & Partial<Pick<Scene, "kept">>,
+  moves: readonly PlannedMove[],
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  using sessions = new Sessions(scene, signal);
+  const places = moves.flatMap(({ tables }) =>
+    tables.flatMap(({ name, destination }) =>
+      placementsOf(destination).map((placement) => `${placementId(placement)}.${name}`),
+    ),
+  );
+  const mayHaveMore = new Set(places).size < places.length;
+  const differences: string[] = [];
+  for (const move of moves)
+    for (const name of targetDatabases(move)) {
+      const [source, target] = [await sessions.to(move.source), await sessions.to(name)];
+      differences.push(...(await structureDifferences(source, target, move, { mayHaveMore })));
+    }
+  return differences;
+}
+
 /** By a process that does not apply the streams itself; `direction` is that of those which run. */
 export async function compareFromOutside(
   scene: Pick<Scene, "plan" | "databases">,
@@ -67,5 +90,9 @@ export async function compareFromOutside(
     const align = alignByProgress(streamed, direction, (database) => sessions.to(database));
     compared.push({ move, markers: undefined, align });
   }
-  return await compareMoves(scene, compared, level, signal);
+  const comparison = await compareMoves(scene, compared, level, signal);
+  // After the switch the sources' tables are what they were, whatever has been made of the targets' since.
+  const structures =
+    direction === "forward" ? await compareStructures(scene, scene.plan.moves, signal) : [];
+  return { ...comparison, differences: [...structures, ...comparison.differences] };
 }

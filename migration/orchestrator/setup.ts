@@ -40,7 +40,7 @@ export async function setUp(
   const step: SetupStep = life.step;
   switch (step) {
     case "guardDdl":
-      await guardDdl(scene, sessions);
+      await guardDdl(scene, sessions, "sources");
       return await guardTruncate(scene, sessions, "forward");
     case "publish":
       return await publish(scene, sessions);
@@ -120,6 +120,7 @@ async function makeTargets(
     }
   }
   if (isAnew) await prepareAnew(sessions, moves);
+  await guardDdl(scene, sessions, "targets");
   await guardTruncate(scene, sessions, "back");
   // Rows that nobody owns yet are written by the applier alone (R34).
   for (const [database, fence] of fencesOf(scene, "targets")) {

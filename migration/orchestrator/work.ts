@@ -11,7 +11,8 @@ import { SqlError } from "../../base/sql-error.ts";
 import { quoteLiteral } from "../../base/sql-quoting.ts";
 import { BackendError } from "../../proxy/backend/backend-connection.ts";
 import type { BackendConnection } from "../../proxy/backend/backend-connection.ts";
-import { compareMoves } from "./compare.ts";
+import { guardDdl } from "./ddl-guard.ts";
+import { compareMoves, compareStructures } from "./compare.ts";
 import { targetDatabases, tableName } from "../move.ts";
 import type { Move } from "../move.ts";
 import { finishTables } from "../schema-copy.ts";
@@ -129,6 +130,7 @@ async function finishTargets(scene: Scene, signal: AbortSignal): Promise<SqlErro
       source.close();
     }
   }
+  await guardDdl(scene, sessions, "targets");
   return undefined;
 }
 
@@ -175,12 +177,14 @@ async function recordNothingToCopy(target: BackendConnection, move: Move): Promi
   }
 }
 
-/** Sentences: rows that differ, or faults that verification does not see. Empty where all is well. */
+/** Sentences: tables or rows that differ, or faults that verification does not see. Empty where all is well. */
 export async function verifyAll(
   scene: Scene,
   streams: Streams,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
+  const structures = await compareStructures(scene, movesOf(scene, "forward"), signal);
+  if (structures.length > 0) return structures;
   return await streams.using("forward", signal, async (moves) => {
     const streamed = moves.map(({ move, mover }) => ({ move, markers: mover.markers }));
     return (await compareMoves(scene, streamed, "exact", signal)).differences;

@@ -25,6 +25,8 @@ export interface PreflightOptions {
   readonly migration: Pick<PlannedMigration, "moves">;
   readonly addresses: ReadonlyMap<DatabaseName, BackendAddress>;
   readonly referenceTables: ReadonlySet<string>;
+  /** The targets have rows by now, which are the migration's own. */
+  readonly isSetUp?: boolean;
   /** Transactions that are open for longer are told; PREFLIGHT_LONG_TRANSACTION_MS unless given. */
   readonly longTransactionMs?: number | undefined;
 }
@@ -109,7 +111,8 @@ async function inspected(
     found.push(...(await serverFindings(connection, own, { slots, origins, movedBytes: bytes })));
     found.push(...(await activityFindings(connection, options.longTransactionMs)));
   }
-  for (const move of moves) found.push(...(await occupiedTargets(connections, move)));
+  if (options.isSetUp !== true)
+    for (const move of moves) found.push(...(await occupiedTargets(connections, move)));
   found.push(...(await differingSources(connections, moves)));
   return {
     findings: found.toSorted((one, other) => order(one) - order(other)),

@@ -12,6 +12,7 @@ let directory: string;
 const file = (name: string): string => join(directory, name);
 
 const MAP = "deploy/compose/map.yaml";
+const THROTTLE = ["migrate", "throttle", "a", "--control", "a"];
 const WAVES = ["migrate", "waves", "--out", "a", "--control", "a"];
 
 beforeAll(() => {
@@ -79,6 +80,15 @@ test.each([
   [[...WAVES, "--to", MAP, "--size", "0"], "colonnade: --size is at least 1\n"],
   [[...WAVES, "--to", MAP, "--size", "some"], "a whole number is expected"],
   [[...WAVES, "--to", "/nowhere/map.yaml", "--size", "2"], "cannot read map /nowhere/map.yaml"],
+  [[...THROTTLE, "--rows-per-second", "0"], "a number above 0 is expected"],
+  [[...THROTTLE, "--rows-per-second", "some"], "a whole number is expected"],
+  [[...THROTTLE, "--active-sessions", "0"], "a number above 0 is expected"],
+  [[...THROTTLE, "--replica-lag", "0s"], "a number above 0 is expected"],
+  [
+    ["migrate", "cutover", "a", "--control", "a", "--at", "2026-02-31T03:00:00Z"],
+    "a time is a date with a time and its zone",
+  ],
+  [["migrate", "verify", "a", "--control", "a", "--exact", "--fast"], "cannot be used with"],
   [["guard", "paint"], "error: unknown command 'paint'"],
   [["check"], "error: missing required argument 'map'"],
   [["check", "a", "b"], "too many arguments"],

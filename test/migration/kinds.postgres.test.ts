@@ -160,6 +160,9 @@ test("two placements become one while a group leaves, are told apart again by a 
       }),
     ),
   );
+  expect(
+    requireDone(await served.migrate("throttle", MERGE, "--rows-per-second", "none")),
+  ).toContain(`${MERGE} copies as fast as it can\n`);
   const slowly = ["--rows-per-second", "1000", "--replica-lag", "9s"];
   expect(requireDone(await served.migrate("throttle", MERGE, ...slowly))).toBe(
     `${MERGE} copies at most 1000 rows a second\n  and waits while a standby is more than 9000 ms behind, or more than 100 sessions are at work\n`,

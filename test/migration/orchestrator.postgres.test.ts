@@ -122,7 +122,9 @@ async function stoppedByLoss(id: string): Promise<void> {
   expect(stdout).toContain(
     `foreign key "orders_user_id_fkey" of table "public.orders" does not hold in database "users2". Key (user_id)=(${id}) is not present in table "users".`,
   );
-  await served.data.query("users2", "DROP TRIGGER lose ON users; DROP FUNCTION lose()");
+  const drop = "DROP TRIGGER lose ON users; DROP FUNCTION lose()";
+  await expect(served.data.query("users2", drop)).rejects.toMatchObject({ code: "55000" });
+  await served.data.query("users2", `SET session_replication_role = replica; ${drop}`);
   requireDone(await served.migrate("resync", MOVE));
 }
 
@@ -149,6 +151,9 @@ test("a placement goes to another database, and back; nothing is lost", async ()
   await sleep(300);
   await heldUp();
   requireDone(await served.migrate("cutover", MOVE));
+  expect(requireDone(await served.migrate("cutover", MOVE))).toBe(
+    `${MOVE} is reversible already\n`,
+  );
   await sleep(500);
   // Whoever goes past the proxy is refused by the database itself.
   expect(past.report.refusedBySqlstate.get("25006")).toBeGreaterThan(0);
@@ -161,6 +166,9 @@ test("a placement goes to another database, and back; nothing is lost", async ()
     code: "25006",
   });
   requireDone(await served.migrate("rollback", MOVE));
+  expect(requireDone(await served.migrate("rollback", MOVE))).toBe(
+    `${MOVE} is rolledBack already\n`,
+  );
   await sleep(500);
   if (IS_FULL_RUN) {
     requireDone(await served.migrate("resync", MOVE));
@@ -206,9 +214,37 @@ async function refusedByLoss(name: string): Promise<void> {
   ]);
 }
 
+/** A role that makes no event triggers has none in its way: the tables are looked at. */
+async function refusedByIndex(name: string): Promise<void> {
+  const past = await served.data.connect("main");
+  await past.query(
+    "SET session_replication_role = replica; CREATE UNIQUE INDEX late ON invoices (token, amount)",
+  );
+  const because = "index late of main's public.invoices is not there in books's public.invoices";
+  const refused = await served.migrate("cutover", name);
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(because)]);
+  expect((await served.migrate("verify", name)).stdout).toContain(because);
+  await past.query("DROP INDEX late");
+  await past.end();
+  const preflight = await served.migrate("preflight", name);
+  expect([preflight.code, preflight.stdout]).toEqual([0, expect.not.stringContaining("error")]);
+  expect(requireDone(await served.migrate("cutover", name, "--dry-run"))).toBe(
+    `${name} is ready, and would be cut over\n`,
+  );
+}
+
 test("given up when it is ready, it leaves nothing behind; what it moves is not altered meanwhile", async () => {
   const name = "group_billing";
   await planned(NEXT_VERSION, BOOKS);
+  await served.data.query(
+    "main",
+    `CREATE INDEX invoices_amount ON invoices (amount); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+     CREATE TRIGGER noted AFTER DELETE ON invoices EXECUTE FUNCTION note()`,
+  );
+  await served.data.query(
+    "books",
+    "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+  );
   const run = served.start("migrate", "start", name);
   await until(run, "ready");
   await expect(
@@ -219,6 +255,20 @@ test("given up when it is ready, it leaves nothing behind; what it moves is not 
   await expect(served.data.query("main", "DROP TABLE invoices")).rejects.toMatchObject({
     code: "55000",
   });
+  for (const sql of [
+    "CREATE UNIQUE INDEX late ON invoices (token, amount)",
+    "CREATE INDEX CONCURRENTLY later ON invoices (amount)",
+    "ALTER INDEX invoices_pkey RENAME TO other",
+    "DROP INDEX invoices_amount",
+    "DROP TRIGGER noted ON invoices",
+  ])
+    for (const database of ["main", "books"])
+      await expect(served.data.query(database, sql), sql).rejects.toMatchObject({ code: "55000" });
+  for (const sql of ["ALTER TABLE invoices ADD COLUMN late int", "DROP TABLE invoices"])
+    await expect(served.data.query("books", sql), sql).rejects.toMatchObject({ code: "55000" });
+  // What a refused CREATE INDEX CONCURRENTLY leaves may be taken away.
+  for (const database of ["main", "books"]) await served.data.query(database, "DROP INDEX later");
+  await refusedByIndex(name);
   await expect(
     served.data.query("books", "INSERT INTO invoices (token) VALUES ('foreign')"),
   ).rejects.toMatchObject({ code: "25006" });
