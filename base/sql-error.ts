@@ -1111,6 +1111,11 @@ export const ERRORS = {
     when: "A change of the source found not exactly one row in the target: somebody else wrote there, or rows are damaged. Nothing is skipped.",
     hint: "Find who writes to the target's tables. Then cancel the migration and start it anew, or repair the row and resume.",
   },
+  migration_copy_mismatch: {
+    sqlstate: "XX001",
+    when: "Rows that were just copied are not in the target what they are in the source: something there changes or swallows them, such as a trigger that fires always, or a disk is damaged. They are not kept.",
+    hint: "Look at the triggers and rules of the target's table, and correct it; then colonnade migrate resume copies the rows again.",
+  },
   migration_value_missing: {
     sqlstate: "55000",
     when: "An update moved a row to where its large values, which it did not change and the stream does not repeat, are not yet.",

@@ -17,7 +17,7 @@ import { FRAME_HEADER_BYTES } from "../proxy/protocol/frame-reader.ts";
 import { encodeToBuffer } from "../proxy/protocol/frame-writer.ts";
 import { encodeQuery } from "../proxy/protocol/frontend/query.ts";
 import { BACKEND_TYPE } from "../proxy/protocol/message-type.ts";
-import { compareChunk } from "./chunk-compare.ts";
+import { checkCopied, compareChunk } from "./chunk-compare.ts";
 import type { OpenChunk } from "./chunk-map.ts";
 import { BINARY_HEADER, binaryRow, textRow, type CopyFormat } from "./copied-rows.ts";
 import { CopyIntoTarget } from "./copy-into-target.ts";
@@ -67,10 +67,11 @@ export async function copyChunk(copy: ChunkCopy): Promise<CopiedChunk> {
     ? await compareChunk({ table, range: chunk }, source, targets, every)
     : { differing: every, equalRows: NONE };
   const byteCount = differing.length === 0 ? 0 : await copyRows(copy, format, writers, differing);
+  for (const writer of writers.values()) await writer.end();
+  if (differing.length > 0) await checkCopied({ table, range: chunk }, source, targets, every);
   await source.query("COMMIT");
   const rowCounts = new Map<DatabaseName, number>();
   for (const [database, writer] of writers) {
-    await writer.end();
     rowCounts.set(database, writer.rowCount + (equalRows.get(database) ?? 0));
   }
   return { snapshot, byteCount, rowCounts, retakes };

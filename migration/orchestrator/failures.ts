@@ -28,6 +28,7 @@ const AWAY: ReadonlySet<ErrorId> = new Set([
 const REASONS: Partial<Readonly<Record<ErrorId, StopReason>>> = {
   migration_row_unroutable: "apply_not_exact",
   migration_row_mismatch: "apply_not_exact",
+  migration_copy_mismatch: "rows_differ",
   migration_value_missing: "apply_not_exact",
   migration_old_row_missing: "apply_not_exact",
   migration_truncate_refused: "apply_not_exact",
