@@ -38,6 +38,8 @@ export interface PlannedTable {
    * placements take rows of other tables, too. Undefined where all that is there came from this one.
    */
   readonly home?: ShardedDestination | undefined;
+  /** Other moves bring rows to the same table: of the way back of a split. */
+  readonly isShared?: true;
 }
 
 /** The schema where a table of the same name takes the rows. */
@@ -141,7 +143,8 @@ export function isPartial({ destination }: PlannedTable): boolean {
 /** What empties the table empties one in a target, and nothing else's rows. */
 export function isTruncateCarried({ tables }: PlannedMove, table: PlannedTable): boolean {
   const others = tables.filter((other) => other.name === table.name && other !== table);
-  return !isPartial(table) && table.home === undefined && others.length === 0;
+  const isAlone = table.isShared !== true && table.home === undefined && others.length === 0;
+  return isAlone && !isPartial(table);
 }
 
 /** `schema.table`, as people read it. */

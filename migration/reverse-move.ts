@@ -32,12 +32,15 @@ function reverseTables(
   { schema, name, destination, home }: PlannedTable,
   database: DatabaseName,
 ): readonly PlannedTable[] {
-  return placementsOf(destination)
+  const placements = placementsOf(destination);
+  const isShared = home === undefined && placements.length > 1;
+  return placements
     .filter((placement) => placement.database === database)
     .map((placement) => ({
       schema: placement.schema,
       name,
       destination: home ?? { kind: "one", placement: { database: source, schema } },
+      ...(isShared && { isShared }),
     }));
 }
 

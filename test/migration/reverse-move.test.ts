@@ -1,6 +1,7 @@
 /** The way back: from each target's placements to where the rows came from. */
 import { expect, test } from "vitest";
 import { databaseName } from "../../base/ids.ts";
+import { isTruncateCarried } from "../../migration/move.ts";
 import type { PlannedMove } from "../../migration/move.ts";
 import { reverseMoves } from "../../migration/reverse-move.ts";
 import { placement } from "./rig.ts";
@@ -31,11 +32,16 @@ test("one move for each target; a table of several placements comes back from ea
     schema,
     name: "users",
     destination: { kind: "one", placement: here },
+    isShared: true,
   });
-  expect(reverseMoves(move)).toEqual([
+  const moves = reverseMoves(move);
+  expect(moves).toEqual([
     { name: "split_b1", source: "b", tables: [back("s1"), back("s2")] },
     { name: "split_b2", source: "a", tables: [back("new")] },
   ]);
+  // To empty one of them must not empty what has the others' rows as well.
+  for (const each of moves)
+    for (const table of each.tables) expect(isTruncateCarried(each, table)).toBe(false);
 });
 
 test("a name that would not fit into a slot's is refused before anything is made", () => {
