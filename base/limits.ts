@@ -840,6 +840,15 @@ export const FENCED_COUNT_BYTES_MAX = 32 * 1024 * 1024;
 /** Rows, chosen at random, that are compared there of each larger table. */
 export const FENCED_SAMPLE_ROWS = 100;
 
+/** Rows of each table and side that are compared each time while a migration waits for its cutover, or after it for its end: some milliseconds of each server. */
+export const VERIFY_SAMPLE_ROWS = 1_000;
+
+/** Tables of which some rows are compared each time: the next time it is the next ones. */
+export const VERIFY_SAMPLE_TABLES = 50;
+
+/** How long that rests from one time to the next: each has the appliers wait for two snapshots, a few milliseconds. */
+export const VERIFY_SAMPLE_PAUSE_MS = 5_000;
+
 /** How long a marker may take into every target while verification holds its snapshot open. */
 export const VERIFY_ALIGN_TIMEOUT_MS = 60_000;
 

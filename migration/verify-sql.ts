@@ -64,14 +64,14 @@ export function rowCount(name: string, where: string): string {
   return `SELECT count(*) FROM ${name} WHERE ${where}`;
 }
 
-/** Some rows of pages that are chosen at random: the key and the row's hash as in `rowsByKey`, then the key's values. */
+/** Some rows, at random, of pages that are: the key and the row's hash as in `rowsByKey`, then the key's values. */
 export function someRows(
   table: MovedTable,
   name: string,
   where: string,
   { percent, limit }: { readonly percent: number; readonly limit: number },
 ): string {
-  return `SELECT ROW(${keyTexts(table)})::text, ${rowHash(table.columns, "exact")}, ${keyTexts(table)} FROM ${name} TABLESAMPLE SYSTEM (${percent}) WHERE ${where} LIMIT ${limit}`;
+  return `SELECT ROW(${keyTexts(table)})::text, ${rowHash(table.columns, "exact")}, ${keyTexts(table)} FROM (SELECT * FROM ${name} TABLESAMPLE SYSTEM (${percent}) WHERE ${where} ORDER BY random() LIMIT ${limit}) sampled`;
 }
 
 /** The rows that have one of these keys: the key as text, and the row's hash. */

@@ -119,7 +119,7 @@ async function verifyRows(
 }
 
 /** A table of the source and the tables of the targets that together have its rows. */
-interface Side {
+export interface Side {
   readonly table: MovedTable;
   readonly targets: readonly TargetTable[];
 }
@@ -136,7 +136,7 @@ interface Suspects {
   readonly isCut: boolean;
 }
 
-function sidesOf(move: Move, table: MovedTable): readonly Side[] {
+export function sidesOf(move: Move, table: MovedTable): readonly Side[] {
   const targets = new TargetTables(move).of(table);
   // Each has all rows, so each is compared by itself.
   if (table.destination.kind === "everywhere")

@@ -17,6 +17,8 @@ export type Effect =
   | { readonly do: "buildIndexes" }
   | { readonly do: "armReverse" }
   | { readonly do: "verify" }
+  /** Some rows of both sides, again and again. */
+  | { readonly do: "watchRows"; readonly direction: Direction }
   | { readonly do: "watchProxies"; readonly ticket: number }
   /** One transaction a server: fence triggers and marker, refused where a higher ticket was seen. */
   | { readonly do: "fence"; readonly side: Side; readonly ticket: number }
@@ -33,6 +35,7 @@ export type Effect =
 
 const FORWARD: Effect = { do: "stream", direction: "forward", discarding: false };
 const BACK: Effect = { do: "stream", direction: "back", discarding: false };
+const WATCH_BACK: Effect = { do: "watchRows", direction: "back" };
 const BACK_ARMED: Effect = { do: "stream", direction: "back", discarding: true };
 
 export function effectsOf({ life, ticket }: Migration): readonly Effect[] {
@@ -50,7 +53,7 @@ export function effectsOf({ life, ticket }: Migration): readonly Effect[] {
     case "verifying":
       return effectsOfMoving(life);
     case "ready":
-      return [FORWARD, BACK_ARMED];
+      return [FORWARD, BACK_ARMED, { do: "watchRows", direction: "forward" }];
     case "pausing": {
       const next: Effect =
         life.phase === "holding"
@@ -79,7 +82,10 @@ export function effectsOf({ life, ticket }: Migration): readonly Effect[] {
           : { do: "watchProxies", ticket },
       ];
     case "reversible":
-      return [...(life.reverse === "live" ? [BACK] : []), { do: "dropStreams", which: "forward" }];
+      return [
+        ...(life.reverse === "live" ? [BACK, WATCH_BACK] : []),
+        { do: "dropStreams", which: "forward" },
+      ];
     case "completing":
       return [{ do: "finish" }];
     case "rolledBack":

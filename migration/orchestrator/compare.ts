@@ -2,10 +2,12 @@
 import { isCopied, placementId, placementsOf, targetDatabases } from "../move.ts";
 import type { Move, PlannedMove } from "../move.ts";
 import { structureDifferences } from "../structure.ts";
+import { VERIFY_SAMPLE_TABLES } from "../../base/limits.ts";
 import { alignByProgress } from "../align-by-progress.ts";
 import { reverseMoves } from "../reverse-move.ts";
 import { describeMove } from "../source-tables.ts";
 import { selfTest } from "../verify-self-test.ts";
+import { verifySample } from "../verify-sample.ts";
 import { printDifference, verifyMove } from "../verify.ts";
 import type { VerifyOptions } from "../verify.ts";
 import type { Align } from "../verify-sessions.ts";
@@ -78,10 +80,53 @@ export async function compareFromOutside(
   signal: AbortSignal,
 ): Promise<Comparison> {
   using sessions = new Sessions(scene, signal);
-  const compared: { readonly move: Move; readonly markers: undefined; readonly align: Align }[] =
-    [];
-  for (const all of scene.plan.moves) {
-    // Once they have switched, copies are written by the proxies, and by no stream.
+  const streamed = await streamedMoves(scene.plan.moves, direction, sessions);
+  const comparison = await compareMoves(scene, streamed, level, signal);
+  // After the switch the sources' tables are what they were, whatever has been made of the targets' since.
+  const structures =
+    direction === "forward" ? await compareStructures(scene, scene.plan.moves, signal) : [];
+  return { ...comparison, differences: [...structures, ...comparison.differences] };
+}
+
+/** Some rows of some tables, other ones each `round`. Sentences. */
+export async function compareSamples(
+  scene: Pick<Scene, "plan" | "databases">,
+  direction: Direction,
+  round: number,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  using sessions = new Sessions(scene, signal);
+  const found: string[] = [];
+  for (const { move, align } of await streamedMoves(scene.plan.moves, direction, sessions)) {
+    const start = (round * VERIFY_SAMPLE_TABLES) % move.tables.length;
+    const tables = [...move.tables.slice(start), ...move.tables.slice(0, start)];
+    const some = { ...move, tables: tables.slice(0, VERIFY_SAMPLE_TABLES) };
+    const source = databaseOf(scene, move.source);
+    const targets = targetDatabases(some).map((name) => databaseOf(scene, name));
+    // Sides that are not looked at are not waited for either.
+    const differences = await verifySample(
+      { move: some, source, targets, markers: undefined, align },
+      signal,
+    );
+    found.push(...differences.map(printDifference));
+  }
+  return found;
+}
+
+interface StreamedMove {
+  readonly move: Move;
+  readonly markers: undefined;
+  readonly align: Align;
+}
+
+/** As their tables are now. Once they have switched, copies are written by the proxies, and by no stream. */
+async function streamedMoves(
+  moves: readonly PlannedMove[],
+  direction: Direction,
+  sessions: Sessions,
+): Promise<readonly StreamedMove[]> {
+  const compared: StreamedMove[] = [];
+  for (const all of moves) {
     const tables = all.tables.filter((table) => direction === "forward" || !isCopied(table));
     if (tables.length === 0) continue;
     const planned = { ...all, tables };
@@ -90,9 +135,5 @@ export async function compareFromOutside(
     const align = alignByProgress(streamed, direction, (database) => sessions.to(database));
     compared.push({ move, markers: undefined, align });
   }
-  const comparison = await compareMoves(scene, compared, level, signal);
-  // After the switch the sources' tables are what they were, whatever has been made of the targets' since.
-  const structures =
-    direction === "forward" ? await compareStructures(scene, scene.plan.moves, signal) : [];
-  return { ...comparison, differences: [...structures, ...comparison.differences] };
+  return compared;
 }

@@ -1,7 +1,7 @@
 /** Each effect of the state machine as work on real servers: it tells what it sees, and ends when there is no more to see. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { unreachable } from "../../base/invariant.ts";
-import { MIGRATION_CUTOVER_POLL_MS } from "../../base/limits.ts";
+import { MIGRATION_CUTOVER_POLL_MS, VERIFY_SAMPLE_PAUSE_MS } from "../../base/limits.ts";
 import { findHold } from "../../control/holds.ts";
 import { lastStartedHold } from "../../control/kept-hold.ts";
 import type { LeaseWatch } from "../../control/lease-watch.ts";
@@ -9,7 +9,7 @@ import { listMigrations } from "../../control/migration-store.ts";
 import { preflight } from "../preflight/preflight.ts";
 import type { Effect } from "../machine/effects.ts";
 import type { Observation } from "../machine/events.ts";
-import type { Migration } from "../machine/life.ts";
+import type { Direction, Migration } from "../machine/life.ts";
 import { cleanUp, dropStreams, dropStreamsOf, finish } from "./clean-up.ts";
 import {
   check,
@@ -20,6 +20,7 @@ import {
   unfence,
   watchMarkers,
 } from "./cutover.ts";
+import { compareSamples } from "./compare.ts";
 import { nextMap } from "./next-map.ts";
 import type { NextMap } from "./next-map.ts";
 import type { Scene } from "./scene.ts";
@@ -66,6 +67,8 @@ export async function perform(effect: Effect, context: EffectContext): Promise<v
       return done(context);
     case "verify":
       return await verifying(context);
+    case "watchRows":
+      return await watchRows(context, effect.direction);
     case "watchProxies":
       return await watchProxies(context, effect.ticket);
     case "fence": {
@@ -138,9 +141,31 @@ async function verifying(context: EffectContext): Promise<void> {
   const { scene, streams, tell, signal } = context;
   const differences = await verifyAll(scene, streams, signal);
   if (differences.length === 0) return done(context);
+  tell(differing(differences));
+}
+
+/** Whoever owns them, what the other side lacks would be lost by the next switch: it is told before somebody asks for one. */
+async function watchRows(
+  { scene, tell, signal }: EffectContext,
+  direction: Direction,
+): Promise<void> {
+  for (let round = 0; ; round += 1) {
+    await sleep(VERIFY_SAMPLE_PAUSE_MS, undefined, { signal });
+    const differences = await compareSamples(scene, direction, round, signal).catch(
+      (error: unknown) => {
+        // The stream is far behind: the next time, perhaps.
+        if (!signal.aborted && (error as Error).name === "TimeoutError") return [];
+        throw error;
+      },
+    );
+    if (differences.length > 0) return tell(differing(differences));
+  }
+}
+
+function differing(differences: readonly string[]): Observation {
   const [first = ""] = differences;
   const more = differences.length > 1 ? ` (and ${differences.length - 1} more)` : "";
-  tell({ kind: "failed", because: "rows_differ", detail: `${first}${more}` });
+  return { kind: "failed", because: "rows_differ", detail: `${first}${more}` };
 }
 
 /** Before the fence they have to hold back; after the switch, to serve the map that it has put in force, or to hold back still. */

@@ -135,6 +135,8 @@ function perform(
     }
     case "check":
       return check(world, rows, effect, decide);
+    // It changes nothing, and what it would see is what the explorer looks for itself.
+    case "watchRows":
     case "dropStreams":
       return;
     default:
