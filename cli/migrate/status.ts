@@ -1,12 +1,6 @@
 /** `colonnade migrate list|status`: which migrations there are, and how each came to where it is. */
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  MIGRATION_EVENTS_PRINTED,
-  MIGRATION_WATCH_MS,
-  MOVE_CONNECT_TIMEOUT_MS,
-} from "../../base/limits.ts";
-import { SqlError } from "../../base/sql-error.ts";
-import { quoteLiteral } from "../../base/sql-quoting.ts";
+import { MIGRATION_EVENTS_PRINTED, MIGRATION_WATCH_MS } from "../../base/limits.ts";
 import type { ControlDatabase } from "../../control/control-database.ts";
 import { listObjects } from "../../control/migration-objects.ts";
 import type { MigrationObject } from "../../control/migration-objects.ts";
@@ -14,15 +8,12 @@ import { readEvents } from "../../control/migration-store.ts";
 import type { LoggedEvent } from "../../control/migration-store.ts";
 import { isTrafficHeld, ownerOf } from "../../migration/machine/life.ts";
 import type { Life } from "../../migration/machine/life.ts";
-import { targetDatabases } from "../../migration/move.ts";
-import { databasesOf } from "../../migration/orchestrator/run-migration.ts";
-import { movesOf, Sessions } from "../../migration/orchestrator/scene.ts";
-import { BackendError } from "../../proxy/backend/backend-connection.ts";
-import { backendAddresses } from "../../proxy/topology/backend-addresses.ts";
 import { withControl } from "../control-access.ts";
 import type { ControlFlags } from "../control-access.ts";
 import { printJson, printLines } from "../output.ts";
 import { tableLines } from "../table-lines.ts";
+import { copyLine, copyProgressOf, progressOf, streamLine } from "./progress.ts";
+import type { CopyProgress, Look, StreamProgress } from "./progress.ts";
 import { knownMigration, knownMigrations } from "./stored-migrations.ts";
 import type { KnownMigration } from "./stored-migrations.ts";
 
@@ -60,8 +51,13 @@ export async function listCommand(flags: ControlFlags): Promise<void> {
 /** `--watch`: prints it again with every change, until the migration is over. */
 export async function statusCommand(name: string, flags: StatusFlags): Promise<void> {
   await withControl(flags, async (database) => {
+    let before: Look | undefined;
     for (let printed = ""; ;) {
-      const status = await statusOf(database, name);
+      const status = await statusOf(database, name, before);
+      before = status.copying && {
+        rows: status.copying.rows,
+        seconds: performance.now() / 1_000,
+      };
       const text = JSON.stringify(status);
       if (text !== printed) print(status, flags);
       printed = text;
@@ -75,67 +71,21 @@ function isOver(state: string): boolean {
   return state === "completed" || state === "cancelled";
 }
 
-/** Of one stream into one target. */
-interface StreamProgress {
-  readonly move: string;
-  readonly target: string;
-  readonly copiedRows: number;
-  readonly copiedBytes: number;
-  /** Of the log of where the rows come from; they may have nothing to do with the migration. */
-  readonly behindBytes: number;
-}
-
-/** What the targets have stored of both directions. None where a server is away, or nothing has begun. */
-async function progressOf(
-  database: ControlDatabase,
-  { plan }: KnownMigration,
-): Promise<readonly StreamProgress[]> {
-  const found: StreamProgress[] = [];
-  try {
-    const { databases } = await databasesOf(backendAddresses, database, plan);
-    using sessions = new Sessions({ databases }, AbortSignal.timeout(MOVE_CONNECT_TIMEOUT_MS));
-    for (const direction of ["forward", "back"] as const)
-      for (const move of movesOf({ plan }, direction)) {
-        const end = await (await sessions.to(move.source)).query("SELECT pg_current_wal_lsn()");
-        for (const target of targetDatabases(move)) {
-          const { rows } = await (
-            await sessions.to(target)
-          ).query(progressSql(move.name, end.rows[0]?.[0] ?? "0/0"));
-          for (const [behind, copiedRows, copiedBytes] of rows)
-            found.push({
-              move: move.name,
-              target,
-              copiedRows: Number(copiedRows),
-              copiedBytes: Number(copiedBytes),
-              behindBytes: Math.max(0, Number(behind)),
-            });
-        }
-      }
-    return found;
-  } catch (error) {
-    if (error instanceof SqlError || error instanceof BackendError) return found;
-    throw error;
-  }
-}
-
-function progressSql(move: string, end: string): string {
-  return `SELECT ${quoteLiteral(end)}::pg_lsn - p.position, (SELECT coalesce(sum(row_count), 0) FROM colonnade.move_chunk c WHERE c.move = p.move),
-  (SELECT coalesce(sum(byte_count), 0) FROM colonnade.move_chunk c WHERE c.move = p.move)
-FROM colonnade.move_progress p WHERE p.move = ${quoteLiteral(move)}`;
-}
-
 type Status = Summary & {
+  readonly copying: CopyProgress | undefined;
   readonly streams: readonly StreamProgress[];
   readonly objects: readonly MigrationObject[];
   readonly events: readonly LoggedEvent[];
 };
 
-async function statusOf(database: ControlDatabase, name: string): Promise<Status> {
+async function statusOf(database: ControlDatabase, name: string, before?: Look): Promise<Status> {
   const known = await knownMigration(database, name);
   const objects = (await listObjects(database)).filter(({ migration }) => migration === name);
   const events = await readEvents(database, name, MIGRATION_EVENTS_PRINTED);
   const streams = await progressOf(database, known);
-  return { ...summaryOf(known), streams, objects, events };
+  const nowSeconds = performance.now() / 1_000;
+  const copying = await copyProgressOf(database, known, streams, { before, nowSeconds });
+  return { ...summaryOf(known), copying, streams, objects, events };
 }
 
 function summaryOf({ stored, plan }: KnownMigration): Summary {
@@ -211,10 +161,8 @@ function statusLines(status: Status): readonly string[] {
     `  ${kind}, from ${sources.join(", ")} to ${targets.join(", ")}, about ${status.rows} rows, ${status.bytes} bytes`,
     `  the rows are owned by ${(owner === "sources" ? sources : targets).join(", ")}${status.isTrafficHeld ? ", and statements for them wait" : ""}`,
     `  shard map ${status.mapFrom} to ${status.mapTo}, epoch ${epoch}, ticket ${ticket}, planned by ${status.createdBy}`,
-    ...status.streams.map(
-      ({ move, target, copiedRows, copiedBytes, behindBytes }) =>
-        `  ${move} into ${target}: ${copiedRows} rows copied (${copiedBytes} bytes), ${behindBytes} bytes of log behind`,
-    ),
+    ...(status.copying === undefined ? [] : [copyLine(status.copying)]),
+    ...status.streams.map(streamLine),
     ...status.objects.map(
       ({ database, kind: what, name: object }) => `  has made ${what} ${object} in ${database}`,
     ),

@@ -48,11 +48,11 @@ export async function verifyCommand(name: string, flags: VerifyFlags): Promise<v
     return flags.json === true
       ? printJson({ name, level })
       : printLines([`${name}: every row of both sides would be compared (${level})`]);
-  const { rowCount, differences } = comparison;
-  if (flags.json === true) printJson({ name, level, rowCount, differences });
+  const { rowCount, differences, isCut } = comparison;
+  if (flags.json === true) printJson({ name, level, rowCount, differences, isCut });
   else
     printLines([
-      `${name}: ${rowCount} rows compared (${level}), ${differences.length === 0 ? "no" : differences.length} differences`,
+      `${name}: ${rowCount} rows compared (${level}), ${differences.length === 0 ? "no" : `${isCut ? "more than " : ""}${differences.length}`} differences`,
       ...differences.map((difference) => `  ${difference}`),
     ]);
   if (differences.length > 0) throw new CommandFailure(`${name}: rows differ`, 1);

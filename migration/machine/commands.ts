@@ -112,6 +112,9 @@ function completed(migration: Migration, blockers: readonly string[]): Outcome {
   const { life } = migration;
   if (life.state === "completing" || life.state === "completed") return IGNORED;
   if (life.state === "stopped" && life.at.state === "completing") return into(migration, life.at);
+  // The targets own the rows; what stopped is the way back, which is given up.
+  if (life.state === "stopped" && life.at.state === "reversible")
+    return into(migration, { state: "completing" });
   if (life.state !== "reversible")
     return refused(
       `a migration that is ${life.state} cannot be completed: it has to be reversible`,

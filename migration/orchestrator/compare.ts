@@ -20,6 +20,8 @@ export interface Comparison {
   readonly rowCount: number;
   /** Sentences; empty where all is well. */
   readonly differences: readonly string[];
+  /** There are more than are told. */
+  readonly isCut: boolean;
 }
 
 /** `moves`: from the sources to the targets, whoever owns the rows; rows are told apart by their placements. */
@@ -30,13 +32,18 @@ export async function compareMoves(
   signal: AbortSignal,
 ): Promise<Comparison> {
   const [first] = moves.flatMap(({ move }) => targetDatabases(move));
-  if (first === undefined) return { rowCount: 0, differences: [] };
+  if (first === undefined) return { rowCount: 0, differences: [], isCut: false };
   const { isSound, missed } = await selfTest(databaseOf(scene, first), signal);
   if (!isSound)
-    return { rowCount: 0, differences: [`verification does not see ${missed.join(", ")}`] };
+    return {
+      rowCount: 0,
+      differences: [`verification does not see ${missed.join(", ")}`],
+      isCut: false,
+    };
   const differences: string[] = [];
   const together = moves.map(({ move }) => move);
   let rowCount = 0;
+  let isCut = false;
   for (const { move, markers, align } of moves) {
     const source = databaseOf(scene, move.source);
     const targets = targetDatabases(move).map((name) => databaseOf(scene, name));
@@ -45,9 +52,10 @@ export async function compareMoves(
       signal,
     );
     rowCount += report.rowCount;
+    isCut ||= report.isCut;
     differences.push(...report.differences.map(printDifference));
   }
-  return { rowCount, differences };
+  return { rowCount, differences, isCut };
 }
 
 /** Of tables, not of their rows: between each source and its targets. */
