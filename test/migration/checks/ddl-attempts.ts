@@ -9,6 +9,7 @@ const STATEMENTS = [
   "ALTER TABLE public.users ADD COLUMN late int",
   "ALTER TABLE public.orders ALTER COLUMN total TYPE numeric(14,2)",
   "ALTER TABLE public.users DROP COLUMN born",
+  "CREATE INDEX late ON public.users (born)",
   "DROP TABLE public.orders",
 ];
 
