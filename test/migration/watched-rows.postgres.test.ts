@@ -69,7 +69,23 @@ async function toldOf(row: string): Promise<void> {
 test("a row that gets lost, changed or added on the side that follows stops the migration", async () => {
   const next = served.mapFile(2, { ...FIRST, invoices: "books" });
   requireDone(await served.migrate("plan", "--to", next));
+  const busy = await Promise.all([served.data.connect("main"), served.data.connect("main")]);
+  const sleeping = busy.map((client) =>
+    client.query("SELECT pg_sleep(100)").catch(() => undefined),
+  );
+  requireDone(await served.migrate("throttle", NAME, "--active-sessions", "1"));
   const run = served.start("migrate", "start", NAME);
+  await run.untilPrinted("copying waits");
+  expect((await served.migrate("status", NAME)).stdout).toMatch(
+    /\n {2}\[#*\.*\] \d+ % {2}\d+ of about \d+ rows, \d+ k?B, \d+ rows\/s.*\n {2}\w+ into books: \d+ rows copied \(\d+ k?B\), \d+ [kM]?B of log behind, \d+ [kM]?B of it held\n/,
+  );
+  requireDone(await served.migrate("throttle", NAME, "--active-sessions", "100"));
+  await served.data.query(
+    "main",
+    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid()",
+  );
+  await Promise.all(sleeping);
+  for (const client of busy) await client.end();
   await until("ready");
   // Rows that are written meanwhile are no difference.
   await sleep(2 * VERIFY_SAMPLE_PAUSE_MS);

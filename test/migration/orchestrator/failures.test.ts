@@ -51,6 +51,9 @@ test("our own errors say what they mean, with their detail", () => {
   expect(
     failureOf(new SqlError("migration_row_mismatch", "0 rows", { detail: "At 0/1." })),
   ).toEqual({ kind: "failed", because: "apply_not_exact", detail: "0 rows. At 0/1." });
+  expect(failureOf(new SqlError("migration_copy_mismatch", "7 rows"))).toMatchObject({
+    because: "rows_differ",
+  });
   expect(failureOf(new SqlError("migration_schema_changed", "altered"))).toMatchObject({
     because: "schema_changed",
   });
