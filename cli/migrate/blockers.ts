@@ -10,6 +10,7 @@ import type { Direction } from "../../migration/machine/life.ts";
 import { isCopied, targetDatabases } from "../../migration/move.ts";
 import type { PlannedMove } from "../../migration/move.ts";
 import { compareStructures } from "../../migration/orchestrator/compare.ts";
+import { otherMapInForce } from "../../migration/orchestrator/next-map.ts";
 import { databasesOf } from "../../migration/orchestrator/run-migration.ts";
 import { movesOf, Sessions } from "../../migration/orchestrator/scene.ts";
 import { activityFindings } from "../../migration/preflight/activity.ts";
@@ -26,6 +27,8 @@ export async function blockersOf(
 ): Promise<readonly string[]> {
   const blockers: string[] = [];
   const { name } = plan;
+  const otherMap = await otherMapInForce(database, plan, direction);
+  if (otherMap !== undefined) return [otherMap];
   if (!(await isOrchestrated(database, name)))
     blockers.push(`no process runs it: colonnade migrate start ${name}, or colonnade orchestrate`);
   blockers.push(...(await proxyBlockers(database)));

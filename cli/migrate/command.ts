@@ -19,6 +19,7 @@ import type { LoggedEvent } from "../../control/migration-store.ts";
 import { isTrafficHeld } from "../../migration/machine/life.ts";
 import type { Migration } from "../../migration/machine/life.ts";
 import { placementIdsOf } from "../../migration/orchestrator/scene.ts";
+import { otherMapInForce } from "../../migration/orchestrator/next-map.ts";
 import { runMigration } from "../../migration/orchestrator/run-migration.ts";
 import { withControl } from "../control-access.ts";
 import type { ControlFlags } from "../control-access.ts";
@@ -100,6 +101,9 @@ export async function startCommand(name: string, flags: StartFlags): Promise<voi
   const isDry = flags.dryRun === true;
   const { migration, changed } = await withControl(flags, async (database) => {
     const known = await knownMigration(database, name);
+    const isPlanned = known.stored.document.life.state === "planned";
+    const otherMap = isPlanned ? await otherMapInForce(database, known.plan, "forward") : undefined;
+    if (otherMap !== undefined) throw new CommandFailure(`${name} is not to start: ${otherMap}`, 1);
     return await obey(database, known, { kind: "start" }, { isDry });
   });
   if (isDry || flags.background === true) {
@@ -171,6 +175,8 @@ export async function cutoverCommand(
       throw error;
     }
     await untilRestored(database, name);
+    // Of an attempt that never began, it is only announced.
+    await hold.resume();
     const ended = await resultOf(database, name);
     if (ended.state === due) return ended;
     const direction = kind === "cutover" ? "forward" : "back";
@@ -235,6 +241,7 @@ async function untilRestored(database: ControlDatabase, name: string): Promise<v
   const deadlineMs = performance.now() + MIGRATION_CUTOVER_WAIT_MS;
   for (;;) {
     const { document } = await readMigration<Migration>(database, name);
+    if (document.life.state === "stopped") return;
     const isRestored = !isTrafficHeld(document) && document.life.state !== "retreating";
     // The hold ends a moment after the row says so, or by its deadline.
     if (isRestored && (await findHold(database, name)) === undefined) return;

@@ -37,7 +37,11 @@ afterAll(async () => {
 });
 
 async function stateOf(): Promise<string> {
-  const { rows } = await served.data.query("main", "SELECT state FROM colonnade.migration");
+  const { rows } = await served.data.query(
+    "main",
+    "SELECT state FROM colonnade.migration WHERE name = $1",
+    [NAME],
+  );
   return String(rows[0]?.["state"]);
 }
 
@@ -69,6 +73,8 @@ async function toldOf(row: string): Promise<void> {
 test("a row that gets lost, changed or added on the side that follows stops the migration", async () => {
   const next = served.mapFile(2, { ...FIRST, invoices: "books" });
   requireDone(await served.migrate("plan", "--to", next));
+  const users = ["shards: 0-3, database: users2", "shards: 4-7, database: users1"];
+  requireDone(await served.migrate("plan", "--to", served.mapFile(2, { ...FIRST, users })));
   const busy = await Promise.all([served.data.connect("main"), served.data.connect("main")]);
   const sleeping = busy.map((client) =>
     client.query("SELECT pg_sleep(100)").catch(() => undefined),
@@ -96,6 +102,13 @@ test("a row that gets lost, changed or added on the side that follows stops the 
   requireDone(await served.migrate("resume", NAME));
   await until("ready");
   requireDone(await served.migrate("cutover", NAME));
+  const other = await served.migrate("start", "move_users_users0_public");
+  expect([other.code, other.stderr]).toEqual([
+    1,
+    expect.stringContaining(
+      'version 2 of the shard map, which is in force, is not the one that migration "move_users_users0_public" leads away from: cancel it, and plan it again',
+    ),
+  ]);
   await damage("main", "DELETE FROM invoices WHERE token = 'old8'");
   await toldOf("(8) of public.invoices is extra in books.public");
   // The rows are where they were switched to, and are served.
