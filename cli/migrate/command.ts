@@ -106,10 +106,12 @@ export async function startCommand(name: string, flags: StartFlags): Promise<voi
     if (otherMap !== undefined) throw new CommandFailure(`${name} is not to start: ${otherMap}`, 1);
     return await obey(database, known, { kind: "start" }, { isDry });
   });
-  if (isDry || flags.background === true) {
-    const { state } = migration.life;
+  const { state } = migration.life;
+  if (isDry || flags.background === true || state === "completed") {
     if (flags.json === true) return printJson({ name, state, changed });
-    return printLines([`${name} ${isDry && changed ? "would be" : "is"} ${state}`]);
+    return printLines([
+      `${name} ${isDry && changed ? "would be" : "is"} ${state}${changed ? "" : " already"}`,
+    ]);
   }
   using interruption = new Interruption();
   const ending = await runMigration(runOptions(flags, name), interruption.signal).catch(

@@ -15,7 +15,7 @@ import type { Outcome } from "./outcome.ts";
 export function commanded(migration: Migration, command: Command, nowMs: number): Outcome {
   switch (command.kind) {
     case "start":
-      return migration.life.state === "planned" ? into(migration, { state: "preflight" }) : IGNORED;
+      return started(migration);
     case "pause":
       return paused(migration);
     case "resume":
@@ -38,6 +38,12 @@ export function commanded(migration: Migration, command: Command, nowMs: number)
     default:
       return unreachable(command);
   }
+}
+
+function started(migration: Migration): Outcome {
+  const { state } = migration.life;
+  if (state === "cancelled") return refused("it is cancelled: plan it again, under another name");
+  return state === "planned" ? into(migration, { state: "preflight" }) : IGNORED;
 }
 
 function paused(migration: Migration): Outcome {

@@ -187,6 +187,8 @@ test("planned, looked at, found wanting, and given up", async () => {
     0,
     "split_users_users0_public is cancelled already\n",
   ]);
+  const started = await migrate("start", "split_users_users0_public");
+  expect([started.code, started.stderr]).toEqual([1, expect.stringContaining("plan it again")]);
   const replanned = await migrate("plan", "--to", next);
   expect(replanned.stdout).toContain("split_users_users0_public_2");
 });
