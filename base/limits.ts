@@ -828,8 +828,11 @@ export const VERIFY_BUCKETS_READ_MAX = 64;
 /** Rows that differ and are named. */
 export const VERIFY_DIFFERENCES_MAX = 1_000;
 
-/** How often a difference has to be seen, each time between aligned snapshots, until it is one: a row that is written meanwhile may differ once. */
+/** How often a difference has to be seen in a row, of the same values and each time between aligned snapshots, until it is one: a row that is written meanwhile may differ once. */
 export const VERIFY_SIGHTINGS = 4;
+
+/** Looks after which a row that differs each time, and with other values each time, is left to the fence: it is written all the time. */
+export const VERIFY_SIGHTINGS_MAX = 12;
 
 /** Bytes of moved tables whose rows are all compared once more while statements are held: about 100 ms on one core. */
 export const FENCED_COMPARE_BYTES_MAX = 8 * 1024 * 1024;

@@ -1,11 +1,10 @@
 /**
  * Some rows of each side, chosen at random, held against the other's: where a comparison of all rows
- * would take too long, it is done again and again. A row counts as different once it was seen so
- * VERIFY_SIGHTINGS times, each time between other snapshots, aligned as verify.ts tells.
+ * would take too long, it is done again and again, between snapshots that are aligned as verify.ts tells.
  *
  * It reads, and changes nothing.
  */
-import { VERIFY_SAMPLE_ROWS, VERIFY_SIGHTINGS } from "../base/limits.ts";
+import { VERIFY_SAMPLE_ROWS, VERIFY_SIGHTINGS_MAX } from "../base/limits.ts";
 import { quoteLiteral, quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
 import { targetName } from "./apply-statements.ts";
@@ -13,6 +12,8 @@ import { placementId } from "./move.ts";
 import type { Move, MovedTable } from "./move.ts";
 import { sidesOf } from "./verify.ts";
 import type { Difference, Side } from "./verify.ts";
+import { isSettled, seenAgain, withoutBusy } from "./verify-sightings.ts";
+import type { Sighted } from "./verify-sightings.ts";
 import { VerifySessions } from "./verify-sessions.ts";
 import type { VerifySides } from "./verify-sessions.ts";
 import { arrivedRows, movedRows, rowsByKey, someRows } from "./verify-sql.ts";
@@ -23,9 +24,13 @@ export interface SampleOptions extends VerifySides {
 
 interface Suspects {
   readonly side: Side;
-  /** The key's values, by the key as text. */
-  readonly keys: Map<string, readonly string[]>;
-  kinds: ReadonlyMap<string, Difference["kind"]>;
+  /** By the key as text. */
+  readonly found: Map<string, Suspect>;
+}
+
+interface Suspect extends Sighted {
+  readonly key: readonly string[];
+  readonly kind: Difference["kind"];
 }
 
 export async function verifySample(
@@ -34,24 +39,28 @@ export async function verifySample(
 ): Promise<readonly Difference[]> {
   using sessions = await VerifySessions.open(options, signal);
   const all: Suspects[] = [];
-  for (let sighting = 0; sighting < VERIFY_SIGHTINGS; sighting += 1) {
+  await sessions.aligned(signal, async () => {
+    for (const table of options.move.tables)
+      for (const side of sidesOf(options.move, table))
+        all.push({
+          side,
+          found: await differing(sessions, side, await sampledKeys(sessions, side)),
+        });
+  });
+  const isDoubted = (): boolean =>
+    all.some(({ found }) => [...found.values()].some(({ sightings }) => !isSettled(sightings)));
+  for (let sighting = 1; sighting < VERIFY_SIGHTINGS_MAX && isDoubted(); sighting += 1)
     await sessions.aligned(signal, async () => {
-      if (sighting === 0)
-        for (const table of options.move.tables)
-          for (const side of sidesOf(options.move, table))
-            all.push({ side, keys: await sampledKeys(sessions, side), kinds: new Map() });
-      for (const suspects of all) {
-        suspects.kinds = await differing(sessions, suspects.side, suspects.keys);
-        for (const key of suspects.keys.keys())
-          if (!suspects.kinds.has(key)) suspects.keys.delete(key);
+      for (const { side, found } of all) {
+        const keys = new Map([...found].map(([name, { key }]) => [name, key]));
+        seenAgain(found, await differing(sessions, side, keys));
       }
     });
-    if (all.every(({ keys }) => keys.size === 0)) return [];
-  }
-  return all.flatMap(({ side: { table, targets }, kinds }) => {
+  for (const { found } of all) withoutBusy(found);
+  return all.flatMap(({ side: { table, targets }, found }) => {
     const [only, another] = targets;
     const placement = only !== undefined && another === undefined ? placementId(only) : undefined;
-    return [...kinds].map(([key, kind]) => ({ table, kind, key, placement }));
+    return [...found].map(([key, { kind }]) => ({ table, kind, key, placement }));
   });
 }
 
@@ -93,7 +102,7 @@ async function differing(
   sessions: VerifySessions,
   { table, targets }: Side,
   keys: ReadonlyMap<string, readonly string[]>,
-): Promise<ReadonlyMap<string, Difference["kind"]>> {
+): Promise<Map<string, Suspect>> {
   if (keys.size === 0) return new Map();
   const values = [...keys.values()];
   const wanted = await hashesOf(sessions.source, table, sourceName(table), values);
@@ -103,15 +112,17 @@ async function differing(
     for (const [key, hashes] of await hashesOf(connection, table, targetName(target), values))
       found.set(key, [...(found.get(key) ?? []), ...hashes]);
   }
-  const kinds = new Map<string, Difference["kind"]>();
-  for (const key of keys.keys()) {
-    const [due] = wanted.get(key) ?? [];
-    const [there, another] = found.get(key) ?? [];
+  const suspects = new Map<string, Suspect>();
+  for (const [name, key] of keys) {
+    const [due] = wanted.get(name) ?? [];
+    const [there, another] = found.get(name) ?? [];
     if (due === there && another === undefined) continue;
-    if (there === undefined) kinds.set(key, "missing");
-    else kinds.set(key, due === undefined || another !== undefined ? "extra" : "different");
+    const isExtra = due === undefined || another !== undefined;
+    const kind = there === undefined ? "missing" : isExtra ? "extra" : "different";
+    const values = [due, there, another].join(" ");
+    suspects.set(name, { key, kind, values, sightings: 1 });
   }
-  return kinds;
+  return suspects;
 }
 
 /** By the key as text. */

@@ -4,8 +4,8 @@
  * Aligned: a snapshot of the source is taken, then a marker is put into its log. When a target's
  * applier is at the marker, the target has all that the snapshot sees, and is looked at there.
  * What it has beyond that (transactions of these few milliseconds) can make a row differ that is
- * as it should be: so a difference counts when it was seen VERIFY_SIGHTINGS times, each time
- * between other snapshots, and once where `isQuiet` says that nobody writes any more: then tables
+ * as it should be: so a difference counts when it was seen several times, each time between other
+ * snapshots (verify-sightings.ts), and once where `isQuiet` says that nobody writes any more: then tables
  * are compared as a whole first, and rows only of those that differ.
  *
  * It reads, and changes nothing: neither rows nor what the migration does.
@@ -14,7 +14,7 @@ import type { DatabaseName } from "../base/ids.ts";
 import {
   VERIFY_BUCKETS_READ_MAX,
   VERIFY_DIFFERENCES_MAX,
-  VERIFY_SIGHTINGS,
+  VERIFY_SIGHTINGS_MAX,
 } from "../base/limits.ts";
 import { quoteQualified } from "../base/sql-quoting.ts";
 import type { BackendConnection } from "../proxy/backend/backend-connection.ts";
@@ -31,6 +31,8 @@ import {
   type VerifyLevel,
 } from "./verify-sql.ts";
 import { VerifySessions, type VerifySides } from "./verify-sessions.ts";
+import { isSettled, seenAgain, withoutBusy } from "./verify-sightings.ts";
+import type { Sighted } from "./verify-sightings.ts";
 import { compareTotals, tablesAlike } from "./verify-totals.ts";
 
 export interface VerifyOptions extends VerifySides {
@@ -48,6 +50,8 @@ export interface VerifyReport {
   readonly rowCount: number;
   /** Rows that differed at first, and did no longer when they were looked at again. */
   readonly clearedCount: number;
+  /** Rows that are written all the time, and could not be judged. */
+  readonly busyCount: number;
   readonly differences: readonly Difference[];
   /** More rows differ than are named. */
   readonly isCut: boolean;
@@ -76,7 +80,7 @@ export async function verifyMove(
   const { level, move, together = [move] } = options;
   const { rowCount, differing } = await compareTotals(sessions, move, { together, level });
   if (differing.length === 0)
-    return { level, rowCount, clearedCount: 0, differences: [], isCut: false };
+    return { level, rowCount, clearedCount: 0, busyCount: 0, differences: [], isCut: false };
   const some = { ...options, move: { ...move, tables: differing }, together };
   return { ...(await verifyRows(sessions, some, signal)), rowCount };
 }
@@ -98,21 +102,30 @@ async function verifyRows(
       }
   });
   const first = countOf(suspects);
-  const sightings = options.isQuiet ? 1 : VERIFY_SIGHTINGS;
-  for (let sighting = 1; sighting < sightings && countOf(suspects) > 0; sighting += 1)
+  const sightings = options.isQuiet ? 1 : VERIFY_SIGHTINGS_MAX;
+  const isDoubted = (): boolean =>
+    suspects.some(({ found }) =>
+      [...found.values()].some(({ sightings: seen }) => !isSettled(seen)),
+    );
+  for (let sighting = 1; sighting < sightings && isDoubted(); sighting += 1)
     await sessions.aligned(signal, async () => {
       for (const suspect of suspects) {
         const buckets = [...new Set([...suspect.found.values()].map(({ bucket }) => bucket))];
         const again = await readDiffering(sessions, options, suspect.side, buckets);
-        for (const key of suspect.found.keys()) if (!again.has(key)) suspect.found.delete(key);
+        seenAgain(suspect.found, again);
       }
     });
+  // Under the fence one look is enough.
+  const busyCount = options.isQuiet
+    ? 0
+    : suspects.reduce((sum, { found }) => sum + withoutBusy(found), 0);
   const misplaced = await findMisplaced(sessions, options);
   const differences = [...misplaced, ...suspects.flatMap(differencesOf)];
   return {
     level: options.level,
     rowCount,
-    clearedCount: first - countOf(suspects),
+    clearedCount: first - countOf(suspects) - busyCount,
+    busyCount,
     differences: differences.slice(0, VERIFY_DIFFERENCES_MAX),
     isCut: differences.length > VERIFY_DIFFERENCES_MAX || suspects.some(({ isCut }) => isCut),
   };
@@ -124,7 +137,7 @@ export interface Side {
   readonly targets: readonly TargetTable[];
 }
 
-interface Suspect {
+interface Suspect extends Sighted {
   readonly bucket: string;
   readonly kind: "missing" | "extra" | "different";
 }
@@ -233,13 +246,15 @@ async function readDiffering(
       const key = name ?? "";
       const row = wanted.get(key);
       const bucket = group ?? "";
+      const seen = { bucket, values: `${row?.hash ?? ""} ${hash ?? ""}`, sightings: 1 };
       // A key that was found before is there twice.
-      if (row === undefined) found.set(key, { bucket, kind: "extra" });
-      else if (row.hash !== hash) found.set(key, { bucket, kind: "different" });
+      if (row === undefined) found.set(key, { ...seen, kind: "extra" });
+      else if (row.hash !== hash) found.set(key, { ...seen, kind: "different" });
       wanted.delete(key);
     }
   }
-  for (const [key, { bucket }] of wanted) found.set(key, { bucket, kind: "missing" });
+  for (const [key, { bucket, hash }] of wanted)
+    found.set(key, { bucket, values: hash, sightings: 1, kind: "missing" });
   return found;
 }
 

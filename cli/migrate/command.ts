@@ -168,6 +168,7 @@ export async function cutoverCommand(
     const { state } = known.stored.document.life;
     if (isDry || !changed) return { name, state, changed, pausedMs: undefined, events: [] };
     const request = { name, placements: placementIdsOf(known), requestedBy: userInfo().username };
+    await endAnnounced(database, name);
     const hold = await announceHold(database, request);
     try {
       const fresh = await knownMigration(database, name);
@@ -196,6 +197,12 @@ export async function cutoverCommand(
     `${name} is ${result.state}: the ${kind} was given up${why.join("")}`,
     1,
   );
+}
+
+/** By a command that died, or is about to ask for the very same: while the migration is ready, no attempt has use for it. */
+async function endAnnounced(database: ControlDatabase, name: string): Promise<void> {
+  const left = await findHold(database, name);
+  if (left?.isStarted === false) await left.hold.resume();
 }
 
 /**

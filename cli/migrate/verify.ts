@@ -48,11 +48,14 @@ export async function verifyCommand(name: string, flags: VerifyFlags): Promise<v
     return flags.json === true
       ? printJson({ name, level })
       : printLines([`${name}: every row of both sides would be compared (${level})`]);
-  const { rowCount, differences, isCut } = comparison;
-  if (flags.json === true) printJson({ name, level, rowCount, differences, isCut });
+  const { rowCount, differences, isCut, busyCount } = comparison;
+  if (flags.json === true) printJson({ name, level, rowCount, differences, isCut, busyCount });
   else
     printLines([
       `${name}: ${rowCount} rows compared (${level}), ${differences.length === 0 ? "no" : `${isCut ? "more than " : ""}${differences.length}`} differences`,
+      ...(busyCount === 0
+        ? []
+        : [`  ${busyCount} rows are written all the time: the pause of a switch compares them`]),
       ...differences.map((difference) => `  ${difference}`),
     ]);
   if (differences.length > 0) throw new CommandFailure(`${name}: rows differ`, 1);

@@ -85,6 +85,13 @@ export async function cleanUp(scene: Scene, ticket: number, signal: AbortSignal)
       const target = await sessions.to(database);
       await target.query(`DROP TABLE IF EXISTS ${object.name}`);
     }
+    // After its tables; what somebody else has put into it stays, and so does the schema.
+    if (object.kind === "schema")
+      await (
+        await sessions.to(database)
+      ).query(
+        `DO $colonnade$ BEGIN DROP SCHEMA IF EXISTS ${object.name}; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $colonnade$`,
+      );
     if (object.kind !== "event trigger") await forgetObject(control, object);
   }
   await takeFencesAway(scene, sessions, ticket);

@@ -22,6 +22,8 @@ export interface Comparison {
   readonly differences: readonly string[];
   /** There are more than are told. */
   readonly isCut: boolean;
+  /** Rows that are written all the time, and could not be judged. */
+  readonly busyCount: number;
 }
 
 /** `moves`: from the sources to the targets, whoever owns the rows; rows are told apart by their placements. */
@@ -32,18 +34,20 @@ export async function compareMoves(
   signal: AbortSignal,
 ): Promise<Comparison> {
   const [first] = moves.flatMap(({ move }) => targetDatabases(move));
-  if (first === undefined) return { rowCount: 0, differences: [], isCut: false };
+  if (first === undefined) return { rowCount: 0, differences: [], isCut: false, busyCount: 0 };
   const { isSound, missed } = await selfTest(databaseOf(scene, first), signal);
   if (!isSound)
     return {
       rowCount: 0,
       differences: [`verification does not see ${missed.join(", ")}`],
       isCut: false,
+      busyCount: 0,
     };
   const differences: string[] = [];
   const together = moves.map(({ move }) => move);
   let rowCount = 0;
   let isCut = false;
+  let busyCount = 0;
   for (const { move, markers, align } of moves) {
     const source = databaseOf(scene, move.source);
     const targets = targetDatabases(move).map((name) => databaseOf(scene, name));
@@ -53,9 +57,10 @@ export async function compareMoves(
     );
     rowCount += report.rowCount;
     isCut ||= report.isCut;
+    busyCount += report.busyCount;
     differences.push(...report.differences.map(printDifference));
   }
-  return { rowCount, differences, isCut };
+  return { rowCount, differences, isCut, busyCount };
 }
 
 /** Of tables, not of their rows: between each source and its targets. */
@@ -110,8 +115,8 @@ export async function compareSamples(
     const tables = [...move.tables.slice(start), ...move.tables.slice(0, start)];
     const some = { ...move, tables: tables.slice(0, VERIFY_SAMPLE_TABLES) };
     const source = databaseOf(scene, move.source);
-    const targets = targetDatabases(some).map((name) => databaseOf(scene, name));
-    // Sides that are not looked at are not waited for either.
+    // All of them, as all are aligned.
+    const targets = targetDatabases(move).map((name) => databaseOf(scene, name));
     const differences = await verifySample(
       { move: some, source, targets, markers: undefined, align },
       signal,

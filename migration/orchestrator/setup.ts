@@ -4,7 +4,7 @@
  */
 import { invariant, unreachable } from "../../base/invariant.ts";
 import type { DatabaseName } from "../../base/ids.ts";
-import { quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../../base/sql-quoting.ts";
 import { leasePlacements } from "../../control/holds.ts";
 import { intendObject } from "../../control/migration-objects.ts";
 import type { MigrationObject } from "../../control/migration-objects.ts";
@@ -141,6 +141,11 @@ async function intendTables(
   for (const { name, destination } of tables)
     for (const { database, schema } of placementsOf(destination)) {
       if (database !== target.database) continue;
+      const schemas = await target.query(
+        `SELECT to_regnamespace(${quoteLiteral(quoteIdentifier(schema))}) IS NULL`,
+      );
+      if (schemas.rows[0]?.[0] === "t")
+        await intend(scene, database, "schema", quoteIdentifier(schema), "on cancel");
       const table = quoteQualified(schema, name);
       const { rows } = await target.query(`SELECT to_regclass(${quoteLiteral(table)}) IS NULL`);
       if (rows[0]?.[0] === "t") await intend(scene, database, "table", table, "on cancel");
