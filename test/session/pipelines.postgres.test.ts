@@ -3,6 +3,7 @@
  * answers them, whatever happens in their middle.
  */
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { RawClient } from "../support/raw-client.ts";
 import { startListeningRelay } from "../support/listening-relay.ts";
@@ -123,6 +124,8 @@ test("a client that goes away leaves nothing running", async () => {
 describe("a backend that is lost", () => {
   const loseIt = async () => {
     await untilItSleeps();
+    // What comes behind is on its way, too: a busy machine takes its time to hand it on.
+    await sleep(200);
     await servers.second.query(
       "postgres",
       "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
