@@ -104,12 +104,12 @@ async function differing(
   keys: ReadonlyMap<string, readonly string[]>,
 ): Promise<Map<string, Suspect>> {
   if (keys.size === 0) return new Map();
-  const values = [...keys.values()];
-  const wanted = await hashesOf(sessions.source, table, sourceName(table), values);
+  const all = [...keys.values()];
+  const wanted = await hashesOf(sessions.source, table, sourceName(table), all);
   const found = new Map<string, string[]>();
   for (const target of targets) {
     const connection = sessions.target(target.database);
-    for (const [key, hashes] of await hashesOf(connection, table, targetName(target), values))
+    for (const [key, hashes] of await hashesOf(connection, table, targetName(target), all))
       found.set(key, [...(found.get(key) ?? []), ...hashes]);
   }
   const suspects = new Map<string, Suspect>();
