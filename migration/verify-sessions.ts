@@ -56,6 +56,11 @@ export class VerifySessions implements Disposable {
   readonly #markers: MarkerWaits | undefined;
   readonly #alignBy: Align | undefined;
   readonly #isLent: boolean;
+  #interruption: AbortSignal | undefined;
+  readonly #destroy = (): void => {
+    this.#marking?.destroy();
+    for (const session of [this.source, ...this.#targets.values()]) session.destroy();
+  };
 
   static async open(
     { source, targets, markers, align, lent }: VerifySides,
@@ -88,7 +93,16 @@ export class VerifySessions implements Disposable {
       const target = targets[index];
       if (target !== undefined && connection !== undefined) byName.set(target.name, connection);
     }
-    return new VerifySessions(reading, marking, byName, { markers, align, isLent: false });
+    const sessions = new VerifySessions(reading, marking, byName, {
+      markers,
+      align,
+      isLent: false,
+    });
+    // A long query is not waited for: a cutover may be what has come instead.
+    sessions.#interruption = signal;
+    signal.addEventListener("abort", sessions.#destroy, { once: true });
+    if (signal.aborted) sessions.#destroy();
+    return sessions;
   }
 
   constructor(
@@ -150,7 +164,7 @@ export class VerifySessions implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.#isLent) return;
-    this.#marking?.destroy();
-    for (const session of [this.source, ...this.#targets.values()]) session.destroy();
+    this.#interruption?.removeEventListener("abort", this.#destroy);
+    this.#destroy();
   }
 }

@@ -1,7 +1,8 @@
 /** The gate: rows of both sides compared, after verification has shown that it sees what it should. */
 import { isCopied, placementId, placementsOf, targetDatabases } from "../move.ts";
-import type { Move, PlannedMove } from "../move.ts";
+import type { Move, PlannedMove, PlannedTable } from "../move.ts";
 import { structureDifferences } from "../structure.ts";
+import type { DatabaseName } from "../../base/ids.ts";
 import { VERIFY_SAMPLE_TABLES } from "../../base/limits.ts";
 import { alignByProgress } from "../align-by-progress.ts";
 import { reverseMoves } from "../reverse-move.ts";
@@ -110,17 +111,16 @@ export async function compareSamples(
 ): Promise<readonly string[]> {
   using sessions = new Sessions(scene, signal);
   const found: string[] = [];
-  for (const { move, align } of await streamedMoves(scene.plan.moves, direction, sessions)) {
-    const start = (round * VERIFY_SAMPLE_TABLES) % move.tables.length;
-    const tables = [...move.tables.slice(start), ...move.tables.slice(0, start)];
-    const some = { ...move, tables: tables.slice(0, VERIFY_SAMPLE_TABLES) };
+  const some = (tables: readonly PlannedTable[]): readonly PlannedTable[] => {
+    const start = (round * VERIFY_SAMPLE_TABLES) % tables.length;
+    return [...tables.slice(start), ...tables.slice(0, start)].slice(0, VERIFY_SAMPLE_TABLES);
+  };
+  const streamed = await streamedMoves(scene.plan.moves, direction, sessions, some);
+  for (const { move, align, takers } of streamed) {
     const source = databaseOf(scene, move.source);
-    // All of them, as all are aligned.
-    const targets = targetDatabases(move).map((name) => databaseOf(scene, name));
-    const differences = await verifySample(
-      { move: some, source, targets, markers: undefined, align },
-      signal,
-    );
+    const targets = takers.map((name) => databaseOf(scene, name));
+    const options = { move, source, targets, markers: undefined, align };
+    const differences = await verifySample(options, signal);
     found.push(...differences.map(printDifference));
   }
   return found;
@@ -128,25 +128,29 @@ export async function compareSamples(
 
 interface StreamedMove {
   readonly move: Move;
+  /** All of them, as all are aligned, whichever tables are looked at. */
+  readonly takers: readonly DatabaseName[];
   readonly markers: undefined;
   readonly align: Align;
 }
 
-/** As their tables are now. Once they have switched, copies are written by the proxies, and by no stream. */
+/** As their tables are now, those that `some` leaves. Once they have switched, copies are written by the proxies, and by no stream. */
 async function streamedMoves(
   moves: readonly PlannedMove[],
   direction: Direction,
   sessions: Sessions,
+  some = (tables: readonly PlannedTable[]): readonly PlannedTable[] => tables,
 ): Promise<readonly StreamedMove[]> {
   const compared: StreamedMove[] = [];
   for (const all of moves) {
     const tables = all.tables.filter((table) => direction === "forward" || !isCopied(table));
     if (tables.length === 0) continue;
     const planned = { ...all, tables };
-    const move = await describeMove(await sessions.to(planned.source), planned);
+    const source = await sessions.to(planned.source);
+    const move = await describeMove(source, { ...planned, tables: some(tables) });
     const streamed = direction === "forward" ? [planned] : reverseMoves(planned);
     const align = alignByProgress(streamed, direction, (database) => sessions.to(database));
-    compared.push({ move, markers: undefined, align });
+    compared.push({ move, takers: targetDatabases(planned), markers: undefined, align });
   }
   return compared;
 }

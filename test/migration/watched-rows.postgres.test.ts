@@ -108,7 +108,7 @@ test("a row that gets lost, changed or added on the side that follows stops the 
   // Rows that are written meanwhile are no difference, nor is one that is written all the time.
   const hot = new AbortController();
   const heating = heat(hot.signal);
-  await sleep(3 * VERIFY_SAMPLE_PAUSE_MS);
+  await sleep(2 * VERIFY_SAMPLE_PAUSE_MS);
   expect(await stateOf()).toBe("ready");
   expect(requireDone(await served.migrate("verify", NAME))).toContain("no differences");
   hot.abort();
