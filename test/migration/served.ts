@@ -76,8 +76,8 @@ export async function startServed(
   first: Where = FIRST,
   upgradedTo?: readonly string[],
 ): Promise<Served> {
-  const directory = mkdtempSync(join(tmpdir(), "colonnade-served-"));
   const { data, newer, urlOf } = await startServers(upgradedTo);
+  const directory = mkdtempSync(join(tmpdir(), "colonnade-served-"));
   const control = data.url("main");
   const started: RunningCommand[] = [];
   const stop = async (): Promise<void> => {
