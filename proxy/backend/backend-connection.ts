@@ -70,6 +70,7 @@ export class BackendConnection {
   #fatal: BackendError | undefined;
   #violation: SqlError | undefined;
   #isClosed = false;
+  readonly #parked = (run: BackendRun): void => this.#receiveParked(run);
 
   /** Rejects with a SqlError that names the database, the address and the remedy. */
   static async open(address: BackendAddress, options: OpenOptions): Promise<BackendConnection> {
@@ -309,7 +310,7 @@ export class BackendConnection {
 
   /** Nobody uses it: what the server says by itself is noted, and anything else breaks it. */
   park(): void {
-    this.#connected.stream.watch((run) => this.#receiveParked(run));
+    this.#connected.stream.watch(this.#parked);
   }
 
   unpark(): void {

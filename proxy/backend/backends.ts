@@ -15,7 +15,7 @@ import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { isCanceled, resetSettings } from "./reset-settings.ts";
-import type { Taker } from "./wait-queue.ts";
+import type { Taker, Waiting } from "./wait-queue.ts";
 
 export interface BackendsOptions {
   readonly pool: Partial<PoolOptions>;
@@ -54,7 +54,11 @@ export class Backends {
   }
 
   /** See Pool.join. */
-  join(database: DatabaseName, taker: Taker<BackendConnection>, claim: Claim): () => void {
+  join(
+    database: DatabaseName,
+    taker: Taker<BackendConnection>,
+    claim: Claim,
+  ): Waiting | undefined {
     const pool = this.#pools.get(database);
     if (pool === undefined) throw notInMap(database);
     return pool.join(taker, claim);

@@ -31,7 +31,7 @@ import type { PoolOptions } from "./pool-options.ts";
 import { serverReport } from "./pool-stats.ts";
 import type { PoolStats, ServerReport } from "./pool-stats.ts";
 import { ReconnectPause } from "./reconnect-pause.ts";
-import { WaitQueue, type Taker, type WaitEnd } from "./wait-queue.ts";
+import { WaitQueue, type Taker, type WaitEnd, type Waiting } from "./wait-queue.ts";
 
 export class Pool {
   readonly database: DatabaseName;
@@ -92,13 +92,16 @@ export class Pool {
     return await acquired;
   }
 
-  /** As `acquire`, for who is called back, perhaps at once. Throws what is refused at once. Gives how to leave the queue. */
-  join(taker: Taker<BackendConnection>, claim: Claim): () => void {
+  /** As `acquire`, for who is called back, perhaps at once. Throws what is refused at once. Gives its place in the queue. */
+  join(taker: Taker<BackendConnection>, claim: Claim): Waiting | undefined {
     const idle = this.#admit(claim);
-    const leave = idle === undefined ? this.#waiting.join(claim, taker) : () => undefined;
-    if (idle === undefined) this.#serve();
-    else taker.given(idle);
-    return leave;
+    if (idle !== undefined) {
+      taker.given(idle);
+      return undefined;
+    }
+    const waiting = this.#waiting.join(claim, taker);
+    this.#serve();
+    return waiting;
   }
 
   /** One that is idle; undefined for who has to wait. */
@@ -145,10 +148,22 @@ export class Pool {
     else {
       const answerMs = this.#gate.measuresAnswers ? meanAnswerMs(member) : 0;
       this.#gate.served(now, lentMs, answerMs, this.#members.lentCount);
-      if (this.#isOver(member)) this.#close(member);
+      if (this.#isOver(member, now)) this.#close(member);
+      else if (this.#passesOn(member, now)) return;
       else this.#putIdle(member, now);
     }
     this.#serve();
+  }
+
+  /** To who waits for it, without its having been idle: under load that is every connection. */
+  #passesOn(member: Member, now: number): boolean {
+    const { connection } = member;
+    const lentCount = this.#members.lentCount - 1;
+    if (this.#servable(lentCount) <= 0 || connection.hasArrived) return false;
+    if (this.#closing.signal.aborted) return false;
+    this.#noteLent(member, now);
+    this.#waiting.resolveFirst(connection, lentCount >= this.#gate.limit);
+    return true;
   }
 
   /**
@@ -203,7 +218,8 @@ export class Pool {
 
   servers(): readonly ServerReport[] {
     const { checkAfterIdleMs: ms } = this.#options;
-    return this.#members.all().map((each) => serverReport(each, this.#isOver(each), ms));
+    const now = performance.now();
+    return this.#members.all().map((each) => serverReport(each, this.#isOver(each, now), ms));
   }
 
   /** Closes what nobody uses, so that the server may be stopped without having to cut it off. */
@@ -251,10 +267,10 @@ export class Pool {
   }
 
   /** Those of the waiting who may have a connection, once there is one. */
-  #servable(): number {
+  #servable(lentCount = this.#members.lentCount): number {
     const { size, privilegedSize } = this.#waiting;
     if (size === 0) return 0;
-    const room = Math.max(0, this.#gate.limit - this.#members.lentCount);
+    const room = Math.max(0, this.#gate.limit - lentCount);
     return privilegedSize + Math.min(size - privilegedSize, room);
   }
 
@@ -275,7 +291,7 @@ export class Pool {
       const member = this.#members.lastIdle;
       if (member === undefined) return undefined;
       const now = performance.now();
-      const isOver = member.connection.isBroken || this.#isOver(member);
+      const isOver = member.connection.isBroken || this.#isOver(member, now);
       if (!isOver && now - member.idleSince > this.#options.checkAfterIdleMs) return undefined;
       this.#members.takeLastIdle();
       if (!isOver) return this.#lend(member, now);
@@ -285,10 +301,14 @@ export class Pool {
 
   #lend(member: Member, now: number): BackendConnection {
     this.#members.setUse(member, "lent");
-    noteLending(member, now, this.#gate.measuresAnswers);
     member.connection.unpark();
-    this.#acquired += 1;
+    this.#noteLent(member, now);
     return member.connection;
+  }
+
+  #noteLent(member: Member, now: number): void {
+    noteLending(member, now, this.#gate.measuresAnswers);
+    this.#acquired += 1;
   }
 
   #putIdle(member: Member, now: number = performance.now()): void {
@@ -382,18 +402,14 @@ export class Pool {
     if (this.#members.size === 0) this.#whenUnused?.();
   }
 
-  #isOver(member: Member): boolean {
-    return (
-      this.#closing.signal.aborted ||
-      member.generation !== this.#generation ||
-      performance.now() > member.expiresAt
-    );
+  #isOver({ generation, expiresAt }: Member, now: number): boolean {
+    return this.#closing.signal.aborted || generation !== this.#generation || now > expiresAt;
   }
 
   #closeSurplus(): void {
     const now = performance.now();
     const over = this.#members.takeIdle(
-      (member) => this.#isOver(member) || now - member.idleSince > this.#options.idleMs,
+      (member) => this.#isOver(member, now) || now - member.idleSince > this.#options.idleMs,
     );
     for (const member of over) this.#close(member);
   }

@@ -17,9 +17,34 @@ export interface Taker<T> {
   refused(error: unknown): void;
 }
 
-interface Waiter<T> extends Claim {
-  readonly since: number;
+/** One's place in a queue. */
+export interface Waiting {
+  /** Tells nobody. Whoever was served or refused has left. */
+  leave(): void;
+}
+
+class Waiter<T> implements Claim, Waiting {
+  readonly standing: Claim["standing"];
+  readonly priority: Claim["priority"];
+  readonly user: string;
+  readonly since = performance.now();
   readonly taker: Taker<T>;
+  /** While it waits. */
+  queue: WaitQueue<T> | undefined;
+  before: Waiter<T> | undefined;
+  after: Waiter<T> | undefined;
+
+  constructor({ standing, priority, user }: Claim, taker: Taker<T>, queue: WaitQueue<T>) {
+    this.standing = standing;
+    this.priority = priority;
+    this.user = user;
+    this.taker = taker;
+    this.queue = queue;
+  }
+
+  leave(): void {
+    this.queue?.leave(this);
+  }
 }
 
 export type WaitEnd = "deadline" | "queue full";
@@ -41,7 +66,6 @@ export class WaitQueue<T> {
     low: new FairQueue<Waiter<T>>(),
   };
   readonly #all = [this.#holding, this.#own, ...PRIORITIES.map((each) => this.#new[each])];
-  readonly #arrivals = new Set<Waiter<T>>();
   #timer: NodeJS.Timeout | undefined;
   #size = 0;
   #waitedMs = 0;
@@ -98,11 +122,11 @@ export class WaitQueue<T> {
     if (signal?.aborted === true) return Promise.reject(signal.reason);
     return new Promise<T>((resolve, reject) => {
       const aborted = (): void => {
-        leave();
+        waiting.leave();
         reject(signal?.reason);
       };
       const settled = (): void => signal?.removeEventListener("abort", aborted);
-      const leave = this.join(claim, {
+      const waiting = this.join(claim, {
         given: (value) => {
           settled();
           resolve(value);
@@ -116,40 +140,39 @@ export class WaitQueue<T> {
     });
   }
 
-  /** As `wait`, for who is called back, later. Throws where the queue is full. Gives how to leave it, which tells nobody. */
-  join({ standing, priority, user }: Claim, taker: Taker<T>): () => void {
-    if (this.#size >= this.#options.sizeMax && !this.#makeRoom({ standing, priority, user })) {
+  /** As `wait`, for who is called back, later. Throws where the queue is full. */
+  join(claim: Claim, taker: Taker<T>): Waiting {
+    if (this.#size >= this.#options.sizeMax && !this.#makeRoom(claim)) {
       this.#refused += 1;
       throw this.#options.refusal("queue full");
     }
-    const since = performance.now();
-    const waiter: Waiter<T> = { standing, priority, user, since, taker };
+    const waiter = new Waiter(claim, taker, this);
     this.#queueOf(waiter).add(waiter);
-    this.#arrivals.add(waiter);
     this.#size += 1;
-    this.#watch();
-    return () => this.#leave(waiter);
+    if (this.#timer === undefined) this.#watch(waiter.since);
+    return waiter;
   }
 
-  /** Whoever is served was taken out of its queue already. */
-  #leave(waiter: Waiter<T>): void {
-    if (!this.#arrivals.delete(waiter)) return;
+  /** For those who wait alone. */
+  leave(waiter: Waiter<T>): void {
     this.#queueOf(waiter).delete(waiter);
+    this.#left(waiter);
+  }
+
+  #left(waiter: Waiter<T>): void {
+    waiter.queue = undefined;
     this.#size -= 1;
     this.#waitedMs += performance.now() - waiter.since;
   }
 
   #refuse(waiter: Waiter<T>, error: unknown): void {
-    this.#leave(waiter);
+    this.leave(waiter);
     waiter.taker.refused(error);
   }
 
   /** One timer for all: all have the same time, so who came first is the next whose time is up. */
-  #watch(): void {
-    if (this.#timer !== undefined) return;
-    const [first] = this.#arrivals;
-    if (first === undefined) return;
-    const leftMs = first.since + this.#options.waitMs - performance.now();
+  #watch(firstSince: number): void {
+    const leftMs = firstSince + this.#options.waitMs - performance.now();
     this.#timer = setTimeout(() => this.#expire(), Math.max(1, Math.ceil(leftMs)));
     this.#timer.unref();
   }
@@ -157,12 +180,16 @@ export class WaitQueue<T> {
   #expire(): void {
     this.#timer = undefined;
     const over = performance.now() - this.#options.waitMs;
-    for (const waiter of this.#arrivals) {
-      if (waiter.since > over) break;
+    const late = this.#all.flatMap((queue) => [...queue].filter(({ since }) => since <= over));
+    for (const waiter of late.toSorted((one, other) => one.since - other.since)) {
+      // Who is told may have had others leave, or come.
+      if (waiter.queue === undefined) continue;
       this.#timeouts += 1;
       this.#refuse(waiter, this.#options.refusal("deadline"));
     }
-    this.#watch();
+    const firsts = this.#all.flatMap((queue) => queue.firsts());
+    if (this.#timer === undefined && firsts.length > 0)
+      this.#watch(Math.min(...firsts.map(({ since }) => since)));
   }
 
   /** Undefined where nobody waits, or nobody privileged where only those are to be served. */
@@ -171,19 +198,20 @@ export class WaitQueue<T> {
     for (const queue of queues) {
       const waiter = queue.shift();
       if (waiter === undefined) continue;
-      this.#leave(waiter);
+      this.#left(waiter);
       return waiter.taker.given(value);
     }
   }
 
   rejectAll(error: unknown): void {
-    for (const queue of this.#all) for (const waiter of queue) this.#refuse(waiter, error);
+    const waiting = this.#all.flatMap((queue) => [...queue]);
+    for (const waiter of waiting) if (waiter.queue !== undefined) this.#refuse(waiter, error);
   }
 
   /** Those who may be refused for overload. Gives their number. */
   rejectNew(error: () => Error): number {
     const waiting = Object.values(this.#new).flatMap((queue) => [...queue]);
-    for (const waiter of waiting) this.#refuse(waiter, error());
+    for (const waiter of waiting) if (waiter.queue !== undefined) this.#refuse(waiter, error());
     return waiting.length;
   }
 

@@ -11,7 +11,7 @@ import { BACKEND_FRAME_BYTES_MAX } from "../../base/limits.ts";
 import { ProtocolViolation } from "../../base/sql-error.ts";
 import type { BackendConnection, ByteTaker } from "../backend/backend-connection.ts";
 import { ArrivedBytes } from "../protocol/arrived-bytes.ts";
-import { decodeReadyForQuery } from "../protocol/backend/ready-for-query.ts";
+import { readyStatus } from "../protocol/backend/ready-for-query.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import { keptAppend, keptCopy } from "../protocol/bump-arena.ts";
 import { FRAME_HEADER_BYTES, frameBodyBytes } from "../protocol/frame-reader.ts";
@@ -227,7 +227,7 @@ export class AnswerRelay implements ByteTaker {
   #ready(bytes: Buffer, start: number, end: number): Verdict {
     const connection = this.#connection;
     invariant(connection !== undefined, "a relay that reads has a connection");
-    const { status } = decodeReadyForQuery(bytes.subarray(start + FRAME_HEADER_BYTES, end));
+    const status = readyStatus(bytes, start, end);
     connection.noteReady(status);
     if (connection.pendingReadyForQuery >= this.#due) return false;
     this.#due -= 1;

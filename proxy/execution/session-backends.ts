@@ -15,10 +15,12 @@ import type { BackendUse } from "./backend-use.ts";
 import { plainClaimant } from "./claimant.ts";
 import { isUsableWith, rankFor } from "./custom-settings.ts";
 import type { InDoubt } from "./in-doubt.ts";
+import { LentBackends } from "./lent-backends.ts";
 import type { LockHolder, LockHolders } from "./lock-holders.ts";
 import type { Pauses } from "./pauses.ts";
 import { PinnedBackend } from "./pinned-backend.ts";
 import type { PinReason } from "./pinned-backend.ts";
+import { ReadyWait } from "./ready-wait.ts";
 import type { PinnableBackends, SessionTaker } from "./session-pools.ts";
 import type { SettingsScript } from "./session-settings.ts";
 import { SessionWaits } from "./session-waits.ts";
@@ -32,15 +34,22 @@ export class SessionBackends implements LockHolder {
   readonly #settings: () => SettingsScript;
   readonly #holders: LockHolders;
   readonly #pauses: Pauses;
-  /** What the session uses now, each with a cancel request that is on its way to it. */
-  readonly #lent = new Map<BackendConnection, Promise<void> | undefined>();
+  /** What the session uses now. */
+  readonly #lent = new LentBackends();
   #pinned: PinnedBackend | undefined;
   /** The pinned backend is lost, and what the session kept there with it: the session cannot go on. */
   onPinnedLost: (error: SqlError) => void = () => undefined;
   /** On what grounds it asks for connections. */
   claimant = plainClaimant();
   #holdNumber = 0;
+  /** It is among the holders of several. */
+  #isHolder = false;
   readonly #waits = new SessionWaits();
+  readonly #readyWait = new ReadyWait(this.#waits, (connection) => {
+    // What was paused or left unfinished meanwhile is looked at by who adopts it.
+    const isShared = this.settingsToShare(connection.database) !== undefined;
+    return isShared && this.#lendReady(connection);
+  });
   /** What is still to be asked for a transaction that is over: a pause is not in its way. */
   isFinishing = false;
   /** Why the proxy itself has cancelled what runs. */
@@ -62,8 +71,8 @@ export class SessionBackends implements LockHolder {
 
   get use(): BackendUse {
     return {
-      lent: [...this.#lent.keys()],
-      cancelling: [...this.#lent].flatMap(([connection, request]) => (request ? [connection] : [])),
+      lent: [...this.#lent.connections],
+      cancelling: this.#lent.cancelling,
       pinned: this.#pinned?.connection,
       wait: this.#waits.current,
     };
@@ -71,9 +80,7 @@ export class SessionBackends implements LockHolder {
 
   /** A statement runs on one of its backends, or will as soon as one is free. */
   uses(database: DatabaseName): boolean {
-    if (this.#waits.includes(database)) return true;
-    for (const connection of this.#lent.keys()) if (connection.database === database) return true;
-    return false;
+    return this.#waits.includes(database) || this.#lent.hasOf(database);
   }
 
   get holdNumber(): number {
@@ -82,7 +89,7 @@ export class SessionBackends implements LockHolder {
 
   /** The pinned one among them, used or not: its advisory locks are held in between, too. */
   get held(): Iterable<BackendConnection> {
-    const held = new Set(this.#lent.keys());
+    const held = new Set(this.#lent.connections);
     if (this.#pinned !== undefined) held.add(this.#pinned.connection);
     return held;
   }
@@ -138,34 +145,19 @@ export class SessionBackends implements LockHolder {
   }
 
   /**
-   * Waits for one with others, where `acquireReady` has none, for a session that uses nothing else.
-   * Gives how to stop waiting; undefined where it is for `acquire` to do. Throws what is refused at once.
+   * Waits for one with others, where `acquireReady` has none, for a session that uses nothing else: it
+   * is called back, perhaps at once. False where it is for `acquire` to do. Throws what is refused at once.
    */
-  join(database: DatabaseName, taker: SessionTaker): (() => void) | undefined {
-    if (this.settingsToShare(database) === undefined || this.#lent.size > 0) return undefined;
-    const over = this.#waits.begin(database);
-    const given = (connection: BackendConnection): void => {
-      over();
-      // What was paused or left unfinished meanwhile is looked at by who adopts it.
-      const isReady = this.settingsToShare(database) !== undefined && this.#lendReady(connection);
-      if (isReady) taker.lent(connection);
-      else taker.offered(connection);
-    };
-    const refused = (error: unknown): void => {
-      over();
-      taker.refused(error);
-    };
-    try {
-      const claim = this.claimant.claim(this.isFinishing);
-      const leave = this.#backends.join(database, { given, refused }, claim);
-      return () => {
-        over();
-        leave();
-      };
-    } catch (error) {
-      over();
-      throw error;
-    }
+  join(database: DatabaseName, taker: SessionTaker): boolean {
+    if (this.settingsToShare(database) === undefined || this.#lent.size > 0) return false;
+    const claim = this.claimant.claim(this.isFinishing);
+    this.#readyWait.join(this.#backends, database, claim, taker);
+    return true;
+  }
+
+  /** It does not wait any more. The taker is not told. */
+  leave(): void {
+    this.#readyWait.leave();
   }
 
   /** One of the pool, where what is done must not meet the session's own temporary tables. */
@@ -196,7 +188,7 @@ export class SessionBackends implements LockHolder {
     try {
       return await this.#setUp(connection, undefined, set);
     } catch (error) {
-      const isAsked = this.#lent.get(connection) !== undefined || this.#deadlock !== undefined;
+      const isAsked = this.#lent.cancelOf(connection) !== undefined || this.#deadlock !== undefined;
       if (isAsked || signal.aborted || !isCanceled(error)) {
         this.release(connection);
         throw error;
@@ -213,14 +205,14 @@ export class SessionBackends implements LockHolder {
     database: DatabaseName,
     signal: AbortSignal,
   ): Promise<BackendConnection> {
-    const over = this.#waits.begin(database);
+    this.#waits.begin(database);
     try {
       const claim = this.claimant.claim(this.#lent.size > 0 || this.isFinishing);
       if (this.#lent.size === 0) return await this.#backends.acquire(database, signal, claim);
       const waiter = { holdNumber: this.#holdNumber, held: this.held, awaited: database };
       return await this.#holders.poolWaits.wait(waiter, claim, this.#backends, signal);
     } finally {
-      over();
+      this.#waits.end(database);
     }
   }
 
@@ -278,15 +270,17 @@ export class SessionBackends implements LockHolder {
       this.#holdNumber = this.#holders.nextHoldNumber();
       this.#deadlock = undefined;
     }
-    this.#lent.set(connection, undefined);
+    this.#lent.add(connection);
     this.#countHeld();
   }
 
   /** Who uses nothing waits for nothing; who holds one backend is its server's own affair. */
   #countHeld(): void {
     const holdsOneAtMost = this.#lent.size <= 1 && this.#pinned === undefined;
-    if (!holdsOneAtMost && this.#lent.size > 0 && [...this.held].length > 1)
-      this.#holders.add(this);
+    const isHolder = !holdsOneAtMost && this.#lent.size > 0 && [...this.held].length > 1;
+    if (isHolder === this.#isHolder) return;
+    this.#isHolder = isHolder;
+    if (isHolder) this.#holders.add(this);
     else this.#holders.delete(this);
   }
 
@@ -296,8 +290,7 @@ export class SessionBackends implements LockHolder {
    * it, so that it can hit nobody else, and no later statement.
    */
   release(connection: BackendConnection): void {
-    const cancelling = this.#lent.get(connection);
-    this.#lent.delete(connection);
+    const cancelling = this.#lent.delete(connection);
     this.#countHeld();
     const pinned = this.#pinned;
     if (pinned?.connection === connection) {
@@ -379,17 +372,15 @@ export class SessionBackends implements LockHolder {
   /** Asks every server that runs something for this session to stop it. Their answers tell what came of it. */
   cancel(): void {
     this.#deadlock = undefined;
-    for (const [connection, cancelling] of this.#lent) {
-      if (cancelling !== undefined || connection.pendingReadyForQuery === 0 || connection.isBroken)
-        continue;
+    for (const connection of this.#lent.connections) {
+      const isAsked = this.#lent.cancelOf(connection) !== undefined;
+      if (isAsked || connection.pendingReadyForQuery === 0 || connection.isBroken) continue;
       const cancelled = connection
         .cancel()
         // A server that cannot be asked may hang for good: its connection is given up.
         .catch(() => connection.destroy())
-        .finally(() => {
-          if (this.#lent.get(connection) === cancelled) this.#lent.set(connection, undefined);
-        });
-      this.#lent.set(connection, cancelled);
+        .finally(() => this.#lent.cancelled(connection, cancelled));
+      this.#lent.cancel(connection, cancelled);
     }
   }
 }

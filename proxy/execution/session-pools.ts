@@ -3,7 +3,7 @@ import type { DatabaseName } from "../../base/ids.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { Claim } from "../backend/claim.ts";
 import type { Rank } from "../backend/pool-member.ts";
-import type { Taker } from "../backend/wait-queue.ts";
+import type { Taker, Waiting } from "../backend/wait-queue.ts";
 import type { InDoubtBackends } from "./in-doubt.ts";
 import type { SharedPools } from "./pool-waits.ts";
 
@@ -11,7 +11,11 @@ export interface PinnableBackends extends SharedPools, Omit<InDoubtBackends, "ac
   /** One that is idle, without waiting; undefined where there is none, or others wait for one. */
   tryAcquire(database: DatabaseName, rank: Rank): BackendConnection | undefined;
   /** See Pool.join. */
-  join(database: DatabaseName, taker: Taker<BackendConnection>, claim: Claim): () => void;
+  join(
+    database: DatabaseName,
+    taker: Taker<BackendConnection>,
+    claim: Claim,
+  ): Waiting | undefined;
   /** Another in the place of one that is lent, newly opened. */
   renew(connection: BackendConnection, signal: AbortSignal): Promise<BackendConnection>;
   /** False where as many as may be are pinned. */

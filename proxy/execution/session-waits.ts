@@ -20,11 +20,15 @@ export class SessionWaits {
     return this.#awaited.includes(database);
   }
 
-  /** Waits for a connection from now on, until what is given back is called. */
-  begin(database: DatabaseName): () => void {
+  /** Waits for a connection from now on. */
+  begin(database: DatabaseName): void {
     this.#awaited.push(database);
     this.#sinceMs = performance.now();
-    return () => this.#awaited.splice(this.#awaited.indexOf(database), 1);
+  }
+
+  /** One that it has waited for is there, or will not be. */
+  end(database: DatabaseName): void {
+    this.#awaited.splice(this.#awaited.indexOf(database), 1);
   }
 
   /** Waits for RESUME, for as long as the promise is open. */

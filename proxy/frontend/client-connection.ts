@@ -228,7 +228,9 @@ export class ClientConnection implements Client {
   #receiveRest(): void {
     if (this.direct?.isBusy !== true) this.peek(0);
     this.#regulate();
-    this.#wake();
+    // Woken for nothing, the receiver would go back to sleep by a promise of its own.
+    const hasNews = this.#frames.length > 0 || this.#violation !== undefined || this.#isEnded;
+    if (hasNews) this.#wake();
   }
 
   /** Frames that were cut for `receive` are not offered: they come before what is. */

@@ -20,7 +20,11 @@ export class BodyReader {
 
   /** One byte as the character it is: `S` or `P` in Describe. */
   char(): string {
-    return String.fromCharCode(this.#body.readUInt8(this.#advance(1)));
+    return String.fromCharCode(this.uint8());
+  }
+
+  uint8(): number {
+    return this.#body.readUInt8(this.#advance(1));
   }
 
   int8(): number {

@@ -19,7 +19,6 @@ export interface Awaiting {
 export class DirectWait implements SessionTaker {
   readonly #backends: SessionBackends;
   readonly #awaiting: Awaiting;
-  #leave: (() => void) | undefined;
   #isWaiting = false;
   #adopting: AbortController | undefined;
 
@@ -31,10 +30,9 @@ export class DirectWait implements SessionTaker {
   start(database: DatabaseName): void {
     this.#isWaiting = true;
     try {
-      const leave = this.#backends.join(database, this);
-      if (leave === undefined)
-        void this.#settle((signal) => this.#backends.acquire(database, signal));
-      else if (this.#isWaiting) this.#leave = leave;
+      if (this.#backends.join(database, this)) return;
+      this.#isWaiting = false;
+      void this.#settle((signal) => this.#backends.acquire(database, signal));
     } catch (error) {
       this.refused(error);
     }
@@ -44,30 +42,24 @@ export class DirectWait implements SessionTaker {
   cancel(): void {
     const canceled = new SqlError("query_canceled", "canceling statement due to user request");
     this.#adopting?.abort(canceled);
-    const leave = this.#leave;
-    if (leave === undefined) return;
-    leave();
+    if (!this.#isWaiting) return;
+    this.#backends.leave();
     this.refused(canceled);
   }
 
   lent(connection: BackendConnection): void {
-    this.#over();
+    this.#isWaiting = false;
     this.#awaiting.ready(connection);
   }
 
   offered(connection: BackendConnection): void {
-    this.#over();
+    this.#isWaiting = false;
     void this.#settle((signal) => this.#backends.adopt(connection, signal));
   }
 
   refused(error: unknown): void {
-    this.#over();
-    this.#awaiting.failed(error);
-  }
-
-  #over(): void {
-    this.#leave = undefined;
     this.#isWaiting = false;
+    this.#awaiting.failed(error);
   }
 
   async #settle(acquire: (signal: AbortSignal) => Promise<BackendConnection>): Promise<void> {

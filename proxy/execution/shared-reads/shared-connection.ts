@@ -18,7 +18,7 @@ import type { BackendConnection, ByteTaker } from "../../backend/backend-connect
 import { isLast } from "../../backend/backend-error.ts";
 import { ArrivedBytes } from "../../protocol/arrived-bytes.ts";
 import { decodeErrorResponse } from "../../protocol/backend/error-response.ts";
-import { decodeReadyForQuery } from "../../protocol/backend/ready-for-query.ts";
+import { readyStatus } from "../../protocol/backend/ready-for-query.ts";
 import type { TransactionStatus } from "../../protocol/backend/ready-for-query.ts";
 import { keptCopy } from "../../protocol/bump-arena.ts";
 import { FRAME_HEADER_BYTES, frameBodyBytes } from "../../protocol/frame-reader.ts";
@@ -261,7 +261,7 @@ export class SharedConnection implements ByteTaker, Carrier {
   }
 
   #ready(head: Sending, bytes: Buffer, given: number, at: number, end: number): void {
-    const { status } = decodeReadyForQuery(bytes.subarray(at + FRAME_HEADER_BYTES, end));
+    const status = readyStatus(bytes, at, end);
     this.connection.noteReady(status);
     const beganAt = this.#beganAt;
     this.#beganAt = performance.now();
