@@ -10,8 +10,10 @@ import {
   assignedFromText,
   type KeyColumn,
 } from "../shardmap/key-assignment.ts";
+import { integerHashModulo } from "../shardmap/shard-function/hash.ts";
 import { shardOf } from "../shardmap/shard-function/shard-of.ts";
 import {
+  integerKey,
   keyFromBinary,
   keyFromNumber,
   keyFromParameterText,
@@ -82,7 +84,20 @@ export function placementsOfArray(
 export function placementOf(colocation: Colocation, key: readonly KeyValue[]): Placement {
   const shard = shardOf(colocation.function, key);
   const placement = shard === undefined ? undefined : colocation.placementByShard[shard];
-  if (placement !== undefined) return placement;
+  return placement ?? uncovered(colocation, key);
+}
+
+/** As `placementOf`, of one key column that is an integer, for a value inside of int4. */
+export function placementOfInteger(colocation: Colocation, value: number): Placement {
+  if (colocation.function.kind === "hash") {
+    const shard = integerHashModulo(value, colocation.function.logicalShards);
+    const placement = colocation.placementByShard[shard];
+    if (placement !== undefined) return placement;
+  }
+  return placementOf(colocation, [integerKey(BigInt(value))]);
+}
+
+function uncovered(colocation: Colocation, key: readonly KeyValue[]): never {
   const text = key.map(keyToText).join(", ");
   throw new SqlError(
     "shard_key_not_covered",

@@ -3,14 +3,18 @@
  * placement without a plan for each. What stands between the literals is the same in all that one
  * placement is asked. literal-templates.ts proves which texts these are.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
 import { fragmentAt } from "./bind-fragments.ts";
-import { assignedValue, comparedValue, placementOf } from "./bind-keys.ts";
+import { assignedValue, comparedValue, placementOf, placementOfInteger } from "./bind-keys.ts";
 import { keyTerm, type KeyedPlan } from "./derived-plan.ts";
 import { renderInsert } from "./insert/template.ts";
+import { LiteralBytes } from "./literal-bytes.ts";
 import { literalsBetween, woven, type LiteralKind, type LiteralShape } from "./literal-shape.ts";
-import type { Fragment } from "./physical-plan.ts";
 import type { RenderedSql } from "./sql-template.ts";
+
+const DIGIT = /[0-9]/;
+const DIGIT_ZERO = 0x30;
 
 /** Of as many digits or letters as there may well be, and seldom met; for each place another. */
 export function sampleLiteral(kind: LiteralKind, place: number): string {
@@ -40,19 +44,35 @@ export function isKeyUnique(
   return stands === 1 && !pieces.some((piece) => piece.includes(key));
 }
 
+/** Where a text of the template is asked. */
+export interface KeyedPlace {
+  readonly placement: Placement;
+  /** What stands around the literals in what it is asked, in bytes; undefined where that is the text as it is. */
+  readonly pieces: readonly Buffer[] | undefined;
+}
+
 export class KeyedText {
   readonly #template: KeyedTemplate;
   readonly #map: ShardMap;
   readonly #colocation: Colocation | undefined;
-  /** By placement, what stands around the literals in what it is asked. */
-  readonly #pieces = new Map<Placement, readonly string[] | undefined>();
+  readonly #bytes: LiteralBytes;
+  /** The key is a number, and of a type that has all that may be written. */
+  readonly #isNumbered: boolean;
+  /** What all texts share has nothing that a key could stand in. */
+  readonly #isKeyApart: boolean;
+  readonly #places = new Map<Placement, KeyedPlace | undefined>();
 
   /** Of this map alone. */
   constructor(template: KeyedTemplate, map: ShardMap) {
     this.#template = template;
     this.#map = map;
-    const name = colocationOf(template.plan)?.name;
+    const { plan, shape, keyIndex } = template;
+    const name = colocationOf(plan)?.name;
     this.#colocation = name === undefined ? undefined : map.colocations.get(name);
+    this.#bytes = new LiteralBytes(shape);
+    const [type] = this.#colocation?.keyTypes ?? [];
+    this.#isNumbered = shape.kinds[keyIndex] === "whole" && (type === "integer" || type === "bigint");
+    this.#isKeyApart = this.#isNumbered && !shape.pieces.some((piece) => DIGIT.test(piece));
   }
 
   /** It has its literals alone to tell it from the others. */
@@ -60,42 +80,83 @@ export class KeyedText {
     return this.#template.plan;
   }
 
-  /** The literals of a text that is one of them; undefined where it is another, or may mean another. */
-  literalsIn(text: string): readonly string[] | undefined {
-    const template = this.#template;
-    const literals = literalsBetween(template.shape, text);
-    return literals !== undefined && isKeyUnique(template, literals) ? literals : undefined;
+  /** What all texts of the template share has this in it. */
+  shares(part: string): boolean {
+    return this.#template.shape.pieces.some((piece) => piece.includes(part));
   }
 
-  /** What `bindPlan` would make of the text's plan; undefined leaves it to that. Throws as it does for a key that nothing covers. */
-  bind(literals: readonly string[]): Fragment | undefined {
+  /** Where each literal of the text that was placed last begins and ends. */
+  get spans(): Int32Array {
+    return this.#bytes.spans;
+  }
+
+  /**
+   * The one placement that the text `bytes[start, end)` is for, if it is one of the template's. Undefined
+   * where it is another, may mean another, or is to be bound by `bindPlan`. Throws as that does for a
+   * key that nothing covers.
+   */
+  place(bytes: Buffer, start: number, end: number): KeyedPlace | undefined {
+    if (!this.#bytes.matches(bytes, start, end)) return undefined;
+    const { keyIndex } = this.#template;
+    const { spans } = this.#bytes;
+    const keyStart = spans[2 * keyIndex] ?? 0;
+    const keyEnd = spans[2 * keyIndex + 1] ?? 0;
+    if (!this.#isKeyUnique(bytes, keyStart, keyEnd)) return undefined;
+    const placement = this.#isNumbered
+      ? this.#placementOfNumber(bytes, keyStart, keyEnd)
+      : this.#placementOf(bytes.toString("utf8", keyStart, keyEnd));
+    return placement && this.#placeAt(placement);
+  }
+
+  #placementOfNumber(bytes: Buffer, start: number, end: number): Placement | undefined {
+    let value = 0;
+    for (let at = start; at < end; at++) value = 10 * value + (bytes[at] ?? 0) - DIGIT_ZERO;
+    return this.#colocation && placementOfInteger(this.#colocation, value);
+  }
+
+  #placementOf(literal: string): Placement | undefined {
     const colocation = this.#colocation;
     const [type] = colocation?.keyTypes ?? [];
-    const literal = literals[this.#template.keyIndex];
-    if (colocation === undefined || type === undefined || literal === undefined) return undefined;
+    if (colocation === undefined || type === undefined) return undefined;
     const { plan } = this.#template;
     const column = plan.kind === "insert" ? plan.keyColumns[0] : undefined;
     const term = keyTerm(literal);
     const key =
       column === undefined ? comparedValue(term, type, []) : assignedValue(term, column, [], []);
-    if (typeof key !== "object") return undefined;
-    const placement = placementOf(colocation, [key]);
-    const pieces = this.#piecesAt(placement);
-    if (pieces === undefined) return undefined;
-    const full = (): RenderedSql | undefined => this.#rendered(placement, literals);
-    return {
-      database: placement.database,
-      placementIds: [placement.id],
-      rendered: new KeyedSql(woven(pieces, literals), full),
-      rowIndexes: undefined,
-    };
+    return typeof key === "object" ? placementOf(colocation, [key]) : undefined;
   }
 
-  #piecesAt(placement: Placement): readonly string[] | undefined {
-    if (this.#pieces.has(placement)) return this.#pieces.get(placement);
+  /** Where the key stands a second time, the text may mean something else by that. */
+  #isKeyUnique(bytes: Buffer, start: number, end: number): boolean {
+    const { keyIndex, shape } = this.#template;
+    const { spans } = this.#bytes;
+    for (let index = 0; index < shape.kinds.length; index++) {
+      const from = spans[2 * index] ?? 0;
+      const to = spans[2 * index + 1] ?? 0;
+      if (index === keyIndex || to - from !== end - start) continue;
+      if (bytes.compare(bytes, from, to, start, end) === 0) return false;
+    }
+    if (this.#isKeyApart) return true;
+    const key = bytes.toString("utf8", start, end);
+    return !shape.pieces.some((piece) => piece.includes(key));
+  }
+
+  /** What the placement is asked for the text, with where its parts are from. */
+  rendered(placement: Placement, text: string): RenderedSql | undefined {
+    const literals = literalsBetween(this.#template.shape, text);
+    return literals && this.#rendered(placement, literals);
+  }
+
+  #placeAt(placement: Placement): KeyedPlace | undefined {
+    if (this.#places.has(placement)) return this.#places.get(placement);
     const pieces = this.#findPieces(placement);
-    this.#pieces.set(placement, pieces);
-    return pieces;
+    const isAsWritten = isDeepStrictEqual(pieces && trimmed(pieces), trimmed(this.#template.shape.pieces));
+    const place = pieces && {
+      placement,
+      pieces: isAsWritten ? undefined : pieces.map((piece) => Buffer.from(piece)),
+    };
+    this.#places.set(placement, place);
+    return place;
   }
 
   /** Undefined where two texts differ in more than their literals. */
@@ -121,6 +182,11 @@ export class KeyedText {
   }
 }
 
+/** Without what may follow a statement, and says nothing. */
+function trimmed(pieces: readonly string[]): readonly string[] {
+  return [...pieces.slice(0, -1), pieces.at(-1)?.replace(/[\s;]+$/, "") ?? ""];
+}
+
 function colocationOf(plan: KeyedPlan): Colocation | undefined {
   if (plan.kind === "insert")
     return plan.table.kind === "sharded" ? plan.table.colocation : undefined;
@@ -141,27 +207,4 @@ function piecesAround(
     at = found + literal.length;
   }
   return [...pieces, text.slice(at)];
-}
-
-/** A text that is sent at once; where its parts came from is asked for by errors alone. */
-class KeyedSql implements RenderedSql {
-  readonly sql: string;
-  readonly #full: () => RenderedSql | undefined;
-
-  constructor(sql: string, full: () => RenderedSql | undefined) {
-    this.sql = sql;
-    this.#full = full;
-  }
-
-  get original(): string {
-    return this.#full()?.original ?? this.sql;
-  }
-
-  get shifts(): RenderedSql["shifts"] {
-    return this.#full()?.shifts ?? [];
-  }
-
-  get schemas(): RenderedSql["schemas"] {
-    return this.#full()?.schemas ?? [];
-  }
 }

@@ -19,19 +19,30 @@ export interface PriorityRules {
   readonly comments: boolean;
 }
 
+/** What a connection is asked for. */
+export interface Claiming {
+  readonly sql: string;
+  /** The text says nothing of its priority. */
+  readonly isUnmarked?: boolean;
+}
+
 export const NO_PRIORITIES: PriorityRules = { users: {}, applications: {}, comments: false };
 
 export class Claimant {
   readonly #rules: PriorityRules;
+  /** Everybody is as urgent as everybody else. */
+  readonly #areNone: boolean;
   readonly #user: string;
   readonly #applicationName: () => string;
-  /** What runs now, or ran last. */
-  statement = "";
+  /** What runs now, or ran last; its text is asked for where comments are read alone. */
+  statement: Claiming = { sql: "" };
   /** Part of what runs has taken effect already, though no connection is held. */
   isUnderWay = false;
 
   constructor(rules: PriorityRules, user: string, applicationName: () => string) {
     this.#rules = rules;
+    const { users, applications, comments } = rules;
+    this.#areNone = !comments && Object.keys({ ...users, ...applications }).length === 0;
     this.#user = user;
     this.#applicationName = applicationName;
   }
@@ -42,9 +53,11 @@ export class Claimant {
   }
 
   #priority(): Priority {
+    if (this.#areNone) return "normal";
     const { users, applications, comments } = this.#rules;
     const ofUser = own(users, this.#user);
-    const said = comments ? priorityInComment(this.statement) : undefined;
+    const isRead = comments && this.statement.isUnmarked !== true;
+    const said = isRead ? priorityInComment(this.statement.sql) : undefined;
     const wanted = said ?? own(applications, this.#applicationName()) ?? ofUser ?? "normal";
     return ofUser === undefined ? wanted : lowerOf(wanted, ofUser);
   }
@@ -60,8 +73,9 @@ function own(rules: Readonly<Record<string, Priority>>, name: string): Priority 
   return Object.hasOwn(rules, name) ? rules[name] : undefined;
 }
 
-const MARK = "colonnade:priority=";
-const WORDS = `${MARK}(${PRIORITIES.join("|")})`;
+/** Without it no comment says a priority. */
+export const PRIORITY_MARK = "colonnade:priority=";
+const WORDS = `${PRIORITY_MARK}(${PRIORITIES.join("|")})`;
 const LEADING = new RegExp(String.raw`^\s*/\*\s*${WORDS}\s*\*/`);
 const TRAILING = new RegExp(String.raw`/\*\s*${WORDS}\s*\*/[\s;]*$`);
 /** Characters of a text's end that are looked at: such a comment, with room for blanks. */
@@ -71,7 +85,7 @@ const TAIL_LENGTH = 200;
 export function priorityInComment(sql: string): Priority | undefined {
   const [head, tail] = [sql.slice(0, TAIL_LENGTH), sql.slice(-TAIL_LENGTH)];
   // Nearly every text is without, which is quicker to see than by patterns.
-  if (!head.includes(MARK) && !tail.includes(MARK)) return undefined;
+  if (!head.includes(PRIORITY_MARK) && !tail.includes(PRIORITY_MARK)) return undefined;
   const found = LEADING.exec(head) ?? TRAILING.exec(tail);
   return PRIORITIES.find((each) => each === found?.[1]);
 }

@@ -22,8 +22,11 @@ export function isUsableWith(
 
 /** By which a pool prefers connections: those that were used with these settings leave the others as they are. */
 export function rankFor(names: ReadonlySet<string>): Rank {
+  if (names.size === 0) return RANK_FOR_NONE;
   return (connection) => {
     if (!isUsableWith(connection, names)) return 0;
     return connection.customSettings.size === names.size ? 2 : 1;
   };
 }
+
+const RANK_FOR_NONE: Rank = ({ customSettings }) => (customSettings.size === 0 ? 2 : 0);

@@ -31,21 +31,23 @@ export function keptAppend(
   return arena.subarray(from, used);
 }
 
-/** `bytes[start, end)`, which nobody writes into again. */
-export function keptCopy(bytes: Buffer, start: number, end: number): Buffer {
-  const length = end - start;
-  if (length > SHARE_BYTES_MAX) {
-    const own = Buffer.allocUnsafeSlow(length);
-    bytes.copy(own, 0, start, end);
-    return own;
-  }
+/** Room that is the caller's alone, to be filled at once. */
+export function keptRoom(length: number): Buffer {
+  if (length > SHARE_BYTES_MAX) return Buffer.allocUnsafeSlow(length);
   if (used + length > ARENA_BYTES) {
     arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
     used = 0;
   }
   const at = used;
   used += length;
-  if (length > LOOP_BYTES_MAX) bytes.copy(arena, at, start, end);
-  else for (let index = 0; index < length; index++) arena[at + index] = bytes[start + index] ?? 0;
   return arena.subarray(at, used);
+}
+
+/** `bytes[start, end)`, which nobody writes into again. */
+export function keptCopy(bytes: Buffer, start: number, end: number): Buffer {
+  const length = end - start;
+  const copy = keptRoom(length);
+  if (length > LOOP_BYTES_MAX) bytes.copy(copy, 0, start, end);
+  else for (let index = 0; index < length; index++) copy[index] = bytes[start + index] ?? 0;
+  return copy;
 }

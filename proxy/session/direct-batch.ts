@@ -16,12 +16,6 @@ import type { Parse } from "../protocol/frontend/parse.ts";
 import { decodeQuery } from "../protocol/frontend/query.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
 
-export interface DirectQuery {
-  readonly sql: string;
-  /** Where the message ends. */
-  readonly end: number;
-}
-
 export interface DirectBatch {
   /** Where the Bind begins: behind a Parse of the unnamed statement, or where the batch does. */
   readonly parseEnd: number;
@@ -48,11 +42,14 @@ const DESCRIBE_BYTES = FRAME_HEADER_BYTES + 2;
 const EXECUTE_BYTES = FRAME_HEADER_BYTES + 5;
 const LETTER_P = "P".charCodeAt(0);
 
-export function readQuery(bytes: Buffer, start: number, end: number): DirectQuery | undefined {
-  const frameEnd = endOf(FRONTEND_TYPE.query, bytes, start, end);
-  if (frameEnd === undefined) return undefined;
-  const query = decoded(decodeQuery, bytes, start, frameEnd);
-  return query && { sql: query.sql, end: frameEnd };
+/** Where the Query ends that starts here; undefined where none does, or not all of it is there. */
+export function queryEnd(bytes: Buffer, start: number, end: number): number | undefined {
+  return endOf(FRONTEND_TYPE.query, bytes, start, end);
+}
+
+/** The text of the Query `bytes[start, end)`. */
+export function readQuery(bytes: Buffer, start: number, end: number): string | undefined {
+  return decoded(decodeQuery, bytes, start, end)?.sql;
 }
 
 export function readBatch(bytes: Buffer, start: number, end: number): DirectBatch | undefined {

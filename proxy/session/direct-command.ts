@@ -50,7 +50,7 @@ export function runCommand(
   started();
   // What the last statement used is no part of a transaction that begins now.
   if (transaction.current === undefined) binding.use.clear();
-  runner.backends.claimant.statement = sql;
+  runner.backends.claimant.statement = { sql };
   if (statement === undefined || batch === undefined) {
     prepared.close("");
     portals.close("");

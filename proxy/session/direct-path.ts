@@ -97,8 +97,12 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
       else void run.then(() => this.#rested());
       return taken.end - start;
     }
-    const { behind, end: takenEnd } = this.#intake.takeBehind(bytes, end, taken);
-    this.#behind.add(behind);
+    let takenEnd = taken.end;
+    if (takenEnd < end) {
+      const more = this.#intake.takeBehind(bytes, end, taken);
+      this.#behind.add(more.behind);
+      takenEnd = more.end;
+    }
     this.#start(taken.running);
     return takenEnd - start;
   }
@@ -123,7 +127,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
 
   claim(): ReturnType<ReadOwner["claim"]> {
     const { claimant } = this.#session.backends;
-    claimant.statement = this.#running?.sql ?? "";
+    if (this.#running !== undefined) claimant.statement = this.#running.asked;
     return claimant.claim(false);
   }
 
@@ -137,7 +141,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
     const { database } = running.request.target;
     const connection = this.#session.backends.acquireReady(database);
     if (connection !== undefined) return this.#send(connection, running);
-    this.#session.backends.claimant.statement = running.sql;
+    this.#session.backends.claimant.statement = running.asked;
     this.#wait.start(database);
   }
 
@@ -162,7 +166,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
     }
     const count = 1 + this.#behind.encode(connection, running, WRITER);
     connection.expectReady(count);
-    connection.send(WRITER.take());
+    connection.sendNow(WRITER.take());
     AnswerRelay.start(connection, this, count);
   }
 

@@ -40,13 +40,13 @@ export function encodeDirect(
 ): void {
   use.maySend(target.places);
   if (begin !== undefined) encodeBegin(begin, writer);
-  const { sql } = target.rendered;
-  if (bound === undefined) encodeQuery({ kind: "query", sql }, writer);
+  if (target.query !== undefined) writer.bytes(target.query);
+  else if (bound === undefined) encodeQuery({ kind: "query", sql: target.rendered.sql }, writer);
   else {
     let statement = "";
     if (isKept) statement = prepare(connection, target.prepared, writer);
     else {
-      const { parameterTypes: parameterTypeOids } = target.prepared;
+      const { sql, parameterTypes: parameterTypeOids } = target.prepared;
       encodeParse({ kind: "parse", statement, sql, parameterTypeOids }, writer);
     }
     writer.begin(FRONTEND_TYPE.bind).byte(0).cstring(statement).bytes(bound).end();

@@ -4,7 +4,6 @@
  * prepared. Routes are kept with their plans, for all sessions, as long as map and catalog stay.
  */
 import type { DatabaseName } from "../../base/ids.ts";
-import type { KeyedText } from "../../planner/keyed-text.ts";
 import type { InsertPlan } from "../../planner/insert/insert-plan.ts";
 import type { LogicalPlan, QueryPlan } from "../../planner/logical-plan.ts";
 import type { BoundParameter, Fragment, PhysicalPlan } from "../../planner/physical-plan.ts";
@@ -14,6 +13,7 @@ import type { OidTranslation } from "../execution/fragment-request.ts";
 import { PreparedText } from "../execution/prepared-texts.ts";
 import type { SettingsScript } from "../execution/session-settings.ts";
 import { isSessionValue, mayDraw, pinReasonOf, readsViews, setsSequence } from "./plan-traits.ts";
+import { DirectColumns } from "./direct-columns.ts";
 import type { Environment } from "./environment.ts";
 import type { Topology } from "./session-services.ts";
 
@@ -27,15 +27,17 @@ export interface DirectTarget {
   readonly returnsRows: boolean;
   readonly translation: OidTranslation;
   readonly prepared: PreparedText;
+  /** The Query that asks it, of one that was made of the client's bytes. */
+  readonly query: Buffer | undefined;
+  /** What a client is told of the columns in the simple protocol. */
+  readonly columns: DirectColumns;
 }
 
-/** A plan, from one execution's values to the one placement that answers it. */
+/** A plan that goes to one placement at a time. */
 export interface Route {
   readonly plan: DirectPlan;
   /** The client is told a view's columns by its own text. */
   readonly readsViews: boolean;
-  /** Undefined where not one placement answers it alone. Throws SqlError where something is to be refused. */
-  bind(parameters: readonly BoundParameter[]): DirectTarget | undefined;
 }
 
 /** All that a plan depends on besides its text and types. Each is replaced as a whole. */
@@ -84,6 +86,10 @@ export class DirectRoute implements Route {
     this.#placed = new PlacedPlan(plan, topology.map);
   }
 
+  /**
+   * From one execution's values to the one placement that answers it; undefined where it is not one
+   * alone. Throws SqlError where something is to be refused.
+   */
   bind(parameters: readonly BoundParameter[]): DirectTarget | undefined {
     const physical = this.#placed.bind(parameters);
     const known = this.#targets.get(physical);
@@ -106,29 +112,6 @@ export class DirectRoute implements Route {
   }
 }
 
-/** The texts of one template, by their literals. */
-export class TextRoute implements Route {
-  readonly plan: DirectPlan;
-  readonly readsViews = false;
-  readonly #text: KeyedText;
-  readonly #literals: readonly string[];
-  readonly #topology: Topology;
-
-  constructor(text: KeyedText, literals: readonly string[], topology: Topology) {
-    this.plan = text.plan;
-    this.#text = text;
-    this.#literals = literals;
-    this.#topology = topology;
-  }
-
-  bind(): DirectTarget | undefined {
-    const fragment = this.#text.bind(this.#literals);
-    return fragment && targetOf(fragment, this.#text.plan.returnsRows, this.#topology, NO_TYPES);
-  }
-}
-
-const NO_TYPES: readonly number[] = [];
-
 function targetOf(
   { database, placementIds: places, rendered }: Fragment,
   returnsRows: boolean,
@@ -138,7 +121,9 @@ function targetOf(
   const translation = translations.of(database);
   const parameterTypes = translation.parameterTypes(types);
   const prepared = new PreparedText({ catalogEpoch: catalog.epoch, parameterTypes, rendered });
-  return { database, places, rendered, returnsRows, translation, prepared };
+  const columns = new DirectColumns(translation, undefined, undefined, undefined);
+  const query = undefined;
+  return { database, places, rendered, returnsRows, translation, prepared, query, columns };
 }
 
 /** A plan that depends on the session in no way but its names, and has nothing to be drawn or to be forgotten after it. */

@@ -4,11 +4,12 @@
  */
 import { SqlError } from "../../base/sql-error.ts";
 import { PIPELINED_STATEMENTS_MAX } from "../../base/limits.ts";
+import type { Claiming } from "../execution/claimant.ts";
 import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
 import { othersOf } from "./bound-portal.ts";
 import { isSlow } from "./direct-behind.ts";
-import { boundParameters, readBatch, readQuery } from "./direct-batch.ts";
+import { boundParameters, queryEnd, readBatch } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 import { DirectBlock, placeInBlock, spentPortal } from "./direct-block.ts";
 import type { PlaceInBlock } from "./direct-block.ts";
@@ -16,9 +17,11 @@ import { DirectColumns } from "./direct-columns.ts";
 import { mayBeCommand } from "./direct-command.ts";
 import type { DirectCommand } from "./direct-command.ts";
 import type { DirectRequest } from "./direct-request.ts";
-import type { DirectTarget, Route } from "./direct-route.ts";
+import type { DirectRoute, DirectTarget, Route } from "./direct-route.ts";
 import type { DirectSession } from "./direct-session.ts";
 import { DirectStatements } from "./direct-statements.ts";
+import type { FoundQuery } from "./direct-statements.ts";
+import { TextTarget } from "./direct-text.ts";
 import { otherColumns } from "./prepared-statements.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
 
@@ -30,7 +33,7 @@ export interface Running {
   readonly batch: DirectBatch | undefined;
   /** The batch has a Parse, which is answered. */
   readonly tellsParse: boolean;
-  readonly sql: string;
+  readonly asked: Claiming;
   /** Undefined outside of a transaction. */
   readonly block: DirectBlock | undefined;
   /** When it was asked for; of one that was sent behind others, when those were answered. */
@@ -48,11 +51,6 @@ interface TakenStatement {
   readonly running: Running;
 }
 
-/** What is to run, before it has a place. */
-type Wanted = Pick<Running, "route" | "batch" | "tellsParse" | "sql"> & {
-  readonly statement: PreparedStatement | undefined;
-};
-
 /** Whether a statement may run where it is bound to; it counts as begun then. Throws what is refused. */
 type Enter = (target: DirectTarget) => boolean;
 
@@ -68,17 +66,19 @@ const NO_PARAMETERS: readonly BoundParameter[] = [];
 export class DirectIntake {
   readonly #session: DirectSession;
   readonly #statements: DirectStatements;
+  readonly #enter: Enter;
 
   constructor(session: DirectSession) {
     this.#session = session;
     this.#statements = new DirectStatements(session);
+    const { runner } = session;
+    this.#enter = ({ places }) =>
+      runner.binding.use.enter(places, runner.transaction.current !== undefined);
   }
 
   /** Undefined where the first message is not for the direct path. */
   take(bytes: Buffer, start: number, end: number): Taken | undefined {
-    const { binding, transaction } = this.#session.runner;
-    const isOpen = transaction.current !== undefined;
-    return this.#take(bytes, start, end, ({ places }) => binding.use.enter(places, isOpen));
+    return this.#take(bytes, start, end, this.#enter);
   }
 
   /**
@@ -107,30 +107,31 @@ export class DirectIntake {
   }
 
   #take(bytes: Buffer, start: number, end: number, enter: Enter): Taken | undefined {
-    const type = bytes[start];
-    if (type === FRONTEND_TYPE.query) return this.#takeQuery(bytes, start, end, enter);
-    if (type !== FRONTEND_TYPE.bind && type !== FRONTEND_TYPE.parse) return undefined;
-    return this.#takeBatch(bytes, start, end, enter);
+    try {
+      const type = bytes[start];
+      if (type === FRONTEND_TYPE.query) return this.#takeQuery(bytes, start, end, enter);
+      if (type !== FRONTEND_TYPE.bind && type !== FRONTEND_TYPE.parse) return undefined;
+      return this.#takeBatch(bytes, start, end, enter);
+    } catch (error) {
+      // The long way comes to the same error, and tells it in its place.
+      if (error instanceof SqlError) return undefined;
+      throw error;
+    }
   }
 
   #takeQuery(bytes: Buffer, start: number, end: number, enter: Enter): Taken | undefined {
-    const query = readQuery(bytes, start, end);
-    if (query === undefined) return undefined;
-    const { sql } = query;
-    const found = this.#statements.ofText(sql);
+    const frameEnd = queryEnd(bytes, start, end);
+    if (frameEnd === undefined) return undefined;
+    const found = this.#statements.ofQuery(bytes, start, frameEnd);
     if (found === undefined) return undefined;
     if ("command" in found) {
-      const command = { plan: found.command, sql, statement: undefined, batch: undefined };
-      return { end: query.end, command };
+      const { command: plan, sql } = found;
+      return { end: frameEnd, command: { plan, sql, statement: undefined, batch: undefined } };
     }
-    const { route } = found;
-    // The client is told a view's columns by its own text.
-    if (route.readsViews) return undefined;
-    const wanted = { route, batch: undefined, tellsParse: false, statement: undefined, sql };
-    const running = this.#bind(wanted, enter);
+    const running = this.#runQuery(found, enter);
     if (running === undefined) return undefined;
     this.#session.prepared.close("");
-    return { end: query.end, running };
+    return { end: frameEnd, running };
   }
 
   #takeBatch(bytes: Buffer, start: number, end: number, enter: Enter): Taken | undefined {
@@ -142,13 +143,13 @@ export class DirectIntake {
       ? this.#statements.parsed(bytes, start, batch.parseEnd)
       : prepared.find(batch.bind.statement);
     if (statement === undefined) return undefined;
-    const { sql } = statement;
     const route = this.#statements.routeOf(statement, batch.bind);
     if (route === undefined) {
+      const { sql } = statement;
       const plan = mayBeCommand(statement, batch) ? this.#statements.commandOf(sql) : undefined;
       return plan && { end: batch.end, command: { plan, sql, statement, batch } };
     }
-    const running = this.#bind({ route, batch, tellsParse, statement, sql }, enter);
+    const running = this.#runBatch(route, statement, batch, tellsParse, enter);
     if (running === undefined) return undefined;
     if (tellsParse) prepared.add(statement);
     statement.isTold ||= batch.isDescribed;
@@ -156,60 +157,78 @@ export class DirectIntake {
     return { end: batch.end, running };
   }
 
-  /** Undefined where not one placement answers it alone, or something is to be refused. */
-  #bind(wanted: Wanted, enter: Enter): Running | undefined {
-    const { route, statement, batch } = wanted;
-    const isOfStatement = statement !== undefined && batch !== undefined;
-    const parameters = isOfStatement
-      ? boundParameters(batch.bind, statement.description.parameterTypes)
-      : NO_PARAMETERS;
-    try {
-      const target = route.bind(parameters);
-      const open = this.#session.runner.transaction.current?.transaction;
-      const place = open && target && placeInBlock(open, target.database);
-      if (target === undefined || (open !== undefined && place === undefined)) return undefined;
-      return enter(target) ? this.#runningOf(wanted, target, place) : undefined;
-    } catch (error) {
-      // The long way comes to the same error, and tells it in its place.
-      if (error instanceof SqlError) return undefined;
-      throw error;
-    }
+  /** Where in the open transaction it goes, undefined outside of one; false where it may not run now, or not here. */
+  #placeFor(target: DirectTarget, enter: Enter): PlaceInBlock | undefined | false {
+    const open = this.#session.runner.transaction.current?.transaction;
+    const place = open && placeInBlock(open, target.database);
+    if (open !== undefined && place === undefined) return false;
+    return enter(target) ? place : false;
   }
 
-  /** `place`: in the open transaction, undefined outside of one. */
-  #runningOf(
-    { route, batch, tellsParse, statement, sql }: Wanted,
+  #runQuery(found: FoundQuery, enter: Enter): Running | undefined {
+    const { route } = found;
+    // The client is told a view's columns by its own text.
+    if (route.readsViews) return undefined;
+    const target = found instanceof TextTarget ? found : found.route.bind(NO_PARAMETERS);
+    const place = target === undefined ? false : this.#placeFor(target, enter);
+    if (target === undefined || place === false) return undefined;
+    return {
+      route,
+      request: this.#requestOf(target, place, undefined, true),
+      columns: target.columns,
+      batch: undefined,
+      tellsParse: false,
+      asked: found,
+      block: place && new DirectBlock(place, route.plan, undefined),
+      startedMs: performance.now(),
+      isParsed: false,
+      lost: undefined,
+    };
+  }
+
+  /** Undefined where not one placement answers it alone. */
+  #runBatch(
+    route: DirectRoute,
+    statement: PreparedStatement,
+    batch: DirectBatch,
+    tellsParse: boolean,
+    enter: Enter,
+  ): Running | undefined {
+    const { description } = statement;
+    const target = route.bind(boundParameters(batch.bind, description.parameterTypes));
+    const place = target === undefined ? false : this.#placeFor(target, enter);
+    if (target === undefined || place === false) return undefined;
+    const { scope } = this.#session.runner.transaction;
+    const isFree = !statement.isTold && !route.readsViews;
+    const portal = place && spentPortal(statement, batch.bind, scope);
+    const adopt = isFree ? (portal ? othersOf(portal) : otherColumns(statement)) : undefined;
+    return {
+      route,
+      request: this.#requestOf(target, place, batch, statement.name !== ""),
+      columns: new DirectColumns(target.translation, description, batch, adopt),
+      batch,
+      tellsParse,
+      asked: statement,
+      block: place && new DirectBlock(place, route.plan, portal),
+      startedMs: performance.now(),
+      isParsed: false,
+      lost: undefined,
+    };
+  }
+
+  #requestOf(
     target: DirectTarget,
     place: PlaceInBlock | undefined,
-  ): Running {
-    const { scope } = this.#session.runner.transaction;
-    const request: DirectRequest = {
+    batch: DirectBatch | undefined,
+    isKept: boolean,
+  ): DirectRequest {
+    return {
       target,
       use: this.#session.runner.binding.use,
       bound: batch?.bind.rest,
-      isKept: statement?.name !== "",
+      isKept,
       isDescribed: target.returnsRows || batch?.isDescribed === true,
       begin: place?.kind === "first" ? place.begin : undefined,
-    };
-    const isFree = statement?.isTold === false && !route.readsViews;
-    const portal =
-      place && statement && batch ? spentPortal(statement, batch.bind, scope) : undefined;
-    const block = place && new DirectBlock(place, route.plan, portal);
-    const adopt = isFree ? (portal ? othersOf(portal) : otherColumns(statement)) : undefined;
-    const { translation } = target;
-    const columns = new DirectColumns(translation, statement?.description, batch, adopt);
-    const startedMs = performance.now();
-    return {
-      route,
-      request,
-      columns,
-      batch,
-      tellsParse,
-      sql,
-      block,
-      startedMs,
-      isParsed: false,
-      lost: undefined,
     };
   }
 }

@@ -4,16 +4,19 @@
  * plan was made of. What is not found goes the long way.
  */
 import { DIRECT_PARSE_BYTES_MAX, DIRECT_TEXTS_MAX } from "../../base/limits.ts";
-import type { KeyedText } from "../../planner/keyed-text.ts";
 import type { TransactionPlan } from "../../planner/session-plan.ts";
 import type { Description } from "../execution/describe.ts";
+import { encodeToBuffer } from "../protocol/frame-writer.ts";
+import { encodeQuery } from "../protocol/frontend/query.ts";
 import type { DirectBind } from "./direct-batch.ts";
-import { isSame, readParse } from "./direct-batch.ts";
+import { isSame, readParse, readQuery } from "./direct-batch.ts";
 import { mayRelayBinary } from "./direct-columns.ts";
-import { directPlan, DirectRoute, TextRoute } from "./direct-route.ts";
-import type { Ground, Route, Routed } from "./direct-route.ts";
+import { directPlan, DirectRoute } from "./direct-route.ts";
+import type { Ground, Routed } from "./direct-route.ts";
+import { DirectText } from "./direct-text.ts";
+import type { TextTarget } from "./direct-text.ts";
 import type { PreparedStatement, PreparedStatements } from "./prepared-statements.ts";
-import type { SessionServices, Topology } from "./session-services.ts";
+import type { SessionServices } from "./session-services.ts";
 import type { StatementRunner } from "./statement-runner.ts";
 
 export interface StatementSession {
@@ -29,13 +32,17 @@ interface Parsed extends Ground {
   readonly description: Description;
 }
 
-/** The template of a text, or what begins or ends a transaction. */
-type Known =
-  | { readonly keyed: KeyedText; readonly used: () => void }
-  | { readonly sql: string; readonly command: TransactionPlan; readonly used: () => void };
+/** The texts of a template, or one that begins or ends a transaction. */
+type Known = (
+  | { readonly text: DirectText }
+  | { readonly sql: string; readonly query: Buffer; readonly command: TransactionPlan }
+) & { readonly used: () => void };
 
-/** What a text of the simple protocol is. */
-export type Found = { readonly route: Route } | { readonly command: TransactionPlan };
+/** A Query of the simple protocol with a plan of its own, or of a template. */
+export type FoundQuery = TextTarget | { readonly route: DirectRoute; readonly sql: string };
+
+/** What a Query of the simple protocol is. */
+export type Found = FoundQuery | { readonly command: TransactionPlan; readonly sql: string };
 
 const NO_TYPES: readonly number[] = [];
 
@@ -76,34 +83,52 @@ export class DirectStatements {
     return routed?.route;
   }
 
-  /** Of a text of the simple protocol; undefined where the long way is to find out. */
-  ofText(sql: string): Found | undefined {
-    return this.#find(sql) ?? this.#plan(sql);
+  /** What the Query `bytes[start, end)` is; undefined where the long way is to find out. Throws what is to be refused. */
+  ofQuery(bytes: Buffer, start: number, end: number): Found | undefined {
+    const found = this.#find(bytes, start, end);
+    if (found !== undefined) return found;
+    const sql = readQuery(bytes, start, end);
+    const planned = sql === undefined ? undefined : this.#plan(sql);
+    if (planned === undefined || sql === undefined) return undefined;
+    if ("text" in planned) return planned.text.target(bytes, start, end);
+    return "route" in planned ? { route: planned.route, sql } : planned;
   }
 
   /** A text that begins or ends a transaction, where it was planned before. */
   commandOf(sql: string): TransactionPlan | undefined {
-    const found = this.ofText(sql);
+    const found = this.#findCommand(sql) ?? this.#plan(sql);
     return found !== undefined && "command" in found ? found.command : undefined;
   }
 
-  #find(sql: string): Found | undefined {
+  #find(bytes: Buffer, start: number, end: number): Found | undefined {
     const ground = this.#knownOn;
     if (ground === undefined || !this.#isCurrent(ground)) return undefined;
     const known = this.#known;
-    for (let tries = 0; tries < known.length; tries++) {
-      const at = (this.#next + tries) % known.length;
+    const count = known.length;
+    for (let tries = 0; tries < count; tries++) {
+      const at = (this.#next + tries) % count;
       const each = known[at];
-      const found = each && foundIn(each, sql, ground.topology);
+      if (each === undefined) continue;
+      const found = foundIn(each, bytes, start, end);
       if (found === undefined) continue;
       this.#next = at + 1;
-      each?.used();
+      each.used();
       return found;
     }
     return undefined;
   }
 
-  #plan(sql: string): Found | undefined {
+  #findCommand(sql: string): Known | undefined {
+    if (this.#knownOn === undefined || !this.#isCurrent(this.#knownOn)) return undefined;
+    const at = this.#known.findIndex((each) => "command" in each && each.sql === sql);
+    const found = this.#known[at];
+    if (found === undefined) return undefined;
+    this.#next = at + 1;
+    found.used();
+    return found;
+  }
+
+  #plan(sql: string): Known | { readonly route: DirectRoute } | undefined {
     const { services, runner } = this.#session;
     const { environmentNow: environment, script } = runner.view;
     const context = runner.view.contextNow(NO_TYPES);
@@ -115,29 +140,28 @@ export class DirectStatements {
       const { plan: command, used } = kept;
       if (command.kind === "transaction") {
         used();
-        this.#remember({ sql, command, used }, ground);
-        return { command };
+        const query = encodeToBuffer(encodeQuery, { kind: "query", sql });
+        return this.#remember({ sql, query: Buffer.from(query), command, used }, ground);
       }
       const route = DirectRoute.of(command, topology, NO_TYPES);
       if (route !== undefined) used();
       return route && { route };
     }
     const keyed = services.planner.keyed(sql, context);
-    const literals = keyed?.text.literalsIn(sql);
-    if (keyed === undefined || literals === undefined) return undefined;
-    if (directPlan(keyed.text.plan) === undefined) return undefined;
+    if (keyed === undefined || directPlan(keyed.text.plan) === undefined) return undefined;
     keyed.used();
-    this.#remember({ keyed: keyed.text, used: keyed.used }, ground);
-    return { route: new TextRoute(keyed.text, literals, topology) };
+    const text = new DirectText(keyed.text, topology);
+    return this.#remember({ text, used: keyed.used }, ground);
   }
 
   /** Behind the one that came last, in the place of the one that came behind that. */
-  #remember(known: Known, ground: Ground): void {
+  #remember(known: Known, ground: Ground): Known {
     if (this.#knownOn === undefined || !this.#isCurrent(this.#knownOn)) this.#known = [];
     this.#knownOn = ground;
     const at = this.#known.length < DIRECT_TEXTS_MAX ? this.#known.length : this.#next;
     this.#known[at % DIRECT_TEXTS_MAX] = known;
     this.#next = (at % DIRECT_TEXTS_MAX) + 1;
+    return known;
   }
 
   #isCurrent({ topology, script, environment }: Ground): boolean {
@@ -184,10 +208,9 @@ export class DirectStatements {
   }
 }
 
-function foundIn(known: Known, sql: string, topology: Topology): Found | undefined {
-  if ("command" in known) return known.sql === sql ? known : undefined;
-  const literals = known.keyed.literalsIn(sql);
-  return literals && { route: new TextRoute(known.keyed, literals, topology) };
+function foundIn(known: Known, bytes: Buffer, start: number, end: number): Found | undefined {
+  if ("text" in known) return known.text.target(bytes, start, end);
+  return isSame(known.query, bytes, start, end) ? known : undefined;
 }
 
 function isBindable(

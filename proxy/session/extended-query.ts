@@ -136,7 +136,7 @@ export class ExtendedQuery {
     const { responder, runner } = this.#parts;
     if (!this.#delayed.isFor(name)) await this.settle(signal);
     const portal = this.#portals.get(name);
-    if (portal.kind !== "cursor") runner.backends.claimant.statement = portal.statement.sql;
+    if (portal.kind !== "cursor") runner.backends.claimant.statement = portal.statement;
     if (portal.kind === "cursor") {
       for await (const event of this.#parts.cursors.execute(portal, rowLimit, signal))
         await responder.event(event);

@@ -44,7 +44,7 @@ export class ReadSharing {
   ): SharedRead | undefined {
     const sharing = plan.kind === "query" ? plan.sharing : undefined;
     if (sharing === undefined) return undefined;
-    const { database, prepared } = request.target;
+    const { database } = request.target;
     const scope = this.#scope(database, user);
     if (scope === "none" || (scope === "coalesced" && !sharing.coalesces)) return undefined;
     if (bytesOf(request) > SHARED_READ_REQUEST_BYTES_MAX) return undefined;
@@ -56,7 +56,7 @@ export class ReadSharing {
         database,
         settings,
         sharing,
-        prepared: isKept ? prepared : undefined,
+        prepared: isKept ? request.target.prepared : undefined,
         likeness: sharing.coalesces ? likenessOf(request) : undefined,
       },
       owner,
@@ -79,7 +79,7 @@ function own(rules: Readonly<Record<string, boolean>>, name: string): boolean | 
 }
 
 function bytesOf({ target, bound }: DirectRequest): number {
-  return target.rendered.sql.length + (bound?.length ?? 0);
+  return (target.query ?? target.rendered.sql).length + (bound?.length ?? 0);
 }
 
 /** All that a server is told of it: the text, how it is asked, and the Bind with values and formats. */

@@ -49,7 +49,7 @@ export async function runSimpleQuery(
   signal: AbortSignal,
 ): Promise<void> {
   const { runner, planner, responder } = parts;
-  runner.backends.claimant.statement = text;
+  runner.backends.claimant.statement = { sql: text };
   // A pipeline's implicit transaction goes on until its Sync.
   const isPipelined = runner.transaction.current?.isExplicit === false;
   // The end of a transaction waits for no catalog: who changes it may wait for that end.

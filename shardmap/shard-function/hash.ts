@@ -42,7 +42,21 @@ let rowLow = 0;
 /** The unsigned 64-bit partition hash of a row's key values, modulo `modulus` (1 to 2^21: above, the product is not exact). */
 export function partitionHashModulo(key: readonly KeyValue[], modulus: number): number {
   hashRow(key);
+  return rowModulo(modulus);
+}
+
+function rowModulo(modulus: number): number {
   return ((rowHigh % modulus) * (TWO_TO_32 % modulus) + (rowLow % modulus)) % modulus;
+}
+
+/** As `partitionHashModulo`, of one integer inside of int4. */
+export function integerHashModulo(value: number, modulus: number): number {
+  rowHigh = 0;
+  rowLow = 0;
+  // Of a value that its low half says whole, folding in the high one changes nothing (hashHalves).
+  hashUint32(value);
+  combine();
+  return rowModulo(modulus);
 }
 
 /** The whole 64-bit partition hash, unsigned: for golden vectors and tools, not for routing. */

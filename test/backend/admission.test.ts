@@ -222,7 +222,7 @@ describe("priorities", () => {
     ["constructor", "__proto__", "SELECT 1", "normal"],
   ])("user %s, application %s, %s", (user, application, sql, priority) => {
     const claimant = new Claimant(rules, user, () => application);
-    claimant.statement = sql;
+    claimant.statement = { sql: sql };
     expect(claimant.claim(false)).toEqual({ standing: "new", priority, user });
     expect(claimant.claim(true).standing).toBe("holding");
   });
@@ -242,7 +242,7 @@ describe("priorities", () => {
 
   test("comments are not read where the configuration says so", () => {
     const claimant = new Claimant({ ...rules, comments: false }, "anybody", () => "");
-    claimant.statement = "/* colonnade:priority=high */ SELECT 1";
+    claimant.statement = { sql: "/* colonnade:priority=high */ SELECT 1" };
     expect(claimant.claim(false).priority).toBe("normal");
   });
 });

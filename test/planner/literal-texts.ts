@@ -70,8 +70,20 @@ export function taught(text: string, number = "17"): LiteralTemplates {
 /** What all texts of the template share tells of the fragment of this one, the parts of its text included. */
 export function keyedFragment(templates: LiteralTemplates, text: string): Fragment | undefined {
   const keyed = templates.keyed(text, CONTEXT);
-  const fragment = keyed?.bind(keyed.literalsIn(text) ?? []);
-  if (fragment === undefined) return undefined;
-  const { sql, original, shifts, schemas } = fragment.rendered;
-  return { ...fragment, rendered: { sql, original, shifts, schemas } };
+  const bytes = Buffer.from(`before${text}behind`);
+  const at = keyed?.place(bytes, "before".length, bytes.length - "behind".length);
+  if (keyed === undefined || at === undefined) return undefined;
+  const { placement, pieces } = at;
+  const full = keyed.rendered(placement, text);
+  if (full === undefined) return undefined;
+  const { original, shifts, schemas } = full;
+  const sql = pieces === undefined ? text.replace(/[\s;]+$/, "") : sent(pieces, keyed.spans, bytes);
+  const { database, id } = placement;
+  const rendered = { sql, original, shifts, schemas };
+  return { database, placementIds: [id], rendered, rowIndexes: undefined };
+}
+
+function sent(pieces: readonly Buffer[], spans: Int32Array, bytes: Buffer): string {
+  const literals = pieces.map((_, index) => bytes.toString("utf8", spans[2 * index], spans[2 * index + 1]));
+  return pieces.map((piece, index) => `${piece}${index + 1 < pieces.length ? literals[index] : ""}`).join("");
 }
