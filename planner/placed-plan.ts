@@ -5,11 +5,17 @@
  */
 import type { KeyValue } from "../shardmap/shard-key.ts";
 import type { Colocation, Placement, ShardMap } from "../shardmap/shard-map.ts";
-import { assignedValue, comparedValue, placementOf } from "./bind-keys.ts";
+import { KEY_TYPE_OIDS } from "../shardmap/shard-key.ts";
+import { assignedValue, comparedValue, placementOf, placementOfInteger } from "./bind-keys.ts";
 import type { InsertPlan } from "./insert/insert-plan.ts";
 import type { KeyTuple, QueryPlan } from "./logical-plan.ts";
 import { bindPlan } from "./physical-plan.ts";
 import type { BoundParameter, PhysicalPlan } from "./physical-plan.ts";
+
+const PLAIN_INTEGERS: ReadonlySet<number> = new Set([
+  KEY_TYPE_OIDS.integer,
+  KEY_TYPE_OIDS.bigint,
+]);
 
 /** The one key of a plan; undefined where there are several, or none. */
 interface OneKey {
@@ -30,6 +36,26 @@ export class PlacedPlan {
     this.#plan = plan;
     this.#map = map;
     this.#key = plan.kind === "insert" ? keyOfRow(plan, map) : keyOfQuery(plan, map);
+  }
+
+  /**
+   * Which parameter is the key, counted from 0, where its values are read as integers that the key's type
+   * has all of: as an int4 or int8, by `types`. Undefined where none is.
+   */
+  integerParameter(types: readonly number[]): number | undefined {
+    const [type, ...others] = this.#key?.colocation.keyTypes ?? [];
+    const [term] = this.#key?.tuple ?? [];
+    const column = this.#plan.kind === "insert" ? this.#plan.keyColumns[0] : undefined;
+    const isOne = others.length === 0 && (column === undefined || column.type === type);
+    if (!isOne || (type !== "integer" && type !== "bigint") || term?.kind !== "parameter")
+      return undefined;
+    const typeOid = types[term.number - 1] ?? 0;
+    return PLAIN_INTEGERS.has(typeOid) ? term.number - 1 : undefined;
+  }
+
+  /** The one that has the key of this value, which is inside of int4. Throws as `bind`. */
+  placementOfInteger(value: number): Placement | undefined {
+    return this.#key && placementOfInteger(this.#key.colocation, value);
   }
 
   /** As `bindPlan`, of which it is the result; the same object for the same placement. */

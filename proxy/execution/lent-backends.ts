@@ -1,7 +1,7 @@
 /**
  * The connections that one session uses now, each with a cancel request that is on its way to it. They
- * are none or one but for a scatter, and come and go with every statement: a Map would be made
- * anew every other time.
+ * are none or one but for a scatter, and come and go with every statement, so that one is kept without
+ * anything being made for it.
  */
 import type { DatabaseName } from "../../base/ids.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
@@ -12,16 +12,18 @@ interface Lent {
 }
 
 export class LentBackends {
-  readonly #connections: BackendConnection[] = [];
+  #first: BackendConnection | undefined;
+  /** None where there is no first one. */
+  #others: BackendConnection[] = [];
   /** Of those that are asked to stop what they run. */
   readonly #cancels: Lent[] = [];
 
   get size(): number {
-    return this.#connections.length;
+    return this.#first === undefined ? 0 : 1 + this.#others.length;
   }
 
   get connections(): readonly BackendConnection[] {
-    return this.#connections;
+    return this.#first === undefined ? [] : [this.#first, ...this.#others];
   }
 
   get cancelling(): readonly BackendConnection[] {
@@ -29,21 +31,26 @@ export class LentBackends {
   }
 
   has(connection: BackendConnection): boolean {
-    return this.#connections.includes(connection);
+    return this.#first === connection || this.#others.includes(connection);
   }
 
   hasOf(database: DatabaseName): boolean {
-    return this.#connections.some((each) => each.database === database);
+    return (
+      this.#first?.database === database ||
+      this.#others.some((each) => each.database === database)
+    );
   }
 
   add(connection: BackendConnection): void {
-    if (!this.has(connection)) this.#connections.push(connection);
+    if (this.#first === undefined) this.#first = connection;
+    else if (!this.has(connection)) this.#others.push(connection);
   }
 
   /** Gives the cancel request that is on its way to it. */
   delete(connection: BackendConnection): Promise<void> | undefined {
-    const at = this.#connections.indexOf(connection);
-    if (at >= 0) this.#connections.splice(at, 1);
+    if (this.#first === connection) this.#first = this.#others.shift();
+    else if (this.#others.length > 0)
+      this.#others = this.#others.filter((each) => each !== connection);
     const request = this.cancelOf(connection);
     if (request !== undefined) this.cancelled(connection, request);
     return request;

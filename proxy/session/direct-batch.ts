@@ -26,15 +26,81 @@ export interface DirectBatch {
   readonly end: number;
 }
 
-/** A Bind of the unnamed portal. Its values are views of what was read, and gone with it. */
-export interface DirectBind {
+/** A Bind of the unnamed portal: whole, and read no further than it is asked for. */
+export class DirectBind {
   /** Empty for the unnamed one. */
   readonly statement: string;
   readonly parameterFormats: readonly FormatCode[];
-  readonly parameters: readonly (Buffer | null)[];
+  readonly parameterCount: number;
   readonly resultFormats: readonly FormatCode[];
   /** The message from behind the statement's name: formats and values. It stays. */
   readonly rest: Buffer;
+  /** Where in it the first value's length is. */
+  readonly #valuesAt: number;
+
+  constructor(
+    statement: string,
+    rest: Buffer,
+    parameterFormats: readonly FormatCode[],
+    resultFormats: readonly FormatCode[],
+  ) {
+    this.statement = statement;
+    this.rest = rest;
+    this.parameterFormats = parameterFormats;
+    this.resultFormats = resultFormats;
+    const countAt = 2 + 2 * rest.readUInt16BE(0);
+    this.parameterCount = rest.readUInt16BE(countAt);
+    this.#valuesAt = countAt + 2;
+  }
+
+  /** `types`: of each parameter, as it was resolved. */
+  parameters(types: readonly number[]): readonly BoundParameter[] {
+    const parameters: BoundParameter[] = [];
+    let at = this.#valuesAt;
+    for (let index = 0; index < this.parameterCount; index++) {
+      const length = this.rest.readInt32BE(at);
+      at += 4;
+      const value = length < 0 ? null : this.rest.subarray(at, at + length);
+      const format = formatAt(this.parameterFormats, index);
+      parameters.push({ typeOid: types[index] ?? 0, format, value });
+      at += Math.max(0, length);
+    }
+    return parameters;
+  }
+
+  /** A parameter's value, of an integer type, where it is plainly written and inside of int4. */
+  smallInteger(parameter: number): number | undefined {
+    const { rest } = this;
+    let at = this.#valuesAt;
+    for (let index = 0; index < parameter; index++) at += 4 + Math.max(0, rest.readInt32BE(at));
+    const length = rest.readInt32BE(at);
+    if (length < 0) return undefined;
+    if (formatAt(this.parameterFormats, parameter) === "text")
+      return smallDecimal(rest, at + 4, at + 4 + length);
+    return smallBinary(rest, at + 4, length);
+  }
+}
+
+const DIGIT_ZERO = 0x30;
+/** As many as are inside of int4 whatever they are. */
+const DIGITS_MAX = 9;
+
+function smallDecimal(bytes: Buffer, start: number, end: number): number | undefined {
+  if (start === end || end - start > DIGITS_MAX) return undefined;
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const digit = (bytes[at] ?? 0) - DIGIT_ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    value = 10 * value + digit;
+  }
+  return value;
+}
+
+function smallBinary(bytes: Buffer, start: number, length: number): number | undefined {
+  if (length === 4) return bytes.readInt32BE(start);
+  if (length !== 8) return undefined;
+  const low = bytes.readInt32BE(start + 4);
+  return bytes.readInt32BE(start) === low >> 31 ? low : undefined;
 }
 
 /** `P` and an empty name; an empty name and no limit of rows. */
@@ -109,67 +175,55 @@ function readBind(bytes: Buffer, start: number, end: number): DirectBind | undef
     nameEnd += 1;
   }
   const restStart = nameEnd + 1;
-  const formats = readFormats(bytes, restStart, end);
-  if (formats === undefined) return undefined;
-  const values = readValues(bytes, formats.end, end);
-  if (values === undefined) return undefined;
-  const count = formats.codes.length;
-  if (count > 1 && count !== values.parameters.length) return undefined;
-  const results = readFormats(bytes, values.end, end);
-  if (results?.end !== end) return undefined;
-  return {
-    statement: nameEnd === nameStart ? "" : bytes.toString("latin1", nameStart, nameEnd),
-    parameterFormats: formats.codes,
-    parameters: values.parameters,
-    resultFormats: results.codes,
-    rest: keptCopy(bytes, restStart, end),
-  };
-}
-
-interface Formats {
-  readonly codes: readonly FormatCode[];
-  readonly end: number;
+  const countAt = formatsEnd(bytes, restStart, end);
+  const resultsAt = countAt < 0 ? -1 : valuesEnd(bytes, countAt, end);
+  if (resultsAt < 0 || formatsEnd(bytes, resultsAt, end) !== end) return undefined;
+  const parameterFormats = readFormats(bytes, restStart);
+  const resultFormats = readFormats(bytes, resultsAt);
+  if (parameterFormats === undefined || resultFormats === undefined) return undefined;
+  const { length: formatCount } = parameterFormats;
+  if (formatCount > 1 && formatCount !== bytes.readUInt16BE(countAt)) return undefined;
+  const statement = nameEnd === nameStart ? "" : bytes.toString("latin1", nameStart, nameEnd);
+  return new DirectBind(statement, keptCopy(bytes, restStart, end), parameterFormats, resultFormats);
 }
 
 const ALL_TEXT: readonly FormatCode[] = [];
-const ONE_FOR_ALL = { text: ["text"], binary: ["binary"] } as const;
+const ONE_FOR_ALL: readonly (readonly FormatCode[])[] = [["text"], ["binary"]];
 
-/** A count, and so many codes. */
-function readFormats(bytes: Buffer, start: number, end: number): Formats | undefined {
-  if (start + 2 > end) return undefined;
-  const count = bytes.readUInt16BE(start);
-  const codesEnd = start + 2 + 2 * count;
-  if (codesEnd > end) return undefined;
-  if (count === 0) return { codes: ALL_TEXT, end: codesEnd };
-  const codes: FormatCode[] = [];
-  for (let at = start + 2; at < codesEnd; at += 2) {
-    const code = bytes.readInt16BE(at);
-    if (code !== 0 && code !== 1) return undefined;
-    codes.push(code === 0 ? "text" : "binary");
-  }
-  const [only] = codes;
-  return { codes: count === 1 && only !== undefined ? ONE_FOR_ALL[only] : codes, end: codesEnd };
+/** Behind a count, and so many codes; -1 where that is not whole. */
+function formatsEnd(bytes: Buffer, start: number, end: number): number {
+  if (start + 2 > end) return -1;
+  const codesEnd = start + 2 + 2 * bytes.readUInt16BE(start);
+  return codesEnd > end ? -1 : codesEnd;
 }
 
-/** A count, and so many values behind their lengths. */
-function readValues(
-  bytes: Buffer,
-  start: number,
-  end: number,
-): { readonly parameters: readonly (Buffer | null)[]; readonly end: number } | undefined {
-  if (start + 2 > end) return undefined;
+/** Of whole ones; undefined where one is none. */
+function readFormats(bytes: Buffer, start: number): readonly FormatCode[] | undefined {
   const count = bytes.readUInt16BE(start);
-  const parameters: (Buffer | null)[] = [];
+  if (count === 0) return ALL_TEXT;
+  if (count === 1) return ONE_FOR_ALL[bytes.readUInt16BE(start + 2)];
+  const codes: FormatCode[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const code = bytes.readUInt16BE(start + 2 + 2 * index);
+    if (code > 1) return undefined;
+    codes.push(code === 0 ? "text" : "binary");
+  }
+  return codes;
+}
+
+/** Behind a count, and so many values behind their lengths; -1 where that is not whole. */
+function valuesEnd(bytes: Buffer, start: number, end: number): number {
+  if (start + 2 > end) return -1;
+  const count = bytes.readUInt16BE(start);
   let at = start + 2;
   for (let index = 0; index < count; index += 1) {
-    if (at + 4 > end) return undefined;
+    if (at + 4 > end) return -1;
     const length = bytes.readInt32BE(at);
     at += 4;
-    if (length < -1 || at + length > end) return undefined;
-    parameters.push(length === -1 ? null : bytes.subarray(at, at + length));
+    if (length < -1 || at + length > end) return -1;
     at += Math.max(0, length);
   }
-  return { parameters, end: at };
+  return at;
 }
 
 function decoded<Message>(
@@ -184,16 +238,4 @@ function decoded<Message>(
     if (error instanceof ProtocolViolation || error instanceof SqlError) return undefined;
     throw error;
   }
-}
-
-/** `types`: of each parameter, as it was resolved. */
-export function boundParameters(
-  { parameters, parameterFormats }: DirectBind,
-  types: readonly number[],
-): readonly BoundParameter[] {
-  return parameters.map((value, index) => ({
-    typeOid: types[index] ?? 0,
-    format: formatAt(parameterFormats, index),
-    value,
-  }));
 }

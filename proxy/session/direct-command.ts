@@ -30,7 +30,7 @@ export function mayBeCommand(
 ): boolean {
   const { parameterTypes, columns } = description;
   const isPlain = !isEmpty && answersAs === undefined && columns === undefined;
-  return isPlain && parameterTypes.length === 0 && bind.parameters.length === 0;
+  return isPlain && parameterTypes.length === 0 && bind.parameterCount === 0;
 }
 
 /** Filled and taken within one call, so one serves all. */

@@ -13,6 +13,8 @@ import type { OidTranslation } from "../execution/fragment-request.ts";
 import { PreparedText } from "../execution/prepared-texts.ts";
 import type { SettingsScript } from "../execution/session-settings.ts";
 import { isSessionValue, mayDraw, pinReasonOf, readsViews, setsSequence } from "./plan-traits.ts";
+import type { Placement } from "../../shardmap/shard-map.ts";
+import type { DirectBind } from "./direct-batch.ts";
 import { DirectColumns } from "./direct-columns.ts";
 import type { Environment } from "./environment.ts";
 import type { Topology } from "./session-services.ts";
@@ -62,6 +64,10 @@ export class DirectRoute implements Route {
   readonly #types: readonly number[];
   readonly #placed: PlacedPlan;
   readonly #targets = new WeakMap<PhysicalPlan, DirectTarget>();
+  /** See PlacedPlan.integerParameter. */
+  readonly #keyParameter: number | undefined;
+  /** Of placements that such a key has led to. */
+  readonly #byPlacement = new Map<Placement, DirectTarget>();
 
   /** Undefined where the plan has to go the long way. `types`: of the parameters that it was planned with. */
   static of(
@@ -84,6 +90,20 @@ export class DirectRoute implements Route {
     this.readsViews = readsViews(plan);
     this.#types = types;
     this.#placed = new PlacedPlan(plan, topology.map);
+    this.#keyParameter = this.#placed.integerParameter(types);
+  }
+
+  /** As `bind`, of a Bind: most have a key that is an integer, and no other of their values is looked at then. */
+  bindBatch(message: DirectBind, types: readonly number[]): DirectTarget | undefined {
+    const key = this.#keyParameter;
+    const value = key === undefined ? undefined : message.smallInteger(key);
+    const placement = value === undefined ? undefined : this.#placed.placementOfInteger(value);
+    if (placement === undefined) return this.bind(message.parameters(types));
+    const known = this.#byPlacement.get(placement);
+    if (known !== undefined) return known;
+    const target = this.bind(message.parameters(types));
+    if (target !== undefined) this.#byPlacement.set(placement, target);
+    return target;
   }
 
   /**

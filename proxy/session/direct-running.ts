@@ -9,7 +9,7 @@ import type { BoundParameter } from "../../planner/physical-plan.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
 import { othersOf } from "./bound-portal.ts";
 import { isSlow } from "./direct-behind.ts";
-import { boundParameters, queryEnd, readBatch } from "./direct-batch.ts";
+import { queryEnd, readBatch } from "./direct-batch.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 import { DirectBlock, placeInBlock, spentPortal } from "./direct-block.ts";
 import type { PlaceInBlock } from "./direct-block.ts";
@@ -195,7 +195,7 @@ export class DirectIntake {
     enter: Enter,
   ): Running | undefined {
     const { description } = statement;
-    const target = route.bind(boundParameters(batch.bind, description.parameterTypes));
+    const target = route.bindBatch(batch.bind, description.parameterTypes);
     const place = target === undefined ? false : this.#placeFor(target, enter);
     if (target === undefined || place === false) return undefined;
     const { scope } = this.#session.runner.transaction;

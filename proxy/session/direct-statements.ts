@@ -215,14 +215,14 @@ function foundIn(known: Known, bytes: Buffer, start: number, end: number): Found
 
 function isBindable(
   { description, isEmpty, endsTransaction, answersAs }: PreparedStatement,
-  { parameters, resultFormats }: DirectBind,
+  { parameterCount, resultFormats }: DirectBind,
 ): boolean {
   const columnCount = description.columns?.length ?? 0;
   return (
     !isEmpty &&
     !endsTransaction &&
     answersAs === undefined &&
-    parameters.length === description.parameterTypes.length &&
+    parameterCount === description.parameterTypes.length &&
     (resultFormats.length <= 1 || resultFormats.length === columnCount) &&
     mayRelayBinary(description, resultFormats)
   );

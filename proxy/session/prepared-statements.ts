@@ -68,6 +68,7 @@ export class PreparedStatements {
   }
 
   add(statement: PreparedStatement): void {
+    if (this.#byName.get(statement.name) === statement) return;
     this.close(statement.name);
     this.#byName.set(statement.name, statement);
     if (statement.name !== "") this.#young.add(statement);
@@ -75,6 +76,7 @@ export class PreparedStatements {
 
   /** A Sync: what has a name keeps its columns from then on. */
   endBatch(): void {
+    if (this.#young.size === 0) return;
     for (const statement of this.#young) statement.isTold = true;
     this.#young.clear();
   }
