@@ -13,6 +13,7 @@ import type { TransactionModes } from "../../planner/session-plan.ts";
 import { UNKNOWN_SETTINGS } from "../backend/backend-connection.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
 import type { Participant } from "./participant.ts";
+import { SingleCommit } from "./single-commit.ts";
 import type { SessionBackends } from "./session-backends.ts";
 import { notInDatabase } from "./session-role.ts";
 import {
@@ -31,6 +32,9 @@ interface Savepoint {
   readonly settingsCount: number;
   readonly modes: TransactionModes;
 }
+
+/** `error`: where it was not committed, or may not have been; `none`: nothing was to be. */
+export type PartEnded = (error: unknown, kind: "none" | "single") => void;
 
 export type CommitKind = "none" | "single" | "two-phase";
 
@@ -165,15 +169,14 @@ export class Transaction {
     return isPlain && database !== undefined ? this.onlyPart(database) : undefined;
   }
 
-  /** Commits a `partToCommit`; afterwards the transaction is over, also when it rejects. */
-  commitPart(part: Participant): Promise<CommitKind> {
-    const end = (): void => {
+  /** Commits a `partToCommit`; afterwards the transaction is over, also where that fails. Calls back once. */
+  commitPart(part: Participant, ended: PartEnded): void {
+    const kind = part.wrote === "no" ? "none" : "single";
+    SingleCommit.start(part, (error) => {
       this.#participants.clear();
       this.#backends.release(part.connection);
-    };
-    const isReader = part.wrote === "no";
-    const committed = isReader ? endReader(part) : commitOne(part, "COMMIT");
-    return committed.then(() => (isReader ? "none" : "single")).finally(end);
+      ended(error, kind);
+    });
   }
 
   /** Who is stopped since others wait for its connections gives them back before its client is told. */

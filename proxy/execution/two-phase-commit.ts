@@ -277,14 +277,23 @@ export async function commitOne({ database, connection }: Writer, sql: string): 
       await rollback(connection);
       throw error;
     }
-    throw new SqlError(
-      "transaction_in_doubt",
-      `connection to database "${database}" was lost while the transaction was committing`,
-      { cause: error },
-    );
+    throw commitLost(database, error);
   }
-  if (tag !== "COMMIT")
-    throw new SqlError("transaction_aborted", `database "${database}" had aborted the transaction`);
+  if (tag !== "COMMIT") throw notCommitted(database);
+}
+
+/** Nothing says whether it has committed. */
+export function commitLost(database: DatabaseName, cause: unknown): SqlError {
+  return new SqlError(
+    "transaction_in_doubt",
+    `connection to database "${database}" was lost while the transaction was committing`,
+    { cause },
+  );
+}
+
+/** A server rolls back what has failed, whatever it is asked. */
+export function notCommitted(database: DatabaseName): SqlError {
+  return new SqlError("transaction_aborted", `database "${database}" had aborted the transaction`);
 }
 
 /**

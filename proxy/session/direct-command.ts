@@ -3,6 +3,7 @@
  * as on the long way, with one turn of the session for all messages of its batch.
  */
 import type { TransactionPlan } from "../../planner/session-plan.ts";
+import type { PartEnded } from "../execution/transaction.ts";
 import { encodeBindComplete } from "../protocol/backend/bind-complete.ts";
 import { encodeCommandComplete } from "../protocol/backend/command-complete.ts";
 import { encodeNoData } from "../protocol/backend/no-data.ts";
@@ -11,6 +12,7 @@ import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import { FrameWriter } from "../protocol/frame-writer.ts";
 import type { DirectBatch } from "./direct-batch.ts";
 import { spentPortal } from "./direct-block.ts";
+import type { DirectCounts } from "./direct-counts.ts";
 import type { DirectSession } from "./direct-session.ts";
 import type { PreparedStatement } from "./prepared-statements.ts";
 import type { Responder } from "./responder.ts";
@@ -36,14 +38,13 @@ export function mayBeCommand(
 /** Filled and taken within one call, so one serves all. */
 const WRITER = new FrameWriter();
 
-/**
- * Answers it, ReadyForQuery included; undefined where that is done already. Never rejects: what
- * fails is told to the client.
- */
+/** Answers it, ReadyForQuery included: at once, which is true, or calls back when it is. What fails is told to the client. */
 export function runCommand(
   command: DirectCommand,
   session: DirectSession,
-): Promise<void> | undefined {
+  counts: DirectCounts,
+  answered: () => void,
+): boolean {
   const { plan, sql, statement, batch } = command;
   const { commands, portals, prepared, responder, runner, started } = session;
   const { binding, transaction } = runner;
@@ -62,26 +63,25 @@ export function runCommand(
   const begun = begin(plan, session);
   if (begun !== undefined) {
     session.client.writeNow(answer(begun, "inTransaction", batch));
-    return undefined;
+    return true;
   }
-  const committed = commit(plan, session);
-  if (committed !== undefined) {
-    return committed.then(
-      () => {
-        portals.clear();
-        session.client.writeNow(answer("COMMIT", "idle", batch));
-      },
-      (error: unknown) =>
-        session.during(() => {
-          tellBound(batch, responder);
-          return Promise.reject(error);
-        }),
-    );
-  }
-  return session.during(async (signal) => {
-    tellBound(batch, responder);
-    responder.complete(await commands.run(plan, signal));
+  const run = (work: (signal: AbortSignal) => Promise<void>): void => {
+    const told = session.during((signal) => {
+      tellBound(batch, responder);
+      return work(signal);
+    });
+    void told.then(answered);
+  };
+  const isCommitting = commits(plan, session, (error, kind) => {
+    if (error !== undefined) return run(() => Promise.reject(error));
+    counts.committed(kind);
+    portals.clear();
+    session.client.writeNow(answer("COMMIT", "idle", batch));
+    answered();
   });
+  if (!isCommitting)
+    run(async (signal) => responder.complete(await commands.run(plan, signal)));
+  return false;
 }
 
 function tellBound(batch: DirectBatch | undefined, responder: Responder): void {
@@ -100,9 +100,9 @@ function begin({ action }: TransactionPlan, { runner }: DirectSession): string |
 }
 
 /** Where the session's own objects have no part in it. */
-function commit({ action }: TransactionPlan, session: DirectSession): Promise<void> | undefined {
+function commits({ action }: TransactionPlan, session: DirectSession, ended: PartEnded): boolean {
   const isPlain = action.kind === "commit" && !action.chain && session.mayGoOn();
-  return isPlain ? session.runner.endPart() : undefined;
+  return isPlain && session.runner.transaction.commitPart(ended);
 }
 
 function answer(tag: string, status: TransactionStatus, batch: DirectBatch | undefined): Buffer {

@@ -8,6 +8,7 @@ const COUNTS = new WeakMap<Metrics, DirectCounts>();
 export class DirectCounts {
   readonly #statements: Readonly<Record<"read" | "write" | "insert", Tally>>;
   readonly #relayed: Tally;
+  readonly #transactions: Readonly<Record<"none" | "single", Tally>>;
   readonly #seconds: Durations;
 
   static of(metrics: Metrics): DirectCounts {
@@ -23,6 +24,9 @@ export class DirectCounts {
       metrics.tally("colonnade_statements_total", { kind, route: "single" });
     this.#statements = { read: tally("read"), write: tally("write"), insert: tally("insert") };
     this.#relayed = metrics.tally("colonnade_relayed_statements_total", {});
+    const ended = (commit: "none" | "single"): Tally =>
+      metrics.tally("colonnade_transactions_total", { commit });
+    this.#transactions = { none: ended("none"), single: ended("single") };
     this.#seconds = metrics.durations("colonnade_statement_seconds", { route: "single" });
   }
 
@@ -31,5 +35,10 @@ export class DirectCounts {
     this.#statements[plan.kind === "insert" ? "insert" : plan.access].increment();
     this.#relayed.increment();
     this.#seconds.observe((endedMs - startedMs) / 1000);
+  }
+
+  /** A transaction was committed by the only database that it was of; `none`: nothing was written. */
+  committed(kind: "none" | "single"): void {
+    this.#transactions[kind].increment();
   }
 }

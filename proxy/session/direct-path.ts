@@ -45,6 +45,7 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
   readonly #wait: DirectWait;
   #running: Running | undefined;
   #isCommanded = false;
+  readonly #commanded = (): void => this.#rested();
   #connection: BackendConnection | undefined;
   /** What runs is asked among reads of others. */
   #shared: SharedRead | undefined;
@@ -91,10 +92,11 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
     const taken = this.#intake.take(bytes, start, end);
     if (taken === undefined) return 0;
     if ("command" in taken) {
-      const run = runCommand(taken.command, this.#session);
-      this.#isCommanded = run !== undefined;
-      if (run === undefined) this.#session.rested();
-      else void run.then(() => this.#rested());
+      this.#isCommanded = true;
+      if (runCommand(taken.command, this.#session, this.#counts, this.#commanded)) {
+        this.#isCommanded = false;
+        this.#session.rested();
+      }
       return taken.end - start;
     }
     let takenEnd = taken.end;

@@ -10,7 +10,7 @@ import { SqlError } from "../../base/sql-error.ts";
 import type { SettingPlan, TransactionModes } from "../../planner/session-plan.ts";
 import type { Catalog } from "../../shardmap/catalog.ts";
 import type { ShardMap } from "../../shardmap/shard-map.ts";
-import type { CommitKind, Transaction } from "../execution/transaction.ts";
+import type { CommitKind, Transaction, PartEnded } from "../execution/transaction.ts";
 import type { TransactionStatus } from "../protocol/backend/ready-for-query.ts";
 import type { Environment } from "./environment.ts";
 import type { ListenAction, Listening } from "./listening.ts";
@@ -281,16 +281,20 @@ export class SessionTransaction {
 
   /**
    * As `end`, where one database has to be asked for its COMMIT, and nothing has to be done before or after: no
-   * settings, channels, cursors or DDL. Undefined where not.
+   * settings, channels, cursors or DDL. Calls back once; false where it is for `end` to do.
    */
-  commitPart(): Promise<CommitKind> | undefined {
+  commitPart(ended: PartEnded): boolean {
     const open = this.#current;
-    if (open === undefined || !isOfStatementsAlone(open)) return undefined;
+    if (open === undefined || !isOfStatementsAlone(open)) return false;
     const part = open.transaction.partToCommit;
-    if (part === undefined) return undefined;
+    if (part === undefined) return false;
     this.#close();
     this.mayHaveNotified ||= open.transaction.wroteToCatalog;
-    return open.transaction.commitPart(part).finally(() => this.afterEnd());
+    open.transaction.commitPart(part, (error, kind) => {
+      this.afterEnd();
+      ended(error, kind);
+    });
+    return true;
   }
 
   #close(): void {

@@ -369,13 +369,6 @@ export class StatementRunner {
     if (open !== undefined) open.catalog = undefined;
   }
 
-  /** As `end` of a transaction that SessionTransaction.commitPart commits; undefined where it does not. */
-  endPart(): Promise<void> | undefined {
-    return this.transaction.commitPart()?.then((commit) => {
-      this.#services.metrics.increment("colonnade_transactions_total", { commit });
-    });
-  }
-
   /** Ends an implicit transaction, or an explicit one at its COMMIT; loads the catalog where it changed. */
   async end(signal: AbortSignal): Promise<"COMMIT" | "ROLLBACK"> {
     this.#ddl.forget();

@@ -56,6 +56,8 @@ export class CatalogTrust {
   /** `confirm` is to be awaited before the catalog is used. */
   get isDoubted(): boolean {
     if (this.#pending.size > 0) return true;
+    // Outside of a fleet it is for ever: each statement asks, and no clock is read for it.
+    if (this.#untilMs === Number.POSITIVE_INFINITY && !this.#hasLapsed) return false;
     const nowMs = this.#options.now();
     if (nowMs <= this.#untilMs && !this.#hasLapsed) return false;
     return nowMs >= this.#awayUntilMs;
