@@ -3,13 +3,14 @@
  * by an SSLRequest before anything else. It knows nothing of messages after that.
  *
  * Plain sockets read into one buffer that all of them share: whoever listens copies what it
- * keeps before the next read. That costs less than a fresh 64 kB buffer for every read.
+ * keeps before the next read.
  */
 import { readFile } from "node:fs/promises";
 import net from "node:net";
 import tls from "node:tls";
 import { BACKEND_KEEPALIVE_MS } from "../../base/limits.ts";
 import { encodeToBuffer } from "../protocol/frame-writer.ts";
+import { SHARED_READ_BUFFER } from "../protocol/shared-read-buffer.ts";
 import { encodeStartup } from "../protocol/startup.ts";
 import { socketPath } from "./backend-address.ts";
 import type { BackendAddress } from "./backend-address.ts";
@@ -17,8 +18,6 @@ import { TlsFailure } from "./connect-error.ts";
 
 /** `offered` takes TLS where the server has it; the others take what they say or fail. */
 export type Encryption = "plain" | "offered" | "tls";
-
-const SHARED_READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
 const SSL_REQUEST = encodeToBuffer(encodeStartup, { kind: "sslRequest" });
 

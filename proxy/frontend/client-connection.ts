@@ -15,6 +15,7 @@ import {
   FRONTEND_UNSENT_BYTES,
 } from "../../base/limits.ts";
 import { ProtocolViolation } from "../../base/sql-error.ts";
+import { adoptSocket } from "./adopted-socket.ts";
 import { FRAME_HEADER_BYTES, FrameReader } from "../protocol/frame-reader.ts";
 import type { Frame } from "../protocol/frame-reader.ts";
 import type {
@@ -40,7 +41,8 @@ export class ClientConnection implements Client {
   readonly address: string;
   readonly connection: ClientConnectionFacts;
 
-  readonly #socket: Socket;
+  /** What it was made with, or what has taken the place of that. */
+  readonly socket: Socket;
   /** Made for who asks. */
   #gone: AbortController | undefined;
   #isGone = false;
@@ -64,7 +66,7 @@ export class ClientConnection implements Client {
   #receivedAtMs: number;
 
   /** Takes the socket over, with what it holds unread. */
-  constructor(socket: Socket, identity: ClientIdentity) {
+  constructor(accepted: Socket, identity: ClientIdentity) {
     this.user = identity.user;
     this.database = identity.database;
     this.settings = identity.settings;
@@ -73,8 +75,12 @@ export class ClientConnection implements Client {
     this.address = identity.address;
     this.connection = identity.connection;
     this.#receivedAtMs = identity.connection.connectedAtMs;
-    this.#socket = socket;
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
+    const adopted = adoptSocket(accepted, (bytes, length) => this.#onData(bytes, length, true));
+    const socket = adopted?.socket ?? accepted;
+    this.socket = socket;
+    if (adopted === undefined)
+      socket.on("data", (chunk: Buffer) => this.#onData(chunk, chunk.length, false));
+    else if (adopted.unread !== null) this.#reader.append(adopted.unread);
     socket.on("end", () => this.#onEnd());
     socket.on("close", () => this.#onClose());
     socket.on("drain", () => this.#onSent());
@@ -94,7 +100,7 @@ export class ClientConnection implements Client {
   }
 
   get traffic(): ClientTraffic {
-    const { bytesRead, bytesWritten } = this.#socket;
+    const { bytesRead, bytesWritten } = this.socket;
     return {
       receivedBytes: bytesRead,
       sentBytes: bytesWritten,
@@ -155,11 +161,11 @@ export class ClientConnection implements Client {
   }
 
   writeNow(bytes: Buffer): void {
-    if (this.#isClosing || this.#socket.destroyed) return;
+    if (this.#isClosing || this.socket.destroyed) return;
     if (this.#outgoing.length > 0) {
       this.write(bytes);
       this.#send();
-    } else this.#socket.write(bytes);
+    } else this.socket.write(bytes);
   }
 
   get isFull(): boolean {
@@ -167,7 +173,7 @@ export class ClientConnection implements Client {
   }
 
   write(bytes: Buffer): void {
-    if (this.#isClosing || this.#socket.destroyed) return;
+    if (this.#isClosing || this.socket.destroyed) return;
     this.#outgoing.push(bytes);
     this.#outgoingBytes += bytes.length;
     this.#flush ??= setImmediate(() => this.#send());
@@ -188,10 +194,10 @@ export class ClientConnection implements Client {
     this.#wake();
     // The peer's unread bytes are taken in and dropped: closing over them would reset the
     // connection, and the last message might never be read.
-    this.#socket.resume();
-    this.#socket.end();
-    const timer = setTimeout(() => this.#socket.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
-    this.#socket.once("close", () => clearTimeout(timer));
+    this.socket.resume();
+    this.socket.end();
+    const timer = setTimeout(() => this.socket.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
+    this.socket.once("close", () => clearTimeout(timer));
     this.#leave();
     this.#onSent();
   }
@@ -206,15 +212,18 @@ export class ClientConnection implements Client {
     }
   }
 
-  #onData(chunk: Buffer): void {
+  /** `chunk[0, length)`; shared, it is gone after the call. */
+  #onData(chunk: Buffer, length: number, isShared: boolean): void {
     if (this.#sleeper !== undefined) this.rouse();
     // Nothing is read behind a violation: where the next frame would begin is not known.
     if (this.#isClosing || this.#violation !== undefined) return;
     this.#receivedAtMs = Date.now();
     const isFirst = this.#reader.bufferedBytes === 0;
-    const taken = isFirst && this.#mayOffer ? this.#offer(chunk, 0, chunk.length) : 0;
-    if (taken === chunk.length) return;
-    this.#reader.append(taken === 0 ? chunk : chunk.subarray(taken));
+    const taken = isFirst && this.#mayOffer ? this.#offer(chunk, 0, length) : 0;
+    if (taken === length) return;
+    const rest = chunk.subarray(taken, length);
+    // What comes behind something unread is copied to it.
+    this.#reader.append(isShared && isFirst ? Buffer.from(rest) : rest);
     if (!isFirst && this.#mayOffer) this.#offerRead();
     this.#receiveRest();
   }
@@ -262,8 +271,8 @@ export class ClientConnection implements Client {
   #regulate(): void {
     const unreadBytes = this.#reader.bufferedBytes + this.#frameBytes;
     const isFull = unreadBytes > FRONTEND_READ_AHEAD_BYTES && this.peek(0) !== undefined;
-    if (isFull) this.#socket.pause();
-    else if (this.#socket.isPaused()) this.#socket.resume();
+    if (isFull) this.socket.pause();
+    else if (this.socket.isPaused()) this.socket.resume();
     // A client that has closed and left nothing to do is gone, whatever still runs for it.
     if (this.#isEnded && this.peek(0) === undefined) this.#leave();
   }
@@ -308,20 +317,20 @@ export class ClientConnection implements Client {
     this.#outgoingBytes = 0;
     const sent = (): void => this.#onSent();
     if (bytes <= FRONTEND_COALESCED_BYTES_MAX) {
-      this.#socket.write(
+      this.socket.write(
         outgoing.length === 1 ? (outgoing[0] ?? "") : Buffer.concat(outgoing),
         sent,
       );
       return;
     }
-    this.#socket.cork();
-    for (const each of outgoing) this.#socket.write(each, sent);
-    this.#socket.uncork();
+    this.socket.cork();
+    for (const each of outgoing) this.socket.write(each, sent);
+    this.socket.uncork();
   }
 
   #isDrained(): boolean {
     if (this.#isClosing || this.#isGone) return true;
-    return this.#outgoingBytes + this.#socket.writableLength < FRONTEND_UNSENT_BYTES;
+    return this.#outgoingBytes + this.socket.writableLength < FRONTEND_UNSENT_BYTES;
   }
 
   #onSent(): void {

@@ -173,18 +173,32 @@ export class Listener {
   /** One connection, up to its session. Never rejects. */
   async #accept(raw: Socket): Promise<void> {
     raw.setKeepAlive(true, FRONTEND_KEEPALIVE_MS);
-    // A socket's failure is followed by its close, which is all that anybody acts on.
-    raw.on("error", ignore);
-    this.#sockets.add(raw);
-    raw.on("close", this.#onClose);
-
+    this.#track(raw);
+    let current = raw;
     try {
       const entered = await this.#startUp(raw);
-      if (entered !== undefined) this.#runSession(entered, raw);
+      if (entered === undefined) return;
+      current = this.#replace(raw, entered.client);
+      this.#runSession(entered, current);
     } catch (error) {
-      this.#report(raw, error);
-      raw.destroy();
+      this.#report(current, error);
+      current.destroy();
     }
+  }
+
+  #track(socket: Socket): void {
+    // A socket's failure is followed by its close, which is all that anybody acts on.
+    socket.on("error", ignore);
+    this.#sockets.add(socket);
+    socket.on("close", this.#onClose);
+  }
+
+  /** What is closed when the client's connection is: `raw`, or what the client has put in the place of it. */
+  #replace(raw: Socket, { socket }: ClientConnection): Socket {
+    if (socket === raw || socket instanceof TLSSocket) return raw;
+    this.#sockets.delete(raw);
+    this.#track(socket);
+    return socket;
   }
 
   /** Start-up and authentication, within the deadline; undefined where it ended the connection. What it needs is let go of before the session begins. */

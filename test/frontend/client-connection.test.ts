@@ -24,10 +24,9 @@ async function pair(): Promise<Pair> {
   const accepted = once(server, "connection") as Promise<[Socket]>;
   const { port } = server.address() as AddressInfo;
   const peer = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-  const [served] = await accepted;
-  served.on("error", () => {});
+  const [socket] = await accepted;
   peer.on("error", () => {});
-  const client = new ClientConnection(served, {
+  const client = new ClientConnection(socket, {
     user: "u",
     database: "d",
     settings: new Map(),
@@ -36,6 +35,8 @@ async function pair(): Promise<Pair> {
     address: "test",
     connection: { tls: "", localAddress: "127.0.0.1:6432", connectedAtMs: Date.now() },
   });
+  const { socket: served } = client;
+  served.on("error", () => {});
   return {
     client,
     served,
