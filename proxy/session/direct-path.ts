@@ -27,7 +27,7 @@ import { DirectBehind, isParsedOn, observe } from "./direct-behind.ts";
 import { isPlain, readyIn } from "./direct-block.ts";
 import { DirectCounts } from "./direct-counts.ts";
 import { runCommand } from "./direct-command.ts";
-import { encodeDirect } from "./direct-request.ts";
+import { asItIs, encodeDirect } from "./direct-request.ts";
 import { DirectIntake } from "./direct-running.ts";
 import type { Running } from "./direct-running.ts";
 import type { DirectSession } from "./direct-session.ts";
@@ -160,15 +160,18 @@ export class DirectPath implements DirectReceiver, ReadOwner, PipelineOwner, Awa
     this.#connection = connection;
     running.block?.sending(connection);
     running.isParsed = isParsedOn(connection, running);
+    const { request } = running;
+    let whole: Buffer | undefined;
     try {
-      encodeDirect(connection, running.request, WRITER);
+      if (!this.#behind.isAny) whole = asItIs(request);
+      if (whole === undefined) encodeDirect(connection, request, WRITER);
     } catch (error) {
       this.#error = error;
       return this.#end();
     }
-    const count = 1 + this.#behind.encode(connection, running, WRITER);
+    const count = 1 + (whole === undefined ? this.#behind.encode(connection, running, WRITER) : 0);
     connection.expectReady(count);
-    connection.sendNow(WRITER.take());
+    connection.sendNow(whole ?? WRITER.take());
     AnswerRelay.start(connection, this, count);
   }
 

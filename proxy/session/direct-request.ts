@@ -32,6 +32,13 @@ const SYNC = encodeToBuffer(encodeSync, { kind: "sync" });
 const EXECUTE_SYNC = Buffer.concat([EXECUTE, SYNC]);
 const DESCRIBE_EXECUTE_SYNC = Buffer.concat([DESCRIBE, EXECUTE_SYNC]);
 
+/** The request, where it is there already and nothing goes before it. Throws as `encodeDirect`. */
+export function asItIs({ target, use, begin }: DirectRequest): Buffer | undefined {
+  if (target.query === undefined || begin !== undefined) return undefined;
+  use.maySend(target.places);
+  return target.query;
+}
+
 /** Exactly one ReadyForQuery will follow. Throws `placement_lease_lost` before anything is written. */
 export function encodeDirect(
   connection: BackendConnection,

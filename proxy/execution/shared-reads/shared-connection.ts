@@ -104,7 +104,7 @@ export class SharedConnection implements ByteTaker, Carrier {
   }
 
   #encode(sending: Sending, writer: FrameWriter): void {
-    const [first] = sending.members;
+    const first = sending.members[0];
     if (first === undefined) return;
     const { prepared } = sending;
     sending.isParsed = prepared !== undefined && isPrepared(this.connection, prepared);
@@ -212,12 +212,12 @@ export class SharedConnection implements ByteTaker, Carrier {
     }
     if (type === BACKEND_TYPE.noticeResponse) return true;
     if (type === BACKEND_TYPE.parseComplete) head.isParsed = true;
-    const [only, second] = head.members;
+    const only = head.members.length === 1 ? head.members[0] : undefined;
     if (type === BACKEND_TYPE.errorResponse) {
       // What came with it is no answer yet that it could be a part of.
       if (this.#isOwn(head, bytes, at, frameEnd)) return false;
       this.#give(bytes, given, at);
-    } else if (only !== undefined && second === undefined) {
+    } else if (only !== undefined) {
       const verdict = only.owner.judge(type, bytes, at, frameEnd);
       if (verdict === true) return true;
       this.#give(bytes, given, at);
@@ -286,10 +286,14 @@ export class SharedConnection implements ByteTaker, Carrier {
     at: number,
     end: number,
   ): void {
-    const told = head.members.map((read) => ({ read, verdict: read.owner.judgeReady(status) }));
-    const isPlain = told.every(({ verdict }) => verdict === true);
-    this.#give(bytes, given, isPlain ? end : at);
-    if (!isPlain) for (const { read, verdict } of told) this.#follow(read, verdict, bytes, at, end);
+    const { members } = head;
+    const only = members.length === 1 ? members[0] : undefined;
+    if (only?.owner.judgeReady(status) === true) this.#give(bytes, given, end);
+    else {
+      this.#give(bytes, given, at);
+      for (const read of members)
+        this.#follow(read, read.owner.judgeReady(status), bytes, at, end);
+    }
     this.#queue.shift();
     head.answeredCount = head.members.length;
     for (const read of head.end()) read.owner.answered();

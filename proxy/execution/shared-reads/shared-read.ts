@@ -69,13 +69,15 @@ export class SharedRead {
   }
 }
 
+const NOBODY: readonly SharedRead[] = [];
+
 /** A batch of its own, which one ReadyForQuery ends. */
 export class Sending {
   readonly sharing: Sharing;
   /** What a backend prepares for it, under a name; undefined where it comes with its own text. */
   readonly prepared: PreparedText | undefined;
   /** Who gets the answer: several where they have asked for the same, none where nobody wants it any more. */
-  members: readonly SharedRead[] = [];
+  members: readonly SharedRead[] = NOBODY;
   carrier: Carrier | undefined;
   /** The statement is known to be prepared where it runs. */
   isParsed = false;
@@ -99,7 +101,7 @@ export class Sending {
   }
 
   join(read: SharedRead): void {
-    this.members = [...this.members, read];
+    this.members = this.isWanted ? [...this.members, read] : [read];
     read.sending = this;
   }
 
@@ -117,7 +119,7 @@ export class Sending {
   /** Nobody is left; gives who was. */
   end(): readonly SharedRead[] {
     const { members } = this;
-    this.members = [];
+    this.members = NOBODY;
     for (const each of members) each.sending = undefined;
     return members;
   }

@@ -128,7 +128,7 @@ export class SharedReads implements SharedConnectionHost {
     const sending = new Sending(sharing, prepared);
     if (likeness !== undefined) group.alike.set(likeness, sending);
     if (group.collected.push(sending) === 1 && this.#awaiting.push(group) === 1)
-      setImmediate(() => this.#send());
+      setImmediate(this.#sendAll);
     return sending;
   }
 
@@ -149,11 +149,11 @@ export class SharedReads implements SharedConnectionHost {
     return group;
   }
 
-  #send(): void {
+  readonly #sendAll = (): void => {
     const awaiting = this.#awaiting;
     this.#awaiting = [];
     for (const group of awaiting) this.#sendOf(group);
-  }
+  };
 
   #sendOf(group: Group): void {
     if (group.isAcquiring) return;
@@ -169,14 +169,13 @@ export class SharedReads implements SharedConnectionHost {
       else shared.add(sending);
     }
     for (const shared of group.connections) if (shared.flush(WRITER, now)) this.#writes.increment();
-    this.#leaveOver(group, left, now);
+    if (left.length > 0) this.#leaveOver(group, left, now);
     this.#forgetWhereUnused(group);
   }
 
   /** What found no connection: where there is none that takes more, the group waits for one. */
   #leaveOver(group: Group, left: readonly Sending[], now: number): void {
-    const [...shareds] = group.connections;
-    if (shareds.some((shared) => this.#isOpen(shared, now))) this.#repeat(left, "full");
+    if ([...group.connections].some((shared) => this.#isOpen(shared, now))) this.#repeat(left, "full");
     else {
       const isOrdinary = ({ members: [first] }: Sending): boolean =>
         first?.owner.claim().priority === ORDINARY;
