@@ -62,6 +62,9 @@ export const HEAP_GROWING_PERCENT = 50;
 /** Both halves of the young generation: of 128 MB, V8's own bound, nine tenths are garbage of statements that have ended. */
 export const NEW_SPACE_BYTES_MAX = 16 * 1024 * 1024;
 
+/** Users with their databases and settings that are kept once for all their clients: more than applications have, and some kB. */
+export const FRONTEND_IDENTITIES_MAX = 200;
+
 /** Unread bytes of one client, among them a whole message, before its socket is paused. */
 export const FRONTEND_READ_AHEAD_BYTES = 256 * 1024;
 

@@ -31,6 +31,14 @@ export type ClientIdentity = Pick<
   "user" | "database" | "settings" | "processId" | "secretKey" | "address" | "connection"
 >;
 
+/** Idle clients are many, and share their emptiness: it is replaced and never pushed to. */
+const NONE: never[] = [];
+
+/** So that listeners are the same functions for all clients. */
+const CLIENT = Symbol("client connection");
+
+type ClientSocket = Socket & { [CLIENT]: ClientConnection };
+
 export class ClientConnection implements Client {
   readonly user: string;
   readonly database: string;
@@ -48,7 +56,7 @@ export class ClientConnection implements Client {
   #isGone = false;
   readonly #reader = new FrameReader(FRONTEND_FRAME_BYTES_MAX);
   /** Frames cut and not received yet: one after each arrival, more only where `peek` asked. */
-  readonly #frames: Frame[] = [];
+  #frames: Frame[] = NONE;
   #frameBytes = 0;
   /** Met behind the frames that are still to be received. */
   #violation: ProtocolViolation | undefined;
@@ -58,10 +66,10 @@ export class ClientConnection implements Client {
   #sleeper: Sleeper | undefined;
   direct: DirectReceiver | undefined;
 
-  #outgoing: Buffer[] = [];
+  #outgoing: Buffer[] = NONE;
   #outgoingBytes = 0;
   #flush: NodeJS.Immediate | undefined;
-  #drainWaiters: (() => void)[] = [];
+  #drainWaiters: (() => void)[] = NONE;
   #isClosing = false;
   #receivedAtMs: number;
 
@@ -76,17 +84,30 @@ export class ClientConnection implements Client {
     this.connection = identity.connection;
     this.#receivedAtMs = identity.connection.connectedAtMs;
     const adopted = adoptSocket(accepted, (bytes, length) => this.#onData(bytes, length, true));
-    const socket = adopted?.socket ?? accepted;
+    const socket = (adopted?.socket ?? accepted) as ClientSocket;
     this.socket = socket;
     if (adopted === undefined)
       socket.on("data", (chunk: Buffer) => this.#onData(chunk, chunk.length, false));
     else if (adopted.unread !== null) this.#reader.append(adopted.unread);
-    socket.on("end", () => this.#onEnd());
-    socket.on("close", () => this.#onClose());
-    socket.on("drain", () => this.#onSent());
+    socket[CLIENT] = this;
+    socket.on("end", ClientConnection.#ended);
+    socket.on("close", ClientConnection.#closed);
+    socket.on("drain", ClientConnection.#drained);
     // Paused sockets do not begin to flow by a listener alone.
     socket.resume();
     if (socket.destroyed) this.#onClose();
+  }
+
+  static #ended(this: ClientSocket): void {
+    this[CLIENT].#onEnd();
+  }
+
+  static #closed(this: ClientSocket): void {
+    this[CLIENT].#onClose();
+  }
+
+  static #drained(this: ClientSocket): void {
+    this[CLIENT].#onSent();
   }
 
   get secretKey(): Buffer {
@@ -140,6 +161,7 @@ export class ClientConnection implements Client {
     this.#gone = undefined;
     this.#wakeReceiver = undefined;
     this.#reader.clear();
+    this.#frames = NONE;
     wakeReceiver(true);
     return true;
   }
@@ -154,7 +176,8 @@ export class ClientConnection implements Client {
     while (this.#frames.length <= n && this.#violation === undefined) {
       const frame = this.#cut();
       if (frame === undefined) break;
-      this.#frames.push(frame);
+      if (this.#frames === NONE) this.#frames = [frame];
+      else this.#frames.push(frame);
       this.#frameBytes += FRAME_HEADER_BYTES + frame.body.length;
     }
     return this.#frames[n];
@@ -174,7 +197,8 @@ export class ClientConnection implements Client {
 
   write(bytes: Buffer): void {
     if (this.#isClosing || this.socket.destroyed) return;
-    this.#outgoing.push(bytes);
+    if (this.#outgoing === NONE) this.#outgoing = [bytes];
+    else this.#outgoing.push(bytes);
     this.#outgoingBytes += bytes.length;
     this.#flush ??= setImmediate(() => this.#send());
   }
@@ -182,7 +206,8 @@ export class ClientConnection implements Client {
   drained(): Promise<void> {
     if (this.#isDrained()) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#drainWaiters.push(resolve);
+      if (this.#drainWaiters === NONE) this.#drainWaiters = [resolve];
+      else this.#drainWaiters.push(resolve);
     });
   }
 
@@ -288,7 +313,7 @@ export class ClientConnection implements Client {
     this.rouse();
     this.#isEnded = true;
     this.#isClosing = true;
-    this.#outgoing = [];
+    this.#outgoing = NONE;
     this.#outgoingBytes = 0;
     clearImmediate(this.#flush);
     this.#leave();
@@ -313,7 +338,7 @@ export class ClientConnection implements Client {
     const outgoing = this.#outgoing;
     const bytes = this.#outgoingBytes;
     if (outgoing.length === 0) return;
-    this.#outgoing = [];
+    this.#outgoing = NONE;
     this.#outgoingBytes = 0;
     const sent = (): void => this.#onSent();
     if (bytes <= FRONTEND_COALESCED_BYTES_MAX) {
@@ -336,7 +361,7 @@ export class ClientConnection implements Client {
   #onSent(): void {
     if (this.#drainWaiters.length === 0 || !this.#isDrained()) return;
     const waiters = this.#drainWaiters;
-    this.#drainWaiters = [];
+    this.#drainWaiters = NONE;
     for (const resolve of waiters) resolve();
   }
 }

@@ -30,6 +30,7 @@ import { errorFields } from "../session/error-fields.ts";
 import { Authenticator } from "./authentication.ts";
 import type { AuthenticationPolicy } from "./authentication.ts";
 import { ClientConnection } from "./client-connection.ts";
+import { Identities } from "./identities.ts";
 import { PullSocket } from "./pull-socket.ts";
 import { readOpening } from "./start-up.ts";
 import type { Opening } from "./start-up.ts";
@@ -99,8 +100,9 @@ export class Listener {
   readonly #tls: FrontendTls | undefined;
   readonly #door: Door;
   readonly #sideDoor: Door | undefined;
-  /** Every connection, in start-up or in session. */
-  readonly #sockets = new Set<Socket>();
+  readonly #identities = new Identities();
+  /** Every connection, in start-up or in session, and what its close is waited for with. */
+  readonly #sockets = new Map<Socket, () => void>();
   /** Of each of them: one listener serves all. */
   readonly #onClose: (this: Socket) => void;
 
@@ -108,7 +110,9 @@ export class Listener {
     this.#options = options;
     const sockets = this.#sockets;
     this.#onClose = function () {
+      const closed = sockets.get(this);
       sockets.delete(this);
+      closed?.();
     };
     this.#tls = options.tls && new FrontendTls(options.tls);
     const { authentication, sessions, clientsMax = CLIENTS_MAX_DEFAULT, sideDoor } = options;
@@ -162,7 +166,7 @@ export class Listener {
   async close(): Promise<void> {
     const closed = this.#server.listening ? once(this.#server, "close") : Promise.resolve();
     this.stopAccepting();
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.keys()) socket.destroy();
     await closed;
   }
 
@@ -189,7 +193,7 @@ export class Listener {
   #track(socket: Socket): void {
     // A socket's failure is followed by its close, which is all that anybody acts on.
     socket.on("error", ignore);
-    this.#sockets.add(socket);
+    this.#sockets.set(socket, ignore);
     socket.on("close", this.#onClose);
   }
 
@@ -255,8 +259,11 @@ export class Listener {
     if (negotiation !== undefined) {
       socket.write(encodeToBuffer(encodeNegotiateProtocolVersion, negotiation));
     }
-    const { user, database } = readIdentity(startup);
-    const settings = readSettings(startup);
+    const { user, database, settings, localAddress } = this.#identities.same({
+      ...readIdentity(startup),
+      settings: readSettings(startup),
+      localAddress: `${raw.localAddress}:${raw.localPort}`,
+    });
     if (this.#tls?.isRequired === true && !isTls) {
       throw new SqlError("tls_required", `connection of user "${user}" requires TLS`);
     }
@@ -286,12 +293,8 @@ export class Listener {
       settings,
       processId,
       secretKey: randomBytes(startup.minor >= 2 ? SECRET_KEY_BYTES_3_2 : SECRET_KEY_BYTES),
-      address: `${raw.remoteAddress}:${raw.remotePort}`,
-      connection: {
-        tls: encryptionOf(socket.socket),
-        localAddress: `${raw.localAddress}:${raw.localPort}`,
-        connectedAtMs,
-      },
+      address: flat(`${raw.remoteAddress}:${raw.remotePort}`),
+      connection: { tls: encryptionOf(socket.socket), localAddress, connectedAtMs },
     });
     return { client, door };
   }
@@ -313,7 +316,7 @@ export class Listener {
     metrics.increment("colonnade_clients_accepted_total", {});
     metrics.add("colonnade_clients", {}, 1);
     if (raw.closed) over();
-    else raw.on("close", over);
+    else this.#sockets.set(raw, over);
     client.write(encodeToBuffer(encodeAuthentication, { kind: "authenticationOk" }));
     const ended = (): void => {
       client.end();
@@ -369,6 +372,11 @@ function doorOf(options: Omit<SideDoor, "database" | "fullHint"> & Pick<Door, "f
   const { authentication, admit, sessions, clientsMax, fullHint } = options;
   const authenticator = new Authenticator(authentication);
   return { authenticator, admit, sessions, clientsMax, fullHint, processIds: new Set() };
+}
+
+/** One string of its characters, where joining made one of several. */
+function flat(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 function encryptionOf(socket: Socket): string {
