@@ -71,7 +71,8 @@ export class KeyedText {
     this.#colocation = name === undefined ? undefined : map.colocations.get(name);
     this.#bytes = new LiteralBytes(shape);
     const [type] = this.#colocation?.keyTypes ?? [];
-    this.#isNumbered = shape.kinds[keyIndex] === "whole" && (type === "integer" || type === "bigint");
+    this.#isNumbered =
+      shape.kinds[keyIndex] === "whole" && (type === "integer" || type === "bigint");
     this.#isKeyApart = this.#isNumbered && !shape.pieces.some((piece) => DIGIT.test(piece));
   }
 
@@ -150,7 +151,10 @@ export class KeyedText {
   #placeAt(placement: Placement): KeyedPlace | undefined {
     if (this.#places.has(placement)) return this.#places.get(placement);
     const pieces = this.#findPieces(placement);
-    const isAsWritten = isDeepStrictEqual(pieces && trimmed(pieces), trimmed(this.#template.shape.pieces));
+    const isAsWritten = isDeepStrictEqual(
+      pieces && trimmed(pieces),
+      trimmed(this.#template.shape.pieces),
+    );
     const place = pieces && {
       placement,
       pieces: isAsWritten ? undefined : pieces.map((piece) => Buffer.from(piece)),

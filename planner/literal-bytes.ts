@@ -33,7 +33,8 @@ export class LiteralBytes {
     let at = behind(pieces[0], bytes, start, end);
     for (let index = 0; index < kinds.length && at >= 0; index++) {
       spans[2 * index] = at;
-      at = kinds[index] === "string" ? stringEnd(bytes, at, end) : this.#number(index, bytes, at, end);
+      at =
+        kinds[index] === "string" ? stringEnd(bytes, at, end) : this.#number(index, bytes, at, end);
       spans[2 * index + 1] = at;
       if (at >= 0) at = behind(pieces[index + 1], bytes, at, end);
     }
@@ -43,7 +44,8 @@ export class LiteralBytes {
   #number(index: number, bytes: Buffer, start: number, end: number): number {
     const whole = digitsEnd(bytes, start, end);
     const digits = whole - start;
-    const isPlain = digits === 1 || (digits > 1 && digits <= WHOLE_DIGITS_MAX && bytes[start] !== ZERO);
+    const isPlain =
+      digits === 1 || (digits > 1 && digits <= WHOLE_DIGITS_MAX && bytes[start] !== ZERO);
     if (!isPlain) return -1;
     const hasDot = whole < end && bytes[whole] === DOT;
     if (this.#kinds[index] === "whole") return hasDot ? -1 : whole;
@@ -60,8 +62,7 @@ function behind(piece: Buffer | undefined, bytes: Buffer, start: number, end: nu
   if (piece === undefined) return -1;
   const { length } = piece;
   if (start + length > end) return -1;
-  for (let index = 0; index < length; index++)
-    if (bytes[start + index] !== piece[index]) return -1;
+  for (let index = 0; index < length; index++) if (bytes[start + index] !== piece[index]) return -1;
   return start + length;
 }
 

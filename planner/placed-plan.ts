@@ -12,10 +12,7 @@ import type { KeyTuple, QueryPlan } from "./logical-plan.ts";
 import { bindPlan } from "./physical-plan.ts";
 import type { BoundParameter, PhysicalPlan } from "./physical-plan.ts";
 
-const PLAIN_INTEGERS: ReadonlySet<number> = new Set([
-  KEY_TYPE_OIDS.integer,
-  KEY_TYPE_OIDS.bigint,
-]);
+const PLAIN_INTEGERS: ReadonlySet<number> = new Set([KEY_TYPE_OIDS.integer, KEY_TYPE_OIDS.bigint]);
 
 /** The one key of a plan; undefined where there are several, or none. */
 interface OneKey {

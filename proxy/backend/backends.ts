@@ -54,11 +54,7 @@ export class Backends {
   }
 
   /** See Pool.join. */
-  join(
-    database: DatabaseName,
-    taker: Taker<BackendConnection>,
-    claim: Claim,
-  ): Waiting | undefined {
+  join(database: DatabaseName, taker: Taker<BackendConnection>, claim: Claim): Waiting | undefined {
     const pool = this.#pools.get(database);
     if (pool === undefined) throw notInMap(database);
     return pool.join(taker, claim);

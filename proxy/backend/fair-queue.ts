@@ -101,8 +101,8 @@ export class FairQueue<Member extends Queued<Member>> {
 
   /** Whoever is given may leave; nobody comes meanwhile. */
   *[Symbol.iterator](): Iterator<Member> {
-    for (const line of [...this.#lines.values()])
-      for (let each: Member | undefined = line.first; each !== undefined; ) {
+    for (const line of this.#lines.values())
+      for (let each: Member | undefined = line.first; each !== undefined;) {
         const { after }: Member = each;
         yield each;
         each = after;

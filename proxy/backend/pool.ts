@@ -19,17 +19,13 @@ import {
 } from "../../base/limits.ts";
 import type { BackendAddress } from "./backend-address.ts";
 import { BackendConnection } from "./backend-connection.ts";
-import { OWN_CLAIM } from "./claim.ts";
-import type { Claim } from "./claim.ts";
+import { OWN_CLAIM, type Claim } from "./claim.ts";
 import { poolClosed } from "./pool-errors.ts";
 import { isFull, PoolGate } from "./pool-gate.ts";
-import { meanAnswerMs, newMember, noteLending } from "./pool-member.ts";
-import type { Member, Rank } from "./pool-member.ts";
+import { meanAnswerMs, newMember, noteLending, type Member, type Rank } from "./pool-member.ts";
 import { PoolMembers } from "./pool-members.ts";
-import { POOL_OPTIONS_DEFAULT } from "./pool-options.ts";
-import type { PoolOptions } from "./pool-options.ts";
-import { serverReport } from "./pool-stats.ts";
-import type { PoolStats, ServerReport } from "./pool-stats.ts";
+import { POOL_OPTIONS_DEFAULT, type PoolOptions } from "./pool-options.ts";
+import { serverReport, type PoolStats, type ServerReport } from "./pool-stats.ts";
 import { ReconnectPause } from "./reconnect-pause.ts";
 import { WaitQueue, type Taker, type WaitEnd, type Waiting } from "./wait-queue.ts";
 
@@ -47,11 +43,7 @@ export class Pool {
   /** Grows with every loss: the server may have restarted, and idle connections to it with it. */
   #generation = 0;
   #whenUnused: (() => void) | undefined;
-  #acquired = 0;
-  #opened = 0;
-  #openFailures = 0;
-  #lost = 0;
-  #lentMs = 0;
+  readonly #totals = { acquired: 0, opened: 0, openFailures: 0, lost: 0, lentMs: 0 };
 
   constructor(database: DatabaseName, address: BackendAddress, options: Partial<PoolOptions> = {}) {
     this.database = database;
@@ -66,7 +58,7 @@ export class Pool {
       onOpened: () => this.#serve(),
     });
     const { waitMs, waitersMax: sizeMax } = this.#options;
-    const refusal = (reason: WaitEnd) => this.#gate.exhausted(reason);
+    const refusal = (reason: WaitEnd): Error => this.#gate.exhausted(reason);
     this.#waiting = new WaitQueue({ sizeMax, waitMs, refusal });
     this.#sweep = setInterval(() => this.#closeSurplus(), POOL_SWEEP_INTERVAL_MS).unref();
   }
@@ -142,7 +134,7 @@ export class Pool {
     invariant(member.use === "lent", "a connection is released once");
     const now = performance.now();
     const lentMs = now - member.lentSince;
-    this.#lentMs += lentMs;
+    this.#totals.lentMs += lentMs;
     if (connection.isBroken) this.#forgetLost(member);
     else if (!connection.isClean) this.#abandon(member);
     else {
@@ -159,9 +151,10 @@ export class Pool {
   #passesOn(member: Member, now: number): boolean {
     const { connection } = member;
     const lentCount = this.#members.lentCount - 1;
-    if (this.#servable(lentCount) <= 0 || connection.hasArrived) return false;
-    if (this.#closing.signal.aborted) return false;
-    this.#noteLent(member, now);
+    const isHeld = this.#closing.signal.aborted || connection.hasArrived;
+    if (isHeld || this.#servable(lentCount) <= 0) return false;
+    noteLending(member, now, this.#gate.measuresAnswers);
+    this.#totals.acquired += 1;
     this.#waiting.resolveFirst(connection, lentCount >= this.#gate.limit);
     return true;
   }
@@ -175,7 +168,7 @@ export class Pool {
     if (member === undefined) return await this.acquire(caller);
     this.#opening += 1;
     try {
-      this.#lentMs += performance.now() - member.lentSince;
+      this.#totals.lentMs += performance.now() - member.lentSince;
       this.#close(member);
       await connection.ended;
       this.#adopt(
@@ -203,15 +196,11 @@ export class Pool {
       pinned: this.#members.pinnedCount,
       waiting: this.#waiting.size,
       longestWaitMs: this.#waiting.longestWaitMs,
-      acquired: this.#acquired,
       waitedMs: this.#waiting.waitedMs,
       waitTimeouts: this.#waiting.timeouts,
       ...this.#gate.stats,
+      ...this.#totals,
       shedFull: this.#waiting.refused,
-      opened: this.#opened,
-      openFailures: this.#openFailures,
-      lost: this.#lost,
-      lentMs: this.#lentMs,
       counts: this.#members.counts,
     };
   }
@@ -302,13 +291,9 @@ export class Pool {
   #lend(member: Member, now: number): BackendConnection {
     this.#members.setUse(member, "lent");
     member.connection.unpark();
-    this.#noteLent(member, now);
-    return member.connection;
-  }
-
-  #noteLent(member: Member, now: number): void {
     noteLending(member, now, this.#gate.measuresAnswers);
-    this.#acquired += 1;
+    this.#totals.acquired += 1;
+    return member.connection;
   }
 
   #putIdle(member: Member, now: number = performance.now()): void {
@@ -333,14 +318,14 @@ export class Pool {
   async #connect(signal: AbortSignal): Promise<BackendConnection> {
     const connection = await this.#openOne(signal);
     this.#reconnect.succeeded();
-    this.#opened += 1;
+    this.#totals.opened += 1;
     return connection;
   }
 
   #openOne(signal: AbortSignal): Promise<BackendConnection> {
-    const { database, address } = this;
+    const { database } = this;
     const { settings, connectTimeoutMs } = this.#options;
-    return BackendConnection.open(address, { database, settings, signal, connectTimeoutMs });
+    return BackendConnection.open(this.address, { database, settings, signal, connectTimeoutMs });
   }
 
   #adopt(connection: BackendConnection): void {
@@ -354,7 +339,7 @@ export class Pool {
   #openFailed(error: unknown): void {
     if (this.#closing.signal.aborted) return;
     this.#reconnect.failed();
-    this.#openFailures += 1;
+    this.#totals.openFailures += 1;
     if (isFull(error) && this.#members.size > 0) return;
     const count = Math.max(1, this.#waiting.size);
     this.#waiting.rejectAll(error);
@@ -378,7 +363,7 @@ export class Pool {
   /** One connection was lost, so the server may have restarted: those idle are not to be trusted. */
   #forgetLost(member: Member): void {
     if (this.#members.of(member.connection) === undefined) return;
-    this.#lost += 1;
+    this.#totals.lost += 1;
     this.#generation += 1;
     const wasAsked = member.use !== "idle";
     for (const idle of this.#members.takeIdle()) this.#close(idle);
@@ -408,9 +393,8 @@ export class Pool {
 
   #closeSurplus(): void {
     const now = performance.now();
-    const over = this.#members.takeIdle(
-      (member) => this.#isOver(member, now) || now - member.idleSince > this.#options.idleMs,
-    );
+    const isIdle = ({ idleSince }: Member) => now - idleSince > this.#options.idleMs;
+    const over = this.#members.takeIdle((each) => this.#isOver(each, now) || isIdle(each));
     for (const member of over) this.#close(member);
   }
 }

@@ -36,8 +36,7 @@ export class LentBackends {
 
   hasOf(database: DatabaseName): boolean {
     return (
-      this.#first?.database === database ||
-      this.#others.some((each) => each.database === database)
+      this.#first?.database === database || this.#others.some((each) => each.database === database)
     );
   }
 

@@ -195,7 +195,7 @@ export class SessionBackends implements LockHolder {
       }
     }
     // It ran under the last client's statement_timeout; a connection that is new has none.
-    this.#lent.delete(connection);
+    void this.#lent.delete(connection);
     const another = await this.#backends.renew(connection, signal);
     this.#lend(another);
     return await this.#asSessions(another, undefined, set);

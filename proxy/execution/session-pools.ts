@@ -11,11 +11,7 @@ export interface PinnableBackends extends SharedPools, Omit<InDoubtBackends, "ac
   /** One that is idle, without waiting; undefined where there is none, or others wait for one. */
   tryAcquire(database: DatabaseName, rank: Rank): BackendConnection | undefined;
   /** See Pool.join. */
-  join(
-    database: DatabaseName,
-    taker: Taker<BackendConnection>,
-    claim: Claim,
-  ): Waiting | undefined;
+  join(database: DatabaseName, taker: Taker<BackendConnection>, claim: Claim): Waiting | undefined;
   /** Another in the place of one that is lent, newly opened. */
   renew(connection: BackendConnection, signal: AbortSignal): Promise<BackendConnection>;
   /** False where as many as may be are pinned. */

@@ -75,8 +75,7 @@ export class SingleCommit implements PipelineOwner {
       // A reader that cannot commit has lost nothing.
       if (error !== undefined) connection.destroy();
       this.#committed(undefined);
-    } else if (error !== undefined)
-      void rollback(connection).finally(() => this.#committed(error));
+    } else if (error !== undefined) void rollback(connection).finally(() => this.#committed(error));
     else this.#committed(this.#tag === "COMMIT" ? undefined : notCommitted(database));
   }
 

@@ -98,17 +98,17 @@ export class ClientConnection implements Client {
     if (socket.destroyed) this.#onClose();
   }
 
-  static #ended(this: ClientSocket): void {
+  static readonly #ended: (this: ClientSocket) => void = function () {
     this[CLIENT].#onEnd();
-  }
+  };
 
-  static #closed(this: ClientSocket): void {
+  static readonly #closed: (this: ClientSocket) => void = function () {
     this[CLIENT].#onClose();
-  }
+  };
 
-  static #drained(this: ClientSocket): void {
+  static readonly #drained: (this: ClientSocket) => void = function () {
     this[CLIENT].#onSent();
-  }
+  };
 
   get secretKey(): Buffer {
     return Buffer.from(this.#secretKey, "latin1");

@@ -13,7 +13,6 @@ import { TLSSocket } from "node:tls";
 import {
   AUTHENTICATION_TIMEOUT_MS,
   CLIENTS_MAX_DEFAULT,
-  FRONTEND_CLOSE_TIMEOUT_MS,
   FRONTEND_KEEPALIVE_MS,
   LISTEN_BACKLOG,
 } from "../../base/limits.ts";
@@ -21,16 +20,15 @@ import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import { ERRORS, ProtocolViolation, SqlError } from "../../base/sql-error.ts";
 import { encodeAuthentication } from "../protocol/backend/authentication.ts";
-import { encodeErrorResponse } from "../protocol/backend/error-response.ts";
 import { encodeNegotiateProtocolVersion } from "../protocol/backend/negotiate-protocol-version.ts";
 import { encodeToBuffer } from "../protocol/frame-writer.ts";
 import { negotiateProtocolVersion } from "../protocol/startup.ts";
 import type { SessionHost } from "../session/client.ts";
-import { errorFields } from "../session/error-fields.ts";
 import { Authenticator } from "./authentication.ts";
 import type { AuthenticationPolicy } from "./authentication.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { Identities } from "./identities.ts";
+import { closeAfter, refuse } from "./refuse.ts";
 import { PullSocket } from "./pull-socket.ts";
 import { readOpening } from "./start-up.ts";
 import type { Opening } from "./start-up.ts";
@@ -381,23 +379,6 @@ function flat(text: string): string {
 
 function encryptionOf(socket: Socket): string {
   return socket instanceof TLSSocket ? `${socket.getProtocol()}/${socket.getCipher().name}` : "";
-}
-
-/** Says why, then closes. */
-function refuse(socket: Socket, raw: Socket, error: unknown): void {
-  const fields = errorFields(error, "FATAL");
-  closeAfter(socket, raw, encodeToBuffer(encodeErrorResponse, { kind: "errorResponse", fields }));
-}
-
-/** Closes when the last message has been sent, with TLS's own end where it is TLS. */
-function closeAfter(socket: Socket, raw: Socket, lastMessage?: Buffer): void {
-  if (raw.destroyed) return;
-  const timer = setTimeout(() => raw.destroy(), FRONTEND_CLOSE_TIMEOUT_MS);
-  raw.once("close", () => clearTimeout(timer));
-  // What the peer still sends is read and dropped, or closing would reset the connection
-  // and the message might never be read.
-  socket.on("data", ignore).resume();
-  socket.end(lastMessage ?? "");
 }
 
 function authenticationTimeout(): SqlError {

@@ -184,7 +184,12 @@ function readBind(bytes: Buffer, start: number, end: number): DirectBind | undef
   const { length: formatCount } = parameterFormats;
   if (formatCount > 1 && formatCount !== bytes.readUInt16BE(countAt)) return undefined;
   const statement = nameEnd === nameStart ? "" : bytes.toString("latin1", nameStart, nameEnd);
-  return new DirectBind(statement, keptCopy(bytes, restStart, end), parameterFormats, resultFormats);
+  return new DirectBind(
+    statement,
+    keptCopy(bytes, restStart, end),
+    parameterFormats,
+    resultFormats,
+  );
 }
 
 const ALL_TEXT: readonly FormatCode[] = [];

@@ -73,14 +73,16 @@ export function runCommand(
     void told.then(answered);
   };
   const isCommitting = commits(plan, session, (error, kind) => {
-    if (error !== undefined) return run(() => Promise.reject(error));
+    if (error !== undefined)
+      return run(async () => {
+        throw error;
+      });
     counts.committed(kind);
     portals.clear();
     session.client.writeNow(answer("COMMIT", "idle", batch));
     answered();
   });
-  if (!isCommitting)
-    run(async (signal) => responder.complete(await commands.run(plan, signal)));
+  if (!isCommitting) run(async (signal) => responder.complete(await commands.run(plan, signal)));
   return false;
 }
 

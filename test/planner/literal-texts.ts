@@ -84,6 +84,10 @@ export function keyedFragment(templates: LiteralTemplates, text: string): Fragme
 }
 
 function sent(pieces: readonly Buffer[], spans: Int32Array, bytes: Buffer): string {
-  const literals = pieces.map((_, index) => bytes.toString("utf8", spans[2 * index], spans[2 * index + 1]));
-  return pieces.map((piece, index) => `${piece}${index + 1 < pieces.length ? literals[index] : ""}`).join("");
+  const literals = pieces.map((_, index) =>
+    bytes.toString("utf8", spans[2 * index], spans[2 * index + 1]),
+  );
+  return pieces
+    .map((piece, index) => `${piece.toString()}${index + 1 < pieces.length ? literals[index] : ""}`)
+    .join("");
 }

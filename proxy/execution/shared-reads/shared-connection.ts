@@ -291,8 +291,7 @@ export class SharedConnection implements ByteTaker, Carrier {
     if (only?.owner.judgeReady(status) === true) this.#give(bytes, given, end);
     else {
       this.#give(bytes, given, at);
-      for (const read of members)
-        this.#follow(read, read.owner.judgeReady(status), bytes, at, end);
+      for (const read of members) this.#follow(read, read.owner.judgeReady(status), bytes, at, end);
     }
     this.#queue.shift();
     head.answeredCount = head.members.length;

@@ -175,7 +175,8 @@ export class SharedReads implements SharedConnectionHost {
 
   /** What found no connection: where there is none that takes more, the group waits for one. */
   #leaveOver(group: Group, left: readonly Sending[], now: number): void {
-    if ([...group.connections].some((shared) => this.#isOpen(shared, now))) this.#repeat(left, "full");
+    if ([...group.connections].some((shared) => this.#isOpen(shared, now)))
+      this.#repeat(left, "full");
     else {
       const isOrdinary = ({ members: [first] }: Sending): boolean =>
         first?.owner.claim().priority === ORDINARY;
