@@ -98,17 +98,21 @@ export class ClientConnection implements Client {
     if (socket.destroyed) this.#onClose();
   }
 
-  static readonly #ended: (this: ClientSocket) => void = function () {
-    this[CLIENT].#onEnd();
-  };
+  static readonly #ended: (this: ClientSocket) => void;
+  static readonly #closed: (this: ClientSocket) => void;
+  static readonly #drained: (this: ClientSocket) => void;
 
-  static readonly #closed: (this: ClientSocket) => void = function () {
-    this[CLIENT].#onClose();
-  };
-
-  static readonly #drained: (this: ClientSocket) => void = function () {
-    this[CLIENT].#onSent();
-  };
+  static {
+    this.#ended = function () {
+      this[CLIENT].#onEnd();
+    };
+    this.#closed = function () {
+      this[CLIENT].#onClose();
+    };
+    this.#drained = function () {
+      this[CLIENT].#onSent();
+    };
+  }
 
   get secretKey(): Buffer {
     return Buffer.from(this.#secretKey, "latin1");
