@@ -98,18 +98,18 @@ export class ClientConnection implements Client {
     if (socket.destroyed) this.#onClose();
   }
 
-  static readonly #ended: (this: ClientSocket) => void;
-  static readonly #closed: (this: ClientSocket) => void;
-  static readonly #drained: (this: ClientSocket) => void;
+  static #ended: (this: ClientSocket) => void;
+  static #closed: (this: ClientSocket) => void;
+  static #drained: (this: ClientSocket) => void;
 
   static {
-    this.#ended = function () {
+    ClientConnection.#ended = function (this: ClientSocket) {
       this[CLIENT].#onEnd();
     };
-    this.#closed = function () {
+    ClientConnection.#closed = function (this: ClientSocket) {
       this[CLIENT].#onClose();
     };
-    this.#drained = function () {
+    ClientConnection.#drained = function (this: ClientSocket) {
       this[CLIENT].#onSent();
     };
   }
