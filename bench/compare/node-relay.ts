@@ -1,28 +1,37 @@
 /**
  * A relay that knows nothing of what it carries, as few calls as Node can do it with: a server connection
- * for each client, and a server's bytes by way of one buffer for all. `node node-relay.ts PORT SERVER_PORT`
+ * for each client, and all bytes by way of one buffer. `node node-relay.ts PORT SERVER_PORT`
  */
-import { connect, createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
+import { adoptSocket } from "../../proxy/frontend/adopted-socket.ts";
+import { SHARED_READ_BUFFER } from "../../proxy/protocol/shared-read-buffer.ts";
 
 const HOST = "127.0.0.1";
-const BUFFER_BYTES = 64 * 1024;
 
 const [port, serverPort] = process.argv.slice(2).map(Number);
 if (port === undefined || serverPort === undefined) throw new Error("needs two ports");
 
-const shared = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+const relay = (to: Socket, bytes: Uint8Array, count: number): void => {
+  to.write(Buffer.from(bytes.subarray(0, count)));
+};
 
-createServer({ noDelay: true }, (client) => {
+createServer({ noDelay: true, pauseOnConnect: true }, (accepted) => {
+  const adopted = adoptSocket(accepted, (bytes, count) => relay(upstream, bytes, count));
+  const client = adopted?.socket ?? accepted;
+  if (adopted === undefined) client.on("data", (chunk) => upstream.write(chunk));
   const upstream = connect({
     host: HOST,
     port: serverPort,
     noDelay: true,
     onread: {
-      buffer: shared,
-      callback: (count, bytes) => client.write(Buffer.from(bytes.subarray(0, count))) || true,
+      buffer: SHARED_READ_BUFFER,
+      callback: (count, bytes) => {
+        relay(client, bytes, count);
+        return true;
+      },
     },
   });
-  client.on("data", (chunk) => upstream.write(chunk));
+  client.resume();
   const end = (): void => {
     client.destroy();
     upstream.destroy();

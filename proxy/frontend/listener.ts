@@ -257,11 +257,8 @@ export class Listener {
     if (negotiation !== undefined) {
       socket.write(encodeToBuffer(encodeNegotiateProtocolVersion, negotiation));
     }
-    const { user, database, settings, localAddress } = this.#identities.same({
-      ...readIdentity(startup),
-      settings: readSettings(startup),
-      localAddress: `${raw.localAddress}:${raw.localPort}`,
-    });
+    const { user, database } = readIdentity(startup);
+    const settings = readSettings(startup);
     if (this.#tls?.isRequired === true && !isTls) {
       throw new SqlError("tls_required", `connection of user "${user}" requires TLS`);
     }
@@ -285,14 +282,20 @@ export class Listener {
       raw.destroy();
       return undefined;
     }
+    const localAddress = `${raw.localAddress}:${raw.localPort}`;
+    const said = this.#identities.same({ user, database, settings, localAddress });
     const client = new ClientConnection(socket.socket, {
-      user,
-      database,
-      settings,
+      user: said.user,
+      database: said.database,
+      settings: said.settings,
       processId,
       secretKey: randomBytes(startup.minor >= 2 ? SECRET_KEY_BYTES_3_2 : SECRET_KEY_BYTES),
       address: flat(`${raw.remoteAddress}:${raw.remotePort}`),
-      connection: { tls: encryptionOf(socket.socket), localAddress, connectedAtMs },
+      connection: {
+        tls: encryptionOf(socket.socket),
+        localAddress: said.localAddress,
+        connectedAtMs,
+      },
     });
     return { client, door };
   }
