@@ -25,6 +25,9 @@ export type Verdict = boolean | "mute" | Buffer;
 
 const NOTHING = Buffer.alloc(0);
 
+/** What is longer goes out as a view of what it has come in, where nobody writes into that again. */
+const COPIED_BYTES_MAX = 4 * 1024;
+
 /** Whose answer it is. */
 export interface AnswerOwner {
   /** A message that is neither a row nor ReadyForQuery: `bytes[start, end)`, gone after the call. */
@@ -106,15 +109,18 @@ export class AnswerRelay implements ByteTaker {
     }
     try {
       if (partial.length === 0) {
-        const at = this.#walk(bytes, start, end);
+        const at = this.#walk(bytes, start, end, false);
         if (this.#isAnswered) this.#finish(bytes, at, end);
         else if (at < end) partial.append(Buffer.from(bytes.subarray(at, end)));
+      } else if (partial.length + end - start < frameBytesWith(partial, bytes, start, end)) {
+        // Joined for each of its parts, a long frame would be copied as often as it has parts.
+        partial.append(bytes.subarray(start, end));
       } else {
-        if (start < end) partial.append(Buffer.from(bytes.subarray(start, end)));
-        const { bytes: joined, start: from, end: to } = partial;
-        const at = this.#walk(joined, from, to);
-        partial.consume(at - from);
-        if (this.#isAnswered) this.#finish(joined, at, to);
+        const joined = joinedBytes(partial, bytes, start, end);
+        partial.clear();
+        const at = this.#walk(joined, 0, joined.length, true);
+        if (this.#isAnswered) this.#finish(joined, at, joined.length);
+        else if (at < joined.length) partial.append(joined.subarray(at));
       }
     } catch (error) {
       if (!(error instanceof ProtocolViolation)) throw error;
@@ -140,8 +146,8 @@ export class AnswerRelay implements ByteTaker {
     );
   }
 
-  /** Gives where the first frame begins that is not whole, or not part of the answer. */
-  #walk(bytes: Buffer, start: number, end: number): number {
+  /** Gives where the first frame begins that is not whole, or not part of the answer. `isOwn`: nobody writes into the bytes again. */
+  #walk(bytes: Buffer, start: number, end: number, isOwn: boolean): number {
     let given = start;
     let at = start;
     while (end - at >= FRAME_HEADER_BYTES) {
@@ -157,15 +163,15 @@ export class AnswerRelay implements ByteTaker {
           ? this.#ready(bytes, at, frameEnd)
           : this.#message(type ?? 0, bytes, at, frameEnd);
       if (verdict !== true) {
-        this.#keep(bytes, given, at);
+        this.#keep(bytes, given, at, isOwn);
         if (verdict === "mute") this.#isMuted = true;
-        else if (verdict !== false) this.#keep(verdict, 0, verdict.length);
+        else if (verdict !== false) this.#keep(verdict, 0, verdict.length, false);
         given = frameEnd;
       }
       at = frameEnd;
       if (this.#isAnswered || this.#isHalted) break;
     }
-    this.#keep(bytes, given, at);
+    this.#keep(bytes, given, at, isOwn);
     this.#give();
     return at;
   }
@@ -176,12 +182,13 @@ export class AnswerRelay implements ByteTaker {
     this.#owner?.halted(this);
   }
 
-  #keep(bytes: Buffer, start: number, end: number): void {
+  #keep(bytes: Buffer, start: number, end: number, isOwn: boolean): void {
     if (start === end || this.#isMuted) return;
     const kept = this.#kept;
     const joined = kept && keptAppend(kept, bytes, start, end);
     if (joined === undefined) this.#give();
-    this.#kept = joined ?? keptCopy(bytes, start, end);
+    const isLong = isOwn && end - start > COPIED_BYTES_MAX;
+    this.#kept = joined ?? (isLong ? bytes.subarray(start, end) : keptCopy(bytes, start, end));
   }
 
   #give(): void {
@@ -264,4 +271,22 @@ export class AnswerRelay implements ByteTaker {
     FREE.push(this);
     return owner;
   }
+}
+
+/** How long the frame is that `partial` begins with and `bytes[start, end)` go on with; at most what is there where that is not known. */
+function frameBytesWith(partial: ArrivedBytes, bytes: Buffer, start: number, end: number): number {
+  if (partial.length >= FRAME_HEADER_BYTES)
+    return (
+      FRAME_HEADER_BYTES + frameBodyBytes(partial.bytes, partial.start, BACKEND_FRAME_BYTES_MAX)
+    );
+  const header = joinedBytes(partial, bytes, start, Math.min(end, start + FRAME_HEADER_BYTES));
+  if (header.length < FRAME_HEADER_BYTES) return FRAME_HEADER_BYTES;
+  return FRAME_HEADER_BYTES + frameBodyBytes(header, 0, BACKEND_FRAME_BYTES_MAX);
+}
+
+function joinedBytes(partial: ArrivedBytes, bytes: Buffer, start: number, end: number): Buffer {
+  const joined = Buffer.allocUnsafeSlow(partial.length + end - start);
+  partial.bytes.copy(joined, 0, partial.start, partial.end);
+  bytes.copy(joined, partial.length, start, end);
+  return joined;
 }
