@@ -3,8 +3,9 @@
  * its parameters' types and with the catalog that it was planned by, since statements prepared
  * before tables have changed are not used again.
  */
-import { PREPARED_STATEMENTS_PER_BACKEND_MAX } from "../../base/limits.ts";
+import { DIRECT_PARSE_BYTES_MAX, PREPARED_STATEMENTS_PER_BACKEND_MAX } from "../../base/limits.ts";
 import type { BackendConnection } from "../backend/backend-connection.ts";
+import { encodeToBuffer } from "../protocol/frame-writer.ts";
 import type { FrameWriter } from "../protocol/frame-writer.ts";
 import { encodeClose } from "../protocol/frontend/close.ts";
 import { encodeParse } from "../protocol/frontend/parse.ts";
@@ -15,6 +16,7 @@ export class PreparedText {
   readonly parameterTypes: readonly number[];
   readonly #catalogEpoch: number;
   #key: string | undefined;
+  #unnamed: Buffer | undefined;
 
   constructor({ catalogEpoch, parameterTypes, rendered: { sql } }: Preparing) {
     this.sql = sql;
@@ -26,6 +28,16 @@ export class PreparedText {
   get key(): string {
     this.#key ??= `${this.#catalogEpoch}\0${this.parameterTypes.join(",")}\0${this.sql}`;
     return this.#key;
+  }
+
+  /** A Parse of it as the unnamed statement, which is kept for a text that is not long. */
+  get unnamedParse(): Buffer {
+    if (this.#unnamed !== undefined) return this.#unnamed;
+    const { sql, parameterTypes: parameterTypeOids } = this;
+    const parse = { kind: "parse", statement: "", sql, parameterTypeOids } as const;
+    const bytes = encodeToBuffer(encodeParse, parse);
+    if (bytes.length <= DIRECT_PARSE_BYTES_MAX) this.#unnamed = Buffer.from(bytes);
+    return bytes;
   }
 }
 

@@ -10,6 +10,9 @@ import { invariant } from "../../base/invariant.ts";
 /** Some hundred short messages; a larger one gets an arena that doubles until it fits, and serves it alone. */
 const ARENA_BYTES = 16 * 1024;
 
+/** Characters of a text, a name for the most, that are written one by one: quicker than the calls that write it whole. */
+const LOOP_LENGTH_MAX = 48;
+
 const NO_ARENA = Buffer.alloc(0);
 
 export class FrameWriter {
@@ -65,12 +68,30 @@ export class FrameWriter {
 
   /** UTF-8 and a terminating zero. */
   cstring(text: string): this {
+    if (text.length <= LOOP_LENGTH_MAX && this.#ascii(text)) return this;
     invariant(!text.includes("\0"), "a string in a message holds no zero byte");
     const bytes = Buffer.byteLength(text);
     const at = this.#reserve(bytes + 1);
     this.#arena.write(text, at, bytes, "utf8");
     this.#arena[at + bytes] = 0;
     return this;
+  }
+
+  /** False, with nothing written, for a text that has anything but ASCII in it. */
+  #ascii(text: string): boolean {
+    const { length } = text;
+    const at = this.#reserve(length + 1);
+    const arena = this.#arena;
+    for (let index = 0; index < length; index++) {
+      const code = text.charCodeAt(index);
+      if (code === 0 || code >= 0x80) {
+        this.#offset = at;
+        return false;
+      }
+      arena[at + index] = code;
+    }
+    arena[at + length] = 0;
+    return true;
   }
 
   bytes(bytes: Buffer): this {

@@ -7,7 +7,6 @@ import { encodeToBuffer } from "../protocol/frame-writer.ts";
 import type { FrameWriter } from "../protocol/frame-writer.ts";
 import { encodeDescribe } from "../protocol/frontend/describe.ts";
 import { encodeExecute } from "../protocol/frontend/execute.ts";
-import { encodeParse } from "../protocol/frontend/parse.ts";
 import { encodeQuery } from "../protocol/frontend/query.ts";
 import { encodeSync } from "../protocol/frontend/sync.ts";
 import { FRONTEND_TYPE } from "../protocol/message-type.ts";
@@ -52,10 +51,7 @@ export function encodeDirect(
   else {
     let statement = "";
     if (isKept) statement = prepare(connection, target.prepared, writer);
-    else {
-      const { sql, parameterTypes: parameterTypeOids } = target.prepared;
-      encodeParse({ kind: "parse", statement, sql, parameterTypeOids }, writer);
-    }
+    else writer.bytes(target.prepared.unnamedParse);
     writer.begin(FRONTEND_TYPE.bind).byte(0).cstring(statement).bytes(bound).end();
     writer.bytes(isDescribed ? DESCRIBE_EXECUTE_SYNC : EXECUTE_SYNC);
   }
