@@ -81,7 +81,8 @@ export async function compare(wish: Wish): Promise<number> {
     const all = { ...about, slices: run.slices, judged };
     await writeFile(wish.json, `${JSON.stringify(all, undefined, 1)}\n`);
   }
-  if (wish.page !== undefined) await writeFile(wish.page, pageText(wish.command, about, judged));
+  if (wish.page !== undefined)
+    await writeFile(wish.page, pageText(wish.command, run.texts, about, judged));
   if (run.hasFailed) return EXIT_CODES.missed;
   if (!wish.isChecked) return EXIT_CODES.held;
   for (const line of complaints(judged)) process.stderr.write(`bench: ${line}\n`);
@@ -104,6 +105,8 @@ function print(line: string): void {
 }
 
 class Comparison {
+  /** What was printed of each case. */
+  readonly texts: string[] = [];
   #slices: Slice[] = [];
   /** Where the proxy itself fails, nothing that it reached elsewhere makes up for it. */
   #hasFailed = false;
@@ -140,7 +143,8 @@ class Comparison {
           contenders.filter(({ name }) => !each.without.includes(name)),
         );
         if (this.#slices.some((slice) => slice.case === each.name))
-          print(caseText(each, this.#slices));
+          this.texts.push(caseText(each, this.#slices));
+        print(this.texts.at(-1) ?? "");
       }
     } finally {
       for (const contender of contenders) await contender[Symbol.asyncDispose]();

@@ -2,9 +2,10 @@
 import { aimText, verdictText } from "./judge.ts";
 import type { Circumstances, JudgedAim } from "./report.ts";
 
-/** `command`: what printed it, as somebody would type it. */
+/** `command`: what printed it, as somebody would type it; `cases`: what it printed of each. */
 export function pageText(
   command: string,
+  cases: readonly string[],
   { at, commit, isClean, machine, node, pgbench, contenders, ...size }: Circumstances,
   judged: readonly JudgedAim[],
 ): string {
@@ -28,6 +29,12 @@ export function pageText(
     "| aim | verdict | measured: median (quartiles) |",
     "| --- | --- | --- |",
     ...rows,
+    "",
+    "## What was measured",
+    "",
+    "```text",
+    ...cases.map((text) => text.trimEnd()),
+    "```",
     "",
   ].join("\n");
 }

@@ -15,9 +15,15 @@ import type { Size, Wish } from "./wish.ts";
 /** The contenders whose ratios to the others are of interest. */
 export const OURS = /^colonnade/;
 
+/** What bounds the others: no proxy that asks a server is quicker than it, and none in Node than one that does nothing. */
+const BOUNDS = /^(?:direct|node-relay)$/;
+
+/** Whom the bounds are held against. */
+const POOLER = "pgbouncer";
+
 const QUANTITY_NAMES = Object.keys(QUANTITIES) as readonly Quantity[];
 
-/** A case's rows: a contender's values, and below ours its ratios to the others. */
+/** A case's rows: a contender's values, below ours its ratios to the others, and below the bounds theirs to the pooler. */
 export function caseText({ name, about }: Case, slices: readonly Slice[]): string {
   const contenders = [
     ...new Set(slices.filter((each) => each.case === name).map(({ contender }) => contender)),
@@ -28,8 +34,9 @@ export function caseText({ name, about }: Case, slices: readonly Slice[]): strin
     const disturbed = own.filter(isDisturbed).length;
     const mark = disturbed === 0 ? "" : `  ! ${disturbed} of ${own.length} beside other work`;
     const row = `  ${contender.padEnd(22)} ${values.join("  ")}${mark}`;
-    if (!OURS.test(contender)) return [row];
-    const others = contenders.filter((other) => !OURS.test(other));
+    const others = contenders.filter((other) =>
+      OURS.test(contender) ? !OURS.test(other) : BOUNDS.test(contender) && other === POOLER,
+    );
     const ratios = others.flatMap((other) => ratioText(own, slicesOf(slices, name, other), other));
     return [row, ...ratios];
   });

@@ -35,7 +35,7 @@ test("--short is less of everything, but for what is named besides", () => {
     turns: 3,
     seconds: 1,
     gigabytes: 0.25,
-    idleClients: 1_000,
+    idleClients: 5_000,
     warmUps: 1,
   });
   expect(wish.isChecked).toBe(true);
