@@ -132,7 +132,9 @@ export function circumstances(
   versions: Readonly<Record<string, string>>,
   layout: CoreLayout,
 ): Circumstances {
-  const changes = git("status", "--porcelain", "--untracked-files=no");
+  // The page that is about to be written is no change of what is measured.
+  const measured = ["--", ":(top)", ":(top,exclude)bench/RESULTS.md"];
+  const changes = git("status", "--porcelain", "--untracked-files=no", ...measured);
   return {
     at: new Date().toISOString(),
     commit: git("rev-parse", "HEAD"),
