@@ -63,8 +63,10 @@ test("as a list of lists", () => {
       const queue = new FairQueue<Member>();
       const model = new Model();
       for (const [index, each] of steps.entries()) {
-        if (each === "shift") expect(queue.shift()).toBe(model.shift());
-        else if ("add" in each) {
+        const shifted = each === "shift" ? [queue.shift(), model.shift()] : [];
+        expect(shifted[0]).toBe(shifted[1]);
+        if (each === "shift") continue;
+        if ("add" in each) {
           const member = new Member(each.add, String(index));
           queue.add(member);
           model.add(member);

@@ -5,10 +5,8 @@ import { LiteralBytes } from "../../planner/literal-bytes.ts";
 import { literalsBetween, shapedText, type LiteralShape } from "../../planner/literal-shape.ts";
 
 const PIECES = ["SELECT ", " FROM größer WHERE id = ", ", ", " = ", ");", " AND n<", "", "-", "1 "];
-const LITERALS = [
-  ...["0", "7", "42", "123456789", "007", "1234567890", "1.5", "0.25", "1.", ".5", "1..5", "1.5.2"],
-  ...["1.1234567890", "'a'", "''", "'it''s'", "'größer 😀'", "'\\'", "'", "x", ""],
-];
+const NUMBERS = "0 7 42 123456789 007 1234567890 1.5 0.25 1. .5 1..5 1.5.2 1.1234567890".split(" ");
+const LITERALS = [...NUMBERS, "'a'", "''", "'it''s'", "'größer 😀'", "'\\'", "'", "x", ""];
 
 function shapeOf(text: string): LiteralShape | undefined {
   return shapedText(text)?.shape;
